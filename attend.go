@@ -1,0 +1,120 @@
+package websocket
+
+import (
+	"errors"
+	"os"
+	"time"
+)
+
+// The attendant reads while no call of the user's does, for those who wait
+// for control frames: Ping, keepalive, the closing handshake. It stops at the
+// first message, which it leaves to the user, and makes way for a user's call
+// at once. On a closing connection it discards messages.
+
+// attendSlice is how long the attendant reads before it asks itself whether
+// anybody still needs it.
+const attendSlice = time.Second
+
+func (c *Conn) attendInBackground() { go c.attend() }
+
+func (c *Conn) attend() {
+	in := &c.in
+	if !in.mu.TryLock() {
+		return // whoever reads looks, when done, whether we are needed
+	}
+	in.unshare()
+	for c.attendOnce() {
+	}
+	if in.buffered() == 0 {
+		in.release()
+	}
+	c.t.nc.SetReadDeadline(time.Time{})
+	in.mu.Unlock()
+	// Somebody may have come too late for the loop and too early for the
+	// lock. A user's call that has taken over does the same in endRead.
+	if !in.preempt.Load() && c.needsAttendant() {
+		c.attendInBackground()
+	}
+}
+
+// needsAttendant reports whether somebody must read if nobody does: for a
+// ping while the connection is open, for its proper end when it is closing.
+func (c *Conn) needsAttendant() bool {
+	l := &c.life
+	if l.cause.Load() == nil {
+		return c.in.wanted.Load() > 0 && !c.in.blocked.Load()
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return !l.ended && (c.client || l.failed || !l.received)
+}
+
+// attendOnce does one step and reports whether there may be another one.
+func (c *Conn) attendOnce() bool {
+	in := &c.in
+	open := c.life.cause.Load() == nil
+	if open && in.receiver.phase == inPayload {
+		in.blocked.Store(true)
+	}
+	if !c.needsAttendant() {
+		return false
+	}
+	c.t.nc.SetReadDeadline(time.Now().Add(attendSlice))
+	if in.preempt.Load() { // after the deadline, which theirs would have been lost to
+		return false
+	}
+	c.life.mu.Lock()
+	over := c.life.failed || c.life.received // no frame is expected any more
+	c.life.mu.Unlock()
+
+	var err error
+	switch {
+	case open:
+		err = c.nextFrame()
+	case over:
+		err = c.discardInput()
+	default:
+		err = c.discardFrame()
+	}
+	switch {
+	case err == nil, errors.Is(err, os.ErrDeadlineExceeded):
+	case over:
+		c.end(false) // the peer has closed, as was hoped
+	case err != c.readError():
+		c.failRead(err)
+	}
+	return true
+}
+
+// discardFrame reads a data frame, and the control frames before it.
+func (c *Conn) discardFrame() error {
+	in, r := &c.in, &c.in.receiver
+	if r.phase != inPayload {
+		if err := c.nextFrame(); err != nil {
+			return err
+		}
+	}
+	for r.left > 0 {
+		if in.buffered() == 0 {
+			if err := c.fill(); err != nil {
+				return err
+			}
+		}
+		if err := r.payload(in.take(int(min(r.left, int64(in.buffered()))))); err != nil {
+			return err
+		}
+	}
+	_, err := r.endFrame()
+	return err
+}
+
+// discardInput reads once whatever comes.
+func (c *Conn) discardInput() error {
+	c.in.release()
+	b, err := c.t.reader.read(true)
+	if err == nil {
+		c.heard(len(b.b))
+		putBuffer(b)
+	}
+	return err
+}

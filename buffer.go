@@ -1,0 +1,45 @@
+package websocket
+
+import (
+	"math/bits"
+	"sync"
+)
+
+// buffer is a pooled byte slice. Whoever got it owns it until putBuffer.
+type buffer struct{ b []byte }
+
+const (
+	readBufferSize = 16 << 10
+
+	minBufferBits = 9  // 512 B
+	maxBufferBits = 20 // 1 MiB: what is larger is left to the garbage collector
+)
+
+var bufferPools [maxBufferBits - minBufferBits + 1]sync.Pool
+
+// getBuffer returns an empty buffer with room for n bytes.
+func getBuffer(n int) *buffer {
+	class := max(bits.Len(uint(max(n, 1)-1)), minBufferBits) - minBufferBits
+	if class >= len(bufferPools) {
+		return &buffer{b: make([]byte, 0, n)}
+	}
+	if v := bufferPools[class].Get(); v != nil {
+		return v.(*buffer)
+	}
+	return &buffer{b: make([]byte, 0, 1<<(class+minBufferBits))}
+}
+
+// putBuffer gives b back. Buffers that no pool fits, such as nil or one that
+// has grown, are dropped.
+func putBuffer(b *buffer) {
+	if b == nil {
+		return
+	}
+	size := cap(b.b)
+	class := bits.Len(uint(size)) - 1 - minBufferBits
+	if class < 0 || class >= len(bufferPools) || size&(size-1) != 0 {
+		return
+	}
+	b.b = b.b[:0]
+	bufferPools[class].Put(b)
+}

@@ -1,0 +1,202 @@
+package websocket
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+	"unicode/utf8"
+)
+
+// StatusCode tells why a connection was closed (RFC 6455, section 7.4).
+// Codes 3000–3999 are for libraries and frameworks, 4000–4999 for
+// applications.
+type StatusCode uint16
+
+// The registered status codes.
+const (
+	StatusNormalClosure      StatusCode = 1000 // the purpose is fulfilled
+	StatusGoingAway          StatusCode = 1001 // the server shuts down, or the page was left
+	StatusProtocolError      StatusCode = 1002 // the peer broke RFC 6455
+	StatusUnsupportedData    StatusCode = 1003 // a type of message that this endpoint does not take
+	StatusNoStatus           StatusCode = 1005 // never sent: the peer's close frame had no code
+	StatusAbnormalClosure    StatusCode = 1006 // never sent: the connection ended without a close frame
+	StatusInvalidPayload     StatusCode = 1007 // the payload contradicts its type, such as text that is not UTF-8
+	StatusPolicyViolation    StatusCode = 1008 // a message that breaks a policy
+	StatusMessageTooBig      StatusCode = 1009 // a message over the receiver's limit
+	StatusMandatoryExtension StatusCode = 1010 // the client needs an extension that the server lacks
+	StatusInternalError      StatusCode = 1011 // the server met an unexpected condition
+	StatusServiceRestart     StatusCode = 1012 // reconnect in a moment
+	StatusTryAgainLater      StatusCode = 1013 // overloaded: reconnect later
+	StatusBadGateway         StatusCode = 1014 // a gateway got an invalid answer from upstream
+	StatusTLSHandshake       StatusCode = 1015 // never sent: the TLS handshake failed
+)
+
+var statusNames = map[StatusCode]string{
+	StatusNormalClosure:      "normal closure",
+	StatusGoingAway:          "going away",
+	StatusProtocolError:      "protocol error",
+	StatusUnsupportedData:    "unsupported data",
+	StatusNoStatus:           "no status code",
+	StatusAbnormalClosure:    "abnormal closure",
+	StatusInvalidPayload:     "invalid payload",
+	StatusPolicyViolation:    "policy violation",
+	StatusMessageTooBig:      "message too big",
+	StatusMandatoryExtension: "mandatory extension",
+	StatusInternalError:      "internal error",
+	StatusServiceRestart:     "service restart",
+	StatusTryAgainLater:      "try again later",
+	StatusBadGateway:         "bad gateway",
+	StatusTLSHandshake:       "TLS handshake failed",
+}
+
+// String returns the number, and the name where it has one.
+func (c StatusCode) String() string {
+	if name, ok := statusNames[c]; ok {
+		return fmt.Sprintf("%d (%s)", uint16(c), name)
+	}
+	return fmt.Sprint(uint16(c))
+}
+
+// sendable reports whether a close frame may carry c: what RFC 6455 section
+// 7.4 and the registry that it founded allow on the wire.
+func (c StatusCode) sendable() bool {
+	switch {
+	case c < 1000, c > 4999:
+		return false
+	case c < 3000:
+		return c <= 1003 || c >= 1007 && c <= 1014
+	}
+	return true
+}
+
+// maxCloseReason is what a control frame leaves beside the code, in bytes.
+const maxCloseReason = maxControlPayload - 2
+
+// appendClosePayload appends the payload of a close frame; code 1005 stands
+// for an empty one.
+func appendClosePayload(dst []byte, code StatusCode, reason string) []byte {
+	if code == StatusNoStatus {
+		return dst
+	}
+	return append(binary.BigEndian.AppendUint16(dst, uint16(code)), reason...)
+}
+
+// parseClosePayload decodes the payload of a close frame (section 5.5.1).
+func parseClosePayload(p []byte) (StatusCode, string, error) {
+	switch {
+	case len(p) == 0:
+		return StatusNoStatus, "", nil
+	case len(p) == 1:
+		return 0, "", violation("5.5.1", "close frame with a payload of one byte")
+	}
+	code := StatusCode(binary.BigEndian.Uint16(p))
+	if !code.sendable() {
+		return 0, "", violation("7.4", "close frame with status code %d", uint16(code))
+	}
+	if !utf8.Valid(p[2:]) {
+		return 0, "", &ProtocolError{Code: StatusInvalidPayload, Section: "5.5.1", Text: "close reason is not UTF-8"}
+	}
+	return code, string(p[2:]), nil
+}
+
+// checkClose reports what is wrong with the arguments of [Conn.Close].
+func checkClose(code StatusCode, reason string) error {
+	if !code.sendable() {
+		return fmt.Errorf("websocket: status code %v must not be sent", code)
+	}
+	if len(reason) > maxCloseReason {
+		return fmt.Errorf("websocket: close reason of %d bytes, at most %d fit", len(reason), maxCloseReason)
+	}
+	if !utf8.ValidString(reason) {
+		return errors.New("websocket: close reason is not UTF-8")
+	}
+	return nil
+}
+
+// CloseError says why and by whom a connection was ended. Once a connection
+// has ended every call on it returns the same CloseError, which matches
+// [net.ErrClosed].
+type CloseError struct {
+	// Code is the status code that was received or sent. It is
+	// StatusNoStatus when the peer gave none, and StatusAbnormalClosure
+	// when the connection ended without a close frame.
+	Code StatusCode
+	// Reason is the text that came with the code; it is the peer's word if
+	// Remote is set.
+	Reason string
+	// Remote tells that the peer closed first.
+	Remote bool
+	// Err is what made the connection fail: a [*ProtocolError], an error of
+	// the network such as [io.ErrUnexpectedEOF], [ErrDead], or nil.
+	Err error
+}
+
+func (e *CloseError) Error() string {
+	var b strings.Builder
+	b.WriteString("websocket: ")
+	switch {
+	case e.Code == StatusAbnormalClosure:
+		b.WriteString("connection lost")
+	case e.Remote:
+		fmt.Fprintf(&b, "closed by the peer with %v", e.Code)
+	default:
+		fmt.Fprintf(&b, "closed with %v", e.Code)
+	}
+	if e.Err != nil {
+		b.WriteString(": ")
+		b.WriteString(strings.TrimPrefix(e.Err.Error(), "websocket: "))
+	} else if e.Reason != "" {
+		fmt.Fprintf(&b, ": %q", e.Reason)
+	}
+	return b.String()
+}
+
+// Unwrap returns e.Err.
+func (e *CloseError) Unwrap() error { return e.Err }
+
+// Is makes every CloseError match [net.ErrClosed].
+func (e *CloseError) Is(target error) bool { return target == net.ErrClosed }
+
+// CloseCode returns the status code of the [CloseError] in err's chain, and
+// 0 if there is none.
+func CloseCode(err error) StatusCode {
+	var ce *CloseError
+	if errors.As(err, &ce) {
+		return ce.Code
+	}
+	return 0
+}
+
+// ProtocolError is a breach of RFC 6455 by the peer.
+type ProtocolError struct {
+	Code    StatusCode // what the connection is closed with
+	Section string     // the section of RFC 6455, such as "5.4"
+	Text    string     // what was wrong
+	Err     error      // ErrMessageTooBig, or nil
+}
+
+func (e *ProtocolError) Error() string {
+	return "websocket: " + e.Text + " (RFC 6455, section " + e.Section + ")"
+}
+
+// Unwrap returns e.Err.
+func (e *ProtocolError) Unwrap() error { return e.Err }
+
+// violation makes the error for a breach that is answered with 1002.
+func violation(section, format string, args ...any) *ProtocolError {
+	return &ProtocolError{Code: StatusProtocolError, Section: section, Text: fmt.Sprintf(format, args...)}
+}
+
+var (
+	// ErrMessageTooBig is wrapped by the error for a message over
+	// [Options.ReadLimit]; its text tells the limit and the size.
+	ErrMessageTooBig = errors.New("websocket: message too big")
+	// ErrConcurrentRead is returned to a reader that comes while another
+	// one is at work. The connection is not affected.
+	ErrConcurrentRead = errors.New("websocket: another goroutine is reading from this connection")
+	// ErrDead is wrapped by the CloseError of a connection whose peer did
+	// not answer the keepalive ping in time.
+	ErrDead = errors.New("websocket: peer did not answer the keepalive ping")
+)

@@ -1,0 +1,401 @@
+package websocket
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// MessageType is the type of a message: [Text] or [Binary]. A message of any
+// other type cannot be sent and is never received.
+type MessageType uint8
+
+const (
+	Text   MessageType = MessageType(OpText)   // UTF-8; checked in both directions
+	Binary MessageType = MessageType(OpBinary) // any bytes
+)
+
+// String returns "text" or "binary".
+func (t MessageType) String() string { return Opcode(t).String() }
+
+// Message is a message as [Conn.Messages] yields it.
+type Message struct {
+	Type MessageType
+	Data []byte
+}
+
+// Conn is a WebSocket connection. [Accept], [Server], [Dial] and [Pipe] make
+// one.
+//
+// Any number of goroutines may write, ping and close at the same time; each
+// message goes out whole. One goroutine at a time may read; a second one gets
+// [ErrConcurrentRead]. Pings are answered and the closing handshake is kept
+// without the caller's doing, while somebody reads: so read even when no
+// messages are expected. A connection that nobody reads still answers its own
+// keepalive, [Conn.Ping] and [Conn.Close], as long as the peer sends no
+// messages.
+//
+// Once a connection has ended every call returns the same [*CloseError].
+//
+// A context may be used for any number of calls: the connection registers
+// with it once, not once per call.
+type Conn struct {
+	t           transport
+	client      bool
+	opts        Options
+	subprotocol string
+	request     *http.Request
+	stats       stats
+
+	// Lock order: in.mu, then out.mu, then life.mu.
+	in   inHalf
+	out  outHalf
+	life life
+}
+
+// life is the connection's state as a whole. It goes from open to closing,
+// when there is a cause, to ended, when the transport is closed.
+type life struct {
+	cause atomic.Pointer[CloseError] // why it closes; set once
+
+	mu       sync.Mutex // guards what follows; nothing else is locked under it
+	received bool       // the peer's close frame has come
+	sent     bool       // our close frame is on the wire
+	failed   bool       // no closing handshake is to be expected
+	ended    bool       // the transport is closed
+	timer    *time.Timer
+	gone     chan struct{} // closed when ended; made on demand
+	ctx      context.Context
+	cancel   context.CancelCauseFunc
+	onEnd    func() // see onEnd
+	keepalive
+}
+
+// connConfig is what a handshake hands to newConn.
+type connConfig struct {
+	client      bool          // we mask, and the peer must not
+	opts        Options       // already through withDefaults
+	subprotocol string        // as negotiated, or ""
+	request     *http.Request // for Conn.Request; nil for a Pipe
+	early       []byte        // arrived behind the handshake; the Conn owns it from here on
+}
+
+// newConn makes a connection of nc, which it owns from here on, and starts
+// its keepalive.
+func newConn(nc net.Conn, cfg connConfig) *Conn {
+	c := &Conn{
+		t:           newTransport(nc),
+		client:      cfg.client,
+		opts:        cfg.opts,
+		subprotocol: cfg.subprotocol,
+		request:     cfg.request,
+	}
+	c.in.receiver = receiver{client: cfg.client, limit: cfg.opts.ReadLimit}
+	c.in.cancel.deadline = nc.SetReadDeadline
+	if len(cfg.early) > 0 {
+		c.in.buf = &buffer{b: cfg.early}
+	}
+	c.out.sender = sender{client: cfg.client}
+	c.out.cancel.deadline = nc.SetWriteDeadline
+	c.in.heard.Store(monotonic())
+	c.startKeepalive()
+	return c
+}
+
+// Subprotocol returns the subprotocol that the handshake settled on, or "".
+func (c *Conn) Subprotocol() string { return c.subprotocol }
+
+// Request returns the request that asked for the connection: what the server
+// received or the client sent, without its body. It is nil for a [Pipe]. It
+// is shared and must not be changed.
+func (c *Conn) Request() *http.Request { return c.request }
+
+// LocalAddr returns the local address of the underlying connection.
+func (c *Conn) LocalAddr() net.Addr { return c.t.nc.LocalAddr() }
+
+// RemoteAddr returns the address of the peer, or of a proxy before it.
+func (c *Conn) RemoteAddr() net.Addr { return c.t.nc.RemoteAddr() }
+
+// Stats counts what has passed through a connection.
+type Stats struct {
+	MessagesRead    uint64
+	MessagesWritten uint64
+	BytesRead       uint64 // on the transport: frame headers and control frames included
+	BytesWritten    uint64
+}
+
+type stats struct{ messagesRead, messagesWritten, bytesRead, bytesWritten atomic.Uint64 }
+
+// Stats returns the counters as they stand. It may be called at any time.
+func (c *Conn) Stats() Stats {
+	return Stats{
+		MessagesRead:    c.stats.messagesRead.Load(),
+		MessagesWritten: c.stats.messagesWritten.Load(),
+		BytesRead:       c.stats.bytesRead.Load(),
+		BytesWritten:    c.stats.bytesWritten.Load(),
+	}
+}
+
+// Context returns a context that is done as soon as the connection closes,
+// from either side; its [context.Cause] is then the [*CloseError]. On a
+// server it carries the values of the request's context, but not its end.
+func (c *Conn) Context() context.Context {
+	l := &c.life
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.ctx == nil {
+		base := context.Background()
+		if c.request != nil {
+			base = context.WithoutCancel(c.request.Context())
+		}
+		l.ctx, l.cancel = context.WithCancelCause(base)
+		if cause := l.cause.Load(); cause != nil {
+			l.cancel(cause)
+		}
+	}
+	return l.ctx
+}
+
+// Close closes the connection with the given code and a reason of at most
+// 123 bytes of UTF-8: it sends a close frame, waits for the peer's and closes
+// the transport (RFC 6455, section 7.1.2). Messages that arrive in the
+// meantime are discarded; reads and writes fail at once. It returns within
+// [Options.CloseTimeout], whatever the peer does, and by then the transport
+// is closed.
+//
+// The error is nil if both close frames were exchanged, whoever was first.
+// With a code or reason that must not be sent, Close returns an error and
+// does nothing.
+func (c *Conn) Close(code StatusCode, reason string) error {
+	if err := checkClose(code, reason); err != nil {
+		return err
+	}
+	c.startClose(code, reason)
+	<-c.ended()
+	l := &c.life
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.received && l.sent {
+		return nil
+	}
+	cause := l.cause.Load()
+	if cause.Err == nil {
+		return fmt.Errorf("websocket: the closing handshake was not completed: %w", cause)
+	}
+	return cause
+}
+
+// CloseNow closes the transport without a closing handshake. Calls under way
+// fail. It returns nil also if the connection has ended already.
+func (c *Conn) CloseNow() error {
+	c.fail(errCloseNow)
+	return nil
+}
+
+var errCloseNow = errors.New("websocket: CloseNow was called")
+
+// startClose begins the closing handshake and returns at once. The close
+// timer bounds everything from here on.
+func (c *Conn) startClose(code StatusCode, reason string) {
+	if c.setCause(&CloseError{Code: code, Reason: reason}) {
+		c.queueClose(code, reason)
+		c.attendInBackground()
+	}
+}
+
+// ended returns a channel that is closed when the transport is.
+func (c *Conn) ended() <-chan struct{} {
+	l := &c.life
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.gone == nil {
+		l.gone = make(chan struct{})
+		if l.ended {
+			close(l.gone)
+		}
+	}
+	return l.gone
+}
+
+// onEnd has f called when the connection ends, or at once if it has.
+func (c *Conn) onEnd(f func()) {
+	l := &c.life
+	l.mu.Lock()
+	ended := l.ended
+	if !ended {
+		l.onEnd = f
+	}
+	l.mu.Unlock()
+	if ended {
+		f()
+	}
+}
+
+// setCause makes the connection closing and reports whether it was open. From
+// here on the timer bounds its life, and waiting writers and pings give up.
+func (c *Conn) setCause(cause *CloseError) bool {
+	l := &c.life
+	l.mu.Lock()
+	if l.cause.Load() != nil {
+		l.mu.Unlock()
+		return false
+	}
+	l.cause.Store(cause)
+	l.rearmLocked(c, c.opts.CloseTimeout)
+	l.dropPingsLocked()
+	cancel := l.cancel
+	l.mu.Unlock()
+	if cancel != nil {
+		cancel(cause)
+	}
+	c.out.wakeAll()
+	return true
+}
+
+// gotClose handles the peer's close frame: it is answered with its own code
+// (section 5.5.1), unless it is the answer.
+func (c *Conn) gotClose(code StatusCode, reason string) {
+	c.life.mu.Lock()
+	c.life.received = true
+	c.life.mu.Unlock()
+	if c.setCause(&CloseError{Code: code, Reason: reason, Remote: true}) {
+		c.queueClose(code, "")
+	} else {
+		c.finish()
+	}
+}
+
+// closeWritten is called when our close frame has been written.
+func (c *Conn) closeWritten() {
+	c.life.mu.Lock()
+	c.life.sent = true
+	failed := c.life.failed
+	c.life.mu.Unlock()
+	if failed {
+		c.t.closeWrite()
+	}
+	c.finish()
+}
+
+// finish ends the connection when both close frames were exchanged. "The
+// server MUST close the connection immediately, the client SHOULD wait for
+// the server" (section 7.1.1), so that TIME-WAIT stays with the server.
+func (c *Conn) finish() {
+	l := &c.life
+	l.mu.Lock()
+	done := l.received && l.sent && !l.ended
+	if done && c.client {
+		l.rearmLocked(c, min(c.opts.CloseTimeout, maxLinger))
+	}
+	l.mu.Unlock()
+	switch {
+	case !done:
+	case c.client:
+		c.attendInBackground()
+	default:
+		c.end(false)
+	}
+}
+
+// maxLinger is how long a client waits, when all is said, for the server to
+// close the TCP connection.
+const maxLinger = time.Second
+
+// failRead ends the reading half with what it ran into: a breach of the
+// protocol, which the peer is told, or an error of the transport. It returns
+// the error for the caller.
+func (c *Conn) failRead(err error) error {
+	var pe *ProtocolError
+	if !errors.As(err, &pe) {
+		if err == io.EOF {
+			err = io.ErrUnexpectedEOF // no close frame
+		}
+		return c.fail(err)
+	}
+	c.life.mu.Lock()
+	c.life.failed = true
+	c.life.mu.Unlock()
+	reason := pe.Text + " (RFC 6455, section " + pe.Section + ")"
+	if len(reason) > maxCloseReason {
+		reason = pe.Text[:min(len(pe.Text), maxCloseReason)]
+	}
+	if c.setCause(&CloseError{Code: pe.Code, Reason: reason, Err: pe}) {
+		c.queueClose(pe.Code, reason)
+		// The close frame would be lost if the transport were closed while
+		// input is unread: TCP answers that with a reset. The attendant
+		// reads on until the peer has closed, or the timer ends it.
+		c.attendInBackground()
+	} else {
+		c.end(true) // was closing anyway
+	}
+	return c.life.cause.Load()
+}
+
+// fail ends the connection at once, because of err, and returns the cause.
+func (c *Conn) fail(err error) error {
+	c.setCause(&CloseError{Code: StatusAbnormalClosure, Err: err})
+	c.end(true)
+	return c.life.cause.Load()
+}
+
+// end closes the transport, without ceremony if abort is set, and lets go of
+// all that the connection holds. There is a cause by now.
+func (c *Conn) end(abort bool) {
+	l := &c.life
+	l.mu.Lock()
+	if l.ended {
+		l.mu.Unlock()
+		return
+	}
+	l.ended = true
+	if l.gone == nil {
+		l.gone = make(chan struct{})
+	}
+	onEnd := l.onEnd
+	l.mu.Unlock()
+
+	c.t.close(abort)
+	l.timer.Stop()
+	c.in.cancel.forget()
+	c.out.cancel.forget()
+	close(l.gone)
+	if onEnd != nil {
+		onEnd()
+	}
+	if tr := c.opts.Trace; tr != nil && tr.Close != nil {
+		tr.Close(c, l.cause.Load())
+	}
+}
+
+// rearmLocked sets the connection's one timer, which serves keepalive while
+// the connection is open and bounds its closing. The caller holds mu.
+func (l *life) rearmLocked(c *Conn, d time.Duration) {
+	switch {
+	case l.ended:
+	case l.timer == nil:
+		l.timer = time.AfterFunc(d, c.onTimer)
+	default:
+		l.timer.Reset(d)
+	}
+}
+
+func (c *Conn) onTimer() {
+	if c.life.cause.Load() != nil {
+		c.t.close(true) // even if end is at it already
+		c.end(true)
+		return
+	}
+	c.keepaliveTick()
+}
+
+// epoch is what monotonic counts from.
+var epoch = time.Now()
+
+// monotonic returns the time in nanoseconds since some moment.
+func monotonic() int64 { return int64(time.Since(epoch)) }

@@ -1,0 +1,172 @@
+// Package bufpipe connects two ends in memory. Unlike those of [net.Pipe]
+// they have room for some bytes on the way, as sockets do, and can be closed
+// in one direction.
+package bufpipe
+
+import (
+	"io"
+	"net"
+	"os"
+	"sync"
+	"time"
+)
+
+// Conn is one end.
+type Conn struct {
+	in, out *half
+}
+
+// New returns two connected ends with room for size bytes in each direction.
+func New(size int) (*Conn, *Conn) {
+	a, b := newHalf(size), newHalf(size)
+	return &Conn{in: a, out: b}, &Conn{in: b, out: a}
+}
+
+// half is one direction.
+type half struct {
+	mu     sync.Mutex
+	wake   sync.Cond // signalled on every change
+	size   int
+	buf    []byte // written and not yet read
+	eof    bool   // the writer has closed
+	gone   bool   // the reader has closed
+	rd, wr deadline
+}
+
+func newHalf(size int) *half {
+	h := &half{size: size}
+	h.wake.L = &h.mu
+	return h
+}
+
+// deadline is a point in time after which waiting ends.
+type deadline struct {
+	at    time.Time
+	timer *time.Timer
+}
+
+func (d *deadline) over() bool { return !d.at.IsZero() && !time.Now().Before(d.at) }
+
+// set changes d, which is part of h.
+func (h *half) set(d *deadline, at time.Time) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if d.timer != nil {
+		d.timer.Stop()
+		d.timer = nil
+	}
+	d.at = at
+	if wait := time.Until(at); !at.IsZero() && wait > 0 {
+		d.timer = time.AfterFunc(wait, func() {
+			h.mu.Lock() // not between somebody's look at the clock and Wait
+			defer h.mu.Unlock()
+			h.wake.Broadcast()
+		})
+	}
+	h.wake.Broadcast()
+}
+
+// Read reads what is there, and waits if there is nothing.
+func (c *Conn) Read(p []byte) (int, error) {
+	h := c.in
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for {
+		switch {
+		case h.gone:
+			return 0, net.ErrClosed
+		case h.rd.over():
+			return 0, os.ErrDeadlineExceeded
+		case len(p) == 0:
+			return 0, nil
+		case len(h.buf) > 0:
+			n := copy(p, h.buf)
+			if h.buf = h.buf[n:]; len(h.buf) == 0 {
+				h.buf = nil
+			}
+			h.wake.Broadcast()
+			return n, nil
+		case h.eof:
+			return 0, io.EOF
+		}
+		h.wake.Wait()
+	}
+}
+
+// Write waits until there is room for all of p.
+func (c *Conn) Write(p []byte) (n int, err error) {
+	h := c.out
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for {
+		switch {
+		case h.eof:
+			return n, net.ErrClosed
+		case h.gone:
+			return n, io.ErrClosedPipe
+		case h.wr.over():
+			return n, os.ErrDeadlineExceeded
+		}
+		if room := h.size - len(h.buf); room > 0 {
+			m := min(room, len(p))
+			h.buf = append(h.buf, p[:m]...)
+			n, p = n+m, p[m:]
+			h.wake.Broadcast()
+		}
+		if len(p) == 0 {
+			return n, nil
+		}
+		h.wake.Wait()
+	}
+}
+
+// CloseWrite makes the other end read io.EOF behind what was written.
+func (c *Conn) CloseWrite() error {
+	c.out.mu.Lock()
+	defer c.out.mu.Unlock()
+	c.out.eof = true
+	c.out.wake.Broadcast()
+	return nil
+}
+
+// Close closes this end in both directions.
+func (c *Conn) Close() error {
+	c.CloseWrite()
+	c.in.set(&c.in.rd, time.Time{})
+	c.out.set(&c.out.wr, time.Time{})
+	c.in.mu.Lock()
+	defer c.in.mu.Unlock()
+	c.in.gone = true
+	c.in.buf = nil
+	c.in.wake.Broadcast()
+	return nil
+}
+
+// SetDeadline sets both deadlines.
+func (c *Conn) SetDeadline(t time.Time) error {
+	c.SetReadDeadline(t)
+	return c.SetWriteDeadline(t)
+}
+
+// SetReadDeadline bounds reads, those that wait already included.
+func (c *Conn) SetReadDeadline(t time.Time) error {
+	c.in.set(&c.in.rd, t)
+	return nil
+}
+
+// SetWriteDeadline bounds writes, those that wait already included.
+func (c *Conn) SetWriteDeadline(t time.Time) error {
+	c.out.set(&c.out.wr, t)
+	return nil
+}
+
+// LocalAddr returns a placeholder.
+func (*Conn) LocalAddr() net.Addr { return addr{} }
+
+// RemoteAddr returns a placeholder.
+func (*Conn) RemoteAddr() net.Addr { return addr{} }
+
+type addr struct{}
+
+func (addr) Network() string { return "pipe" }
+func (addr) String() string  { return "pipe" }

@@ -1,0 +1,198 @@
+package websocket
+
+import (
+	"context"
+	"encoding/binary"
+	"sync/atomic"
+	"time"
+)
+
+// keepalive is the part of a connection's life that pings. It is guarded by
+// life.mu.
+type keepalive struct {
+	pings  []*ping // not answered yet, oldest first
+	lastID uint64
+	probe  *ping // keepalive's own, nil if none is out
+	last   bool  // the last moments of the probe's time: somebody must read now
+	rtt    atomic.Int64
+}
+
+// ping is one ping that waits for its pong.
+type ping struct {
+	id   uint64
+	sent int64         // by monotonic
+	rtt  time.Duration // set before done is closed, 0 if there was no answer
+	done chan struct{}
+}
+
+// Ping sends a ping and waits for the pong (RFC 6455, section 5.5.2). It
+// returns the round-trip time, which includes the time that the ping waited
+// behind a message being written. Any number of goroutines may call it. While
+// the peer has sent messages that nobody reads, the pong behind them is not
+// seen: read in another goroutine.
+func (c *Conn) Ping(ctx context.Context) (rtt time.Duration, err error) {
+	if ctx == nil {
+		return 0, errNilContext
+	}
+	if ctx.Err() != nil {
+		return 0, contextError(ctx)
+	}
+	p, err := c.sendPing()
+	if err != nil {
+		return 0, err
+	}
+	c.in.wanted.Add(1)
+	defer c.in.wanted.Add(-1)
+	c.attendInBackground()
+	select {
+	case <-p.done:
+		if p.rtt == 0 {
+			return 0, c.readError()
+		}
+		return p.rtt, nil
+	case <-ctx.Done():
+		c.life.mu.Lock()
+		defer c.life.mu.Unlock()
+		c.life.dropPingLocked(p)
+		return 0, contextError(ctx)
+	}
+}
+
+// RTT returns the round-trip time that the last answered ping measured, be it
+// of [Conn.Ping] or of keepalive. It is 0 as long as there was none.
+func (c *Conn) RTT() time.Duration { return time.Duration(c.life.rtt.Load()) }
+
+func (c *Conn) sendPing() (*ping, error) {
+	l := &c.life
+	l.mu.Lock()
+	if cause := l.cause.Load(); cause != nil {
+		l.mu.Unlock()
+		return nil, cause
+	}
+	l.lastID++
+	p := &ping{id: l.lastID, sent: monotonic(), done: make(chan struct{})}
+	l.pings = append(l.pings, p)
+	l.mu.Unlock()
+	c.queuePing(binary.BigEndian.AppendUint64(nil, p.id))
+	return p, nil
+}
+
+// gotPong completes the ping that is answered, and those before it: "an
+// endpoint MAY elect to send a Pong frame for only the most recently
+// processed Ping frame" (section 5.5.3). A pong that answers none is ignored.
+func (c *Conn) gotPong(payload []byte) {
+	if len(payload) != 8 {
+		return
+	}
+	id := binary.BigEndian.Uint64(payload)
+	l := &c.life
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if id > l.lastID {
+		return
+	}
+	now := monotonic()
+	for len(l.pings) > 0 && l.pings[0].id <= id {
+		p := l.pings[0]
+		p.rtt = max(time.Duration(now-p.sent), 1)
+		if p.id == id {
+			l.rtt.Store(int64(p.rtt))
+		}
+		close(p.done)
+		l.pings = l.pings[1:]
+	}
+	if len(l.pings) == 0 {
+		l.pings = nil
+	}
+}
+
+func (l *life) dropPingLocked(p *ping) {
+	for i, q := range l.pings {
+		if p == q {
+			l.pings = append(l.pings[:i], l.pings[i+1:]...)
+			return
+		}
+	}
+}
+
+// dropPingsLocked has every Ping give up, because the connection is closing.
+func (l *life) dropPingsLocked() {
+	for _, p := range l.pings {
+		close(p.done)
+	}
+	l.pings = nil
+}
+
+func (c *Conn) startKeepalive() {
+	if c.opts.PingInterval > 0 {
+		c.life.mu.Lock()
+		c.life.rearmLocked(c, c.opts.PingInterval)
+		c.life.mu.Unlock()
+	}
+}
+
+// keepaliveTick runs when the timer fires on an open connection: the peer
+// may have been silent for the ping interval, or a probe's time may be over.
+func (c *Conn) keepaliveTick() {
+	interval, timeout := c.opts.PingInterval, c.opts.PongTimeout
+	l := &c.life
+	l.mu.Lock()
+	if l.cause.Load() != nil {
+		l.mu.Unlock()
+		return
+	}
+	now, heard := monotonic(), c.in.heard.Load()
+	wasLast := l.last
+	l.last = false
+	if wasLast {
+		c.in.wanted.Add(-1)
+	}
+	if l.probe != nil && (heard > l.probe.sent || l.probe.rtt > 0) {
+		l.dropPingLocked(l.probe)
+		l.probe = nil // any sign of life will do
+	}
+	// Where nobody reads and a message is in front of the pong, there is no
+	// way to tell whether the peer lives.
+	unknown := c.in.blocked.Load()
+	silent := time.Duration(now - heard)
+	var ping, last, dead bool
+	switch {
+	case l.probe == nil && silent < interval:
+		l.rearmLocked(c, interval-silent)
+	case l.probe == nil, timeout < 0, wasLast && unknown:
+		if l.probe != nil {
+			l.dropPingLocked(l.probe)
+		}
+		ping = true
+		if timeout < 0 {
+			l.rearmLocked(c, interval)
+		} else {
+			l.rearmLocked(c, timeout-lastMoments(timeout))
+		}
+	case !wasLast:
+		// The pong may have come while nobody was reading.
+		last, l.last = true, true
+		c.in.wanted.Add(1)
+		l.rearmLocked(c, lastMoments(timeout))
+	default:
+		dead = true
+	}
+	l.mu.Unlock()
+
+	switch {
+	case dead:
+		c.fail(ErrDead)
+	case ping:
+		if p, err := c.sendPing(); err == nil {
+			l.mu.Lock()
+			l.probe = p
+			l.mu.Unlock()
+		}
+	case last:
+		c.attendInBackground()
+	}
+}
+
+// lastMoments is the part of the pong timeout, at its end, during which the
+// connection is read even if the user does not.
+func lastMoments(timeout time.Duration) time.Duration { return min(timeout/4, time.Second) }

@@ -1,0 +1,149 @@
+package websocket
+
+import (
+	"log/slog"
+	"math"
+	"net/http"
+	"time"
+)
+
+// Defaults of [Options].
+const (
+	defaultReadLimit    = 1 << 20
+	defaultPingInterval = 30 * time.Second
+	defaultPongTimeout  = 30 * time.Second
+	defaultCloseTimeout = 5 * time.Second
+)
+
+// Options are the settings that both ends of a connection have in common.
+// The zero value is safe and ready for production. Options are copied when
+// a connection is made; changing them later has no effect on it.
+type Options struct {
+	// ReadLimit is the largest message, in bytes, that the connection
+	// accepts. A larger one fails the connection with
+	// [StatusMessageTooBig] as soon as its size is known, and the error
+	// wraps [ErrMessageTooBig]. Zero means 1 MiB, a negative value means no
+	// limit. Memory grows with the bytes that have arrived, never with the
+	// length that a peer has declared.
+	ReadLimit int64
+
+	// PingInterval is how long the peer may be silent before the connection
+	// sends it a ping. Zero means 30 seconds, a negative value turns
+	// keepalive off. Load balancers drop connections that stay silent for
+	// (often) 60 seconds, without telling anyone.
+	PingInterval time.Duration
+
+	// PongTimeout is how long after such a ping the peer may stay silent
+	// before the connection is given up: every pending call fails with a
+	// [CloseError] of code [StatusAbnormalClosure] that wraps [ErrDead].
+	// Zero means 30 seconds, a negative value never gives up.
+	PongTimeout time.Duration
+
+	// CloseTimeout bounds the closing handshake: [Conn.Close] never takes
+	// longer, whatever the peer does. Zero or less means 5 seconds.
+	CloseTimeout time.Duration
+
+	// Logger receives the few events that no call can return, such as a
+	// panic in a handler. Nil means [slog.Default].
+	Logger *slog.Logger
+
+	// Trace holds hooks that observe the connection. Nil costs nothing.
+	Trace *Trace
+}
+
+// Trace is a set of hooks, each of which may be nil. They run on the
+// connection's own path, from several goroutines: they must be quick, safe
+// for concurrent use, and must not call the connection's reading or writing
+// methods.
+type Trace struct {
+	// FrameIn is called for each frame header received and accepted,
+	// before its payload is looked at.
+	FrameIn func(*Conn, Header)
+	// FrameOut is called for each frame before it is handed to the
+	// transport.
+	FrameOut func(*Conn, Header)
+	// Close is called once, when the connection has ended, with the reason
+	// why: a [*CloseError].
+	Close func(*Conn, error)
+}
+
+// AcceptOptions are the settings of a server's end; see [Accept] and
+// [Server].
+type AcceptOptions struct {
+	Options
+
+	// Subprotocols are the subprotocols that the server speaks, the
+	// preferred one first. The first that the client offers too is chosen;
+	// [Conn.Subprotocol] tells. When there is none in common the
+	// connection is made without a subprotocol (RFC 6455, section 4.2.2).
+	Subprotocols []string
+
+	// OriginPatterns are the origins, besides the server's own, whose pages
+	// may connect. Browsers send cookies along with a WebSocket handshake
+	// from any page, so an open server must not trust them.
+	//
+	// A pattern is matched as by [path.Match], without regard to case,
+	// against "scheme://host[:port]" when it contains "://", and against
+	// "host[:port]" otherwise; default ports are left out. "*" allows every
+	// origin. Examples: "https://example.com", "*.example.com",
+	// "localhost:*".
+	//
+	// A server behind a proxy that ends TLS sees https origins on http
+	// requests, and must name its own public origin here.
+	OriginPatterns []string
+
+	// CheckOrigin, if not nil, decides alone whether a request that has an
+	// Origin header is allowed; OriginPatterns are not consulted.
+	CheckOrigin func(*http.Request) bool
+
+	// Header is sent with the 101 response, after the headers already set
+	// on the ResponseWriter. It must not hold headers of the handshake
+	// itself (Connection, Upgrade, Sec-WebSocket-…).
+	Header http.Header
+}
+
+// DialOptions are the settings of a client's end; see [Dial].
+type DialOptions struct {
+	Options
+
+	// HTTPClient makes the handshake request. Its Jar, CheckRedirect and
+	// Timeout apply, and so do its Transport's proxy, dialers and TLS
+	// configuration. Nil means [http.DefaultClient].
+	HTTPClient *http.Client
+
+	// Header is sent with the request, for instance Authorization, Cookie
+	// or Origin. It must not hold headers of the handshake itself
+	// (Connection, Upgrade, Sec-WebSocket-…). A Host entry sets the Host
+	// header.
+	Header http.Header
+
+	// Subprotocols are offered to the server, the preferred one first.
+	Subprotocols []string
+
+	// HandshakeTimeout bounds everything that Dial does, as a deadline of
+	// its context would. Zero means 30 seconds, a negative value no bound.
+	HandshakeTimeout time.Duration
+}
+
+// withDefaults returns o with every zero value replaced by what it means.
+func (o Options) withDefaults() Options {
+	switch {
+	case o.ReadLimit == 0:
+		o.ReadLimit = defaultReadLimit
+	case o.ReadLimit < 0:
+		o.ReadLimit = math.MaxInt64
+	}
+	if o.PingInterval == 0 {
+		o.PingInterval = defaultPingInterval
+	}
+	if o.PongTimeout == 0 {
+		o.PongTimeout = defaultPongTimeout
+	}
+	if o.CloseTimeout <= 0 {
+		o.CloseTimeout = defaultCloseTimeout
+	}
+	if o.Logger == nil {
+		o.Logger = slog.Default()
+	}
+	return o
+}

@@ -1,0 +1,280 @@
+package websocket
+
+import (
+	"crypto/rand"
+	"fmt"
+	"math"
+	"slices"
+	"sync"
+
+	"github.com/fullduplex-go/websocket/internal/utf8"
+)
+
+// The protocol core: bytes in, messages and control frames out, and the way
+// back. Neither half touches a socket, a lock, a clock or a goroutine; every
+// transport runs on these two.
+
+// event is what [receiver.next] found.
+type event uint8
+
+const (
+	evMore    event = iota // the input is used up, more is needed
+	evData                 // a data frame begins: receiver.left bytes of payload follow
+	evControl              // a control frame is complete
+)
+
+// phase is what a receiver takes next.
+type phase uint8
+
+const (
+	inHeader  phase = iota // the header of a frame
+	inPayload              // the payload of a data frame, or its end
+	inControl              // the payload of a control frame that came in pieces
+)
+
+// receiver is the receiving half of the protocol. It can be left and resumed
+// at every byte. An error is final: it is returned from then on.
+//
+// The caller passes what has arrived to next. When that reports evData, the
+// caller moves the left bytes of payload with payload or payloadTo, in as
+// many pieces as it likes, and then calls endFrame.
+type receiver struct {
+	client bool  // frames come from a server: unmasked
+	rsv    uint8 // reserved bits that an extension has given a meaning
+	limit  int64 // largest message in bytes
+
+	phase phase
+	hdr   Header // of the frame under way
+	left  int64  // payload bytes of it still to come
+	pos   int    // how many have come, modulo 4: the phase of the mask
+
+	msg    Opcode // type of the message under way, 0 if none
+	size   int64  // bytes in its frames so far; never above limit
+	text   utf8.Validator
+	closed bool // a close frame has come: nothing may follow
+	err    error
+
+	stash  [maxHeaderSize]byte // the start of a header that came in pieces
+	nstash uint8
+	ctl    []byte // the start of a control payload that came in pieces
+}
+
+// idle reports whether nothing is under way: no message, no part of a frame.
+func (r *receiver) idle() bool {
+	return r.phase == inHeader && r.nstash == 0 && r.msg == 0
+}
+
+// next takes bytes from in, which it may change, until something is there to
+// tell. It returns how many it took, and with evControl the unmasked payload
+// of the frame in r.hdr, which is valid until in is overwritten.
+func (r *receiver) next(in []byte) (n int, ev event, ctl []byte, err error) {
+	if r.err != nil {
+		return 0, evMore, nil, r.err
+	}
+	if r.closed && len(in) > 0 {
+		return 0, evMore, nil, r.fail(violation("5.5.1", "data after the close frame"))
+	}
+	if r.phase == inHeader {
+		if n, err = r.header(in); err != nil {
+			return n, evMore, nil, r.fail(err)
+		}
+		in = in[n:]
+	}
+	switch r.phase {
+	case inPayload:
+		return n, evData, nil, nil
+	case inControl:
+		m := min(int(r.left), len(in))
+		ctl = in[:m]
+		Mask(ctl, r.hdr.Key, r.pos) // a key of zeros when unmasked
+		r.pos += m
+		r.left -= int64(m)
+		n += m
+		if r.left > 0 {
+			r.ctl = append(r.ctl, ctl...)
+			return n, evMore, nil, nil
+		}
+		if r.ctl != nil {
+			ctl, r.ctl = append(r.ctl, ctl...), nil
+		}
+		r.phase = inHeader
+		if r.hdr.Opcode == OpClose {
+			if _, _, err := parseClosePayload(ctl); err != nil {
+				return n, evMore, nil, r.fail(err)
+			}
+			r.closed = true
+		}
+		return n, evControl, ctl, nil
+	}
+	return n, evMore, nil, nil
+}
+
+// header takes the header of a frame from in, or as much of it as is there.
+func (r *receiver) header(in []byte) (n int, err error) {
+	var h Header
+	if r.nstash == 0 {
+		h, n, err = ParseHeader(in)
+		if n == 0 && err == nil {
+			n = copy(r.stash[:], in)
+			r.nstash = uint8(n)
+			return n, nil
+		}
+	} else {
+		had := int(r.nstash)
+		have := had + copy(r.stash[had:], in)
+		h, n, err = ParseHeader(r.stash[:have])
+		if n == 0 && err == nil {
+			r.nstash = uint8(have)
+			return have - had, nil
+		}
+		n -= had
+		r.nstash = 0
+	}
+	if err == nil {
+		err = r.begin(h)
+	}
+	return max(n, 0), err
+}
+
+// begin judges the header of a frame by what came before it.
+func (r *receiver) begin(h Header) error {
+	if h.RSV&^r.rsv != 0 {
+		return violation("5.2", "reserved bits %#x set without an extension that uses them", h.RSV&^r.rsv)
+	}
+	if h.Masked == r.client {
+		if r.client {
+			return violation("5.1", "server frame with a mask")
+		}
+		return violation("5.1", "client frame without mask")
+	}
+	r.hdr, r.left, r.pos = h, h.Length, 0
+	if h.Opcode.IsControl() {
+		r.phase = inControl
+		return nil
+	}
+	switch {
+	case h.Opcode == OpContinuation && r.msg == 0:
+		return violation("5.4", "continuation frame without a message to continue")
+	case h.Opcode != OpContinuation && r.msg != 0:
+		return violation("5.4", "new message inside a fragmented one")
+	case h.Opcode != OpContinuation:
+		r.msg, r.size = h.Opcode, 0
+	}
+	if h.Length > r.limit-r.size {
+		return tooBig(r.size, h.Length, r.limit)
+	}
+	r.size += h.Length
+	r.phase = inPayload
+	return nil
+}
+
+// payload unmasks, in place, the next bytes of a data frame: at most r.left.
+func (r *receiver) payload(p []byte) error { return r.payloadTo(p, p) }
+
+// payloadTo unmasks src, the next bytes of a data frame, into dst, which is
+// as long and either the same memory or apart from it.
+func (r *receiver) payloadTo(dst, src []byte) error {
+	if r.hdr.Masked {
+		maskCopy(dst, src, r.hdr.Key, r.pos)
+		r.pos = (r.pos + len(src)) & 3
+	} else if len(src) > 0 && &dst[0] != &src[0] {
+		copy(dst, src)
+	}
+	r.left -= int64(len(src))
+	if r.msg == OpText && !r.text.Write(dst) {
+		return r.fail(badText())
+	}
+	return nil
+}
+
+// endFrame ends the data frame under way, all of whose payload has been
+// moved, and reports whether the message ends with it.
+func (r *receiver) endFrame() (end bool, err error) {
+	r.phase = inHeader
+	if !r.hdr.Fin {
+		return false, nil
+	}
+	if !r.text.Complete() {
+		return false, r.fail(badText())
+	}
+	r.msg = 0
+	return true, nil
+}
+
+func (r *receiver) fail(err error) error {
+	r.err = err
+	return err
+}
+
+func badText() error {
+	return &ProtocolError{Code: StatusInvalidPayload, Section: "8.1", Text: "text is not UTF-8"}
+}
+
+func tooBig(size, length, limit int64) error {
+	// The sum of two lengths that are not negative fits 64 bits unsigned.
+	return &ProtocolError{
+		Code:    StatusMessageTooBig,
+		Section: "7.4.1",
+		Text:    fmt.Sprintf("message of %d bytes or more is over the read limit of %d", uint64(size)+uint64(length), limit),
+		Err:     ErrMessageTooBig,
+	}
+}
+
+// sender is the sending half of the protocol: it turns messages into frames.
+type sender struct {
+	client bool // frames are masked
+	open   bool // a fragmented message is under way
+}
+
+// header returns the header of the next frame, with a fresh masking key on a
+// client. A data message of several frames names its type in each; the
+// frames behind the first become continuations.
+func (s *sender) header(op Opcode, fin bool, length int) Header {
+	h := Header{Fin: fin, Opcode: op, Masked: s.client, Length: int64(length)}
+	if !op.IsControl() {
+		if s.open {
+			h.Opcode = OpContinuation
+		}
+		s.open = !fin
+	}
+	if s.client {
+		h.Key = newMaskKey()
+	}
+	return h
+}
+
+// appendFrame appends the frame of header h, as returned by header, and
+// payload p, which it masks on the way.
+func appendFrame(dst []byte, h Header, p []byte) []byte {
+	dst = h.Append(dst)
+	if !h.Masked {
+		return append(dst, p...)
+	}
+	n := len(dst)
+	dst = slices.Grow(dst, len(p))[:n+len(p)]
+	maskCopy(dst[n:], p, h.Key, 0)
+	return dst
+}
+
+// keyBlock holds random bytes not yet used. Section 5.3: "The masking key
+// needs to be unpredictable".
+type keyBlock struct {
+	b    [1024]byte
+	used int
+}
+
+var keyBlocks = sync.Pool{New: func() any { return &keyBlock{used: math.MaxInt} }}
+
+// newMaskKey returns a key from the system's secure random source, which is
+// asked for many at a time.
+func newMaskKey() (key [4]byte) {
+	k := keyBlocks.Get().(*keyBlock)
+	if k.used >= len(k.b) {
+		rand.Read(k.b[:]) // never fails
+		k.used = 0
+	}
+	key = [4]byte(k.b[k.used:])
+	k.used += len(key)
+	keyBlocks.Put(k)
+	return key
+}

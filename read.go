@@ -1,0 +1,428 @@
+package websocket
+
+import (
+	"context"
+	"errors"
+	"iter"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// inHalf is the reading half of a connection.
+//
+// Whoever reads from the transport holds mu: a call of the user's, or the
+// attendant (see attend), which lets go when such a call comes.
+type inHalf struct {
+	reading atomic.Bool  // a user's call is at work; a second one is refused
+	preempt atomic.Bool  // a user's call waits for the attendant to let go
+	wanted  atomic.Int32 // how many wait for control frames: the attendant's reason to be
+	blocked atomic.Bool  // the attendant has met a message, which only a user's call may take
+	heard   atomic.Int64 // when the transport last brought bytes, by monotonic
+
+	mu       sync.Mutex
+	receiver receiver
+	buf      *buffer // input, parsed up to pos; nil if there is none
+	pos      int
+	loan     *buffer // what the body of a Messages loop may be looking at; its own once buf is another
+	msg      *buffer // the part of a message that a cancelled call had gathered
+	stream   *messageReader
+	cancel   canceler
+}
+
+// Read reads the next message. The caller owns the returned bytes.
+//
+// When ctx ends before the message is complete, Read returns its error and
+// nothing is lost: the next call goes on where this one was, in the middle of
+// a frame if need be.
+func (c *Conn) Read(ctx context.Context) (MessageType, []byte, error) {
+	return c.ReadAppend(ctx, nil)
+}
+
+// ReadAppend reads the next message, appends it to dst and returns the
+// extended slice, which the caller owns. With enough room in dst it does not
+// allocate. On an error it returns dst as it was; what had been read of the
+// message stays with the connection, for the next call.
+func (c *Conn) ReadAppend(ctx context.Context, dst []byte) (MessageType, []byte, error) {
+	if err := c.beginRead(ctx); err != nil {
+		return 0, dst, err
+	}
+	n := len(dst)
+	var typ MessageType
+	err := c.leaveStream()
+	if err == nil {
+		typ, dst, err = c.readMessage(dst)
+	}
+	if err != nil {
+		if len(dst) > n && c.in.receiver.err == nil {
+			c.in.msg = getBuffer(len(dst) - n)
+			c.in.msg.b = append(c.in.msg.b, dst[n:]...)
+		}
+		return 0, dst[:n], c.endRead(ctx, err)
+	}
+	c.endRead(ctx, nil)
+	return typ, dst, nil
+}
+
+// Messages returns an iterator over the messages that arrive. The bytes of a
+// message are on loan: they are valid for that one iteration, during which
+// they may be changed. The body of the loop may call any method of c, reading
+// ones included.
+//
+// The loop ends without an error when the peer has closed the connection
+// normally ([StatusNormalClosure] or [StatusGoingAway]). Any other end,
+// including that of ctx, is yielded as the last pair's error. Breaking out of
+// the loop leaves the connection as it is; the next read returns the next
+// message.
+func (c *Conn) Messages(ctx context.Context) iter.Seq2[Message, error] {
+	return func(yield func(Message, error) bool) {
+		for {
+			m, loan, err := c.nextLoan(ctx)
+			if err != nil {
+				var ce *CloseError
+				normal := errors.As(err, &ce) && ce.Remote && (ce.Code == StatusNormalClosure || ce.Code == StatusGoingAway)
+				if !normal {
+					yield(Message{}, err)
+				}
+				return
+			}
+			more := yield(m, nil)
+			c.endLoan(loan)
+			if !more {
+				return
+			}
+		}
+	}
+}
+
+// nextLoan reads the next message into memory that stays its own until
+// endLoan: where it lies in one piece in the input buffer, that piece.
+func (c *Conn) nextLoan(ctx context.Context) (m Message, loan *buffer, err error) {
+	if err := c.beginRead(ctx); err != nil {
+		return m, nil, err
+	}
+	in, r := &c.in, &c.in.receiver
+	in.unshare() // another loan may be out, if loops are nested
+	err = c.leaveStream()
+	if err == nil && in.msg == nil && r.msg == 0 {
+		err = c.nextFrame()
+		if err == nil && r.hdr.Fin && r.left <= int64(in.buffered()) && c.life.cause.Load() == nil {
+			p := in.take(int(r.left))
+			if err = r.payload(p); err == nil {
+				m = Message{MessageType(r.msg), p[:len(p):len(p)]}
+				_, err = r.endFrame()
+			}
+			if err == nil {
+				c.stats.messagesRead.Add(1)
+				loan, in.loan = in.buf, in.buf
+			}
+			return m, loan, c.endRead(ctx, err)
+		}
+	}
+	if err == nil {
+		if loan, in.msg = in.msg, nil; loan == nil {
+			loan = getBuffer(readBufferSize)
+		}
+		var typ MessageType
+		typ, loan.b, err = c.readMessage(loan.b)
+		m = Message{typ, loan.b}
+		if err != nil && r.err == nil && len(loan.b) > 0 {
+			loan, in.msg = nil, loan
+		}
+	}
+	if err != nil {
+		putBuffer(loan)
+		m, loan = Message{}, nil
+	}
+	return m, loan, c.endRead(ctx, err)
+}
+
+// endLoan takes back what nextLoan lent.
+func (c *Conn) endLoan(loan *buffer) {
+	in := &c.in
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	if in.loan == loan {
+		in.loan = nil
+	}
+	if loan != in.buf {
+		putBuffer(loan)
+	} else if in.buffered() == 0 {
+		in.release()
+	}
+}
+
+// beginRead makes the caller the connection's reader, up to endRead.
+func (c *Conn) beginRead(ctx context.Context) error {
+	if ctx == nil {
+		return errNilContext
+	}
+	in := &c.in
+	if err := c.readError(); err != nil {
+		return err
+	}
+	if !in.reading.CompareAndSwap(false, true) {
+		return ErrConcurrentRead
+	}
+	if !in.mu.TryLock() {
+		in.preempt.Store(true)
+		c.t.nc.SetReadDeadline(past)
+		in.mu.Lock()
+		in.preempt.Store(false)
+		c.t.nc.SetReadDeadline(time.Time{})
+	}
+	err := c.readError()
+	if err == nil {
+		err = in.cancel.begin(ctx)
+	}
+	if err != nil {
+		c.unlockRead()
+		return err
+	}
+	in.blocked.Store(false)
+	return nil
+}
+
+// readError is why reading is over, or nil. A message that was complete when
+// the connection closed is not delivered any more.
+func (c *Conn) readError() error {
+	if cause := c.life.cause.Load(); cause != nil {
+		return cause
+	}
+	return nil
+}
+
+// endRead ends what beginRead began. It returns err as the caller is to see
+// it: an error of the transport becomes the connection's, unless it only
+// stands for the end of ctx.
+func (c *Conn) endRead(ctx context.Context, err error) error {
+	in := &c.in
+	kicked := in.cancel.end(ctx)
+	if err != nil {
+		if cause := c.life.cause.Load(); cause != nil && err == error(cause) {
+			// already the connection's
+		} else if kicked && errors.Is(err, os.ErrDeadlineExceeded) {
+			err = contextError(ctx)
+		} else {
+			err = c.failRead(err)
+		}
+	}
+	if in.buffered() == 0 && in.loan != in.buf {
+		in.release()
+	}
+	c.unlockRead()
+	return err
+}
+
+// unlockRead lets the attendant take over where it is needed.
+func (c *Conn) unlockRead() {
+	in := &c.in
+	in.mu.Unlock()
+	in.reading.Store(false)
+	if (in.wanted.Load() > 0 || c.life.cause.Load() != nil) && c.needsAttendant() {
+		c.attendInBackground()
+	}
+}
+
+// readMessage reads the rest of the message under way, or the next one, and
+// appends it to dst. The caller is the reader.
+func (c *Conn) readMessage(dst []byte) (MessageType, []byte, error) {
+	in, r := &c.in, &c.in.receiver
+	n := len(dst)
+	if in.msg != nil {
+		dst = append(dst, in.msg.b...)
+		putBuffer(in.msg)
+		in.msg = nil
+	}
+	for {
+		if r.phase != inPayload {
+			if err := c.nextFrame(); err != nil {
+				return 0, dst, err
+			}
+		}
+		typ := MessageType(r.msg)
+		var err error
+		if dst, err = c.readPayload(dst, n); err != nil {
+			return 0, dst, err
+		}
+		end, err := r.endFrame()
+		if err != nil {
+			return 0, dst, err
+		}
+		if !end {
+			continue
+		}
+		if c.life.cause.Load() != nil {
+			dst = dst[:n] // closing: no more messages, only the close frame
+			continue
+		}
+		c.stats.messagesRead.Add(1)
+		return typ, dst, nil
+	}
+}
+
+// readPayload appends the rest of a frame's payload to dst, where the
+// message began at start. What dst gains in capacity is in proportion to what
+// has arrived, never to what the header announces.
+func (c *Conn) readPayload(dst []byte, start int) ([]byte, error) {
+	in, r := &c.in, &c.in.receiver
+	for r.left > 0 {
+		if in.buffered() > 0 {
+			src := in.take(int(min(r.left, int64(in.buffered()))))
+			dst = growBy(dst, len(src), r.left)
+			p := dst[len(dst) : len(dst)+len(src)]
+			if err := r.payloadTo(p, src); err != nil {
+				return dst, err
+			}
+			dst = dst[:len(dst)+len(src)]
+			continue
+		}
+		if r.left < readBufferSize || len(dst)-start < readBufferSize {
+			if err := c.fill(); err != nil {
+				return dst, err
+			}
+			continue
+		}
+		// Much is to come, and some has: no detour through a buffer.
+		if cap(dst)-len(dst) < readBufferSize {
+			dst = growBy(dst, readBufferSize, r.left)
+		}
+		p := dst[len(dst):cap(dst)]
+		if r.left < int64(len(p)) {
+			p = p[:r.left]
+		}
+		in.release()
+		m, err := c.t.nc.Read(p)
+		c.heard(m)
+		if m > 0 {
+			if err := r.payload(p[:m]); err != nil {
+				return dst, err
+			}
+			dst = dst[:len(dst)+m]
+		}
+		if err != nil && r.left > 0 {
+			return dst, err
+		}
+	}
+	return dst, nil
+}
+
+// growBy makes room for need more bytes in dst. rest is how many the frame
+// still announces: a good guess, but no more than the peer's word, so that
+// dst at most doubles on its account.
+func growBy(dst []byte, need int, rest int64) []byte {
+	want := len(dst) + need
+	if want <= cap(dst) {
+		return dst
+	}
+	size := max(want, 2*len(dst))
+	if all := int64(len(dst)) + rest; int64(size) > all && all >= int64(want) {
+		size = int(all)
+	}
+	return append(make([]byte, 0, size), dst...)
+}
+
+// nextFrame reads up to the payload of the next data frame and handles the
+// control frames before it. The caller is the reader or the attendant.
+func (c *Conn) nextFrame() error {
+	in, r := &c.in, &c.in.receiver
+	for {
+		if in.buffered() == 0 {
+			if err := c.fill(); err != nil {
+				return err
+			}
+		}
+		n, ev, ctl, err := r.next(in.buf.b[in.pos:])
+		in.pos += n
+		if err != nil {
+			return err
+		}
+		if ev == evMore {
+			continue
+		}
+		if tr := c.opts.Trace; tr != nil && tr.FrameIn != nil {
+			tr.FrameIn(c, r.hdr)
+		}
+		if ev == evData {
+			return nil
+		}
+		if err := c.gotControl(r.hdr.Opcode, ctl); err != nil {
+			return err
+		}
+	}
+}
+
+// gotControl handles a control frame. After a close frame there is nothing
+// left to read: the error is the connection's.
+func (c *Conn) gotControl(op Opcode, p []byte) error {
+	switch op {
+	case OpPing:
+		c.queuePong(p)
+	case OpPong:
+		c.gotPong(p)
+	case OpClose:
+		code, reason, err := parseClosePayload(p)
+		if err != nil {
+			return err
+		}
+		c.gotClose(code, reason)
+		return c.readError()
+	}
+	return nil
+}
+
+// fill waits for input. There is none in the buffer.
+func (c *Conn) fill() error {
+	in := &c.in
+	in.release()
+	b, err := c.t.reader.read(in.receiver.idle())
+	if err != nil {
+		return err
+	}
+	in.buf, in.pos = b, 0
+	c.heard(len(b.b))
+	return nil
+}
+
+func (c *Conn) heard(n int) {
+	if n > 0 {
+		c.in.heard.Store(monotonic())
+		c.stats.bytesRead.Add(uint64(n))
+	}
+}
+
+func (in *inHalf) buffered() int {
+	if in.buf == nil {
+		return 0
+	}
+	return len(in.buf.b) - in.pos
+}
+
+// take removes the next n bytes from the input buffer and returns them.
+func (in *inHalf) take(n int) []byte {
+	if n == 0 {
+		return nil // there may be no buffer
+	}
+	p := in.buf.b[in.pos : in.pos+n]
+	in.pos += n
+	return p
+}
+
+// unshare moves the input to other memory if the body of a Messages loop may
+// be looking at its own.
+func (in *inHalf) unshare() {
+	if in.buf != nil && in.buf == in.loan {
+		b := getBuffer(max(in.buffered(), readBufferSize))
+		b.b = append(b.b, in.buf.b[in.pos:]...)
+		in.buf, in.pos = b, 0
+	}
+}
+
+// release gives the input buffer, which is used up, back, unless it is lent.
+func (in *inHalf) release() {
+	if in.buf != in.loan {
+		putBuffer(in.buf)
+	}
+	in.buf, in.pos = nil, 0
+}

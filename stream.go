@@ -1,0 +1,284 @@
+package websocket
+
+import (
+	"context"
+	"errors"
+	"io"
+	"sync"
+	"sync/atomic"
+
+	"github.com/fullduplex-go/websocket/internal/utf8"
+)
+
+var (
+	errStaleReader  = errors.New("websocket: the message of this reader is over: another read has begun")
+	errWriterClosed = errors.New("websocket: write to a closed message writer")
+)
+
+// messageReader streams one message in. It is the connection's in.stream as
+// long as the message is under way.
+type messageReader struct {
+	c   *Conn
+	ctx context.Context
+	end bool        // io.EOF has been reported
+	cut atomic.Bool // its context ended: what is left goes to the next read
+}
+
+// Reader waits for the next message and returns its type and a reader of its
+// content, which returns [io.EOF] at the end of the message. ctx holds for
+// the reader too. The message's size is bounded by [Options.ReadLimit], its
+// memory by the reader's own calls.
+//
+// A reading method called before the message has been read to its end
+// discards the rest of it, unless the reader was stopped by its context: then
+// nothing is lost, and the next read returns the rest as if it were a message.
+func (c *Conn) Reader(ctx context.Context) (MessageType, io.Reader, error) {
+	if err := c.beginRead(ctx); err != nil {
+		return 0, nil, err
+	}
+	in, r := &c.in, &c.in.receiver
+	err := c.leaveStream()
+	if err == nil && in.msg == nil && r.phase != inPayload {
+		err = c.nextFrame()
+	}
+	if err != nil {
+		return 0, nil, c.endRead(ctx, err)
+	}
+	typ := MessageType(r.msg)
+	in.stream = &messageReader{c: c, ctx: ctx}
+	s := in.stream
+	c.endRead(ctx, nil)
+	return typ, s, nil
+}
+
+func (s *messageReader) Read(p []byte) (int, error) {
+	if s.end {
+		return 0, io.EOF
+	}
+	if len(p) == 0 {
+		return 0, nil
+	}
+	c := s.c
+	if err := c.beginRead(s.ctx); err != nil {
+		s.cut.Store(s.ctx.Err() != nil)
+		return 0, err
+	}
+	if c.in.stream != s {
+		c.endRead(s.ctx, nil)
+		return 0, errStaleReader
+	}
+	n, end, err := c.readSome(p)
+	if end {
+		s.end = true
+		c.in.stream = nil
+	}
+	if err != nil && s.ctx.Err() != nil {
+		s.cut.Store(true)
+	}
+	if err = c.endRead(s.ctx, err); err != nil {
+		return 0, err
+	}
+	if end {
+		return 0, io.EOF
+	}
+	return n, nil
+}
+
+// readSome reads some bytes of the message under way into p.
+func (c *Conn) readSome(p []byte) (n int, end bool, err error) {
+	in, r := &c.in, &c.in.receiver
+	if in.msg != nil {
+		n = copy(p, in.msg.b)
+		in.msg.b = in.msg.b[:copy(in.msg.b, in.msg.b[n:])]
+		if len(in.msg.b) == 0 {
+			putBuffer(in.msg)
+			in.msg = nil
+		}
+		return n, false, nil
+	}
+	for r.phase != inPayload || r.left == 0 {
+		if r.phase == inPayload {
+			if end, err = r.endFrame(); end || err != nil {
+				if end {
+					c.stats.messagesRead.Add(1)
+				}
+				return 0, end, err
+			}
+		}
+		if err = c.nextFrame(); err != nil {
+			return 0, false, err
+		}
+	}
+	p = p[:min(r.left, int64(len(p)))]
+	if in.buffered() == 0 {
+		if len(p) >= readBufferSize {
+			in.release()
+			n, err = c.t.nc.Read(p)
+			c.heard(n)
+			if n > 0 {
+				err = r.payload(p[:n]) // an error of Read will come again
+			}
+			return n, false, err
+		}
+		if err = c.fill(); err != nil {
+			return 0, false, err
+		}
+	}
+	n = min(len(p), in.buffered())
+	return n, false, r.payloadTo(p[:n], in.take(n))
+}
+
+// leaveStream sees to a message whose reader has not come to its end, before
+// the caller reads the next message.
+func (c *Conn) leaveStream() error {
+	in := &c.in
+	if in.stream == nil {
+		return nil
+	}
+	if !in.stream.cut.Load() {
+		b := getBuffer(readBufferSize)
+		defer putBuffer(b)
+		for {
+			_, end, err := c.readSome(b.b[:cap(b.b)])
+			if err != nil {
+				return err
+			}
+			if end {
+				break
+			}
+		}
+	}
+	in.stream = nil
+	return nil
+}
+
+// messageWriter streams one message out. While it is the connection's
+// out.stream no other message can begin.
+type messageWriter struct {
+	c   *Conn
+	ctx context.Context
+	typ MessageType
+
+	mu    sync.Mutex // a courtesy to callers that use it from several goroutines
+	buf   *buffer    // collects small writes
+	text  utf8.Validator
+	begun bool // a frame has been sent
+	err   error
+}
+
+// fragmentSize is how much a message writer collects before it sends a frame.
+const fragmentSize = 16 << 10
+
+// Writer returns a writer of one message, which goes out in fragments of
+// about 16 KiB as it is written; closing the writer ends the message. Until
+// then other messages wait, and control frames pass between the fragments. So
+// the writer must always be closed. A message that fits in one fragment is
+// sent as one frame.
+//
+// ctx holds until the writer is closed. When it ends after a part of the
+// message was sent, the next call on the writer closes the connection, since
+// the message can neither be completed nor taken back.
+func (c *Conn) Writer(ctx context.Context, typ MessageType) (io.WriteCloser, error) {
+	if err := checkMessage(ctx, typ); err != nil {
+		return nil, err
+	}
+	if err := c.beginWrite(ctx, nil); err != nil {
+		return nil, err
+	}
+	w := &messageWriter{c: c, ctx: ctx, typ: typ}
+	c.out.mu.Lock()
+	c.out.stream = w
+	c.out.mu.Unlock()
+	if err := c.endWrite(ctx, nil, 0, nil); err != nil {
+		return nil, err
+	}
+	return w, nil
+}
+
+// Write sends or collects p, which it does not keep.
+func (w *messageWriter) Write(p []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.err != nil {
+		return 0, w.err
+	}
+	if w.typ == Text && !w.text.Write(p) {
+		return 0, w.fail(errInvalidText)
+	}
+	total := len(p)
+	for len(p) > 0 {
+		if w.buf == nil {
+			if len(p) >= fragmentSize {
+				return total, w.send(false, p)
+			}
+			w.buf = getBuffer(fragmentSize)
+		}
+		n := min(len(p), fragmentSize-len(w.buf.b))
+		w.buf.b = append(w.buf.b, p[:n]...)
+		p = p[n:]
+		if len(w.buf.b) == fragmentSize {
+			if err := w.send(false, nil); err != nil {
+				return total - len(p), err
+			}
+		}
+	}
+	return total, nil
+}
+
+// Close sends what is left and ends the message.
+func (w *messageWriter) Close() error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.err != nil {
+		return w.err
+	}
+	if w.typ == Text && !w.text.Complete() {
+		return w.fail(errInvalidText)
+	}
+	if err := w.send(true, nil); err != nil {
+		return err
+	}
+	w.leave()
+	w.err = errWriterClosed
+	return nil
+}
+
+// send sends a fragment: p, or what was collected if that is nil.
+func (w *messageWriter) send(fin bool, p []byte) error {
+	if w.buf != nil {
+		p = w.buf.b
+	}
+	err := w.c.writeFrame(w.ctx, w, Opcode(w.typ), fin, p)
+	putBuffer(w.buf)
+	w.buf = nil
+	if err != nil {
+		return w.fail(err)
+	}
+	w.begun = true
+	return nil
+}
+
+// fail gives the message up. If a part of it has been sent the connection
+// cannot go on.
+func (w *messageWriter) fail(err error) error {
+	putBuffer(w.buf)
+	w.buf = nil
+	if w.begun {
+		err = w.c.fail(err)
+	}
+	w.err = err
+	w.leave()
+	return err
+}
+
+// leave lets other messages begin.
+func (w *messageWriter) leave() {
+	o := &w.c.out
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.stream = nil
+	o.sender.open = false // a frame that was refused before its first byte may have set it
+	if !o.busy {
+		w.c.releaseLocked()
+	}
+}
