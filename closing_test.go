@@ -1,0 +1,333 @@
+package websocket
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"net"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/fullduplex-go/websocket/internal/bufpipe"
+)
+
+func TestCloseByEitherSide(t *testing.T) {
+	overTransports(t, Options{}, func(t *testing.T, client, server *Conn) {
+		// The server closes while the client's reader waits.
+		read := make(chan error, 1)
+		go func() {
+			_, _, err := client.Read(bg)
+			read <- err
+		}()
+		if err := server.Close(4321, "why not"); err != nil {
+			t.Error("Close:", err)
+		}
+		var ce *CloseError
+		if err := <-read; !errors.As(err, &ce) || ce.Code != 4321 || ce.Reason != "why not" || !ce.Remote || !errors.Is(err, net.ErrClosed) {
+			t.Errorf("the client's Read: %v", err)
+		}
+		if _, _, err := server.Read(bg); CloseCode(err) != 4321 || errors.As(err, &ce) && ce.Remote {
+			t.Errorf("the server's Read: %v", err)
+		}
+		if err := client.Write(bg, Text, nil); CloseCode(err) != 4321 {
+			t.Errorf("the client's Write: %v", err)
+		}
+		if _, err := client.Ping(bg); CloseCode(err) != 4321 {
+			t.Errorf("the client's Ping: %v", err)
+		}
+		if _, err := client.Writer(bg, Text); CloseCode(err) != 4321 {
+			t.Errorf("the client's Writer: %v", err)
+		}
+		<-client.Context().Done()
+		if cause := context.Cause(client.Context()); CloseCode(cause) != 4321 {
+			t.Errorf("the client's context: %v", cause)
+		}
+		for range 2 {
+			if err := client.Close(StatusNormalClosure, ""); err != nil {
+				t.Error("the client's own Close:", err)
+			}
+			if err := client.CloseNow(); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+}
+
+func TestCloseFromBothSidesAtOnce(t *testing.T) {
+	overTransports(t, Options{}, func(t *testing.T, client, server *Conn) {
+		var wg sync.WaitGroup
+		for _, c := range []*Conn{client, server, client, server} {
+			wg.Go(func() {
+				if err := c.Close(StatusGoingAway, ""); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		wg.Wait()
+	})
+}
+
+// TestCloseDiscards closes while the peer keeps sending and nobody reads.
+func TestCloseDiscards(t *testing.T) {
+	overTransports(t, Options{}, func(t *testing.T, client, server *Conn) {
+		sent := make(chan error, 1)
+		go func() {
+			for {
+				if err := client.Write(bg, Binary, make([]byte, 10_000)); err != nil {
+					sent <- err
+					return
+				}
+			}
+		}()
+		go func() {
+			for {
+				if _, _, err := client.Read(bg); err != nil {
+					return
+				}
+			}
+		}()
+		until(t, "messages under way", func() bool { return client.Stats().MessagesWritten > 0 })
+		if err := server.Close(StatusPolicyViolation, "enough"); err != nil {
+			t.Error(err)
+		}
+		if err := <-sent; CloseCode(err) != StatusPolicyViolation {
+			t.Error(err)
+		}
+	})
+}
+
+// TestCloseFrames checks what goes over the wire when the peer closes or
+// breaks the protocol: exactly one close frame, with this code, and then the
+// end.
+func TestCloseFrames(t *testing.T) {
+	text := func(op Opcode, fin bool, p string) []byte { return frame(op, fin, true, p) }
+	big := Header{Fin: true, Opcode: OpBinary, Masked: true, Length: 1 << 40}.Append(nil)
+	for _, tt := range []struct {
+		name    string
+		wire    []byte
+		code    StatusCode
+		section string
+	}{
+		{"normal", closeFrame(true, 1000, "bye"), 1000, ""},
+		{"none", closeFrame(true, StatusNoStatus, ""), StatusNoStatus, ""},
+		{"registered 1014", closeFrame(true, 1014, ""), 1014, ""},
+		{"private", closeFrame(true, 4999, ""), 4999, ""},
+		{"data behind it", append(closeFrame(true, 1000, ""), text(OpText, true, "x")...), 1000, ""},
+		{"reserved bit", []byte{0xc1, 0x80, 0, 0, 0, 0}, 1002, "5.2"},
+		{"reserved opcode", []byte{0x83, 0x80, 0, 0, 0, 0}, 1002, "5.2"},
+		{"no mask", frame(OpText, true, false, "x"), 1002, "5.1"},
+		{"fragmented ping", []byte{0x09, 0x80, 0, 0, 0, 0}, 1002, "5.5"},
+		{"long ping", []byte{0x89, 0xfe, 0, 126, 0, 0, 0, 0}, 1002, "5.5"},
+		{"continuation", text(OpContinuation, true, "x"), 1002, "5.4"},
+		{"new message inside", append(text(OpText, false, "x"), text(OpText, true, "x")...), 1002, "5.4"},
+		{"length 2^63", append([]byte{0x82, 0xff, 0x80}, make([]byte, 11)...), 1002, "5.2"},
+		{"length 5 in 16 bits", []byte{0x82, 0xfe, 0, 5, 0, 0, 0, 0}, 1002, "5.2"},
+		{"close of one byte", text(OpClose, true, "x"), 1002, "5.5.1"},
+		{"close code 2999", closeFrame(true, 2999, ""), 1002, "7.4"},
+		{"close reason", closeFrame(true, 1000, "\xff"), 1007, "5.5.1"},
+		{"text, at once", text(OpText, false, "a\xed\xa0\x80 and more")[:9], 1007, "8.1"},
+		{"too big", big, 1009, "7.4.1"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			overRaw(t, false, Options{}, func(t *testing.T, c *Conn, peer net.Conn) {
+				go func() {
+					peer.Write(tt.wire)
+				}()
+				_, _, err := c.Read(bg)
+				var ce *CloseError
+				if !errors.As(err, &ce) || ce.Code != tt.code || ce.Remote != (tt.section == "") {
+					t.Fatalf("Read: %v", err)
+				}
+				var pe *ProtocolError
+				if errors.As(err, &pe) != (tt.section != "") || pe != nil && (pe.Section != tt.section || pe.Code != tt.code) {
+					t.Errorf("Read: %v, want section %q", err, tt.section)
+				}
+				if tt.code == StatusMessageTooBig && (!errors.Is(err, ErrMessageTooBig) || !strings.Contains(err.Error(), "1048576") || !strings.Contains(err.Error(), "1099511627776")) {
+					t.Errorf("Read: %v", err)
+				}
+				r := &frameReader{nc: peer}
+				f, err := r.next()
+				if err != nil || f.Opcode != OpClose {
+					t.Fatalf("on the wire: %+v, %v", f, err)
+				}
+				if code, reason, err := parseClosePayload([]byte(f.payload)); code != tt.code || err != nil || reason == "" && tt.section != "" {
+					t.Errorf("close frame with %v %q, %v", code, reason, err)
+				}
+				if f, err := r.next(); err != io.EOF {
+					t.Errorf("then: %+v, %v", f, err)
+				}
+			})
+		})
+	}
+}
+
+func TestTransportErrors(t *testing.T) {
+	for name, breakIt := range map[string]func(nc net.Conn){
+		"closed":               func(nc net.Conn) { nc.Close() },
+		"closed inside header": func(nc net.Conn) { nc.Write([]byte{0x81}); nc.Close() },
+		"closed inside frame":  func(nc net.Conn) { nc.Write(frame(OpText, true, true, "abc")[:8]); nc.Close() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			overRaw(t, false, Options{}, func(t *testing.T, c *Conn, peer net.Conn) {
+				go breakIt(peer)
+				_, _, err := c.Read(bg)
+				if CloseCode(err) != StatusAbnormalClosure || !errors.Is(err, io.ErrUnexpectedEOF) || !errors.Is(err, net.ErrClosed) {
+					t.Errorf("Read: %v", err)
+				}
+				if err := c.Write(bg, Text, nil); CloseCode(err) != StatusAbnormalClosure {
+					t.Errorf("Write: %v", err)
+				}
+				if err := c.Close(StatusNormalClosure, ""); CloseCode(err) != StatusAbnormalClosure {
+					t.Errorf("Close: %v", err)
+				}
+			})
+		})
+	}
+}
+
+func TestCloseNow(t *testing.T) {
+	overTransports(t, Options{}, func(t *testing.T, client, server *Conn) {
+		errs := make(chan error, 3)
+		go func() { errs <- third(client.Read(bg)) }()
+		go func() { errs <- client.Write(bg, Binary, make([]byte, 64<<20)) }()
+		go func() { errs <- second(client.Ping(bg)) }()
+		until(t, "all of them at work", func() bool {
+			client.out.mu.Lock()
+			defer client.out.mu.Unlock()
+			return client.out.busy && client.in.reading.Load() && client.in.wanted.Load() > 0
+		})
+		client.CloseNow()
+		for range 3 {
+			if err := <-errs; CloseCode(err) != StatusAbnormalClosure || !errors.Is(err, errCloseNow) {
+				t.Error(err)
+			}
+		}
+		if _, _, err := server.Read(bg); CloseCode(err) != StatusAbnormalClosure {
+			t.Error(err)
+		}
+	})
+}
+
+// TestCloseTimeout closes towards peers that do not play along.
+func TestCloseTimeout(t *testing.T) {
+	for name, block := range map[string]bool{"peer ignores the close frame": false, "peer does not even read": true} {
+		for _, client := range []bool{false, true} {
+			t.Run(name, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					a, b := bufpipe.New(1000)
+					defer b.Close()
+					c := newConn(a, connConfig{client: client, opts: Options{CloseTimeout: 3 * time.Second}.withDefaults()})
+					if block {
+						go c.Write(bg, Binary, make([]byte, 100_000))
+						synctest.Wait()
+					} else {
+						go io.Copy(io.Discard, b)
+					}
+					start := time.Now()
+					if err := c.Close(StatusNormalClosure, ""); err == nil {
+						t.Error("no error")
+					}
+					if d := time.Since(start); d != 3*time.Second {
+						t.Errorf("took %v", d)
+					}
+				})
+			})
+		}
+	}
+	overRaw(t, false, Options{CloseTimeout: 50 * time.Millisecond}, func(t *testing.T, c *Conn, peer net.Conn) {
+		go c.Write(bg, Binary, make([]byte, 64<<20)) // fills the socket
+		until(t, "busy", func() bool {
+			c.out.mu.Lock()
+			defer c.out.mu.Unlock()
+			return c.out.busy
+		})
+		start := time.Now()
+		if err := c.Close(StatusNormalClosure, ""); err == nil {
+			t.Error("no error")
+		}
+		if d := time.Since(start); d > 3*time.Second {
+			t.Errorf("took %v", d)
+		}
+	})
+}
+
+// TestClientWaitsForServer: "the client SHOULD wait for the server to close
+// the connection" (section 7.1.1), but not for ever.
+func TestClientWaitsForServer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, b := bufpipe.New(1000)
+		defer b.Close()
+		c := newConn(a, connConfig{client: true, opts: Options{}.withDefaults()})
+		go b.Write(closeFrame(false, StatusNormalClosure, ""))
+		_, _, err := c.Read(bg)
+		if CloseCode(err) != StatusNormalClosure {
+			t.Fatal(err)
+		}
+		start := time.Now()
+		if err := c.Close(StatusNormalClosure, ""); err != nil {
+			t.Error(err)
+		}
+		if d := time.Since(start); d != maxLinger {
+			t.Errorf("waited %v", d)
+		}
+	})
+}
+
+// TestViolationLingers: the peer gets its close frame although more of its
+// own bytes are on their way than the transport takes.
+func TestViolationLingers(t *testing.T) {
+	overRaw(t, false, Options{}, func(t *testing.T, c *Conn, peer net.Conn) {
+		wrote := make(chan error, 1)
+		go func() {
+			_, err := peer.Write(append(frame(OpContinuation, true, true, ""), make([]byte, 4<<20)...))
+			wrote <- err
+		}()
+		if _, _, err := c.Read(bg); CloseCode(err) != StatusProtocolError {
+			t.Fatal(err)
+		}
+		if err := <-wrote; err != nil {
+			t.Error("the peer's write:", err)
+		}
+		p, err := io.ReadAll(peer)
+		if h, n, _ := ParseHeader(p); err != nil || h.Opcode != OpClose || len(p) != n+int(h.Length) {
+			t.Errorf("got % x, %v", p, err)
+		}
+	})
+}
+
+func TestTrace(t *testing.T) {
+	var mu sync.Mutex
+	var log bytes.Buffer
+	done := make(chan struct{})
+	note := func(what string) func(*Conn, Header) {
+		return func(_ *Conn, h Header) {
+			mu.Lock()
+			defer mu.Unlock()
+			log.WriteString(what + h.Opcode.String() + " ")
+		}
+	}
+	a, b := bufpipe.New(1000)
+	opts := Options{Trace: &Trace{FrameIn: note("<"), FrameOut: note(">"), Close: func(_ *Conn, err error) {
+		if CloseCode(err) != StatusGoingAway {
+			t.Error(err)
+		}
+		close(done)
+	}}}
+	client := newConn(a, connConfig{client: true, opts: Options{}.withDefaults()})
+	server := newConn(b, connConfig{opts: opts.withDefaults()})
+	go echo(server)
+	client.Write(bg, Text, []byte("x"))
+	client.Read(bg)
+	client.Ping(bg)
+	client.Close(StatusGoingAway, "")
+	<-done
+	mu.Lock()
+	defer mu.Unlock()
+	if got := log.String(); got != "<text >text <ping >pong <close >close " {
+		t.Error(got)
+	}
+}

@@ -1,0 +1,233 @@
+package websocket
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"math/big"
+	"net"
+	"net/http"
+	"os"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/fullduplex-go/websocket/internal/bufpipe"
+)
+
+// TestMain fails the run if the tests leave goroutines or descriptors behind.
+func TestMain(m *testing.M) {
+	fds := openDescriptors()
+	code := m.Run()
+	if code == 0 {
+		http.DefaultTransport.(*http.Transport).CloseIdleConnections()
+		if err := checkLeaks(fds); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			code = 1
+		}
+	}
+	os.Exit(code)
+}
+
+// checkLeaks waits until the goroutines of this package are gone and no more
+// descriptors are open than there were, and tells what is left after a while.
+func checkLeaks(fds int) error {
+	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+		left := ourGoroutines()
+		runtime.GC() // closes what only a finalizer holds, which is not our way but net/http's
+		now := openDescriptors()
+		if len(left) == 0 && now <= fds {
+			return nil
+		}
+		if time.Now().After(deadline) {
+			return fmt.Errorf("leaked: %d descriptors (%d before), goroutines:\n%s", now, fds, strings.Join(left, "\n\n"))
+		}
+	}
+}
+
+func ourGoroutines() (stacks []string) {
+	buf := make([]byte, 8<<20)
+	buf = buf[:runtime.Stack(buf, true)]
+	for i, g := range strings.Split(string(buf), "\n\n") {
+		if i > 0 && strings.Contains(g, "fullduplex-go/websocket") {
+			stacks = append(stacks, g)
+		}
+	}
+	return stacks
+}
+
+// openDescriptors counts this process's sockets; where the system does not
+// tell, it is 0.
+func openDescriptors() (n int) {
+	entries, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		return 0
+	}
+	for _, e := range entries {
+		if target, err := os.Readlink("/proc/self/fd/" + e.Name()); err == nil && strings.HasPrefix(target, "socket:") {
+			n++
+		}
+	}
+	return n
+}
+
+// The behaviour tests run over each of these.
+var transports = []struct {
+	name string
+	pair func(t testing.TB) (client, server net.Conn)
+}{
+	{"pipe", func(testing.TB) (net.Conn, net.Conn) {
+		a, b := bufpipe.New(pipeSize)
+		return a, b
+	}},
+	{"tcp", tcpPair},
+	{"tls", tlsPair},
+}
+
+func tcpPair(t testing.TB) (client, server net.Conn) {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	accepted := make(chan net.Conn, 1)
+	go func() {
+		nc, err := ln.Accept()
+		if err != nil {
+			t.Error(err)
+		}
+		accepted <- nc
+	}()
+	client, err = net.Dial("tcp", ln.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return client, <-accepted
+}
+
+func tlsPair(t testing.TB) (client, server net.Conn) {
+	t.Helper()
+	a, b := tcpPair(t)
+	cfg := testTLS()
+	c := tls.Client(a, &tls.Config{InsecureSkipVerify: true})
+	s := tls.Server(b, cfg)
+	done := make(chan error, 1)
+	go func() { done <- s.Handshake() }()
+	if err := c.Handshake(); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	return c, s
+}
+
+var testTLS = sync.OnceValue(func() *tls.Config {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		panic(err)
+	}
+	tmpl := &x509.Certificate{SerialNumber: big.NewInt(1), DNSNames: []string{"localhost"}, NotAfter: time.Now().Add(24 * time.Hour)}
+	der, err := x509.CreateCertificate(rand.Reader, tmpl, tmpl, &key.PublicKey, key)
+	if err != nil {
+		panic(err)
+	}
+	return &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}}
+})
+
+// overTransports runs f with a connected pair over every transport.
+func overTransports(t *testing.T, opts Options, f func(t *testing.T, client, server *Conn)) {
+	for _, tr := range transports {
+		t.Run(tr.name, func(t *testing.T) {
+			a, b := tr.pair(t)
+			client := newConn(a, connConfig{client: true, opts: opts.withDefaults()})
+			server := newConn(b, connConfig{opts: opts.withDefaults()})
+			defer client.CloseNow()
+			defer server.CloseNow()
+			f(t, client, server)
+		})
+	}
+}
+
+// overRaw runs f over every transport with a Conn in the given role and the
+// bare transport of its peer.
+func overRaw(t *testing.T, client bool, opts Options, f func(t *testing.T, c *Conn, peer net.Conn)) {
+	for _, tr := range transports {
+		t.Run(tr.name, func(t *testing.T) {
+			a, b := tr.pair(t)
+			if !client {
+				a, b = b, a
+			}
+			c := newConn(a, connConfig{client: client, opts: opts.withDefaults()})
+			defer c.CloseNow()
+			defer b.Close()
+			b.SetDeadline(time.Now().Add(20 * time.Second))
+			f(t, c, b)
+		})
+	}
+}
+
+// frame encodes a frame as a client sends it if masked is set.
+func frame(op Opcode, fin, masked bool, payload string) []byte {
+	h := Header{Fin: fin, Opcode: op, Masked: masked, Length: int64(len(payload))}
+	if masked {
+		h.Key = [4]byte{0x37, 0xfa, 0x21, 0x3d}
+	}
+	return appendFrame(nil, h, []byte(payload))
+}
+
+// closeFrame encodes a close frame; code 1005 stands for no payload.
+func closeFrame(masked bool, code StatusCode, reason string) []byte {
+	return frame(OpClose, true, masked, string(appendClosePayload(nil, code, reason)))
+}
+
+// rawFrame is a frame that a test's bare peer has received.
+type rawFrame struct {
+	Header
+	payload string
+}
+
+// frameReader reads frames from a bare transport.
+type frameReader struct {
+	nc  net.Conn
+	buf []byte
+}
+
+func (r *frameReader) next() (rawFrame, error) {
+	for {
+		h, n, err := ParseHeader(r.buf)
+		if err != nil {
+			return rawFrame{}, err
+		}
+		if n > 0 && int64(len(r.buf)-n) >= h.Length {
+			p := r.buf[n : n+int(h.Length)]
+			Mask(p, h.Key, 0)
+			r.buf = r.buf[n+int(h.Length):]
+			return rawFrame{h, string(p)}, nil
+		}
+		p := make([]byte, 64<<10)
+		m, err := r.nc.Read(p)
+		r.buf = append(r.buf, p[:m]...)
+		if m == 0 && err != nil {
+			return rawFrame{}, err
+		}
+	}
+}
+
+// until waits for something that no event announces.
+func until(t testing.TB, what string, ok func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(10 * time.Second); !ok(); {
+		if time.Now().After(deadline) {
+			t.Fatalf("still not: %s", what)
+		}
+		runtime.Gosched()
+		time.Sleep(50 * time.Microsecond)
+	}
+}
