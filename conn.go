@@ -73,7 +73,6 @@ type life struct {
 	gone     chan struct{} // closed when ended; made on demand
 	ctx      context.Context
 	cancel   context.CancelCauseFunc
-	onEnd    func() // see onEnd
 	keepalive
 }
 
@@ -223,20 +222,6 @@ func (c *Conn) ended() <-chan struct{} {
 	return l.gone
 }
 
-// onEnd has f called when the connection ends, or at once if it has.
-func (c *Conn) onEnd(f func()) {
-	l := &c.life
-	l.mu.Lock()
-	ended := l.ended
-	if !ended {
-		l.onEnd = f
-	}
-	l.mu.Unlock()
-	if ended {
-		f()
-	}
-}
-
 // setCause makes the connection closing and reports whether it was open. From
 // here on the timer bounds its life, and waiting writers and pings give up.
 func (c *Conn) setCause(cause *CloseError) bool {
@@ -357,7 +342,6 @@ func (c *Conn) end(abort bool) {
 	if l.gone == nil {
 		l.gone = make(chan struct{})
 	}
-	onEnd := l.onEnd
 	l.mu.Unlock()
 
 	c.t.close(abort)
@@ -365,9 +349,6 @@ func (c *Conn) end(abort bool) {
 	c.in.cancel.forget()
 	c.out.cancel.forget()
 	close(l.gone)
-	if onEnd != nil {
-		onEnd()
-	}
 	if tr := c.opts.Trace; tr != nil && tr.Close != nil {
 		tr.Close(c, l.cause.Load())
 	}

@@ -48,21 +48,20 @@ func (c *Conn) ReadAppend(ctx context.Context, dst []byte) (MessageType, []byte,
 	if err := c.beginRead(ctx); err != nil {
 		return 0, dst, err
 	}
-	n := len(dst)
 	var typ MessageType
+	m := buffer{b: dst}
 	err := c.leaveStream()
 	if err == nil {
-		typ, dst, err = c.readMessage(dst)
+		typ, err = c.readMessage(&m, false)
 	}
-	if err != nil {
-		if len(dst) > n && c.in.receiver.err == nil {
-			c.in.msg = getBuffer(len(dst) - n)
-			c.in.msg.b = append(c.in.msg.b, dst[n:]...)
-		}
-		return 0, dst[:n], c.endRead(ctx, err)
+	if got := m.b[len(dst):]; err != nil && len(got) > 0 && c.in.receiver.err == nil {
+		c.in.msg = getBuffer(len(got))
+		c.in.msg.b = append(c.in.msg.b, got...)
 	}
-	c.endRead(ctx, nil)
-	return typ, dst, nil
+	if err = c.endRead(ctx, err); err != nil {
+		return 0, dst, err
+	}
+	return typ, m.b, nil
 }
 
 // Messages returns an iterator over the messages that arrive. The bytes of a
@@ -124,9 +123,8 @@ func (c *Conn) nextLoan(ctx context.Context) (m Message, loan *buffer, err error
 		if loan, in.msg = in.msg, nil; loan == nil {
 			loan = getBuffer(readBufferSize)
 		}
-		var typ MessageType
-		typ, loan.b, err = c.readMessage(loan.b)
-		m = Message{typ, loan.b}
+		m.Type, err = c.readMessage(loan, true)
+		m.Data = loan.b
 		if err != nil && r.err == nil && len(loan.b) > 0 {
 			loan, in.msg = nil, loan
 		}
@@ -227,100 +225,104 @@ func (c *Conn) unlockRead() {
 
 // readMessage reads the rest of the message under way, or the next one, and
 // appends it to dst. The caller is the reader.
-func (c *Conn) readMessage(dst []byte) (MessageType, []byte, error) {
+func (c *Conn) readMessage(dst *buffer, pooled bool) (MessageType, error) {
 	in, r := &c.in, &c.in.receiver
-	n := len(dst)
+	start := len(dst.b)
 	if in.msg != nil {
-		dst = append(dst, in.msg.b...)
+		dst.b = append(dst.b, in.msg.b...)
 		putBuffer(in.msg)
 		in.msg = nil
 	}
 	for {
 		if r.phase != inPayload {
 			if err := c.nextFrame(); err != nil {
-				return 0, dst, err
+				return 0, err
 			}
 		}
 		typ := MessageType(r.msg)
-		var err error
-		if dst, err = c.readPayload(dst, n); err != nil {
-			return 0, dst, err
+		if err := c.readPayload(dst, start, pooled); err != nil {
+			return 0, err
 		}
 		end, err := r.endFrame()
-		if err != nil {
-			return 0, dst, err
+		switch {
+		case err != nil:
+			return 0, err
+		case !end:
+		case c.life.cause.Load() != nil:
+			dst.b = dst.b[:start] // closing: no more messages, only the close frame
+		default:
+			c.stats.messagesRead.Add(1)
+			return typ, nil
 		}
-		if !end {
-			continue
-		}
-		if c.life.cause.Load() != nil {
-			dst = dst[:n] // closing: no more messages, only the close frame
-			continue
-		}
-		c.stats.messagesRead.Add(1)
-		return typ, dst, nil
 	}
 }
 
 // readPayload appends the rest of a frame's payload to dst, where the
-// message began at start. What dst gains in capacity is in proportion to what
-// has arrived, never to what the header announces.
-func (c *Conn) readPayload(dst []byte, start int) ([]byte, error) {
+// message began at start.
+func (c *Conn) readPayload(dst *buffer, start int, pooled bool) error {
 	in, r := &c.in, &c.in.receiver
 	for r.left > 0 {
 		if in.buffered() > 0 {
 			src := in.take(int(min(r.left, int64(in.buffered()))))
-			dst = growBy(dst, len(src), r.left)
-			p := dst[len(dst) : len(dst)+len(src)]
-			if err := r.payloadTo(p, src); err != nil {
-				return dst, err
+			dst.grow(len(src), r, pooled)
+			n := len(dst.b)
+			if err := r.payloadTo(dst.b[n:n+len(src)], src); err != nil {
+				return err
 			}
-			dst = dst[:len(dst)+len(src)]
+			dst.b = dst.b[:n+len(src)]
 			continue
 		}
-		if r.left < readBufferSize || len(dst)-start < readBufferSize {
+		if r.left < readBufferSize || len(dst.b)-start < readBufferSize {
 			if err := c.fill(); err != nil {
-				return dst, err
+				return err
 			}
 			continue
 		}
 		// Much is to come, and some has: no detour through a buffer.
-		if cap(dst)-len(dst) < readBufferSize {
-			dst = growBy(dst, readBufferSize, r.left)
+		if cap(dst.b)-len(dst.b) < readBufferSize {
+			dst.grow(readBufferSize, r, pooled)
 		}
-		p := dst[len(dst):cap(dst)]
+		p := dst.b[len(dst.b):cap(dst.b)]
 		if r.left < int64(len(p)) {
 			p = p[:r.left]
 		}
 		in.release()
-		m, err := c.t.nc.Read(p)
-		c.heard(m)
-		if m > 0 {
-			if err := r.payload(p[:m]); err != nil {
-				return dst, err
+		n, err := c.t.nc.Read(p)
+		c.heard(n)
+		if n > 0 {
+			if err := r.payload(p[:n]); err != nil {
+				return err
 			}
-			dst = dst[:len(dst)+m]
+			dst.b = dst.b[:len(dst.b)+n]
 		}
 		if err != nil && r.left > 0 {
-			return dst, err
+			return err
 		}
 	}
-	return dst, nil
+	return nil
 }
 
-// growBy makes room for need more bytes in dst. rest is how many the frame
-// still announces: a good guess, but no more than the peer's word, so that
-// dst at most doubles on its account.
-func growBy(dst []byte, need int, rest int64) []byte {
-	want := len(dst) + need
-	if want <= cap(dst) {
-		return dst
+// grow makes room for need more bytes of the frame that r is in. It doubles,
+// so that capacity stays in proportion to what has arrived. What the header
+// announces is only ever a reason to take less: the last frame of a message
+// tells where to stop.
+func (b *buffer) grow(need int, r *receiver, pooled bool) {
+	want := len(b.b) + need
+	if want <= cap(b.b) {
+		return
 	}
-	size := max(want, 2*len(dst))
-	if all := int64(len(dst)) + rest; int64(size) > all && all >= int64(want) {
+	size := max(want, 2*len(b.b))
+	if all := int64(len(b.b)) + r.left; r.hdr.Fin && int64(size) > all {
 		size = int(all)
 	}
-	return append(make([]byte, 0, size), dst...)
+	if !pooled {
+		b.b = append(make([]byte, 0, size), b.b...)
+		return
+	}
+	larger := getBuffer(size)
+	larger.b = append(larger.b, b.b...)
+	b.b, larger.b = larger.b, b.b
+	putBuffer(larger)
 }
 
 // nextFrame reads up to the payload of the next data frame and handles the

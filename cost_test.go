@@ -1,0 +1,268 @@
+package websocket
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"runtime"
+	"runtime/debug"
+	"testing"
+
+	"github.com/fullduplex-go/websocket/internal/bufpipe"
+)
+
+// What the package promises about allocations, memory and calls on the
+// transport.
+
+// TestAllocs: a message costs no allocation, however it is written and read,
+// and neither does a context that is used again.
+func TestAllocs(t *testing.T) {
+	if raceEnabled {
+		t.Skip("under the race detector sync.Pool drops items on purpose")
+	}
+	cancellable, cancel := context.WithCancel(bg)
+	defer cancel()
+	contexts := map[string]context.Context{"background": bg, "cancellable": cancellable}
+	servers := map[string]func(ctx context.Context, c *Conn){
+		"Messages": func(ctx context.Context, c *Conn) {
+			for m, err := range c.Messages(ctx) {
+				if err != nil || c.Write(ctx, m.Type, m.Data) != nil {
+					return
+				}
+			}
+		},
+		"ReadAppend": func(ctx context.Context, c *Conn) {
+			var buf []byte
+			for {
+				typ, p, err := c.ReadAppend(ctx, buf[:0])
+				if err != nil || c.Write(ctx, typ, p) != nil {
+					return
+				}
+				buf = p
+			}
+		},
+	}
+	for ctxName, ctx := range contexts {
+		for serverName, serve := range servers {
+			for _, size := range []int{0, 10, 125, 1000, 20_000, 100_000} {
+				t.Run(fmt.Sprintf("%s/%s/%d", serverName, ctxName, size), func(t *testing.T) {
+					a, b := tcpPair(t)
+					client := newConn(a, connConfig{client: true, opts: Options{}.withDefaults()})
+					server := newConn(b, connConfig{opts: Options{}.withDefaults()})
+					defer client.CloseNow()
+					defer server.CloseNow()
+					go serve(ctx, server)
+					msg, dst := pattern(size), make([]byte, 0, size)
+					// A collection would empty the pools in the middle.
+					defer debug.SetGCPercent(debug.SetGCPercent(-1))
+					n := testing.AllocsPerRun(100, func() {
+						if err := client.Write(ctx, Text, msg); err != nil {
+							t.Fatal(err)
+						}
+						if _, _, err := client.ReadAppend(ctx, dst); err != nil {
+							t.Fatal(err)
+						}
+					})
+					if n != 0 {
+						t.Errorf("%v allocations for a message there and back", n)
+					}
+				})
+			}
+		}
+	}
+}
+
+// counted is a transport that counts the calls of Write.
+type counted struct {
+	net.Conn
+	writes int
+}
+
+func (c *counted) Write(p []byte) (int, error) {
+	c.writes++
+	return c.Conn.Write(p)
+}
+
+// TestOneWritePerMessage holds for any transport; that it also holds for the
+// system calls on TCP is in the test for Linux.
+func TestOneWritePerMessage(t *testing.T) {
+	for _, client := range []bool{false, true} {
+		a, b := bufpipe.New(20 << 20)
+		nc := &counted{Conn: a}
+		c := newConn(nc, connConfig{client: client, opts: Options{}.withDefaults()})
+		for i, size := range []int{0, 1, 125, 126, 4096, 65_535, 65_536, 1 << 20, 16 << 20} {
+			if err := c.Write(bg, Binary, make([]byte, size)); err != nil {
+				t.Fatal(err)
+			}
+			if nc.writes != i+1 {
+				t.Fatalf("client %v: %d bytes took more than one write", client, size)
+			}
+		}
+		c.CloseNow()
+		b.Close()
+	}
+}
+
+// heapAfter runs f and returns by how many bytes the live heap has grown.
+func heapAfter(f func()) int64 {
+	var before, after runtime.MemStats
+	runtime.GC()
+	runtime.GC()
+	runtime.ReadMemStats(&before)
+	f()
+	runtime.GC()
+	runtime.GC()
+	runtime.ReadMemStats(&after)
+	return int64(after.HeapAlloc) - int64(before.HeapAlloc)
+}
+
+// TestIdleHoldsNoBuffer: connections that have spoken and now wait for input
+// hold much less than a read buffer each.
+func TestIdleHoldsNoBuffer(t *testing.T) {
+	for _, tr := range transports {
+		t.Run(tr.name, func(t *testing.T) {
+			const n = 100
+			var conns []*Conn
+			var peers []net.Conn
+			grown := heapAfter(func() {
+				for range n {
+					a, b := tr.pair(t)
+					c := newConn(b, connConfig{opts: Options{}.withDefaults()})
+					go echo(c)
+					conns, peers = append(conns, c), append(peers, a)
+					a.Write(frame(OpBinary, true, true, string(pattern(1000))))
+					if f, err := (&frameReader{nc: a}).next(); err != nil || len(f.payload) != 1000 {
+						t.Fatal(err)
+					}
+				}
+				for _, c := range conns {
+					until(t, "idle", func() bool { return c.in.reading.Load() })
+				}
+			})
+			for i := range n {
+				conns[i].CloseNow()
+				peers[i].Close()
+			}
+			// crypto/tls keeps a record buffer of its own.
+			limit := map[string]int64{"pipe": 6 << 10, "tcp": 6 << 10, "tls": 40 << 10}[tr.name]
+			if per := grown / n; per > limit {
+				t.Errorf("%d bytes per idle connection", per)
+			}
+		})
+	}
+}
+
+// TestDeclaredLengthAllocatesNothing: a thousand peers announce a gigabyte
+// each, send a few bytes of it, and wait.
+func TestDeclaredLengthAllocatesNothing(t *testing.T) {
+	const n = 200
+	var conns []*Conn
+	var peers []net.Conn
+	head := Header{Fin: true, Opcode: OpBinary, Masked: true, Length: 1 << 30}.Append(nil)
+	grown := heapAfter(func() {
+		for range n {
+			a, b := bufpipe.New(pipeSize)
+			c := newConn(b, connConfig{opts: Options{ReadLimit: 2 << 30}.withDefaults()})
+			go c.Read(bg)
+			conns, peers = append(conns, c), append(peers, a)
+			a.Write(append(head, 1, 2, 3))
+			until(t, "read", func() bool { return c.Stats().BytesRead == uint64(len(head)+3) })
+		}
+	})
+	for i := range n {
+		conns[i].CloseNow()
+		peers[i].Close()
+	}
+	if per := grown / n; per > 2*readBufferSize {
+		t.Errorf("%d bytes per connection", per)
+	}
+}
+
+// TestManyFragments: a hundred thousand fragments of one byte, or none.
+func TestManyFragments(t *testing.T) {
+	for _, payload := range []string{"", "x"} {
+		t.Run(fmt.Sprintf("%q", payload), func(t *testing.T) {
+			a, b := tcpPair(t)
+			defer a.Close()
+			c := newConn(b, connConfig{opts: Options{}.withDefaults()})
+			defer c.CloseNow()
+			const n = 100_000
+			go func() {
+				w := make([]byte, 0, 10*n)
+				w = append(w, frame(OpText, false, true, payload)...)
+				for range n {
+					w = append(w, frame(OpContinuation, false, true, payload)...)
+				}
+				w = append(w, frame(OpContinuation, true, true, payload)...)
+				a.Write(w)
+			}()
+			var before, after runtime.MemStats
+			runtime.ReadMemStats(&before)
+			_, p, err := c.Read(bg)
+			runtime.ReadMemStats(&after)
+			if err != nil || len(p) != (n+2)*len(payload) {
+				t.Fatal(len(p), err)
+			}
+			// The sender's own 1 MB and what grew by doubling are in it.
+			if total := after.TotalAlloc - before.TotalAlloc; total > 6<<20 {
+				t.Errorf("%d bytes were allocated", total)
+			}
+		})
+	}
+}
+
+// TestContextRegistersOnce: a context that is used for many calls gets one
+// registration per direction, and none is left when the connection ends.
+func TestContextRegistersOnce(t *testing.T) {
+	client, server := Pipe()
+	defer server.CloseNow()
+	go echo(server)
+	ctx := &countingContext{Context: bg, done: make(chan struct{})}
+	for range 10 {
+		if err := client.Write(ctx, Text, nil); err != nil {
+			t.Fatal(err)
+		}
+		if _, _, err := client.Read(ctx); err != nil {
+			t.Fatal(err)
+		}
+	}
+	client.CloseNow()
+	if ctx.registered != 2 || ctx.stopped != 2 {
+		t.Errorf("%d registrations, %d taken back", ctx.registered, ctx.stopped)
+	}
+}
+
+// countingContext is asked by context.AfterFunc itself.
+type countingContext struct {
+	context.Context
+	done                chan struct{}
+	registered, stopped int
+}
+
+func (c *countingContext) Done() <-chan struct{} { return c.done }
+
+func (c *countingContext) AfterFunc(func()) func() bool {
+	c.registered++
+	return func() bool { c.stopped++; return true }
+}
+
+func BenchmarkEcho(b *testing.B) {
+	for _, size := range []int{16, 125, 1024, 64 << 10} {
+		b.Run(fmt.Sprint(size), func(b *testing.B) {
+			x, y := tcpPair(b)
+			client := newConn(x, connConfig{client: true, opts: Options{}.withDefaults()})
+			server := newConn(y, connConfig{opts: Options{}.withDefaults()})
+			defer client.CloseNow()
+			defer server.CloseNow()
+			go echo(server)
+			msg, dst := pattern(size), make([]byte, 0, size)
+			b.SetBytes(int64(size))
+			b.ReportAllocs()
+			for b.Loop() {
+				client.Write(bg, Binary, msg)
+				client.ReadAppend(bg, dst)
+			}
+		})
+	}
+}
+
