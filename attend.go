@@ -111,7 +111,7 @@ func (c *Conn) discardFrame() error {
 // discardInput reads once whatever comes.
 func (c *Conn) discardInput() error {
 	c.in.release()
-	b, err := c.t.reader.read(true)
+	b, err := c.t.reader.read(false)
 	if err == nil {
 		c.heard(len(b.b))
 		putBuffer(b)

@@ -265,4 +265,3 @@ func BenchmarkEcho(b *testing.B) {
 		})
 	}
 }
-

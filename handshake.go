@@ -5,8 +5,10 @@ import (
 	"encoding/base64"
 	"fmt"
 	"iter"
+	"maps"
 	"net/http"
 	"net/textproto"
+	"slices"
 	"strings"
 )
 
@@ -34,10 +36,12 @@ func listItems(h http.Header, name string) iter.Seq[string] {
 	}
 }
 
-// hasToken reports whether the list header holds token, in any case.
+// hasToken reports whether the list header holds token, in any case. Equal
+// lengths keep EqualFold to ASCII: the letters beyond it that fold to ASCII
+// ones, such as the Kelvin sign, take more bytes.
 func hasToken(h http.Header, name, token string) bool {
 	for item := range listItems(h, name) {
-		if strings.EqualFold(item, token) {
+		if len(item) == len(token) && strings.EqualFold(item, token) {
 			return true
 		}
 	}
@@ -83,4 +87,298 @@ func checkSubprotocols(names []string) error {
 		}
 	}
 	return nil
+}
+
+// HandshakeError tells why [Accept] did not make a connection of a request,
+// and what it answered.
+type HandshakeError struct {
+	// Status is the HTTP status of the answer. It is 500 if the server is
+	// at fault, with its options or because the connection cannot be taken
+	// over from the ResponseWriter.
+	Status int
+	// Reason says in one line what was wrong, and what to set where that
+	// is up to the server. It was the text of the answer too, unless Status
+	// is 500: such faults are not the client's business.
+	Reason string
+
+	header http.Header // what the answer tells besides; may be nil
+	err    error       // what Unwrap returns; may be nil
+}
+
+func (e *HandshakeError) Error() string {
+	return fmt.Sprintf("websocket: handshake answered with %d %s: %s", e.Status, http.StatusText(e.Status), e.Reason)
+}
+
+// Unwrap returns the error behind Reason, such as [path.ErrBadPattern] or
+// [http.ErrNotSupported], or nil.
+func (e *HandshakeError) Unwrap() error { return e.err }
+
+// refuse makes the error for a request that is not answered with 101.
+func refuse(status int, format string, args ...any) *HandshakeError {
+	return &HandshakeError{Status: status, Reason: fmt.Sprintf(format, args...)}
+}
+
+// upgradeRequired makes a 426 answer, which must name the protocol to upgrade
+// to (RFC 9110, section 15.5.22).
+func upgradeRequired(format string, args ...any) *HandshakeError {
+	e := refuse(http.StatusUpgradeRequired, format, args...)
+	e.header = http.Header{"Upgrade": {"websocket"}}
+	return e
+}
+
+// fault makes the error for a handshake that fails by the server's doing.
+func fault(err error) *HandshakeError {
+	return &HandshakeError{
+		Status: http.StatusInternalServerError,
+		Reason: strings.TrimPrefix(err.Error(), "websocket: "),
+		err:    err,
+	}
+}
+
+// clip bounds how much of a peer's text an answer or a log repeats.
+func clip(s string) string {
+	const limit = 200
+	if len(s) > limit {
+		return s[:limit] + "..."
+	}
+	return s
+}
+
+// serverHandshake judges one opening handshake and writes the answer to it.
+// It does no I/O: request and options in, the bytes of a response or a
+// [*HandshakeError] out.
+type serverHandshake struct {
+	r         *http.Request
+	opts      *AcceptOptions
+	inherited http.Header // what the ResponseWriter's headers add to the response
+
+	key         string // as the client sent it
+	subprotocol string // the chosen one, or ""
+}
+
+// run takes the steps of RFC 6455, section 4.2, in its order, but for the
+// version, which comes before the key: it is the version that says what a key
+// is. The first step that fails decides.
+func (hs *serverHandshake) run() *HandshakeError {
+	steps := [...]func(*serverHandshake) *HandshakeError{
+		(*serverHandshake).checkOptions,
+		(*serverHandshake).checkInherited,
+		(*serverHandshake).checkHTTPVersion,
+		(*serverHandshake).checkMethod,
+		(*serverHandshake).checkNoContent,
+		(*serverHandshake).checkHost,
+		(*serverHandshake).checkUpgrade,
+		(*serverHandshake).checkConnection,
+		(*serverHandshake).checkVersion,
+		(*serverHandshake).checkKey,
+		(*serverHandshake).checkOrigin,
+		(*serverHandshake).chooseSubprotocol,
+	}
+	for _, step := range steps {
+		if err := step(hs); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// checkOptions comes first, so that a misconfigured server fails at once and
+// for everyone, not for the one client that sends an Origin.
+func (hs *serverHandshake) checkOptions() *HandshakeError {
+	for _, pattern := range hs.opts.OriginPatterns {
+		if err := checkOriginPattern(pattern); err != nil {
+			return fault(err)
+		}
+	}
+	if err := checkSubprotocols(hs.opts.Subprotocols); err != nil {
+		return fault(err)
+	}
+	if err := checkHeader(hs.opts.Header); err != nil {
+		return fault(err)
+	}
+	for name := range hs.opts.Header {
+		if hopHeader(name) {
+			return fault(fmt.Errorf("websocket: header %s cannot be sent with a 101 response", name))
+		}
+	}
+	return nil
+}
+
+// checkInherited keeps those of the ResponseWriter's headers that make sense
+// on a 101 response. It copies the map, because net/http may yet need the
+// original for a refusal.
+func (hs *serverHandshake) checkInherited() *HandshakeError {
+	hs.inherited = maps.Clone(hs.inherited)
+	maps.DeleteFunc(hs.inherited, func(name string, _ []string) bool { return hopHeader(name) })
+	if err := checkHeader(hs.inherited); err != nil {
+		return fault(fmt.Errorf("%w (it was set on the ResponseWriter)", err))
+	}
+	return nil
+}
+
+// checkHTTPVersion: "an HTTP/1.1 or higher GET request" (section 4.2.1), and
+// of the higher ones only those that know the Upgrade header.
+func (hs *serverHandshake) checkHTTPVersion() *HandshakeError {
+	switch r := hs.r; {
+	case !r.ProtoAtLeast(1, 1):
+		return refuse(http.StatusHTTPVersionNotSupported, "a WebSocket handshake needs HTTP/1.1, the request is HTTP/%d.%d", r.ProtoMajor, r.ProtoMinor)
+	case r.ProtoMajor > 1:
+		return refuse(http.StatusHTTPVersionNotSupported, "WebSocket over HTTP/%d is not served here, connect with HTTP/1.1", r.ProtoMajor)
+	}
+	return nil
+}
+
+func (hs *serverHandshake) checkMethod() *HandshakeError {
+	if hs.r.Method != http.MethodGet {
+		e := refuse(http.StatusMethodNotAllowed, "a WebSocket handshake is a GET request, not %q", clip(hs.r.Method))
+		e.header = http.Header{"Allow": {"GET"}}
+		return e
+	}
+	return nil
+}
+
+// checkNoContent: what follows the head of a handshake is frames. Content in
+// their place would be read as such, and hide from us what a proxy in between
+// takes for the next request.
+func (hs *serverHandshake) checkNoContent() *HandshakeError {
+	if hs.r.ContentLength != 0 { // -1 if chunked
+		return refuse(http.StatusBadRequest, "a WebSocket handshake has no content")
+	}
+	return nil
+}
+
+func (hs *serverHandshake) checkHost() *HandshakeError {
+	if hs.r.Host == "" {
+		return refuse(http.StatusBadRequest, "header Host is missing or empty")
+	}
+	return nil
+}
+
+func (hs *serverHandshake) checkUpgrade() *HandshakeError {
+	switch h := hs.r.Header; {
+	case len(h["Upgrade"]) == 0:
+		return upgradeRequired("this is a WebSocket endpoint, and header Upgrade is missing (a proxy in between may have removed it)")
+	case !hasToken(h, "Upgrade", "websocket"):
+		return refuse(http.StatusBadRequest, `header Upgrade does not list "websocket"`)
+	}
+	return nil
+}
+
+func (hs *serverHandshake) checkConnection() *HandshakeError {
+	if !hasToken(hs.r.Header, "Connection", "upgrade") {
+		return refuse(http.StatusBadRequest, `header Connection does not list "Upgrade"`)
+	}
+	return nil
+}
+
+// checkVersion: a server answers a version that it does not speak with those
+// that it does (section 4.4).
+func (hs *serverHandshake) checkVersion() *HandshakeError {
+	versions := hs.r.Header["Sec-Websocket-Version"]
+	if len(versions) == 1 && versions[0] == "13" {
+		return nil
+	}
+	e := upgradeRequired("header Sec-WebSocket-Version is %q, want 13", clip(strings.Join(versions, ", ")))
+	e.header.Set("Sec-WebSocket-Version", "13")
+	return e
+}
+
+// checkKey: "a base64-encoded value that, when decoded, is 16 bytes in
+// length". The decoder skips line breaks; the length of the text rules them
+// out.
+func (hs *serverHandshake) checkKey() *HandshakeError {
+	keys := hs.r.Header["Sec-Websocket-Key"]
+	if len(keys) != 1 {
+		return refuse(http.StatusBadRequest, "header Sec-WebSocket-Key is there %d times, want once", len(keys))
+	}
+	hs.key = keys[0]
+	nonce, err := base64.StdEncoding.Strict().DecodeString(hs.key)
+	if err != nil || len(nonce) != 16 || len(hs.key) != 24 {
+		return refuse(http.StatusBadRequest, "header Sec-WebSocket-Key is not 16 bytes in base64")
+	}
+	return nil
+}
+
+// checkOrigin protects the server's users from other sites' pages, which
+// connect with those users' cookies (section 10.2). Browsers always send an
+// Origin; who does not is no browser, and could have sent any.
+func (hs *serverHandshake) checkOrigin() *HandshakeError {
+	origins := hs.r.Header["Origin"]
+	switch {
+	case len(origins) == 0:
+		return nil
+	case len(origins) > 1: // a CheckOrigin that uses Header.Get would see but one
+		return refuse(http.StatusForbidden, "header Origin is there %d times, want once", len(origins))
+	case hs.opts.CheckOrigin != nil:
+		if !hs.opts.CheckOrigin(hs.r) {
+			return refuse(http.StatusForbidden, "origin %q is not allowed by AcceptOptions.CheckOrigin", clip(origins[0]))
+		}
+		return nil
+	case slices.Contains(hs.opts.OriginPatterns, "*"):
+		return nil
+	}
+
+	o, ok := parseOrigin(origins[0])
+	if !ok { // "null" is what sandboxed pages and local files send
+		return refuse(http.StatusForbidden, "origin %q has no host to compare; set AcceptOptions.CheckOrigin to allow it", clip(origins[0]))
+	}
+	scheme := "http"
+	if hs.r.TLS != nil {
+		scheme = "https"
+	}
+	own := scheme + "://" + hs.r.Host
+	if self, ok := parseOrigin(own); ok && o == self {
+		return nil
+	}
+	for _, pattern := range hs.opts.OriginPatterns {
+		if o.matches(pattern) {
+			return nil
+		}
+	}
+	return refuse(http.StatusForbidden, "origin %q is not the server's own, %q; add %q to AcceptOptions.OriginPatterns to allow it",
+		clip(origins[0]), clip(own), clip(o.String()))
+}
+
+// chooseSubprotocol takes the server's first choice among the client's
+// offers. Names are compared as they are: case matters.
+func (hs *serverHandshake) chooseSubprotocol() *HandshakeError {
+	best := len(hs.opts.Subprotocols)
+	for offer := range listItems(hs.r.Header, "Sec-WebSocket-Protocol") {
+		if !validToken(offer) {
+			return refuse(http.StatusBadRequest, "header Sec-WebSocket-Protocol offers %q, which is not a token", clip(offer))
+		}
+		if i := slices.Index(hs.opts.Subprotocols[:best], offer); i >= 0 {
+			best, hs.subprotocol = i, offer
+		}
+	}
+	return nil
+}
+
+// appendResponse appends the 101 response that the steps have led to.
+func (hs *serverHandshake) appendResponse(dst []byte) []byte {
+	dst = append(dst, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: "...)
+	dst = append(dst, AcceptKey(hs.key)...)
+	dst = append(dst, "\r\n"...)
+	if hs.subprotocol != "" {
+		dst = append(dst, "Sec-WebSocket-Protocol: "+hs.subprotocol+"\r\n"...)
+	}
+	for _, h := range [...]http.Header{hs.inherited, hs.opts.Header} {
+		for _, name := range slices.Sorted(maps.Keys(h)) {
+			for _, value := range h[name] {
+				dst = append(dst, name+": "+value+"\r\n"...)
+			}
+		}
+	}
+	return append(dst, "\r\n"...)
+}
+
+// hopHeader reports whether a header is about this one hop, the handshake or
+// the content, none of which is for others to set on a 101 response.
+func hopHeader(name string) bool {
+	switch k := textproto.CanonicalMIMEHeaderKey(name); k {
+	case "Connection", "Upgrade", "Keep-Alive", "Proxy-Connection", "Te", "Trailer", "Transfer-Encoding", "Content-Length":
+		return true
+	default:
+		return strings.HasPrefix(k, "Sec-Websocket-") || strings.HasPrefix(k, http.TrailerPrefix)
+	}
 }

@@ -84,21 +84,22 @@ type AcceptOptions struct {
 	//
 	// A pattern is matched as by [path.Match], without regard to case,
 	// against "scheme://host[:port]" when it contains "://", and against
-	// "host[:port]" otherwise; default ports are left out. "*" allows every
-	// origin. Examples: "https://example.com", "*.example.com",
-	// "localhost:*".
+	// "host[:port]" otherwise; default ports are left out, and there is no
+	// path. Examples: "https://example.com", "*.example.com", "localhost:*".
+	// "*" allows every origin, "null" of sandboxed pages included.
 	//
 	// A server behind a proxy that ends TLS sees https origins on http
 	// requests, and must name its own public origin here.
 	OriginPatterns []string
 
 	// CheckOrigin, if not nil, decides alone whether a request that has an
-	// Origin header is allowed; OriginPatterns are not consulted.
+	// Origin header is allowed; OriginPatterns are not consulted. A request
+	// with several Origin headers is refused before.
 	CheckOrigin func(*http.Request) bool
 
 	// Header is sent with the 101 response, after the headers already set
 	// on the ResponseWriter. It must not hold headers of the handshake
-	// itself (Connection, Upgrade, Sec-WebSocket-…).
+	// itself (Connection, Upgrade, Sec-WebSocket-…) or of content.
 	Header http.Header
 }
 

@@ -1,0 +1,447 @@
+package websocket
+
+import (
+	"bufio"
+	"bytes"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httptrace"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// recordingConn notes what is written to a connection, and under which
+// deadline.
+type recordingConn struct {
+	net.Conn
+	mu       sync.Mutex
+	writes   []string
+	at       []time.Time // the write deadline at each of them
+	deadline struct{ read, write time.Time }
+}
+
+func (c *recordingConn) Write(p []byte) (int, error) {
+	c.mu.Lock()
+	c.writes = append(c.writes, string(p))
+	c.at = append(c.at, c.deadline.write)
+	c.mu.Unlock()
+	return c.Conn.Write(p)
+}
+
+func (c *recordingConn) SetDeadline(d time.Time) error {
+	c.mu.Lock()
+	c.deadline.read, c.deadline.write = d, d
+	c.mu.Unlock()
+	return c.Conn.SetDeadline(d)
+}
+
+func (c *recordingConn) SetReadDeadline(d time.Time) error {
+	c.mu.Lock()
+	c.deadline.read = d
+	c.mu.Unlock()
+	return c.Conn.SetReadDeadline(d)
+}
+
+func (c *recordingConn) SetWriteDeadline(d time.Time) error {
+	c.mu.Lock()
+	c.deadline.write = d
+	c.mu.Unlock()
+	return c.Conn.SetWriteDeadline(d)
+}
+
+type recordingListener struct {
+	net.Listener
+	conns chan *recordingConn
+}
+
+func (l recordingListener) Accept() (net.Conn, error) {
+	nc, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	c := &recordingConn{Conn: nc}
+	l.conns <- c
+	return c, nil
+}
+
+func TestAcceptOneWrite(t *testing.T) {
+	accepted, release := make(chan error), make(chan struct{})
+	srv := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		c, err := Accept(w, r, &AcceptOptions{
+			Subprotocols: []string{"chat"},
+			Header:       http.Header{"X-B": {"1", "2"}, "X-A": {"3"}},
+		})
+		accepted <- err
+		<-release
+		if err == nil {
+			c.CloseNow()
+		}
+	}))
+	l := recordingListener{srv.Listener, make(chan *recordingConn, 1)}
+	srv.Listener = l
+	srv.Config.ReadTimeout = time.Minute
+	srv.Config.WriteTimeout = time.Minute
+	srv.Start()
+	defer srv.Close()
+	defer close(release)
+
+	before := time.Now()
+	nc, err := net.Dial("tcp", srv.Listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	newRawPeer(t, nc, newHandshakeRequest().add("Sec-WebSocket-Protocol: chat").String())
+	if err := mustReceive(t, accepted); err != nil {
+		t.Fatal(err)
+	}
+
+	c := mustReceive(t, l.conns)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	want := "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n" +
+		"Sec-WebSocket-Accept: " + rfcAccept + "\r\nSec-WebSocket-Protocol: chat\r\n" +
+		"X-A: 3\r\nX-B: 1\r\nX-B: 2\r\n\r\n"
+	if len(c.writes) != 1 || c.writes[0] != want {
+		t.Errorf("writes %q, want one: %q", c.writes, want)
+	}
+	if d := c.at[0].Sub(before); d <= 0 || d > responseTimeout+10*time.Second {
+		t.Errorf("the response was written with a deadline of %v, want %v", d, responseTimeout)
+	}
+	if !c.deadline.read.IsZero() || !c.deadline.write.IsZero() {
+		t.Errorf("deadlines %v and %v are left behind", c.deadline.read, c.deadline.write)
+	}
+}
+
+// hijackWriter is a ResponseWriter with a Hijack method to choose.
+type hijackWriter struct {
+	*httptest.ResponseRecorder
+	hijack func() (net.Conn, *bufio.ReadWriter, error)
+}
+
+func (w hijackWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) { return w.hijack() }
+
+func sampleRequest() *http.Request {
+	r := httptest.NewRequest("GET", "http://server.example/chat", nil)
+	r.Header = http.Header{
+		"Upgrade": {"websocket"}, "Connection": {"Upgrade"},
+		"Sec-Websocket-Version": {"13"}, "Sec-Websocket-Key": {rfcKey},
+	}
+	return r
+}
+
+// A peer that does not take the response costs no more than the deadline.
+func TestAcceptStuckWrite(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		server, client := net.Pipe()
+		defer client.Close()
+		w := hijackWriter{httptest.NewRecorder(), func() (net.Conn, *bufio.ReadWriter, error) { return server, nil, nil }}
+		start := time.Now()
+		_, err := Accept(w, sampleRequest(), nil)
+		if !errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Errorf("error %v, want a deadline exceeded", err)
+		}
+		if d := time.Since(start); d != responseTimeout {
+			t.Errorf("Accept took %v, want %v", d, responseTimeout)
+		}
+		if _, err := server.Write([]byte("x")); !errors.Is(err, io.ErrClosedPipe) {
+			t.Errorf("after the failure: %v, want a closed connection", err)
+		}
+		if w.Code != 200 || w.Body.Len() != 0 { // what a recorder starts with
+			t.Errorf("a hijacked ResponseWriter was written to: %d %q", w.Code, w.Body)
+		}
+	})
+}
+
+// Frames in the request's own packet, as no browser sends them, must reach
+// the connection.
+func TestTakeOverEarlyBytes(t *testing.T) {
+	var frames []byte
+	for i := range 50 {
+		frames = append(frames, Header{Fin: true, Opcode: OpBinary, Masked: true, Length: int64(i)}.Append(nil)...)
+		frames = append(frames, bytes.Repeat([]byte{byte(i)}, i)...)
+	}
+	for _, early := range [][]byte{nil, frames[:1], frames} {
+		t.Run(fmt.Sprint(len(early)), func(t *testing.T) {
+			type result struct {
+				early, all []byte
+				err        error
+			}
+			results := make(chan result, 1)
+			srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				nc, got, failure := takeOver(w)
+				if failure != nil {
+					results <- result{err: failure}
+					return
+				}
+				defer nc.Close()
+				rest, err := io.ReadAll(nc)
+				results <- result{got, append(slices.Clip(got), rest...), err}
+			}))
+			defer srv.Close()
+			nc, err := net.Dial("tcp", srv.Listener.Addr().String())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer nc.Close()
+			q := newHandshakeRequest()
+			q.rest = string(early)
+			if _, err := io.WriteString(nc, q.String()); err != nil {
+				t.Fatal(err)
+			}
+			if err := nc.(*net.TCPConn).CloseWrite(); err != nil {
+				t.Fatal(err)
+			}
+			got := mustReceive(t, results)
+			if got.err != nil || !bytes.Equal(got.all, early) {
+				t.Errorf("got %x, %v, want %x", got.all, got.err, early)
+			}
+			if (len(got.early) == 0) != (len(early) == 0) {
+				t.Errorf("%d bytes came through the buffer; the test is to have some there if any are sent", len(got.early))
+			}
+		})
+	}
+}
+
+// The early bytes are a copy: the buffer that they came in is let go.
+func TestTakeOverCopies(t *testing.T) {
+	buf := bufio.NewReadWriter(bufio.NewReader(strings.NewReader("early")), nil)
+	if _, err := buf.Reader.Peek(5); err != nil {
+		t.Fatal(err)
+	}
+	w := hijackWriter{httptest.NewRecorder(), func() (net.Conn, *bufio.ReadWriter, error) { return nil, buf, nil }}
+	_, early, failure := takeOver(w)
+	if failure != nil {
+		t.Fatal(failure)
+	}
+	buf.Reader.Reset(strings.NewReader("later"))
+	if _, err := buf.Reader.Peek(5); err != nil {
+		t.Fatal(err)
+	}
+	if string(early) != "early" {
+		t.Errorf("the early bytes have become %q", early)
+	}
+}
+
+func TestAcceptInheritedHeader(t *testing.T) {
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		http.SetCookie(w, &http.Cookie{Name: "session", Value: "1"})
+		http.SetCookie(w, &http.Cookie{Name: "theme", Value: "dark"})
+		h := w.Header()
+		h.Set("X-Request-Id", "7")
+		h["Date"] = nil
+		for _, name := range []string{
+			"Connection", "keep-alive", "Proxy-Connection", "TE", "Trailer", "Transfer-Encoding", "Content-Length",
+			"Upgrade", "Sec-WebSocket-Accept", "Sec-Websocket-Protocol", "Sec-WebSocket-Extensions", http.TrailerPrefix + "X",
+		} {
+			h[name] = []string{"wrong"}
+		}
+		c, err := Accept(w, r, &AcceptOptions{Header: http.Header{"Set-Cookie": {"late=1"}, "X-Server": {"yes"}}})
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		if h.Get("Upgrade") != "wrong" || len(h) != 15 {
+			t.Errorf("Accept changed the header of the ResponseWriter: %v", h)
+		}
+		c.CloseNow()
+	}))
+	defer srv.Close()
+	resp, _ := exchangeRaw(t, srv.Listener.Addr().String(), newHandshakeRequest().String())
+	want := http.Header{
+		"Upgrade": {"websocket"}, "Connection": {"Upgrade"}, "Sec-Websocket-Accept": {rfcAccept},
+		"Set-Cookie":   {"session=1", "theme=dark", "late=1"},
+		"X-Request-Id": {"7"}, "X-Server": {"yes"},
+	}
+	if got, want := fmt.Sprint(resp.StatusCode, resp.Header), fmt.Sprint(101, want); got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+}
+
+// Two kinds of middleware: one knows of ResponseController, one does not.
+type (
+	openWrapper   struct{ http.ResponseWriter }
+	closedWrapper struct{ http.ResponseWriter }
+)
+
+func (w openWrapper) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+func TestAcceptWrapped(t *testing.T) {
+	refusing := func(http.ResponseWriter) http.ResponseWriter {
+		return hijackWriter{httptest.NewRecorder(), func() (net.Conn, *bufio.ReadWriter, error) { return nil, nil, io.ErrNoProgress }}
+	}
+	tests := []struct {
+		name string
+		wrap func(http.ResponseWriter) http.ResponseWriter
+		text string // in the error, or "" if there is to be none
+		is   error
+	}{
+		{name: "one with Unwrap", wrap: func(w http.ResponseWriter) http.ResponseWriter { return openWrapper{w} }},
+		{name: "three with Unwrap", wrap: func(w http.ResponseWriter) http.ResponseWriter { return openWrapper{openWrapper{&openWrapper{w}}} }},
+		{name: "one without", wrap: func(w http.ResponseWriter) http.ResponseWriter { return closedWrapper{w} },
+			text: "websocket.closedWrapper has no Hijack method", is: http.ErrNotSupported},
+		{name: "one without inside", wrap: func(w http.ResponseWriter) http.ResponseWriter { return openWrapper{&closedWrapper{w}} },
+			text: "*websocket.closedWrapper has no Hijack method", is: http.ErrNotSupported},
+		{name: "one without outside", wrap: func(w http.ResponseWriter) http.ResponseWriter { return closedWrapper{openWrapper{w}} },
+			text: "websocket.closedWrapper has no Hijack method", is: http.ErrNotSupported},
+		{name: "nothing inside", wrap: func(w http.ResponseWriter) http.ResponseWriter { return nilWrapper{w} },
+			text: "websocket.nilWrapper has no Hijack method", is: http.ErrNotSupported},
+		{name: "a Hijack that fails", wrap: func(w http.ResponseWriter) http.ResponseWriter { return openWrapper{refusing(w)} },
+			text: "websocket.hijackWriter does not let go of the connection", is: io.ErrNoProgress},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			outcomes := make(chan error, 1)
+			srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				c, err := Accept(test.wrap(w), r, nil)
+				if err == nil {
+					c.CloseNow()
+				}
+				outcomes <- err
+			}))
+			defer srv.Close()
+			// A close of its own, for the answers that go to a recorder.
+			resp, _ := exchangeRaw(t, srv.Listener.Addr().String(), newHandshakeRequest().set("Connection: Upgrade, close").String())
+			err := mustReceive(t, outcomes)
+			if test.text == "" {
+				if err != nil || resp.StatusCode != 101 {
+					t.Errorf("%v, status %d", err, resp.StatusCode)
+				}
+				return
+			}
+			var fault *HandshakeError
+			if !errors.As(err, &fault) || fault.Status != 500 || !strings.Contains(err.Error(), test.text) || !errors.Is(err, test.is) {
+				t.Errorf("error %v, want one with %q", err, test.text)
+			}
+			if errors.Is(err, http.ErrNotSupported) {
+				if !strings.Contains(err.Error(), "Unwrap() http.ResponseWriter") {
+					t.Errorf("error %v does not advise Unwrap", err)
+				}
+				if resp.StatusCode != 500 || resp.Header.Get("Connection") != "close" {
+					t.Errorf("status %d, Connection: %q", resp.StatusCode, resp.Header.Get("Connection"))
+				}
+			}
+		})
+	}
+}
+
+type nilWrapper struct{ http.ResponseWriter }
+
+func (w nilWrapper) Unwrap() http.ResponseWriter { return nil }
+
+// net/http itself has a wrapper that cannot be hijacked through.
+func TestAcceptTimeoutHandler(t *testing.T) {
+	outcomes := make(chan error, 1)
+	srv := httptest.NewServer(http.TimeoutHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, err := Accept(w, r, nil)
+		outcomes <- err
+	}), time.Minute, ""))
+	defer srv.Close()
+	resp, _ := exchangeRaw(t, srv.Listener.Addr().String(), newHandshakeRequest().String())
+	if err := mustReceive(t, outcomes); resp.StatusCode != 500 || err == nil || !strings.Contains(err.Error(), "*http.timeoutWriter") {
+		t.Errorf("status %d, error %v, want a 500 that names *http.timeoutWriter", resp.StatusCode, err)
+	}
+}
+
+// A connection that somebody else has hijacked is not written to.
+func TestAcceptHijacked(t *testing.T) {
+	outcomes := make(chan error, 1)
+	srv := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		nc, _, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer nc.Close()
+		_, err = Accept(w, r, nil)
+		io.WriteString(nc, "HTTP/1.1 204 No Content\r\n\r\n")
+		outcomes <- err
+	}))
+	errorLog := new(logBuffer)
+	srv.Config.ErrorLog = log.New(errorLog, "", 0)
+	srv.Start()
+	defer srv.Close()
+	resp, _ := exchangeRaw(t, srv.Listener.Addr().String(), newHandshakeRequest().String())
+	if err := mustReceive(t, outcomes); resp.StatusCode != 204 || !errors.Is(err, http.ErrHijacked) {
+		t.Errorf("status %d, error %v, want http.ErrHijacked", resp.StatusCode, err)
+	}
+	if s := errorLog.String(); s != "" {
+		t.Errorf("net/http complains: %s", s)
+	}
+}
+
+func TestAcceptTLS(t *testing.T) {
+	logger, logged := newLogBuffer()
+	srv := httptest.NewTLSServer(&Server{
+		AcceptOptions: AcceptOptions{Options: Options{Logger: logger}},
+		Handler:       func(c *Conn) { c.CloseNow() },
+	})
+	defer srv.Close()
+	for origin, ok := range map[string]bool{"https://server.example": true, "http://server.example": false} {
+		nc, err := tls.Dial("tcp", srv.Listener.Addr().String(), srv.Client().Transport.(*http.Transport).TLSClientConfig)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer nc.Close()
+		nc.SetDeadline(time.Now().Add(10 * time.Second))
+		if _, err := io.WriteString(nc, newHandshakeRequest().add("Origin: "+origin).String()); err != nil {
+			t.Fatal(err)
+		}
+		resp, err := http.ReadResponse(bufio.NewReader(nc), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if (resp.StatusCode == 101) != ok {
+			t.Errorf("origin %s: status %d, logged %q", origin, resp.StatusCode, logged)
+		}
+	}
+}
+
+// In HTTP/2 a refusal must not take the other streams down with it.
+func TestAcceptHTTP2(t *testing.T) {
+	outcomes := make(chan error, 2)
+	srv := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, err := Accept(w, r, nil)
+		outcomes <- err
+	}))
+	srv.EnableHTTP2 = true
+	srv.StartTLS()
+	defer srv.Close()
+	for i := range 2 {
+		reused := false
+		ctx := httptrace.WithClientTrace(t.Context(), &httptrace.ClientTrace{
+			GotConn: func(info httptrace.GotConnInfo) { reused = info.Reused },
+		})
+		req, err := http.NewRequestWithContext(ctx, "GET", srv.URL, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp, err := srv.Client().Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, _ := io.ReadAll(resp.Body)
+		resp.Body.Close()
+		if resp.ProtoMajor != 2 || resp.StatusCode != 505 || string(body) != "WebSocket over HTTP/2 is not served here, connect with HTTP/1.1\n" {
+			t.Errorf("%s, status %d, body %q", resp.Proto, resp.StatusCode, body)
+		}
+		if reused != (i > 0) {
+			t.Errorf("request %d: reused connection %v", i, reused)
+		}
+		var refusal *HandshakeError
+		if err := mustReceive(t, outcomes); !errors.As(err, &refusal) || refusal.Status != 505 {
+			t.Errorf("error %v, want a 505", err)
+		}
+	}
+}
