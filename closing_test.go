@@ -193,7 +193,7 @@ func TestCloseNow(t *testing.T) {
 	overTransports(t, Options{}, func(t *testing.T, client, server *Conn) {
 		errs := make(chan error, 3)
 		go func() { errs <- third(client.Read(bg)) }()
-		go func() { errs <- client.Write(bg, Binary, make([]byte, 64<<20)) }()
+		go func() { errs <- client.Write(bg, Binary, make([]byte, 16<<20)) }()
 		go func() { errs <- second(client.Ping(bg)) }()
 		until(t, "all of them at work", func() bool {
 			client.out.mu.Lock()
@@ -239,7 +239,7 @@ func TestCloseTimeout(t *testing.T) {
 		}
 	}
 	overRaw(t, false, Options{CloseTimeout: 50 * time.Millisecond}, func(t *testing.T, c *Conn, peer net.Conn) {
-		go c.Write(bg, Binary, make([]byte, 64<<20)) // fills the socket
+		go c.Write(bg, Binary, make([]byte, 16<<20)) // fills the socket
 		until(t, "busy", func() bool {
 			c.out.mu.Lock()
 			defer c.out.mu.Unlock()
