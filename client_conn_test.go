@@ -1,0 +1,472 @@
+package websocket
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"reflect"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// dialTestTripper is a RoundTripper that is no *http.Transport.
+type dialTestTripper func(*http.Request) (*http.Response, error)
+
+func (f dialTestTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+// dialTestPattern makes n bytes that do not repeat soon.
+func dialTestPattern(n int) string {
+	b := make([]byte, n)
+	for i := range b {
+		b[i] = byte(i*7 + i>>8)
+	}
+	return string(b)
+}
+
+// TestDialEarlyBytes sends them in the same packet as the response.
+func TestDialEarlyBytes(t *testing.T) {
+	serverTLS, _ := dialTestTLS()
+	for _, scheme := range []string{"ws", "wss"} {
+		var cfg *tls.Config
+		want := reflect.TypeFor[*net.TCPConn]()
+		if scheme == "wss" {
+			cfg, want = serverTLS, reflect.TypeFor[*tls.Conn]()
+		}
+		// The sizes around 4 KiB meet the end of net/http's buffer.
+		for _, size := range []int{0, 1, 2, 100, 3950, 3960, 3966, 3967, 3968, 3969, 3970, 4096, 10 << 10, 40 << 10} {
+			tail := dialTestPattern(size)
+			addr := dialTestListen(t, cfg, func(p *dialTestPeer) {
+				io.WriteString(p, dialTestSwitch(p.request(), "")+tail)
+				p.echo()
+			})
+			nc, conf, _ := dialTestConn(t, scheme+"://"+addr, dialTestOptions(dialTestTransport(nil)))
+			if reflect.TypeOf(nc) != want {
+				t.Errorf("got a %T, want a %v", nc, want)
+			}
+			if size > 0 && len(conf.early) == 0 {
+				t.Errorf("%s: none of %d bytes came early", scheme, size)
+			}
+			dialTestEcho(t, nc, conf.early, tail)
+		}
+	}
+}
+
+// dialTestCork is a connection that holds back what is written until it is
+// told how much of it to send.
+type dialTestCork struct {
+	net.Conn
+	corked bool
+	held   bytes.Buffer
+}
+
+func (c *dialTestCork) Write(p []byte) (int, error) {
+	if c.corked {
+		return c.held.Write(p)
+	}
+	return c.Conn.Write(p)
+}
+
+// TestDialEarlyBytesCut cuts the response and what follows it into two
+// packets, anywhere. Where the response is in the first packet, the second is
+// sent when the dial is done. Under TLS the response and three frames are
+// records of their own, so that the cut leaves whole and half records.
+func TestDialEarlyBytesCut(t *testing.T) {
+	t.Parallel()
+	serverTLS, _ := dialTestTLS()
+	frames := []string{"\x81\x02hi", "\x82\x05" + "\x00\xff\x80\r\n", "\x89\x00"}
+	for _, scheme := range []string{"ws", "wss"} {
+		var (
+			cuts    = make(chan int, 1)
+			dialled = make(chan struct{}, 1)
+			records = make(chan []int, 1) // where they end
+		)
+		addr := dialTestListen(t, nil, func(p *dialTestPeer) {
+			cork := &dialTestCork{Conn: p.Conn}
+			if p.Conn = cork; scheme == "wss" {
+				p.Conn = tls.Server(cork, serverTLS)
+				p.br = bufio.NewReader(p.Conn)
+			}
+			req := p.request()
+			if req == nil {
+				return
+			}
+			cork.corked = true
+			var ends []int
+			for _, s := range append([]string{dialTestSwitch(req, "")}, frames...) {
+				io.WriteString(p.Conn, s)
+				ends = append(ends, cork.held.Len())
+			}
+			cork.corked = false
+			records <- ends
+			cut := min(<-cuts, cork.held.Len())
+			cork.Conn.Write(cork.held.Next(cut))
+			if cut >= ends[0] {
+				<-dialled
+			}
+			cork.Conn.Write(cork.held.Bytes())
+			p.echo()
+		})
+		opts := dialTestOptions(dialTestTransport(nil))
+		try := func(cut int) (ends []int) {
+			cuts <- cut
+			nc, cfg, _ := dialTestConn(t, scheme+"://"+addr, opts)
+			defer nc.Close()
+			ends = <-records
+			if cut >= ends[0] {
+				dialled <- struct{}{}
+			}
+			dialTestEcho(t, nc, cfg.early, strings.Join(frames, ""))
+			// What was there when the dial ended must have come early. Under
+			// TLS that goes for whole records only.
+			for i, end := range ends[1:] {
+				if n := len(strings.Join(frames[:i+1], "")); cut >= end && len(cfg.early) < n {
+					t.Errorf("%s: cut at %d, %d bytes came early, want %d", scheme, cut, len(cfg.early), n)
+				}
+			}
+			return ends
+		}
+		ends := try(0)
+		first, last := ends[0], ends[len(ends)-1]
+		for cut := 1; cut <= last; cut++ {
+			if scheme == "wss" && cut < first-2 && cut%40 != 0 {
+				continue // a TLS handshake for each takes its time
+			}
+			try(cut)
+		}
+	}
+}
+
+// dialTestBare is a connection that knows no deadlines, as those through SSH.
+type dialTestBare struct{ net.Conn }
+
+func (c *dialTestBare) SetDeadline(time.Time) error      { return os.ErrNoDeadline }
+func (c *dialTestBare) SetReadDeadline(time.Time) error  { return os.ErrNoDeadline }
+func (c *dialTestBare) SetWriteDeadline(time.Time) error { return os.ErrNoDeadline }
+
+// TestDialForeignConn: a dialer of the user's returns a type of its own, on
+// which no read can be stopped. Nothing may wait, and nothing be lost.
+func TestDialForeignConn(t *testing.T) {
+	serverTLS, _ := dialTestTLS()
+	for _, scheme := range []string{"ws", "wss"} {
+		cfg := serverTLS
+		if scheme == "ws" {
+			cfg = nil
+		}
+		for _, size := range []int{0, 5, 10 << 10} {
+			tail := dialTestPattern(size)
+			addr := dialTestListen(t, cfg, func(p *dialTestPeer) {
+				io.WriteString(p, dialTestSwitch(p.request(), "")+tail)
+				p.echo()
+			})
+			tr := dialTestTransport(nil)
+			tr.DialContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
+				nc, err := new(net.Dialer).DialContext(ctx, network, addr)
+				return &dialTestBare{nc}, err
+			}
+			nc, conf, _ := dialTestConn(t, scheme+"://"+addr, dialTestOptions(tr))
+			if nc.RemoteAddr().String() != addr {
+				t.Errorf("remote address is %v, want %v", nc.RemoteAddr(), addr)
+			}
+			dialTestEcho(t, nc, conf.early, tail)
+		}
+	}
+}
+
+// TestDialOutlivesContext: the end of the context, and of the time for the
+// handshake, are of no concern to a connection that has been made.
+func TestDialOutlivesContext(t *testing.T) {
+	serverTLS, _ := dialTestTLS()
+	plain := dialTestListen(t, nil, (*dialTestPeer).accept)
+	secure := dialTestListen(t, serverTLS, (*dialTestPeer).accept)
+	// Closes the body with the request's context, as RoundTrippers may.
+	tied := dialTestTripper(func(r *http.Request) (*http.Response, error) {
+		resp, err := dialTestTransport(nil).RoundTrip(r)
+		if err == nil {
+			body := resp.Body
+			context.AfterFunc(r.Context(), func() { body.Close() })
+			resp.Body = &dialTestOpaque{body.(io.ReadWriteCloser)}
+		}
+		return resp, err
+	})
+	for _, tt := range []struct {
+		url string
+		rt  http.RoundTripper
+	}{{"ws://" + plain, dialTestTransport(nil)}, {"wss://" + secure, dialTestTransport(nil)}, {"ws://" + plain, tied}} {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+		opts := dialTestOptions(tt.rt)
+		opts.HTTPClient.Timeout = time.Hour
+		nc, cfg, resp, err := dialHandshake(ctx, tt.url, opts)
+		if err != nil {
+			t.Fatal(err)
+		}
+		cancel()
+		if err := resp.Request.Context().Err(); err != nil {
+			t.Errorf("context of the request: %v", err)
+		}
+		for range 3 {
+			dialTestEcho(t, nc, cfg.early, "")
+		}
+		nc.Close()
+	}
+}
+
+// TestDialSpan: whichever comes first wins, and a span that was let go
+// does not end any more.
+func TestDialSpan(t *testing.T) {
+	parent, cancel := context.WithCancelCause(t.Context())
+	s := startDialSpan(parent, time.Hour)
+	if !s.release() {
+		t.Error("a new span has ended")
+	}
+	cancel(io.EOF)
+	if s.ctx.Err() != nil {
+		t.Error("a span ended after it was released")
+	}
+	s = startDialSpan(parent, 0)
+	if err := context.Cause(s.ctx); !errors.Is(err, io.EOF) || !errors.Is(err, context.Canceled) {
+		t.Errorf("span of a context that has ended: %v", err)
+	}
+	if s.release() {
+		t.Error("that span could be released")
+	}
+	s = startDialSpan(context.Background(), time.Nanosecond)
+	<-s.ctx.Done()
+	if s.release() || !errors.Is(context.Cause(s.ctx), context.DeadlineExceeded) {
+		t.Errorf("span that has timed out: %v", context.Cause(s.ctx))
+	}
+	s.end()
+	s.end()
+}
+
+// dialTestOpaque hides what it wraps.
+type dialTestOpaque struct{ io.ReadWriteCloser }
+
+func TestDialRoundTripper(t *testing.T) {
+	tail := dialTestPattern(5000)
+	addr := dialTestListen(t, nil, func(p *dialTestPeer) {
+		io.WriteString(p, dialTestSwitch(p.request(), "")+tail)
+		p.echo()
+	})
+	other := dialTestListen(t, nil, func(p *dialTestPeer) {
+		for p.request() != nil {
+			io.WriteString(p, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+		}
+	})
+	tr := dialTestTransport(nil)
+	tr.ReadBufferSize = 100 // another than Dial expects
+	defer tr.CloseIdleConnections()
+	// A RoundTripper that makes a second request with the context of the
+	// first: its connection must not be mistaken for ours.
+	detour := func(r *http.Request) {
+		req, _ := http.NewRequestWithContext(r.Context(), "GET", "http://"+other, nil)
+		if resp, err := tr.RoundTrip(req); err == nil {
+			resp.Body.Close()
+		}
+	}
+	for _, tt := range []struct {
+		name string
+		rt   dialTestTripper
+		want reflect.Type
+	}{
+		{"transparent", tr.RoundTrip, reflect.TypeFor[*net.TCPConn]()},
+		{"opaque", func(r *http.Request) (*http.Response, error) {
+			resp, err := tr.RoundTrip(r)
+			if err == nil {
+				resp.Body = &dialTestOpaque{resp.Body.(io.ReadWriteCloser)}
+				resp.Request = nil
+			}
+			return resp, err
+		}, reflect.TypeFor[*bodyConn]()},
+		{"without the context", func(r *http.Request) (*http.Response, error) {
+			return tr.RoundTrip(r.WithContext(context.Background()))
+		}, reflect.TypeFor[*bodyConn]()},
+		{"detour before", func(r *http.Request) (*http.Response, error) {
+			detour(r)
+			return tr.RoundTrip(r)
+		}, reflect.TypeFor[*net.TCPConn]()},
+		{"detour after", func(r *http.Request) (*http.Response, error) {
+			defer detour(r)
+			return tr.RoundTrip(r)
+		}, reflect.TypeFor[*bodyConn]()},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			nc, cfg, resp := dialTestConn(t, "ws://"+addr+"/x", dialTestOptions(tt.rt))
+			if reflect.TypeOf(nc) != tt.want {
+				t.Errorf("got a %T, want a %v", nc, tt.want)
+			}
+			if nc.RemoteAddr().String() != addr {
+				t.Errorf("remote address is %v, want %v", nc.RemoteAddr(), addr)
+			}
+			if cfg.request == nil || cfg.request.URL.Path != "/x" || resp.Request != cfg.request {
+				t.Errorf("got request %+v", cfg.request)
+			}
+			dialTestEcho(t, nc, cfg.early, tail)
+		})
+	}
+
+	mute := dialTestTripper(func(r *http.Request) (*http.Response, error) {
+		return &http.Response{StatusCode: 101, Header: http.Header{
+			"Upgrade": {"websocket"}, "Connection": {"Upgrade"},
+			"Sec-Websocket-Accept": {AcceptKey(r.Header.Get("Sec-WebSocket-Key"))},
+		}}, nil
+	})
+	_, resp, err := Dial(t.Context(), "ws://"+addr, dialTestOptions(mute))
+	if resp != nil || err == nil || !strings.Contains(err.Error(), "dialTestTripper gave a 101 response with a Body") {
+		t.Errorf("body that cannot be written to: got %v", err)
+	}
+	failing := dialTestTripper(func(r *http.Request) (*http.Response, error) { return nil, io.ErrNoProgress })
+	if _, _, err := Dial(t.Context(), "ws://"+addr, dialTestOptions(failing)); !errors.Is(err, io.ErrNoProgress) {
+		t.Errorf("RoundTripper that fails: got %v", err)
+	}
+}
+
+// dialTestPipe is a body with another end, whose writes can be made to block.
+type dialTestPipe struct {
+	net.Conn
+	closed chan struct{}
+	once   sync.Once
+}
+
+func (p *dialTestPipe) Close() error {
+	p.once.Do(func() { close(p.closed) })
+	return p.Conn.Close()
+}
+
+func dialTestBodyConn() (*bodyConn, *dialTestPipe, net.Conn) {
+	near, far := net.Pipe()
+	body := &dialTestPipe{Conn: near, closed: make(chan struct{})}
+	return newBodyConn(&dialTestOpaque{body}, "host"), body, far
+}
+
+func TestBodyConn(t *testing.T) {
+	t.Parallel()
+	t.Run("deadlines", func(t *testing.T) {
+		t.Parallel() // it takes the time that Close gives the peer
+		dialTestGone(t, func() {
+			c, body, far := dialTestBodyConn()
+			defer far.Close()
+			c.SetReadDeadline(time.Now().Add(time.Millisecond))
+			if _, err := c.Read(make([]byte, 1)); !errors.Is(err, os.ErrDeadlineExceeded) {
+				t.Errorf("read: got %v", err)
+			}
+			c.SetReadDeadline(time.Time{})
+			go io.WriteString(far, "x")
+			if n, err := c.Read(make([]byte, 5)); n != 1 || err != nil {
+				t.Errorf("read after the deadline: got %d, %v", n, err)
+			}
+			c.SetWriteDeadline(time.Now().Add(10 * time.Millisecond))
+			if _, err := c.Write(make([]byte, 1<<20)); !errors.Is(err, os.ErrDeadlineExceeded) {
+				t.Errorf("write that nobody reads: got %v", err)
+			}
+			c.Close()
+			dialTestWait(t, body.closed, "the body is not closed though its reader is stuck")
+		})
+	})
+	t.Run("what was written leaves before the end", func(t *testing.T) {
+		dialTestGone(t, func() {
+			c, body, far := dialTestBodyConn()
+			sent := make(chan string)
+			go func() {
+				b, _ := io.ReadAll(far)
+				sent <- string(b)
+			}()
+			io.WriteString(c, "goodbye")
+			c.Close()
+			if got := dialTestWait(t, sent, "the end"); got != "goodbye" {
+				t.Errorf("the peer got %q", got)
+			}
+			dialTestWait(t, body.closed, "the body is not closed")
+			if _, err := c.Read(make([]byte, 1)); err == nil {
+				t.Error("read after Close")
+			}
+			if _, err := c.Write(make([]byte, 1)); err == nil {
+				t.Error("write after Close")
+			}
+		})
+	})
+	t.Run("the peer goes", func(t *testing.T) {
+		dialTestGone(t, func() {
+			c, body, far := dialTestBodyConn()
+			go func() {
+				io.WriteString(far, "last words")
+				far.Close()
+			}()
+			if b, err := io.ReadAll(c); string(b) != "last words" || err != nil {
+				t.Errorf("got %q, %v", b, err)
+			}
+			dialTestWait(t, body.closed, "the body is not closed")
+		})
+	})
+	t.Run("the body fails", func(t *testing.T) {
+		dialTestGone(t, func() {
+			near, far := net.Pipe()
+			broken := &dialTestBroken{near}
+			c := newBodyConn(broken, "host")
+			far.Close()
+			if _, err := c.Read(make([]byte, 1)); err != io.ErrNoProgress {
+				t.Errorf("got %v, want the error of the body", err)
+			}
+			if c.RemoteAddr().String() != "host" || c.RemoteAddr().Network() != "tcp" {
+				t.Errorf("remote address %v", c.RemoteAddr())
+			}
+		})
+	})
+}
+
+// dialTestBroken turns the end of what it reads into an error.
+type dialTestBroken struct{ net.Conn }
+
+func (b *dialTestBroken) Read(p []byte) (int, error) {
+	n, err := b.Conn.Read(p)
+	if err == io.EOF {
+		err = io.ErrNoProgress
+	}
+	return n, err
+}
+
+// TestDialLeavesNothing: one connection is open after a success, none after
+// it was closed, and no goroutine but the connection's own.
+func TestDialLeavesNothing(t *testing.T) {
+	serverTLS, _ := dialTestTLS()
+	var addr string
+	addr = dialTestListen(t, serverTLS, func(p *dialTestPeer) {
+		for req := p.request(); req != nil; req = p.request() {
+			if n := 0; !strings.HasPrefix(req.URL.Path, "/end") {
+				fmt.Sscanf(req.URL.Path, "/%d", &n)
+				next := fmt.Sprintf("/%d", n-1)
+				if n == 0 {
+					next = "/end"
+				}
+				fmt.Fprintf(p, "HTTP/1.1 302 Found\r\nLocation: wss://%s%s\r\nContent-Length: 2\r\n\r\nhi", addr, next)
+				continue
+			}
+			io.WriteString(p, dialTestSwitch(req, ""))
+			p.echo()
+			return
+		}
+	})
+	d := new(dialTestDialer)
+	dialTestGone(t, func() {
+		nc, cfg, _, err := dialHandshake(t.Context(), "wss://"+addr+"/3", dialTestOptions(dialTestTransport(d)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		dialTestEcho(t, nc, cfg.early, "")
+		if n := d.open(); n != 1 || len(d.conns) != 5 {
+			t.Errorf("%d of %d connections are open, want 1 of 5", n, len(d.conns))
+		}
+		nc.Close()
+	})
+	if n := d.open(); n != 0 {
+		t.Errorf("%d connections are open after Close", n)
+	}
+}

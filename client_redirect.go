@@ -1,0 +1,79 @@
+package websocket
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+)
+
+// credentialHeaders are those that a redirect must not carry to somebody
+// else. The Jar's cookies are not among them: net/http adds those later, for
+// each URL its own.
+var credentialHeaders = [...]string{
+	"Authorization", "Cookie", "Cookie2",
+	"Proxy-Authorization", "Proxy-Authenticate", "Www-Authenticate",
+}
+
+// redirect is the CheckRedirect of a dial. A redirect that is not followed
+// becomes the result with its body, and redirectErr tells why.
+func (hs *clientHandshake) redirect(req *http.Request, via []*http.Request) error {
+	err := hs.follow(req, via)
+	if err != nil && err != http.ErrUseLastResponse {
+		hs.redirectErr = err
+		err = http.ErrUseLastResponse
+	}
+	return err
+}
+
+// follow prepares the next request of a chain, or says why it is the end.
+func (hs *clientHandshake) follow(req *http.Request, via []*http.Request) error {
+	if err := checkRedirectURL(req, via); err != nil {
+		return err
+	}
+	withholdCredentials(req, via)
+	if check := hs.client.CheckRedirect; check != nil {
+		if err := check(req, via); err != nil {
+			return err
+		}
+		if err := checkRedirectURL(req, via); err != nil { // it may have changed it
+			return err
+		}
+	} else if len(via) >= 10 {
+		return errors.New("stopped after 10 redirects")
+	}
+	hs.sign(req)
+	return nil
+}
+
+// checkRedirectURL makes the URL one for net/http, and holds on to TLS. Unix
+// domain sockets are nothing that a server may point to.
+func checkRedirectURL(req *http.Request, via []*http.Request) error {
+	shown := shownURL(req.URL)
+	if !useHTTPScheme(req.URL) {
+		return fmt.Errorf("redirect to %s: not a WebSocket URL", printable(shown))
+	}
+	if via[len(via)-1].URL.Scheme == "https" && req.URL.Scheme != "https" {
+		return fmt.Errorf("redirect to %s: not followed, it leads from wss to ws", printable(shown))
+	}
+	return nil
+}
+
+// withholdCredentials removes what only the first URL's origin may see, once
+// any request of the chain has left it: who sends us back there may have
+// chosen the path. The rule of net/http is laxer, it trusts subdomains and
+// other ports.
+func withholdCredentials(req *http.Request, via []*http.Request) {
+	first := via[0]
+	if first.Header.Get("Referer") == "" {
+		req.Header.Del("Referer") // net/http sets one, with the query and any token in it
+	}
+	left := !sameOrigin(first.URL, req.URL)
+	for _, r := range via {
+		left = left || !sameOrigin(first.URL, r.URL)
+	}
+	if left {
+		for _, name := range credentialHeaders {
+			req.Header.Del(name)
+		}
+	}
+}

@@ -1,0 +1,185 @@
+package websocket
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+	"unicode"
+)
+
+const (
+	// maxRefusalBody is how much of a refusal's body Dial returns, in bytes.
+	maxRefusalBody = 4 << 10
+	// refusalBodyTime bounds the wait for that body. The server has said no
+	// already, and a body may well be an endless stream of events.
+	refusalBodyTime = time.Second
+)
+
+// checkResponse validates the server's answer as section 4.1 lists it. The
+// body of an answer that is not accepted has been read when it returns.
+func (hs *clientHandshake) checkResponse(resp *http.Response) error {
+	if err := hs.checkStatus(resp); err != nil {
+		return err
+	}
+	steps := [...]func(http.Header) error{
+		hs.checkUpgrade,
+		hs.checkConnection,
+		hs.checkAccept,
+		hs.checkExtensions,
+		hs.checkSubprotocol,
+	}
+	for _, step := range steps {
+		if err := step(resp.Header); err != nil {
+			resp.Body.Close() // what follows are no frames, and no content either
+			resp.Body = http.NoBody
+			return invalidHandshake(err)
+		}
+	}
+	return nil
+}
+
+func (hs *clientHandshake) checkStatus(resp *http.Response) error {
+	if resp.StatusCode == http.StatusSwitchingProtocols {
+		return nil
+	}
+	b := hs.readRefusal(resp.Body)
+	resp.Body = io.NopCloser(bytes.NewReader(b))
+	if hs.redirectErr != nil {
+		return hs.wrap(hs.redirectErr)
+	}
+	return refusedHandshake(resp, b)
+}
+
+// readRefusal reads what there is of a refusal's body, within limits of size
+// and time, and closes the connection that it came from.
+func (hs *clientHandshake) readRefusal(body io.ReadCloser) []byte {
+	timer := time.AfterFunc(refusalBodyTime, func() {
+		hs.span.end()
+		body.Close() // for a RoundTripper that does not heed the context
+	})
+	defer timer.Stop()
+	b, _ := io.ReadAll(io.LimitReader(body, maxRefusalBody)) // whatever came is of use
+	body.Close()
+	return b
+}
+
+// checkUpgrade: "a value that is not an ASCII case-insensitive match for the
+// value "websocket"" fails, so nothing may stand beside it.
+func (hs *clientHandshake) checkUpgrade(h http.Header) error {
+	n := 0
+	for item := range listItems(h, "Upgrade") {
+		if n++; !strings.EqualFold(item, "websocket") {
+			return fmt.Errorf("header Upgrade is %q, want \"websocket\"", printable(item))
+		}
+	}
+	if n == 0 {
+		return errors.New("header Upgrade is missing")
+	}
+	return nil
+}
+
+func (hs *clientHandshake) checkConnection(h http.Header) error {
+	if !hasToken(h, "Connection", "Upgrade") {
+		return errors.New(`header Connection does not list "Upgrade"`)
+	}
+	return nil
+}
+
+// checkAccept proves that the server has read the request as what it is, and
+// that the answer is not one from a cache.
+func (hs *clientHandshake) checkAccept(h http.Header) error {
+	switch values := h["Sec-Websocket-Accept"]; {
+	case len(values) == 0:
+		return errors.New("header Sec-WebSocket-Accept is missing")
+	case len(values) > 1:
+		return fmt.Errorf("header Sec-WebSocket-Accept is there %d times, want once", len(values))
+	case strings.TrimSpace(values[0]) != AcceptKey(hs.key):
+		return errors.New("header Sec-WebSocket-Accept does not answer the key that was sent")
+	}
+	return nil
+}
+
+// checkExtensions: the server may use only what was offered, which is none.
+func (hs *clientHandshake) checkExtensions(h http.Header) error {
+	for item := range listItems(h, "Sec-WebSocket-Extensions") {
+		return fmt.Errorf("server uses extension %q, which was not offered", printable(item))
+	}
+	return nil
+}
+
+// checkSubprotocol: the server chooses at most one, from those offered.
+func (hs *clientHandshake) checkSubprotocol(h http.Header) error {
+	n := 0
+	for item := range listItems(h, "Sec-WebSocket-Protocol") {
+		if n++; n > 1 {
+			return errors.New("server chose more than one subprotocol")
+		}
+		if !slices.Contains(hs.offered, item) {
+			return fmt.Errorf("server chose subprotocol %q, which was not offered", printable(item))
+		}
+		hs.subprotocol = item
+	}
+	return nil
+}
+
+// dialRefusal is a [HandshakeError] in the client's words.
+type dialRefusal struct {
+	text string
+	err  *HandshakeError
+}
+
+func (e *dialRefusal) Error() string { return e.text }
+
+func (e *dialRefusal) Unwrap() error { return e.err }
+
+// refusedHandshake makes the error for an answer other than 101. A server
+// that means well says why in the first line of the body; the first line of
+// an HTML page says nothing.
+func refusedHandshake(resp *http.Response, body []byte) error {
+	status := printable(resp.Status)
+	if status == "" {
+		status = fmt.Sprintf("%d %s", resp.StatusCode, http.StatusText(resp.StatusCode))
+	}
+	text := "websocket: server refused the handshake: " + status
+	reason, _, _ := strings.Cut(strings.TrimSpace(string(body)), "\n")
+	reason = printable(reason)
+	if strings.HasPrefix(reason, "<") {
+		reason = ""
+	}
+	if reason != "" {
+		text += ": " + reason
+	} else {
+		_, reason, _ = strings.Cut(status, " ")
+	}
+	return &dialRefusal{text, &HandshakeError{Status: resp.StatusCode, Reason: reason}}
+}
+
+// invalidHandshake makes the error for a 101 answer that is not a WebSocket
+// server's.
+func invalidHandshake(err error) error {
+	reason := err.Error() + " (RFC 6455, section 4.1)"
+	return &dialRefusal{
+		"websocket: server's handshake is invalid: " + reason,
+		&HandshakeError{Status: http.StatusSwitchingProtocols, Reason: reason},
+	}
+}
+
+// printable makes a peer's text fit for an error: short, and without
+// characters that would do something to a terminal or a log.
+func printable(s string) string {
+	const limit = 200
+	if len(s) > limit {
+		s = s[:limit] + "..."
+	}
+	return strings.TrimSpace(strings.Map(func(r rune) rune {
+		if r == unicode.ReplacementChar || !unicode.IsPrint(r) {
+			return ' '
+		}
+		return r
+	}, s))
+}

@@ -1,0 +1,500 @@
+package websocket
+
+import (
+	"bufio"
+	"context"
+	"crypto/tls"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httptrace"
+	"net/textproto"
+	"net/url"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+func TestDialParsesURL(t *testing.T) {
+	for _, tt := range []struct{ raw, url, socket, shown string }{
+		{"ws://h/p?q=1", "http://h/p?q=1", "", "ws://h/p"},
+		{"wss://h:444", "https://h:444", "", "wss://h:444"},
+		{"ws://h:/", "http://h/", "", "ws://h/"},
+		{"WS://h", "http://h", "", "ws://h"},
+		{"http://h/", "http://h/", "", "http://h/"},
+		{"https://u:p@h/%2F", "https://u:p@h/%2F", "", "https://h/%2F"},
+		{"ws://[::1]:9/x", "http://[::1]:9/x", "", "ws://[::1]:9/x"},
+		{"ws+unix:///run/a.sock:/chat/x?q=1", "http://localhost/chat/x?q=1", "/run/a.sock", "ws+unix:///run/a.sock:/chat/x"},
+		{"ws+unix:/run/a.sock:/", "http://localhost/", "/run/a.sock", "ws+unix:///run/a.sock:/"},
+		{"ws+unix:///run/a.sock", "http://localhost/", "/run/a.sock", "ws+unix:///run/a.sock"},
+		{"ws+unix:///run/a.sock:", "http://localhost/", "/run/a.sock", "ws+unix:///run/a.sock:"},
+		{"ws+unix:///run/a%3Ab%20c:/x%2Fy:z", "http://localhost/x%2Fy:z", "/run/a:b c", "ws+unix:///run/a%3Ab%20c:/x%2Fy:z"},
+		{"ws+unix://u:p@/a.sock:/x", "http://u:p@localhost/x", "/a.sock", "ws+unix:///a.sock:/x"},
+	} {
+		got, err := parseDialURL(tt.raw)
+		if err != nil {
+			t.Errorf("%s: %v", tt.raw, err)
+			continue
+		}
+		if got.url.String() != tt.url || got.socket != tt.socket || got.shown != tt.shown {
+			t.Errorf("%s: got %s %q %s, want %s %q %s", tt.raw, got.url, got.socket, got.shown, tt.url, tt.socket, tt.shown)
+		}
+	}
+}
+
+func TestDialRefusesURL(t *testing.T) {
+	for _, tt := range []struct{ raw, want string }{
+		{"", `scheme "" is none of`},
+		{"h/p", `scheme "" is none of`},
+		{"ftp://h", `scheme "ftp" is none of`},
+		{"wss+unix:///a:/b", `scheme "wss+unix" is none of`},
+		{"ws:", "no host"},
+		{"ws:///p", "no host"},
+		{"ws://:80/p", "no host"},
+		{"ws:h/p", "no host"},
+		{"ws://h/p#f", "fragment"},
+		{"ws://h/p#", "fragment"},
+		{"ws+unix:///s:/p#f", "fragment"},
+		{"ws://h:port/", "malformed"},
+		{"ws://h/\x7f", "malformed"},
+		{"ws+unix://host/s:/p", "want ws+unix:///"},
+		{"ws+unix:s:/p", "want ws+unix:///"},
+		{"ws+unix:///s:p", "must begin with /"},
+		{"ws+unix:///a:b.sock:/p", "must begin with /"},
+		// Each holds a password that must not show up in the error.
+		{"ws://user:secret@h:port/", "malformed"},
+		{"ws://user:sec/secret@h/", "malformed"},
+		{"ws://user:%secret@h/", "malformed"},
+		{"ftp://user:secret@h/", "none of"},
+		{"ws://user:secret@:80/", "no host"},
+		{"ws://user:secret@h/#", "fragment"},
+	} {
+		c, resp, err := Dial(t.Context(), tt.raw, nil)
+		if c != nil || resp != nil || err == nil {
+			t.Fatalf("%s: got %v, %v, %v", tt.raw, c, resp, err)
+		}
+		if s := err.Error(); !strings.Contains(s, tt.want) || strings.Contains(s, "secret") || strings.Contains(s, "user") {
+			t.Errorf("%s: got %q, want %q", tt.raw, s, tt.want)
+		}
+	}
+}
+
+func FuzzParseDialURL(f *testing.F) {
+	for _, raw := range []string{"ws://h/p?q", "wss://u:p@h:1/", "ws+unix:///a%3Ab:/c:d?e", "ws+unix://u@/:/", "http://[::1%25lo]/", "ws://h:", "ws+unix:/%2f%00:/%2F"} {
+		f.Add(raw)
+	}
+	f.Fuzz(func(t *testing.T, raw string) {
+		target, err := parseDialURL(raw)
+		if err != nil {
+			return
+		}
+		if s := target.url.Scheme; s != "http" && s != "https" || target.url.Hostname() == "" || target.url.Fragment != "" {
+			t.Errorf("%q became %q", raw, target.url)
+		}
+		if shown, err := url.Parse(target.shown); err == nil && (shown.User != nil || shown.RawQuery != "") {
+			t.Errorf("%q is shown as %q", raw, target.shown)
+		}
+	})
+}
+
+func TestDialRefusesOptions(t *testing.T) {
+	never := &http.Transport{DialContext: func(context.Context, string, string) (net.Conn, error) {
+		t.Error("a connection was made")
+		return nil, io.EOF
+	}}
+	for _, tt := range []struct {
+		opts DialOptions
+		want string
+	}{
+		{DialOptions{Header: http.Header{"X": {"a\r\nB: c"}}}, "CR, LF or NUL"},
+		{DialOptions{Header: http.Header{"X Y": {"a"}}}, "not a header name"},
+		{DialOptions{Header: http.Header{"sec-websocket-key": {"a"}}}, "belongs to the handshake"},
+		{DialOptions{Header: http.Header{"Upgrade": {"a"}}}, "belongs to the handshake"},
+		{DialOptions{Header: http.Header{"Host": {"a", "b"}}}, "Host must have one value"},
+		{DialOptions{Header: http.Header{"Host": {"a"}, "host": {"b"}}}, "Host must have one value"},
+		{DialOptions{Header: http.Header{"Host": nil}}, "Host must have one value"},
+		{DialOptions{Subprotocols: []string{"a", "b c"}}, "not a token"},
+		{DialOptions{Subprotocols: []string{"a", "b", "a"}}, "offered twice"},
+	} {
+		tt.opts.HTTPClient = &http.Client{Transport: never}
+		c, resp, err := Dial(t.Context(), "ws://127.0.0.1/", &tt.opts)
+		if c != nil || resp != nil || err == nil || !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("%+v: got %v, %v, %v; want %q", tt.opts, c, resp, err, tt.want)
+		}
+	}
+	var none context.Context
+	if _, _, err := Dial(none, "ws://127.0.0.1/", nil); err == nil || !strings.Contains(err.Error(), "nil context") {
+		t.Errorf("nil context: got %v", err)
+	}
+}
+
+// TestDialRequest looks at the bytes that a server gets to see.
+func TestDialRequest(t *testing.T) {
+	heads := make(chan []string, 2)
+	addr := dialTestListen(t, nil, func(p *dialTestPeer) {
+		var head []string
+		r := textproto.NewReader(p.br)
+		for {
+			line, err := r.ReadLine()
+			if err != nil {
+				return
+			}
+			if line == "" {
+				break
+			}
+			head = append(head, line)
+		}
+		heads <- head
+		req, _ := http.ReadRequest(bufio.NewReader(strings.NewReader(strings.Join(head, "\r\n") + "\r\n\r\n")))
+		io.WriteString(p, dialTestSwitch(req, "Sec-WebSocket-Protocol: b\r\nX-Served: yes\r\n"))
+		p.echo()
+	})
+	opts := &DialOptions{
+		Header:       http.Header{"host": {"example.org"}, "Origin": {"https://o"}, "x-tOKEN": {"1"}, "X-Token": {"2"}, "User-Agent": {"me"}},
+		Subprotocols: []string{"a", "b"},
+	}
+	var keys []string
+	for range 2 {
+		c, resp, err := Dial(t.Context(), "ws://user:pa%20ss@"+addr+"/p%2Fq?x=y&z", opts)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.CloseNow()
+		head := dialTestWait(t, heads, "the request")
+		for _, want := range []string{
+			"GET /p%2Fq?x=y&z HTTP/1.1",
+			"Host: example.org",
+			"Upgrade: websocket",
+			"Connection: Upgrade",
+			"Sec-WebSocket-Version: 13",
+			"Sec-WebSocket-Protocol: a, b",
+			"Authorization: Basic " + base64.StdEncoding.EncodeToString([]byte("user:pa ss")),
+			"Origin: https://o",
+			"X-Token: 1",
+			"X-Token: 2",
+			"User-Agent: me",
+		} {
+			if !slices.Contains(head, want) {
+				t.Errorf("request lacks %q:\n%s", want, strings.Join(head, "\n"))
+			}
+		}
+		for _, line := range head {
+			if key, ok := strings.CutPrefix(line, "Sec-WebSocket-Key: "); ok {
+				keys = append(keys, key)
+			}
+		}
+		if len(head) != 12 {
+			t.Errorf("request has %d lines, want 12:\n%s", len(head), strings.Join(head, "\n"))
+		}
+
+		if c.Subprotocol() != "b" {
+			t.Errorf("subprotocol %q, want b", c.Subprotocol())
+		}
+		req := c.Request()
+		if req.URL.Path != "/p/q" || req.Host != "example.org" || req.Header.Get("Sec-WebSocket-Key") != keys[len(keys)-1] {
+			t.Errorf("Conn.Request is not the one sent: %+v", req)
+		}
+		if user, password, ok := req.BasicAuth(); !ok || user != "user" || password != "pa ss" {
+			t.Errorf("Conn.Request has not the credentials sent: %v", req.Header)
+		}
+		if req.Context().Done() != nil {
+			t.Error("the context of Conn.Request can be cancelled")
+		}
+		if resp.StatusCode != 101 || resp.Header.Get("X-Served") != "yes" || resp.Body != http.NoBody || resp.Request != req {
+			t.Errorf("got response %+v", resp)
+		}
+	}
+	if len(keys) != 2 || keys[0] == keys[1] {
+		t.Errorf("got keys %q, want two that differ", keys)
+	}
+	for _, key := range keys {
+		if b, err := base64.StdEncoding.DecodeString(key); err != nil || len(b) != 16 {
+			t.Errorf("key %q is not 16 bytes in base64", key)
+		}
+	}
+	if _, ok := opts.Header["host"]; !ok || len(opts.Header) != 5 {
+		t.Errorf("Dial changed the options: %v", opts.Header)
+	}
+}
+
+func TestDialSchemes(t *testing.T) {
+	serverTLS, _ := dialTestTLS()
+	plain := dialTestListen(t, nil, (*dialTestPeer).accept)
+	secure := dialTestListen(t, serverTLS, (*dialTestPeer).accept)
+	for _, url := range []string{"ws://" + plain, "http://" + plain, "wss://" + secure, "https://" + secure} {
+		d := new(dialTestDialer)
+		nc, cfg, resp := dialTestConn(t, url+"/x", dialTestOptions(dialTestTransport(d)))
+		dialTestEcho(t, nc, cfg.early, "")
+		if !cfg.client || cfg.opts.ReadLimit != defaultReadLimit {
+			t.Errorf("%s: got config %+v", url, cfg)
+		}
+		if (resp.TLS != nil) != strings.HasSuffix(url, secure) {
+			t.Errorf("%s: response has TLS state %v", url, resp.TLS)
+		}
+		nc.Close()
+		if n := d.open(); n != 0 {
+			t.Errorf("%s: %d connections are open after Close", url, n)
+		}
+	}
+	if nc, _, _ := dialTestConn(t, "ws://"+plain, nil); reflect.TypeOf(nc) != reflect.TypeFor[*net.TCPConn]() {
+		t.Errorf("got a %T, want the TCP connection", nc)
+	}
+}
+
+func TestDialUnixSocket(t *testing.T) {
+	socket := filepath.Join(t.TempDir(), "a:b.sock")
+	ln, err := net.Listen("unix", socket)
+	if err != nil {
+		t.Skip(err)
+	}
+	requests := make(chan *http.Request, 2)
+	dialTestServe(t, ln, nil, func(p *dialTestPeer) {
+		req := p.request()
+		if req == nil {
+			return
+		}
+		requests <- req
+		if req.URL.Path == "/from" { // a server that knows itself by the name it is called
+			io.WriteString(p, "HTTP/1.1 302 Found\r\nLocation: ws://localhost/to\r\nContent-Length: 0\r\n\r\n")
+			return
+		}
+		io.WriteString(p, dialTestSwitch(req, ""))
+		p.echo()
+	})
+	target := "ws+unix://" + strings.ReplaceAll(filepath.ToSlash(socket), ":", "%3A") + ":/from?q"
+	tr := dialTestTransport(new(dialTestDialer))
+	tr.Proxy = func(*http.Request) (*url.URL, error) { t.Error("a proxy was asked for"); return nil, nil }
+	opts := dialTestOptions(tr)
+	opts.Header = http.Header{"Authorization": {"secret"}}
+	nc, cfg, _ := dialTestConn(t, target, opts)
+	if _, ok := nc.(*net.UnixConn); !ok {
+		t.Errorf("got a %T, want the socket", nc)
+	}
+	dialTestEcho(t, nc, cfg.early, "")
+	for _, want := range []string{"/from?q", "/to"} {
+		req := dialTestWait(t, requests, "a request")
+		if req.RequestURI != want || req.Host != "localhost" || req.Header.Get("Authorization") != "secret" {
+			t.Errorf("server was asked for %s on %s, authorization %q", req.RequestURI, req.Host, req.Header.Get("Authorization"))
+		}
+	}
+
+	_, _, err = Dial(t.Context(), target, dialTestOptions(dialTestTripper(tr.RoundTrip)))
+	if err == nil || !strings.Contains(err.Error(), "needs a Transport that is an *http.Transport") {
+		t.Errorf("with a foreign RoundTripper: got %v", err)
+	}
+}
+
+// TestDialLeavesClientAlone: settings, and the pool of idle connections.
+func TestDialLeavesClientAlone(t *testing.T) {
+	ts := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/plain" {
+			return
+		}
+		http.Error(w, "no", http.StatusTeapot)
+	}))
+	defer ts.Close()
+	client := ts.Client()
+	client.Timeout = time.Minute
+	tr := client.Transport.(*http.Transport)
+	get := func() (reused bool) {
+		trace := &httptrace.ClientTrace{GotConn: func(info httptrace.GotConnInfo) { reused = info.Reused }}
+		req, _ := http.NewRequestWithContext(httptrace.WithClientTrace(t.Context(), trace), "GET", ts.URL+"/plain", nil)
+		resp, err := client.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		io.Copy(io.Discard, resp.Body)
+		resp.Body.Close()
+		return reused
+	}
+	snapshot := func(of any) (s []string) {
+		v := reflect.ValueOf(of).Elem()
+		for i := range v.NumField() {
+			if f := v.Type().Field(i); f.IsExported() {
+				s = append(s, fmt.Sprintf("%s %+v", f.Name, v.Field(i)))
+			}
+		}
+		return s
+	}
+	get()
+	before := slices.Concat(snapshot(client), snapshot(tr), snapshot(tr.TLSClientConfig))
+	_, _, err := Dial(t.Context(), ts.URL, &DialOptions{HTTPClient: client})
+	dialTestRefused(t, err, http.StatusTeapot, "no")
+	if after := slices.Concat(snapshot(client), snapshot(tr), snapshot(tr.TLSClientConfig)); !slices.Equal(before, after) {
+		t.Errorf("client was\n%q\nand is\n%q", before, after)
+	}
+	if !get() {
+		t.Error("the client's idle connection is gone")
+	}
+}
+
+// TestDialSpeaksHTTP1 to servers that would rather speak HTTP/2, however much
+// the client likes that too.
+func TestDialSpeaksHTTP1(t *testing.T) {
+	protos := make(chan string, 8)
+	ts := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		protos <- r.Proto
+		http.Error(w, "seen", http.StatusTeapot)
+	}))
+	ts.EnableHTTP2 = true
+	ts.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
+	ts.StartTLS()
+	defer ts.Close()
+
+	h2 := new(http.Protocols)
+	h2.SetHTTP2(true)
+	for name, change := range map[string]func(*http.Transport){
+		"default":      func(tr *http.Transport) {},
+		"force":        func(tr *http.Transport) { tr.ForceAttemptHTTP2 = true },
+		"next protos":  func(tr *http.Transport) { tr.TLSClientConfig.NextProtos = []string{"h2"} },
+		"only HTTP/2":  func(tr *http.Transport) { tr.Protocols = h2 },
+		"own TLS dial": func(tr *http.Transport) { tr.DialTLSContext = dialTestTLSDialer(tr, "http/1.1") },
+	} {
+		tr := dialTestTransport(nil)
+		tr.TLSClientConfig = ts.Client().Transport.(*http.Transport).TLSClientConfig.Clone()
+		change(tr)
+		_, _, err := Dial(t.Context(), ts.URL, dialTestOptions(tr))
+		dialTestRefused(t, err, http.StatusTeapot, "seen")
+		if proto := dialTestWait(t, protos, "the request"); proto != "HTTP/1.1" {
+			t.Errorf("%s: server was spoken to in %s", name, proto)
+		}
+	}
+
+	tr := ts.Client().Transport.(*http.Transport).Clone()
+	d := new(dialTestDialer)
+	tr.DialContext = d.DialContext
+	tr.DialTLSContext = dialTestTLSDialer(tr, "h2")
+	_, _, err := Dial(t.Context(), ts.URL, dialTestOptions(tr))
+	if err == nil || !strings.Contains(err.Error(), `agreed with the server on "h2"`) {
+		t.Errorf("TLS dialer that agrees on h2: got %v", err)
+	}
+	if n := d.open(); n != 0 {
+		t.Errorf("%d connections are open", n)
+	}
+}
+
+func TestDialDeprecatedDialers(t *testing.T) {
+	serverTLS, _ := dialTestTLS()
+	plain := dialTestListen(t, nil, (*dialTestPeer).accept)
+	secure := dialTestListen(t, serverTLS, (*dialTestPeer).accept)
+	d := new(dialTestDialer)
+	var calls []string
+	tr := dialTestTransport(nil)
+	tr.Dial = func(network, addr string) (net.Conn, error) {
+		calls = append(calls, "Dial")
+		return d.DialContext(context.Background(), network, addr)
+	}
+	withTLS := tr.Clone()
+	withTLS.DialContext = tr.DialContext
+	withTLS.DialTLS = func(network, addr string) (net.Conn, error) {
+		calls = append(calls, "DialTLS")
+		withTLS := dialTestTransport(d)
+		return dialTestTLSDialer(withTLS, "")(context.Background(), network, addr)
+	}
+	for _, dial := range []struct {
+		url string
+		tr  *http.Transport
+	}{{"ws://" + plain, tr}, {"wss://" + secure, tr}, {"wss://" + secure, withTLS}} {
+		nc, cfg, _ := dialTestConn(t, dial.url, dialTestOptions(dial.tr))
+		dialTestEcho(t, nc, cfg.early, "")
+	}
+	if want := []string{"Dial", "Dial", "DialTLS"}; !slices.Equal(calls, want) {
+		t.Errorf("dialers called: %q, want %q", calls, want)
+	}
+
+	tr.Dial = func(string, string) (net.Conn, error) { return nil, nil }
+	if _, _, err := Dial(t.Context(), "ws://"+plain, dialTestOptions(tr)); err == nil || !strings.Contains(err.Error(), "neither a connection nor an error") {
+		t.Errorf("dialer without a result: got %v", err)
+	}
+}
+
+// dialTestTLSDialer is a DialTLSContext that uses tr's dialer and TLS
+// configuration, and offers proto by ALPN.
+func dialTestTLSDialer(tr *http.Transport, proto string) func(context.Context, string, string) (net.Conn, error) {
+	cfg := tr.TLSClientConfig.Clone()
+	cfg.ServerName = "example.com"
+	if cfg.NextProtos = nil; proto != "" {
+		cfg.NextProtos = []string{proto}
+	}
+	dial := tr.DialContext
+	if dial == nil {
+		dial = new(net.Dialer).DialContext
+	}
+	return func(ctx context.Context, network, addr string) (net.Conn, error) {
+		nc, err := dial(ctx, network, addr)
+		if err != nil {
+			return nil, err
+		}
+		return tls.Client(nc, cfg), nil
+	}
+}
+
+func TestDialTrace(t *testing.T) {
+	serverTLS, _ := dialTestTLS()
+	addr := dialTestListen(t, serverTLS, (*dialTestPeer).accept)
+	var (
+		mu    sync.Mutex
+		seen  []string
+		got   net.Conn
+		event = func(name string) {
+			mu.Lock()
+			defer mu.Unlock()
+			seen = append(seen, name)
+		}
+	)
+	ctx := httptrace.WithClientTrace(t.Context(), &httptrace.ClientTrace{
+		GetConn:              func(hostPort string) { event("GetConn " + hostPort) },
+		ConnectDone:          func(_, addr string, err error) { event(fmt.Sprint("ConnectDone ", addr, err)) },
+		TLSHandshakeDone:     func(_ tls.ConnectionState, err error) { event(fmt.Sprint("TLSHandshakeDone ", err)) },
+		GotConn:              func(info httptrace.GotConnInfo) { event("GotConn"); got = info.Conn },
+		WroteHeaderField:     func(key string, _ []string) { event("WroteHeaderField " + key) },
+		WroteRequest:         func(info httptrace.WroteRequestInfo) { event(fmt.Sprint("WroteRequest ", info.Err)) },
+		GotFirstResponseByte: func() { event("GotFirstResponseByte") },
+	})
+	nc, _, _, err := dialHandshake(ctx, "wss://"+addr, dialTestOptions(dialTestTransport(nil)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	if got != nc {
+		t.Errorf("GotConn reported %p, the connection is %p", got, nc)
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	for _, want := range []string{
+		"GetConn " + addr, "ConnectDone " + addr + "<nil>", "TLSHandshakeDone <nil>", "GotConn",
+		"WroteHeaderField Sec-WebSocket-Key", "WroteRequest <nil>", "GotFirstResponseByte",
+	} {
+		if !slices.Contains(seen, want) {
+			t.Errorf("hook %q was not called, only %q", want, seen)
+		}
+	}
+}
+
+func TestDialErrorsHideCredentials(t *testing.T) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ln.Close() // nobody listens there now
+	url := "ws://user:secret@" + ln.Addr().String() + "/path?token=secret"
+	_, resp, err := Dial(t.Context(), url, dialTestOptions(dialTestTransport(nil)))
+	if err == nil || resp != nil {
+		t.Fatalf("got %v, %v", resp, err)
+	}
+	if s := err.Error(); strings.Contains(s, "secret") || strings.Contains(s, "user") || !strings.Contains(s, "ws://"+ln.Addr().String()+"/path: ") {
+		t.Errorf("got %q", s)
+	}
+	if op := new(net.OpError); !errors.As(err, &op) {
+		t.Errorf("%v wraps no *net.OpError", err)
+	}
+}

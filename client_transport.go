@@ -1,0 +1,212 @@
+package websocket
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"sync"
+)
+
+// maxDialHeader bounds the headers of the responses to a dial, the proxy's
+// included, unless the user's Transport has a bound of its own.
+const maxDialHeader = 64 << 10
+
+// dialTransport is a clone of the user's Transport that serves one dial.
+//
+// net/http would let a dial that nobody waits for any more run on, for the
+// sake of later requests. Here there are none, so the dial ends with ctx, and
+// connections are kept track of, such that those inside a TLS or proxy
+// handshake can be cut.
+type dialTransport struct {
+	http   *http.Transport
+	ctx    context.Context // of the dial
+	target dialTarget
+
+	// The user's settings, in place of which http has ours.
+	proxy   func(*http.Request) (*url.URL, error) // may be nil
+	dial    dialFunc
+	dialTLS dialFunc // may be nil
+
+	mu    sync.Mutex
+	over  bool       // guarded by mu
+	conns []net.Conn // guarded by mu: dialled for the hop under way
+}
+
+func newDialTransport(ctx context.Context, user *http.Transport, target dialTarget) *dialTransport {
+	clone := user.Clone()
+	t := &dialTransport{http: clone, ctx: ctx, target: target, proxy: clone.Proxy}
+
+	clone.Protocols = new(http.Protocols)
+	clone.Protocols.SetHTTP1(true)
+	clone.ForceAttemptHTTP2 = false
+	clone.TLSNextProto = make(map[string]func(string, *tls.Conn) http.RoundTripper)
+	clone.DisableKeepAlives = true  // no connection outlives its request unless we take it
+	clone.DisableCompression = true // there is no body to compress
+	if clone.MaxResponseHeaderBytes <= 0 {
+		clone.MaxResponseHeaderBytes = maxDialHeader
+	}
+
+	t.dial = chooseDialer(clone.DialContext, clone.Dial)
+	if t.dial == nil {
+		t.dial = new(net.Dialer).DialContext
+	}
+	t.dialTLS = chooseDialer(clone.DialTLSContext, clone.DialTLS)
+	clone.Dial, clone.DialTLS = nil, nil
+	clone.DialContext = t.dialPlain
+	if t.dialTLS != nil {
+		clone.DialTLSContext = t.dialSecure
+	}
+
+	clone.Proxy = func(r *http.Request) (*url.URL, error) { return routeOf(r.Context()).proxy, nil }
+	clone.OnProxyConnectResponse = checkProxyAnswer(clone.OnProxyConnectResponse)
+	return t
+}
+
+// dialFunc is a dialer of an [http.Transport].
+type dialFunc func(ctx context.Context, network, addr string) (net.Conn, error)
+
+// chooseDialer takes the deprecated kind of dialer if there is no better one,
+// and nil if there is none.
+func chooseDialer(dial dialFunc, deprecated func(network, addr string) (net.Conn, error)) dialFunc {
+	if dial == nil && deprecated != nil {
+		dial = func(_ context.Context, network, addr string) (net.Conn, error) { return deprecated(network, addr) }
+	}
+	if dial == nil {
+		return nil
+	}
+	return func(ctx context.Context, network, addr string) (net.Conn, error) {
+		nc, err := dial(ctx, network, addr)
+		if nc == nil && err == nil {
+			err = errors.New("dialer of the Transport returned neither a connection nor an error")
+		}
+		return nc, err
+	}
+}
+
+// dialRoute is the way to the server that a request was given. It travels in
+// the request's context, because that is what net/http hands to dialers.
+type dialRoute struct {
+	proxy  *url.URL // of which net/http takes care
+	tunnel *url.URL // HTTP proxy of which we do
+	socket string   // Unix domain socket
+}
+
+type dialRouteKey struct{}
+
+func routeOf(ctx context.Context) dialRoute {
+	r, _ := ctx.Value(dialRouteKey{}).(dialRoute)
+	return r
+}
+
+// route asks the user's Proxy. For a ws URL, net/http would send an HTTP
+// proxy a plain GET and hope that it passes Upgrade on; section 4.1 wants
+// CONNECT for ws as it does for wss.
+func (t *dialTransport) route(req *http.Request) (r dialRoute, err error) {
+	if t.target.socket != "" && sameOrigin(req.URL, t.target.url) {
+		r.socket = t.target.socket
+		return r, nil
+	}
+	if t.proxy == nil {
+		return r, nil
+	}
+	proxy, err := t.proxy(req)
+	if err != nil || proxy == nil {
+		return r, err
+	}
+	switch proxy.Scheme {
+	case "socks5", "socks5h":
+	case "http", "https", "":
+		if proxy.Scheme == "" {
+			p := *proxy
+			p.Scheme, proxy = "http", &p
+		}
+		if req.URL.Scheme == "http" {
+			r.tunnel = proxy
+			return r, nil
+		}
+	default:
+		return r, fmt.Errorf("proxy %s: scheme %q is not supported", proxy.Host, proxy.Scheme)
+	}
+	r.proxy = proxy
+	return r, nil
+}
+
+// dialPlain is the DialContext of the clone.
+func (t *dialTransport) dialPlain(ctx context.Context, network, addr string) (net.Conn, error) {
+	return t.tracked(ctx, func(ctx context.Context) (net.Conn, error) {
+		switch r := routeOf(ctx); {
+		case r.socket != "":
+			return t.dial(ctx, "unix", r.socket)
+		case r.tunnel != nil:
+			return t.dialTunnel(ctx, r.tunnel, addr)
+		}
+		return t.dial(ctx, network, addr)
+	})
+}
+
+// dialSecure is the DialTLSContext of the clone. It shakes hands, which
+// net/http would do otherwise, to see what protocol was agreed upon.
+func (t *dialTransport) dialSecure(ctx context.Context, network, addr string) (net.Conn, error) {
+	return t.tracked(ctx, func(ctx context.Context) (net.Conn, error) {
+		nc, err := t.dialTLS(ctx, network, addr)
+		tc, ok := nc.(*tls.Conn)
+		if err != nil || !ok {
+			return nc, err
+		}
+		if err := tc.HandshakeContext(ctx); err != nil {
+			tc.Close()
+			return nil, err
+		}
+		if p := tc.ConnectionState().NegotiatedProtocol; p != "" && p != "http/1.1" {
+			tc.Close()
+			return nil, fmt.Errorf("DialTLSContext agreed with the server on %q, a WebSocket handshake needs http/1.1", p)
+		}
+		return nc, nil
+	})
+}
+
+// tracked runs dial until the whole dial ends, and keeps track of the
+// connection that it makes.
+func (t *dialTransport) tracked(ctx context.Context, dial func(context.Context) (net.Conn, error)) (net.Conn, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	detach := context.AfterFunc(t.ctx, cancel)
+	defer detach() // and no cancel: some dialers tie the connection to the context
+	nc, err := dial(ctx)
+	if err != nil {
+		cancel()
+		return nil, err
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.over || t.ctx.Err() != nil {
+		nc.Close()
+		return nil, context.Cause(t.ctx)
+	}
+	t.conns = append(t.conns, nc)
+	return nc, nil
+}
+
+func (t *dialTransport) closeConns() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, nc := range t.conns {
+		nc.Close()
+	}
+	t.conns = nil
+}
+
+// finish ends the bookkeeping. A dial that is still on its way is closed when
+// it gets here.
+func (t *dialTransport) finish(success bool) {
+	t.mu.Lock()
+	t.over = true
+	if success {
+		t.conns = nil // its last hop's, which has a new owner
+	}
+	t.mu.Unlock()
+	t.closeConns()
+}

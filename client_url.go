@@ -1,0 +1,103 @@
+package websocket
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"strings"
+)
+
+// dialTarget is a WebSocket URL, taken apart.
+type dialTarget struct {
+	url    *url.URL // as net/http takes it: http or https
+	socket string   // path of the Unix domain socket, or ""
+	shown  string   // as errors show it
+}
+
+// parseDialURL takes what Dial documents. Its errors do not repeat a URL that
+// may hold a password.
+func parseDialURL(raw string) (dialTarget, error) {
+	var t dialTarget
+	u, err := url.Parse(raw)
+	if err != nil {
+		// A password that was not escaped breaks a URL at any place.
+		var ue *url.Error
+		if !errors.As(err, &ue) || strings.Contains(raw, "@") {
+			return t, errors.New("websocket: malformed URL")
+		}
+		return t, fmt.Errorf("websocket: malformed URL: %w", ue.Err)
+	}
+	if strings.Contains(raw, "#") { // "MUST NOT be used on these URIs", section 3
+		return t, errors.New("websocket: URL has a fragment; a # in a path or query is written %23")
+	}
+	u.Host = strings.TrimSuffix(u.Host, ":") // an empty port is as good as none
+	t.shown = shownURL(u)
+	if u.Scheme == "ws+unix" {
+		t.socket, t.url, err = splitSocketURL(u)
+		return t, err
+	}
+	t.url = u
+	if !useHTTPScheme(u) {
+		return t, fmt.Errorf("websocket: URL scheme %q is none of ws, wss, http, https, ws+unix", u.Scheme)
+	}
+	if u.Hostname() == "" {
+		return t, errors.New("websocket: URL has no host")
+	}
+	return t, nil
+}
+
+// splitSocketURL takes a ws+unix URL apart into the socket's path and the URL
+// to request from the server behind it.
+func splitSocketURL(u *url.URL) (socket string, request *url.URL, err error) {
+	if u.Host != "" || !strings.HasPrefix(u.Path, "/") {
+		return "", nil, errors.New("websocket: want ws+unix:///path/to.sock:/request/path")
+	}
+	escaped, path, _ := strings.Cut(u.EscapedPath(), ":")
+	if path == "" {
+		path = "/"
+	}
+	if path[0] != '/' {
+		return "", nil, errors.New("websocket: request path of a ws+unix URL must begin with /; a colon in the socket's path is written %3A")
+	}
+	request = &url.URL{Scheme: "http", Host: "localhost", User: u.User, RawPath: path, RawQuery: u.RawQuery}
+	socket, _ = url.PathUnescape(escaped) // what EscapedPath returns is well-formed
+	request.Path, _ = url.PathUnescape(path)
+	return socket, request, nil
+}
+
+// useHTTPScheme turns a WebSocket scheme into the one that net/http knows. It
+// reports false if there is none.
+func useHTTPScheme(u *url.URL) bool {
+	switch u.Scheme {
+	case "ws":
+		u.Scheme = "http"
+	case "wss":
+		u.Scheme = "https"
+	case "http", "https":
+	default:
+		return false
+	}
+	return true
+}
+
+// shownURL leaves out what must not end up in a log.
+func shownURL(u *url.URL) string {
+	return (&url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path, RawPath: u.RawPath}).String()
+}
+
+// sameOrigin compares scheme, host and port of two http or https URLs.
+func sameOrigin(a, b *url.URL) bool {
+	return a.Scheme == b.Scheme && strings.EqualFold(dialAddr(a), dialAddr(b))
+}
+
+// dialAddr returns host:port of an http or https URL.
+func dialAddr(u *url.URL) string {
+	port := u.Port()
+	if port == "" {
+		if port = "80"; u.Scheme == "https" {
+			port = "443"
+		}
+	}
+	return net.JoinHostPort(u.Hostname(), port)
+}
