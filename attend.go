@@ -46,7 +46,13 @@ func (c *Conn) needsAttendant() bool {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return !l.ended && (c.client || l.failed || !l.received)
+	switch {
+	case l.ended:
+		return false
+	case l.failed, !l.received:
+		return true
+	}
+	return c.client && l.sent // a client waits for the server to close
 }
 
 // attendOnce does one step and reports whether there may be another one.

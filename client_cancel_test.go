@@ -207,9 +207,9 @@ func TestDialWithEndedContext(t *testing.T) {
 }
 
 // TestDialLateConn: a deprecated dialer cannot be told to stop. What it
-// returns after the dial is over must be closed.
+// returns after the dial is over must be closed, and no TLS handshake begun.
 func TestDialLateConn(t *testing.T) {
-	addr := dialTestListen(t, nil, (*dialTestPeer).accept)
+	silent := dialTestListen(t, nil, func(p *dialTestPeer) { io.Copy(io.Discard, p.br) })
 	d := new(dialTestDialer)
 	tr := dialTestTransport(nil)
 	started, goOn := make(chan struct{}), make(chan struct{})
@@ -224,7 +224,7 @@ func TestDialLateConn(t *testing.T) {
 		cancel()
 	}()
 	dialTestGone(t, func() {
-		if _, _, err := Dial(ctx, "ws://"+addr, dialTestOptions(tr)); !errors.Is(err, context.Canceled) {
+		if _, _, err := Dial(ctx, "wss://"+silent, dialTestOptions(tr)); !errors.Is(err, context.Canceled) {
 			t.Errorf("got %v", err)
 		}
 		close(goOn)

@@ -461,9 +461,9 @@ func TestDialLeavesNothing(t *testing.T) {
 			t.Fatal(err)
 		}
 		dialTestEcho(t, nc, cfg.early, "")
-		if n := d.open(); n != 1 || len(d.conns) != 5 {
-			t.Errorf("%d of %d connections are open, want 1 of 5", n, len(d.conns))
-		}
+		dialTestEventually(t, func() bool { return d.open() == 1 && len(d.conns) == 5 }, func() string {
+			return fmt.Sprintf("%d of %d connections are open, want 1 of 5", d.open(), len(d.conns))
+		})
 		nc.Close()
 	})
 	if n := d.open(); n != 0 {

@@ -19,6 +19,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 )
 
 // dialTestHTTPProxy serves one connection of an HTTP proxy: it answers CONNECT
@@ -141,6 +142,7 @@ func TestDialHTTPProxy(t *testing.T) {
 // TestDialProxyVariants are answers and settings that open a tunnel too.
 func TestDialProxyVariants(t *testing.T) {
 	hosts, _ := dialTestSite(t)
+	shared := make(http.Header)
 	for _, tt := range []struct {
 		name, answer string
 		change       func(*http.Transport)
@@ -151,7 +153,8 @@ func TestDialProxyVariants(t *testing.T) {
 		{"header function", dialTestConnected, func(tr *http.Transport) {
 			tr.ProxyConnectHeader = http.Header{"X-Static": {"ignored"}}
 			tr.GetProxyConnectHeader = func(_ context.Context, proxy *url.URL, target string) (http.Header, error) {
-				return http.Header{"X-Target": {target + " by " + proxy.Scheme}}, nil
+				shared.Set("X-Target", target+" by "+proxy.Scheme)
+				return shared, nil
 			}
 		}},
 		{"header function without a header", dialTestConnected, func(tr *http.Transport) {
@@ -161,7 +164,7 @@ func TestDialProxyVariants(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			connects := make(chan *http.Request, 1)
 			tr := dialTestTransport(nil)
-			tr.Proxy = dialTestProxy(t, "http://"+dialTestListen(t, nil, dialTestHTTPProxy(connects, tt.answer, hosts)))
+			tr.Proxy = dialTestProxy(t, "http://me@"+dialTestListen(t, nil, dialTestHTTPProxy(connects, tt.answer, hosts)))
 			if tt.change != nil {
 				tt.change(tr)
 			}
@@ -170,6 +173,9 @@ func TestDialProxyVariants(t *testing.T) {
 			req := dialTestWait(t, connects, "no CONNECT")
 			if req.Header.Get("X-Static") != "" || tt.name == "header function" && req.Header.Get("X-Target") != "a.test:80 by http" {
 				t.Errorf("proxy got headers %v", req.Header)
+			}
+			if req.Header.Get("Proxy-Authorization") == "" || shared.Get("Proxy-Authorization") != "" {
+				t.Errorf("proxy got headers %v, and the user's have become %v", req.Header, shared)
 			}
 		})
 	}
@@ -248,7 +254,10 @@ func TestDialProxyTrace(t *testing.T) {
 	serverTLS, _ := dialTestTLS()
 	hosts, _ := dialTestSite(t)
 	tr := dialTestTransport(nil)
-	tr.TLSHandshakeTimeout = 10e9
+	tr.TLSHandshakeTimeout = 10 * time.Second
+	tr.TLSClientConfig.NextProtos = []string{"h2"} // which is no good for CONNECT
+	serverTLS = serverTLS.Clone()
+	serverTLS.NextProtos = []string{"h2", "http/1.1"}
 	tr.Proxy = dialTestProxy(t, "https://"+dialTestListen(t, serverTLS, dialTestHTTPProxy(make(chan *http.Request, 10), dialTestConnected, hosts)))
 	started, done := 0, 0
 	ctx := httptrace.WithClientTrace(t.Context(), &httptrace.ClientTrace{

@@ -58,10 +58,7 @@ func (hs *clientHandshake) checkStatus(resp *http.Response) error {
 // readRefusal reads what there is of a refusal's body, within limits of size
 // and time, and closes the connection that it came from.
 func (hs *clientHandshake) readRefusal(body io.ReadCloser) []byte {
-	timer := time.AfterFunc(refusalBodyTime, func() {
-		hs.span.end()
-		body.Close() // for a RoundTripper that does not heed the context
-	})
+	timer := time.AfterFunc(refusalBodyTime, hs.span.end)
 	defer timer.Stop()
 	b, _ := io.ReadAll(io.LimitReader(body, maxRefusalBody)) // whatever came is of use
 	body.Close()
@@ -69,11 +66,12 @@ func (hs *clientHandshake) readRefusal(body io.ReadCloser) []byte {
 }
 
 // checkUpgrade: "a value that is not an ASCII case-insensitive match for the
-// value "websocket"" fails, so nothing may stand beside it.
+// value "websocket"" fails, so nothing may stand beside it. Letters that are
+// not ASCII but fold to it take more bytes.
 func (hs *clientHandshake) checkUpgrade(h http.Header) error {
 	n := 0
 	for item := range listItems(h, "Upgrade") {
-		if n++; !strings.EqualFold(item, "websocket") {
+		if n++; len(item) != len("websocket") || !strings.EqualFold(item, "websocket") {
 			return fmt.Errorf("header Upgrade is %q, want \"websocket\"", printable(item))
 		}
 	}

@@ -65,6 +65,9 @@ func TestDialChecksResponse(t *testing.T) {
 		{"other Upgrade", func(r *http.Request) string {
 			return head + "Upgrade: h2c\r\nConnection: Upgrade\r\n" + accept(r)
 		}, `header Upgrade is "h2c"`},
+		{"Upgrade with a Kelvin sign", func(r *http.Request) string {
+			return head + "Upgrade: websoc\u212aet\r\nConnection: Upgrade\r\n" + accept(r)
+		}, "header Upgrade is "},
 		{"two Upgrades", func(r *http.Request) string {
 			return head + "Upgrade: websocket, h2c\r\nConnection: Upgrade\r\n" + accept(r)
 		}, `header Upgrade is "h2c"`},
@@ -198,7 +201,11 @@ func TestDialDoesNotWaitForBody(t *testing.T) {
 				resp *http.Response
 				err  error
 			)
+			start := time.Now()
 			dialTestGone(t, func() { _, resp, err = Dial(ctx, "ws://"+addr, opts) })
+			if d := time.Since(start); d > 10*refusalBodyTime {
+				t.Errorf("it took %v", d)
+			}
 			dialTestRefused(t, err, 200, "200 OK: event")
 			if b, err := io.ReadAll(resp.Body); string(b) != "event\r\n" || err != nil {
 				t.Errorf("got body %q, %v", b, err)

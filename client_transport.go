@@ -33,7 +33,7 @@ type dialTransport struct {
 
 	mu    sync.Mutex
 	over  bool       // guarded by mu
-	conns []net.Conn // guarded by mu: dialled for the hop under way
+	conns []net.Conn // guarded by mu: all that were dialled
 }
 
 func newDialTransport(ctx context.Context, user *http.Transport, target dialTarget) *dialTransport {
@@ -44,8 +44,8 @@ func newDialTransport(ctx context.Context, user *http.Transport, target dialTarg
 	clone.Protocols.SetHTTP1(true)
 	clone.ForceAttemptHTTP2 = false
 	clone.TLSNextProto = make(map[string]func(string, *tls.Conn) http.RoundTripper)
-	clone.DisableKeepAlives = true  // no connection outlives its request unless we take it
-	clone.DisableCompression = true // there is no body to compress
+	clone.DisableKeepAlives = true // no connection outlives its request, unless we take it over
+	clone.DisableCompression = true
 	if clone.MaxResponseHeaderBytes <= 0 {
 		clone.MaxResponseHeaderBytes = maxDialHeader
 	}
@@ -190,23 +190,17 @@ func (t *dialTransport) tracked(ctx context.Context, dial func(context.Context) 
 	return nc, nil
 }
 
-func (t *dialTransport) closeConns() {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	for _, nc := range t.conns {
-		nc.Close()
-	}
-	t.conns = nil
-}
-
 // finish ends the bookkeeping. A dial that is still on its way is closed when
-// it gets here.
+// it gets here. After a success there is nothing to close: net/http has closed
+// the connections of redirects, and the last one has a new owner.
 func (t *dialTransport) finish(success bool) {
 	t.mu.Lock()
+	defer t.mu.Unlock()
 	t.over = true
-	if success {
-		t.conns = nil // its last hop's, which has a new owner
+	if !success {
+		for _, nc := range t.conns {
+			nc.Close()
+		}
 	}
-	t.mu.Unlock()
-	t.closeConns()
+	t.conns = nil
 }

@@ -117,7 +117,6 @@ func (t *dialTripper) RoundTrip(req *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	t.own.closeConns() // the previous hop's is of no more use
 	out := req.WithContext(context.WithValue(ctx, dialRouteKey{}, route))
 	out.Header = spelledAsInRFC(req.Header)
 	return t.base.RoundTrip(out)
@@ -142,8 +141,8 @@ func spelledAsInRFC(h http.Header) http.Header {
 	return h
 }
 
-// finish closes everything that the dial has opened; after a success that is
-// all but the connection of the last hop.
+// finish closes everything that the dial has opened and not closed yet, but
+// for the connection that is the success.
 func (t *dialTripper) finish(success bool) {
 	if t.own != nil {
 		t.own.finish(success)

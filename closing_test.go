@@ -3,11 +3,14 @@ package websocket
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"errors"
 	"io"
 	"net"
+	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -329,5 +332,123 @@ func TestTrace(t *testing.T) {
 	defer mu.Unlock()
 	if got := log.String(); got != "<text >text <ping >pong <close >close " {
 		t.Error(got)
+	}
+}
+
+// TestCloseWakesWaitingWriters: a writer that waits its turn behind one that
+// is stuck learns of the end when it begins, not when the timer ends it.
+func TestCloseWakesWaitingWriters(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, b := bufpipe.New(1000)
+		defer b.Close()
+		c := newConn(a, connConfig{opts: Options{}.withDefaults()})
+		go c.Write(bg, Binary, make([]byte, 100_000))
+		synctest.Wait()
+		start := time.Now()
+		waiting := make(chan error, 1)
+		go func() { waiting <- c.Write(bg, Binary, nil) }()
+		synctest.Wait()
+		go c.Close(StatusGoingAway, "")
+		if err := <-waiting; CloseCode(err) != StatusGoingAway || time.Since(start) != 0 {
+			t.Errorf("%v after %v", err, time.Since(start))
+		}
+		<-c.ended()
+	})
+}
+
+// TestNothingFollowsClose: "the application MUST NOT send any more data frames
+// after sending a Close frame" (section 5.5.1), and we no pongs either.
+func TestNothingFollowsClose(t *testing.T) {
+	overRaw(t, false, Options{}, func(t *testing.T, c *Conn, peer net.Conn) {
+		go c.Close(StatusGoingAway, "")
+		r := &frameReader{nc: peer}
+		if f, err := r.next(); err != nil || f.Opcode != OpClose {
+			t.Fatalf("%+v, %v", f, err)
+		}
+		peer.Write(append(frame(OpPing, true, true, "?"), frame(OpText, true, true, "?")...))
+		until(t, "ping read", func() bool { return c.Stats().BytesRead >= 14 })
+		peer.Write(closeFrame(true, StatusGoingAway, ""))
+		if f, err := r.next(); err != io.EOF {
+			t.Errorf("%+v, %v", f, err)
+		}
+	})
+}
+
+// stuck is a transport whose writes take no byte until their deadline.
+type stuck struct {
+	net.Conn
+	on       atomic.Bool
+	deadline chan time.Time
+}
+
+func (s *stuck) Write(p []byte) (int, error) {
+	if s.on.Load() {
+		time.Sleep(time.Until(<-s.deadline))
+		return 0, os.ErrDeadlineExceeded
+	}
+	return s.Conn.Write(p)
+}
+
+func (s *stuck) SetWriteDeadline(t time.Time) error {
+	if s.on.Load() && !t.IsZero() {
+		select {
+		case s.deadline <- t:
+		default:
+		}
+	}
+	return s.Conn.SetWriteDeadline(t)
+}
+
+// TestCloseNowOnTLS: crypto/tls would wait five seconds for room to say
+// goodbye.
+func TestCloseNowOnTLS(t *testing.T) {
+	a, b := tcpPair(t)
+	s := &stuck{Conn: b, deadline: make(chan time.Time, 1)}
+	go func() {
+		c := tls.Client(a, &tls.Config{InsecureSkipVerify: true})
+		c.Handshake()
+		io.Copy(io.Discard, c)
+		c.Close()
+	}()
+	ts := tls.Server(s, testTLS())
+	if err := ts.Handshake(); err != nil {
+		t.Fatal(err)
+	}
+	c := newConn(ts, connConfig{opts: Options{}.withDefaults()})
+	s.on.Store(true)
+	start := time.Now()
+	c.CloseNow()
+	if d := time.Since(start); d > 3*time.Second {
+		t.Errorf("took %v", d)
+	}
+}
+
+// lateReturn is a transport whose writes arrive long before they return.
+type lateReturn struct{ net.Conn }
+
+func (l lateReturn) Write(p []byte) (int, error) {
+	n, err := l.Conn.Write(p)
+	time.Sleep(time.Second)
+	return n, err
+}
+
+// TestAnswerOvertakesWrite: the peer's close frame and the end of its stream
+// are there before our own write of a close frame has returned.
+func TestAnswerOvertakesWrite(t *testing.T) {
+	for _, client := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			a, b := bufpipe.New(1000)
+			c := newConn(lateReturn{a}, connConfig{client: client, opts: Options{}.withDefaults()})
+			go func() {
+				if _, err := (&frameReader{nc: b}).next(); err != nil {
+					t.Error(err)
+				}
+				b.Write(closeFrame(!client, StatusNormalClosure, ""))
+				b.Close()
+			}()
+			if err := c.Close(StatusNormalClosure, ""); err != nil {
+				t.Error(err)
+			}
+		})
 	}
 }

@@ -481,6 +481,15 @@ func TestCancelledWriteBeforeItsFrame(t *testing.T) {
 		if err := c.Write(ctx, Text, []byte("lost")); !errors.Is(err, context.DeadlineExceeded) || errors.Is(err, net.ErrClosed) {
 			t.Fatalf("got %v", err)
 		}
+		short, cancel1 := context.WithTimeout(bg, 10*time.Millisecond)
+		defer cancel1()
+		gone, err := c.Writer(short, Text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := gone.Write(make([]byte, fragmentSize)); !errors.Is(err, context.DeadlineExceeded) || errors.Is(err, net.ErrClosed) {
+			t.Fatalf("got %v", err)
+		}
 		w, err := c.Writer(bg, Text)
 		if err != nil {
 			t.Fatal(err)

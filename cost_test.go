@@ -116,39 +116,46 @@ func heapAfter(f func()) int64 {
 	return int64(after.HeapAlloc) - int64(before.HeapAlloc)
 }
 
-// TestIdleHoldsNoBuffer: connections that have spoken and now wait for input
-// hold much less than a read buffer each.
+// TestIdleHoldsNoBuffer: connections that have spoken, and now wait for input
+// or are left alone, hold much less than a read buffer each.
 func TestIdleHoldsNoBuffer(t *testing.T) {
+	readOnce := func(c *Conn) error {
+		typ, p, err := c.Read(bg)
+		if err == nil {
+			err = c.Write(bg, typ, p)
+		}
+		return err
+	}
 	for _, tr := range transports {
-		t.Run(tr.name, func(t *testing.T) {
-			const n = 100
-			var conns []*Conn
-			var peers []net.Conn
-			grown := heapAfter(func() {
-				for range n {
-					a, b := tr.pair(t)
-					c := newConn(b, connConfig{opts: Options{}.withDefaults()})
-					go echo(c)
-					conns, peers = append(conns, c), append(peers, a)
-					a.Write(frame(OpBinary, true, true, string(pattern(1000))))
-					if f, err := (&frameReader{nc: a}).next(); err != nil || len(f.payload) != 1000 {
-						t.Fatal(err)
-					}
-				}
-				for _, c := range conns {
-					until(t, "idle", func() bool { return c.in.reading.Load() })
-				}
-			})
-			for i := range n {
-				conns[i].CloseNow()
-				peers[i].Close()
+		t.Run(tr.name+"/waiting", func(t *testing.T) { testIdle(t, tr.name, tr.pair, echo) })
+		t.Run(tr.name+"/alone", func(t *testing.T) { testIdle(t, tr.name, tr.pair, readOnce) })
+	}
+}
+
+func testIdle(t *testing.T, transport string, pair func(testing.TB) (net.Conn, net.Conn), use func(*Conn) error) {
+	const n = 100
+	var conns []*Conn
+	var peers []net.Conn
+	grown := heapAfter(func() {
+		for range n {
+			a, b := pair(t)
+			c := newConn(b, connConfig{opts: Options{}.withDefaults()})
+			go use(c)
+			conns, peers = append(conns, c), append(peers, a)
+			a.Write(frame(OpBinary, true, true, string(pattern(1000))))
+			if f, err := (&frameReader{nc: a}).next(); err != nil || len(f.payload) != 1000 {
+				t.Fatal(err)
 			}
-			// crypto/tls keeps a record buffer of its own.
-			limit := map[string]int64{"pipe": 6 << 10, "tcp": 6 << 10, "tls": 40 << 10}[tr.name]
-			if per := grown / n; per > limit {
-				t.Errorf("%d bytes per idle connection", per)
-			}
-		})
+		}
+	})
+	for i := range n {
+		conns[i].CloseNow()
+		peers[i].Close()
+	}
+	// crypto/tls keeps a record buffer of its own.
+	limit := map[string]int64{"pipe": 6 << 10, "tcp": 6 << 10, "tls": 40 << 10}[transport]
+	if per := grown / n; per > limit {
+		t.Errorf("%d bytes per idle connection", per)
 	}
 }
 

@@ -89,16 +89,18 @@ func checkSubprotocols(names []string) error {
 	return nil
 }
 
-// HandshakeError tells why [Accept] did not make a connection of a request,
-// and what it answered.
+// HandshakeError tells why there is no connection: why [Accept] refused a
+// request, and what it answered, or what the server of a [Dial] answered.
 type HandshakeError struct {
-	// Status is the HTTP status of the answer. It is 500 if the server is
-	// at fault, with its options or because the connection cannot be taken
-	// over from the ResponseWriter.
+	// Status is the HTTP status of the answer. From Accept it is 500 if
+	// the server is at fault, with its options or because the connection
+	// cannot be taken over from the ResponseWriter. From Dial it is 101 if
+	// the server agreed, but not in the way that RFC 6455 wants.
 	Status int
-	// Reason says in one line what was wrong, and what to set where that
-	// is up to the server. It was the text of the answer too, unless Status
-	// is 500: such faults are not the client's business.
+	// Reason says in one line what was wrong. From Accept it says what to
+	// set where that is up to the server, and was the text of the answer
+	// too, unless Status is 500: such faults are not the client's business.
+	// From Dial it is the first line of the answer, or what was invalid.
 	Reason string
 
 	header http.Header // what the answer tells besides; may be nil
