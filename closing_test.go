@@ -344,6 +344,9 @@ func TestCloseWakesWaitingWriters(t *testing.T) {
 		c := newConn(a, connConfig{opts: Options{}.withDefaults()})
 		go c.Write(bg, Binary, make([]byte, 100_000))
 		synctest.Wait()
+		if n := c.Buffered(); n != 100_000 {
+			t.Errorf("%d bytes buffered", n)
+		}
 		start := time.Now()
 		waiting := make(chan error, 1)
 		go func() { waiting <- c.Write(bg, Binary, nil) }()
@@ -353,6 +356,10 @@ func TestCloseWakesWaitingWriters(t *testing.T) {
 			t.Errorf("%v after %v", err, time.Since(start))
 		}
 		<-c.ended()
+		synctest.Wait()
+		if n := c.Buffered(); n != 0 {
+			t.Errorf("%d bytes buffered in the end", n)
+		}
 	})
 }
 

@@ -15,6 +15,7 @@ import (
 type outHalf struct {
 	mu      sync.Mutex
 	busy    bool
+	writing int            // bytes that the owner has given to the transport, which has not taken them all
 	sender  sender         // used by the owner only
 	stream  *messageWriter // the message under way that Writer began; no other may begin
 	waiting []*outWaiter   // writers of messages, first come first served
@@ -72,6 +73,16 @@ func (c *Conn) Write(ctx context.Context, typ MessageType, p []byte) error {
 	return c.writeFrame(ctx, nil, Opcode(typ), true, p)
 }
 
+// Buffered returns how many bytes wait to be taken by the transport: the
+// message that is being written, and control frames. It is 0 when the peer
+// keeps up. What the kernel has taken does not count.
+func (c *Conn) Buffered() int {
+	o := &c.out
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.writing + len(o.pongs) + len(o.ping) + len(o.close)
+}
+
 func checkMessage(ctx context.Context, typ MessageType) error {
 	if ctx == nil {
 		return errNilContext
@@ -91,6 +102,7 @@ func (c *Conn) writeFrame(ctx context.Context, stream *messageWriter, op Opcode,
 	o := &c.out
 	o.mu.Lock()
 	ctl := o.takeControlLocked()
+	o.writing = len(ctl) + len(p)
 	o.mu.Unlock()
 
 	h := o.sender.header(op, fin, len(p))
@@ -203,7 +215,7 @@ func (o *outHalf) freeLocked(stream *messageWriter) bool {
 // may begin, or to a goroutine that writes what control frames there are.
 func (c *Conn) releaseLocked() {
 	o := &c.out
-	o.busy = false
+	o.busy, o.writing = false, 0
 	for _, w := range o.waiting {
 		if w.stream == o.stream && !w.owner {
 			o.busy, w.owner = true, true
@@ -316,6 +328,7 @@ func (c *Conn) flush() {
 	closing := o.close != nil
 	b = append(b, o.close...)
 	o.close = nil
+	o.writing = len(b)
 	o.mu.Unlock()
 	if len(b) > 0 {
 		n, err := c.t.nc.Write(b)
