@@ -151,31 +151,39 @@ func (c *Conn) keepaliveTick() {
 		l.dropPingLocked(l.probe)
 		l.probe = nil // any sign of life will do
 	}
-	// Where nobody reads and a message is in front of the pong, there is no
-	// way to tell whether the peer lives.
-	unknown := c.in.blocked.Load()
 	silent := time.Duration(now - heard)
 	var ping, last, dead bool
 	switch {
 	case l.probe == nil && silent < interval:
 		l.rearmLocked(c, interval-silent)
-	case l.probe == nil, timeout < 0, wasLast && unknown:
-		if l.probe != nil {
-			l.dropPingLocked(l.probe)
-		}
+	case l.probe == nil, timeout < 0:
 		ping = true
-		if timeout < 0 {
-			l.rearmLocked(c, interval)
-		} else {
-			l.rearmLocked(c, timeout-lastMoments(timeout))
-		}
-	case !wasLast:
-		// The pong may have come while nobody was reading.
-		last, l.last = true, true
-		c.in.wanted.Add(1)
-		l.rearmLocked(c, lastMoments(timeout))
 	default:
-		dead = true
+		left := timeout - time.Duration(now-l.probe.sent)
+		switch {
+		case left > lastMoments(timeout):
+			// A sign of life in the meantime would start another interval.
+			l.rearmLocked(c, min(interval, left-lastMoments(timeout)))
+		case !wasLast:
+			// The pong may have come while nobody was reading.
+			last, l.last = true, true
+			c.in.wanted.Add(1)
+			l.rearmLocked(c, max(left, 1))
+		case c.in.blocked.Load():
+			// Nobody reads, and a message is in front of the pong: there is
+			// no way to tell whether the peer lives.
+			ping = true
+		default:
+			dead = true
+		}
+	}
+	if ping {
+		l.dropPingLocked(l.probe)
+		wait := interval
+		if timeout > 0 {
+			wait = min(wait, timeout-lastMoments(timeout))
+		}
+		l.rearmLocked(c, wait)
 	}
 	l.mu.Unlock()
 

@@ -139,6 +139,27 @@ func TestKeepaliveIsQuiet(t *testing.T) {
 	})
 }
 
+// TestKeepaliveInterval: what load balancers see is never silent for longer
+// than the ping interval, be the pong timeout shorter or longer.
+func TestKeepaliveInterval(t *testing.T) {
+	for _, timeout := range []time.Duration{-1, time.Second, 5 * time.Second, 30 * time.Second, time.Hour} {
+		bubble(t, Options{PingInterval: 5 * time.Second, PongTimeout: timeout}, func(t *testing.T, c *Conn, peer net.Conn) {
+			go c.Read(bg)
+			r := &frameReader{nc: peer}
+			last := time.Now()
+			for range 100 {
+				f, err := r.next()
+				if err != nil || f.Opcode != OpPing || time.Since(last) != 5*time.Second {
+					t.Fatalf("timeout %v: %+v, %v after %v", timeout, f, err, time.Since(last))
+				}
+				last = time.Now()
+				peer.Write(frame(OpPong, true, true, f.payload))
+				synctest.Wait()
+			}
+		})
+	}
+}
+
 func TestKeepaliveOff(t *testing.T) {
 	bubble(t, Options{PingInterval: -1}, func(t *testing.T, c *Conn, peer net.Conn) {
 		time.Sleep(24 * time.Hour)
