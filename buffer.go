@@ -3,10 +3,22 @@ package websocket
 import (
 	"math/bits"
 	"sync"
+	"sync/atomic"
 )
 
 // buffer is a pooled byte slice. Whoever got it owns it until putBuffer.
-type buffer struct{ b []byte }
+type buffer struct {
+	b []byte
+	// holders is 2 once the buffer has a second owner, who looks at a part
+	// of it. Each of them calls putBuffer; it is 1 when one has, and 0 if
+	// there has been but one.
+	holders atomic.Int32
+}
+
+// share gives b, which has one owner, a second one.
+func (b *buffer) share() { b.holders.Store(2) }
+
+func (b *buffer) shared() bool { return b.holders.Load() == 2 }
 
 const (
 	readBufferSize = 16 << 10
@@ -32,7 +44,7 @@ func getBuffer(n int) *buffer {
 // putBuffer gives b back. Buffers that no pool fits, such as nil or one that
 // has grown, are dropped.
 func putBuffer(b *buffer) {
-	if b == nil {
+	if b == nil || b.holders.Load() > 0 && b.holders.Add(-1) > 0 {
 		return
 	}
 	size := cap(b.b)

@@ -20,6 +20,7 @@ type canceler struct {
 	armed    bool            // a call under that context is under way
 	kicked   bool            // the deadline is in the past, because the context ended
 	deadline func(time.Time) error
+	spare    func() bool // whether to leave the call alone, asked when the context has ended
 }
 
 // begin makes the end of ctx end the call that follows, up to end. An error
@@ -65,7 +66,7 @@ func (k *canceler) end(ctx context.Context) (kicked bool) {
 func (k *canceler) kick(done <-chan struct{}) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if k.armed && k.done == done {
+	if k.armed && k.done == done && !k.spare() {
 		k.kicked = true
 		k.deadline(past)
 	}

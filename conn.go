@@ -96,16 +96,23 @@ func newConn(nc net.Conn, cfg connConfig) *Conn {
 		request:     cfg.request,
 	}
 	c.in.receiver = receiver{client: cfg.client, limit: cfg.opts.ReadLimit}
-	c.in.cancel.deadline = nc.SetReadDeadline
+	c.in.cancel.deadline, c.in.cancel.spare = nc.SetReadDeadline, never
 	if len(cfg.early) > 0 {
 		c.in.buf = &buffer{b: cfg.early}
 	}
 	c.out.sender = sender{client: cfg.client}
-	c.out.cancel.deadline = nc.SetWriteDeadline
+	c.out.cancel.deadline, c.out.cancel.spare = nc.SetWriteDeadline, c.closing
 	c.in.heard.Store(monotonic())
 	c.startKeepalive()
 	return c
 }
+
+func never() bool { return false }
+
+// closing reports whether there is a cause. A frame that is being written then
+// is finished, so that the close frame can follow, even if the writer's context
+// is c.Context, which has just ended; the close timer bounds it.
+func (c *Conn) closing() bool { return c.life.cause.Load() != nil }
 
 // Subprotocol returns the subprotocol that the handshake settled on, or "".
 func (c *Conn) Subprotocol() string { return c.subprotocol }

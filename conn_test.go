@@ -625,3 +625,64 @@ func TestStats(t *testing.T) {
 		t.Errorf("got %+v, want %+v", got, want)
 	}
 }
+
+// TestLoopDoesNotWaitForAttendant: while the body of a loop runs the attendant
+// reads, for a ping; the loop must not wait for what that waits for.
+func TestLoopDoesNotWaitForAttendant(t *testing.T) {
+	overRaw(t, false, Options{}, func(t *testing.T, c *Conn, peer net.Conn) {
+		go c.Ping(t.Context())
+		if _, err := (&frameReader{nc: peer}).next(); err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(bg)
+		defer cancel()
+		n := 0
+		go peer.Write(append(frame(OpText, true, true, "one"), frame(OpText, true, true, "two")...))
+		for _, err := range c.Messages(ctx) {
+			if err != nil {
+				if !errors.Is(err, context.Canceled) {
+					t.Error(err)
+				}
+				break
+			}
+			if n++; n == 2 {
+				until(t, "attendant at work", func() bool {
+					if c.in.mu.TryLock() {
+						c.in.mu.Unlock()
+						return false
+					}
+					return true
+				})
+				cancel()
+			}
+		}
+		if n != 2 {
+			t.Errorf("%d messages", n)
+		}
+	})
+}
+
+// TestWriteWithOwnContext: the connection's own context ends when it begins to
+// close. That must not cut the frame that the close frame is to follow.
+func TestWriteWithOwnContext(t *testing.T) {
+	overTransports(t, Options{ReadLimit: 16 << 20}, func(t *testing.T, client, server *Conn) {
+		go func() { server.Write(server.Context(), Binary, make([]byte, 16<<20)) }()
+		until(t, "in the middle of the frame", func() bool { return server.Buffered() > 0 })
+		closed := make(chan error, 1)
+		go func() { closed <- server.Close(StatusTryAgainLater, "slow") }()
+		<-server.Context().Done()
+		_, p, err := client.Read(bg)
+		if len(p) != 16<<20 || err != nil {
+			t.Errorf("%d bytes, %v", len(p), err)
+		}
+		if err := third(client.Read(bg)); CloseCode(err) != StatusTryAgainLater {
+			t.Error(err)
+		}
+		if err := <-closed; err != nil {
+			t.Error(err)
+		}
+		if err := server.Write(server.Context(), Text, nil); CloseCode(err) != StatusTryAgainLater {
+			t.Error(err)
+		}
+	})
+}

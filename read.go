@@ -23,9 +23,8 @@ type inHalf struct {
 
 	mu       sync.Mutex
 	receiver receiver
-	buf      *buffer // input, parsed up to pos; nil if there is none
+	buf      *buffer // input, parsed up to pos; nil if there is none; shared with the body of a Messages loop
 	pos      int
-	loan     *buffer // what the body of a Messages loop may be looking at; its own once buf is another
 	msg      *buffer // the part of a message that a cancelled call had gathered
 	stream   *messageReader
 	cancel   canceler
@@ -87,7 +86,7 @@ func (c *Conn) Messages(ctx context.Context) iter.Seq2[Message, error] {
 				return
 			}
 			more := yield(m, nil)
-			c.endLoan(loan)
+			putBuffer(loan)
 			if !more {
 				return
 			}
@@ -95,14 +94,15 @@ func (c *Conn) Messages(ctx context.Context) iter.Seq2[Message, error] {
 	}
 }
 
-// nextLoan reads the next message into memory that stays its own until
-// endLoan: where it lies in one piece in the input buffer, that piece.
+// nextLoan reads the next message into a buffer that is the caller's to put
+// back: where it lies in one piece in the input buffer, that buffer, which is
+// shared while there is more in it.
 func (c *Conn) nextLoan(ctx context.Context) (m Message, loan *buffer, err error) {
 	if err := c.beginRead(ctx); err != nil {
 		return m, nil, err
 	}
 	in, r := &c.in, &c.in.receiver
-	in.unshare() // another loan may be out, if loops are nested
+	in.unshare() // the next message is to be another's loan, if loops are nested
 	err = c.leaveStream()
 	if err == nil && in.msg == nil && r.msg == 0 {
 		err = c.nextFrame()
@@ -114,7 +114,11 @@ func (c *Conn) nextLoan(ctx context.Context) (m Message, loan *buffer, err error
 			}
 			if err == nil {
 				c.stats.messagesRead.Add(1)
-				loan, in.loan = in.buf, in.buf
+				if loan = in.buf; in.buffered() > 0 {
+					loan.share()
+				} else {
+					in.buf = nil
+				}
 			}
 			return m, loan, c.endRead(ctx, err)
 		}
@@ -134,21 +138,6 @@ func (c *Conn) nextLoan(ctx context.Context) (m Message, loan *buffer, err error
 		m, loan = Message{}, nil
 	}
 	return m, loan, c.endRead(ctx, err)
-}
-
-// endLoan takes back what nextLoan lent.
-func (c *Conn) endLoan(loan *buffer) {
-	in := &c.in
-	in.mu.Lock()
-	defer in.mu.Unlock()
-	if in.loan == loan {
-		in.loan = nil
-	}
-	if loan != in.buf {
-		putBuffer(loan)
-	} else if in.buffered() == 0 {
-		in.release()
-	}
 }
 
 // beginRead makes the caller the connection's reader, up to endRead.
@@ -198,15 +187,17 @@ func (c *Conn) endRead(ctx context.Context, err error) error {
 	in := &c.in
 	kicked := in.cancel.end(ctx)
 	if err != nil {
-		if cause := c.life.cause.Load(); cause != nil && err == error(cause) {
-			// already the connection's
-		} else if kicked && errors.Is(err, os.ErrDeadlineExceeded) {
+		cut := kicked && errors.Is(err, os.ErrDeadlineExceeded)
+		switch cause := c.readError(); {
+		case cause != nil && (cut || err == cause):
+			err = cause
+		case cut:
 			err = contextError(ctx)
-		} else {
+		default:
 			err = c.failRead(err)
 		}
 	}
-	if in.buffered() == 0 && in.loan != in.buf {
+	if in.buffered() == 0 {
 		in.release()
 	}
 	c.unlockRead()
@@ -411,20 +402,19 @@ func (in *inHalf) take(n int) []byte {
 	return p
 }
 
-// unshare moves the input to other memory if the body of a Messages loop may
-// be looking at its own.
+// unshare moves the input to other memory if the body of a Messages loop
+// looks at its own, which is about to be changed.
 func (in *inHalf) unshare() {
-	if in.buf != nil && in.buf == in.loan {
+	if in.buf != nil && in.buf.shared() {
 		b := getBuffer(max(in.buffered(), readBufferSize))
 		b.b = append(b.b, in.buf.b[in.pos:]...)
+		putBuffer(in.buf)
 		in.buf, in.pos = b, 0
 	}
 }
 
-// release gives the input buffer, which is used up, back, unless it is lent.
+// release gives the input buffer, which is used up, back.
 func (in *inHalf) release() {
-	if in.buf != in.loan {
-		putBuffer(in.buf)
-	}
+	putBuffer(in.buf)
 	in.buf, in.pos = nil, 0
 }

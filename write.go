@@ -171,6 +171,9 @@ func (c *Conn) beginWrite(ctx context.Context, stream *messageWriter) error {
 		o.mu.Lock()
 		defer o.mu.Unlock()
 		c.releaseLocked()
+		if cause := c.readError(); cause != nil {
+			return cause
+		}
 		return err
 	}
 	return nil

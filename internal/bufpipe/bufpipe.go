@@ -47,10 +47,13 @@ type deadline struct {
 
 func (d *deadline) over() bool { return !d.at.IsZero() && !time.Now().Before(d.at) }
 
-// set changes d, which is part of h.
-func (h *half) set(d *deadline, at time.Time) {
+// set changes d, a deadline of the end that has closed h if over is set.
+func (h *half) set(d *deadline, over *bool, at time.Time) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	if *over {
+		return net.ErrClosed
+	}
 	if d.timer != nil {
 		d.timer.Stop()
 		d.timer = nil
@@ -64,6 +67,7 @@ func (h *half) set(d *deadline, at time.Time) {
 		})
 	}
 	h.wake.Broadcast()
+	return nil
 }
 
 // Read reads what is there, and waits if there is nothing.
@@ -131,9 +135,8 @@ func (c *Conn) CloseWrite() error {
 
 // Close closes this end in both directions.
 func (c *Conn) Close() error {
+	c.SetDeadline(time.Time{}) // stops the timers
 	c.CloseWrite()
-	c.in.set(&c.in.rd, time.Time{})
-	c.out.set(&c.out.wr, time.Time{})
 	c.in.mu.Lock()
 	defer c.in.mu.Unlock()
 	c.in.gone = true
@@ -144,20 +147,21 @@ func (c *Conn) Close() error {
 
 // SetDeadline sets both deadlines.
 func (c *Conn) SetDeadline(t time.Time) error {
-	c.SetReadDeadline(t)
-	return c.SetWriteDeadline(t)
+	err := c.SetReadDeadline(t)
+	if err2 := c.SetWriteDeadline(t); err == nil {
+		err = err2
+	}
+	return err
 }
 
 // SetReadDeadline bounds reads, those that wait already included.
 func (c *Conn) SetReadDeadline(t time.Time) error {
-	c.in.set(&c.in.rd, t)
-	return nil
+	return c.in.set(&c.in.rd, &c.in.gone, t)
 }
 
 // SetWriteDeadline bounds writes, those that wait already included.
 func (c *Conn) SetWriteDeadline(t time.Time) error {
-	c.out.set(&c.out.wr, t)
-	return nil
+	return c.out.set(&c.out.wr, &c.out.eof, t)
 }
 
 // LocalAddr returns a placeholder.

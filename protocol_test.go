@@ -1,0 +1,397 @@
+package websocket
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// wireFrame is a frame before it is masked: its first byte as on the wire,
+// such as 0x81 for a whole text message or 0x01 for the start of one, and its
+// payload.
+type wireFrame struct {
+	b0      byte
+	payload string
+}
+
+// encode puts frames on the wire, from a client or from a server, without
+// the help of the code under test.
+func encode(masked bool, frames ...wireFrame) (wire []byte) {
+	for i, f := range frames {
+		header, payload := []byte{f.b0, byte(len(f.payload))}, []byte(f.payload)
+		switch n := len(payload); {
+		case n > 65535:
+			header = binary.BigEndian.AppendUint64([]byte{f.b0, 127}, uint64(n))
+		case n > 125:
+			header = binary.BigEndian.AppendUint16([]byte{f.b0, 126}, uint16(n))
+		}
+		if masked {
+			header = maskedHeader(header, i)
+			payload = slowMask(payload, [4]byte(header[len(header)-4:]), 0)
+		}
+		wire = append(append(wire, header...), payload...)
+	}
+	return wire
+}
+
+// maskedHeader sets the MASK bit of a header and appends a key, another one
+// for each i.
+func maskedHeader(header []byte, i int) []byte {
+	header[1] |= 0x80
+	return append(header, byte(0x35+i), byte(0xa7*i+1), byte(0x80-i), byte(0x5b^i))
+}
+
+// player feeds a receiver, as a transport would, and writes down what comes
+// out.
+type player struct {
+	r     receiver
+	apart bool // unmask the payload into other memory
+	t     testing.TB
+
+	fed int      // bytes
+	msg []byte   // what has come of the message under way
+	log []string // messages and control frames
+	err error
+}
+
+// feed passes in, which it leaves as it is.
+func (p *player) feed(in []byte) {
+	p.t.Helper()
+	if p.err != nil {
+		return
+	}
+	p.fed += len(in)
+	in = bytes.Clone(in)
+	for again := true; again; again = len(in) > 0 {
+		n, ev, ctl, err := p.r.next(in)
+		if n < 0 || n > len(in) {
+			p.t.Fatalf("next took %d of %d bytes", n, len(in))
+		}
+		in = in[n:]
+		if err != nil {
+			p.fail(err)
+			return
+		}
+		switch ev {
+		case evMore:
+			if len(in) > 0 {
+				p.t.Fatalf("next wants more and has left %d bytes", len(in))
+			}
+		case evControl:
+			if int64(len(ctl)) != p.r.hdr.Length {
+				p.t.Fatalf("%v frame of %d bytes has a payload of %d", p.r.hdr.Opcode, p.r.hdr.Length, len(ctl))
+			}
+			p.log = append(p.log, fmt.Sprintf("%v %q", p.r.hdr.Opcode, ctl))
+		case evData:
+			src := in[:min(int64(len(in)), p.r.left)]
+			in = in[len(src):]
+			if err := p.payload(src); err != nil {
+				p.fail(err)
+				return
+			}
+			if p.r.left > 0 {
+				break
+			}
+			typ := p.r.msg
+			end, err := p.r.endFrame()
+			if err != nil {
+				p.fail(err)
+				return
+			}
+			if end {
+				p.log = append(p.log, fmt.Sprintf("%v %q", typ, p.msg))
+				p.msg = p.msg[:0]
+			}
+		}
+	}
+}
+
+func (p *player) payload(src []byte) (err error) {
+	if p.apart {
+		was, dst := bytes.Clone(src), make([]byte, len(src))
+		err = p.r.payloadTo(dst, src)
+		if !bytes.Equal(src, was) {
+			p.t.Fatal("payloadTo changed its source")
+		}
+		src = dst
+	} else {
+		err = p.r.payload(src)
+	}
+	p.msg = append(p.msg, src...)
+	return err
+}
+
+// fail writes err down and checks that it is the last word.
+func (p *player) fail(err error) {
+	p.err = err
+	for _, in := range [][]byte{nil, {0x81, 0}, {0x81, 0x80, 1, 2, 3, 4}, {0x88, 0}} {
+		if n, ev, ctl, again := p.r.next(in); n != 0 || ev != evMore || ctl != nil || again != err {
+			p.t.Fatalf("after %v: next(% x) = %d, %d, % x, %v", err, in, n, ev, ctl, again)
+		}
+	}
+}
+
+// outcome is all that counts, as text.
+func (p *player) outcome() string {
+	var b strings.Builder
+	for _, s := range p.log {
+		fmt.Fprintln(&b, s)
+	}
+	if p.err != nil {
+		var pe *ProtocolError
+		if !errors.As(p.err, &pe) {
+			p.t.Fatalf("%v is not a ProtocolError", p.err)
+		}
+		fmt.Fprintf(&b, "error %d, section %s\n", pe.Code, pe.Section)
+	} else if !p.r.idle() {
+		fmt.Fprintf(&b, "under way: %q\n", p.msg)
+	}
+	return b.String()
+}
+
+// play feeds wire to a receiver that begins as r, in pieces that end at cuts.
+func play(t testing.TB, r receiver, apart bool, wire []byte, cuts ...int) *player {
+	t.Helper()
+	p := &player{r: r, apart: apart, t: t}
+	done := 0
+	for _, cut := range cuts {
+		p.feed(wire[done:cut])
+		done = cut
+	}
+	p.feed(wire[done:])
+	return p
+}
+
+// playEveryWay feeds wire whole, byte by byte and cut at every point, and
+// checks that the outcome is always the same. It returns the player that got
+// it byte by byte, which knows at which byte an error came.
+func playEveryWay(t testing.TB, r receiver, wire []byte) *player {
+	t.Helper()
+	var each []int
+	for i := range wire {
+		each = append(each, i+1)
+	}
+	one := play(t, r, false, wire, each...)
+	want, text := one.outcome(), fmt.Sprint(one.err)
+	check := func(apart bool, cuts ...int) {
+		t.Helper()
+		p := play(t, r, apart, wire, cuts...)
+		if got := p.outcome(); got != want || fmt.Sprint(p.err) != text {
+			t.Fatalf("% x\ncut at %v:\n%s%v\nbyte by byte:\n%s%v", wire, cuts, got, p.err, want, text)
+		}
+	}
+	check(true, each...)
+	check(false)
+	check(true)
+	for i := range wire {
+		check(false, i)
+		check(true, i)
+		for j := i; j < len(wire) && len(wire) <= 32; j++ {
+			check(j&1 == 0, i, j)
+		}
+	}
+	return one
+}
+
+// inBothRoles runs f for a server, which gets masked frames, and a client.
+func inBothRoles(t *testing.T, f func(t *testing.T, r receiver, masked bool)) {
+	t.Run("server", func(t *testing.T) { f(t, receiver{limit: 1 << 20}, true) })
+	t.Run("client", func(t *testing.T) { f(t, receiver{limit: 1 << 20, client: true}, false) })
+}
+
+func TestReceiverStreams(t *testing.T) {
+	long, full := strings.Repeat("Zürich ", 20), strings.Repeat("x", 125)
+	for _, tt := range []struct {
+		name   string
+		frames []wireFrame
+		want   []string
+	}{
+		{"text", []wireFrame{{0x81, "Hello"}}, []string{`text "Hello"`}},
+		{"binary", []wireFrame{{0x82, "\x00\xff\xc3"}}, []string{`binary "\x00\xff\xc3"`}},
+		{"empty messages", []wireFrame{{0x81, ""}, {0x82, ""}, {0x81, ""}}, []string{`text ""`, `binary ""`, `text ""`}},
+		{"16-bit length", []wireFrame{{0x81, long}, {0x82, "end"}}, []string{fmt.Sprintf("text %q", long), `binary "end"`}},
+		{"fragments", []wireFrame{{0x01, "Hel"}, {0x00, "l"}, {0x80, "o"}, {0x82, "x"}}, []string{`text "Hello"`, `binary "x"`}},
+		{"empty fragments", []wireFrame{{0x01, ""}, {0x00, ""}, {0x00, "Hi"}, {0x00, ""}, {0x80, ""}}, []string{`text "Hi"`}},
+		{"nothing but empty fragments", []wireFrame{{0x02, ""}, {0x00, ""}, {0x80, ""}, {0x81, "x"}}, []string{`binary ""`, `text "x"`}},
+		{"control frames among fragments",
+			[]wireFrame{{0x89, "before"}, {0x01, "Hel"}, {0x89, ""}, {0x8a, "pong"}, {0x00, ""}, {0x89, "2"}, {0x80, "lo"}, {0x8a, ""}},
+			[]string{`ping "before"`, `ping ""`, `pong "pong"`, `ping "2"`, `text "Hello"`, `pong ""`}},
+		{"the longest control frames", []wireFrame{{0x89, full}, {0x8a, full}}, []string{fmt.Sprintf("ping %q", full), fmt.Sprintf("pong %q", full)}},
+		{"characters across fragments",
+			[]wireFrame{{0x01, "\xf0"}, {0x00, "\x9f"}, {0x89, "\xff"}, {0x00, ""}, {0x00, "\x99"}, {0x00, "\x82\xc3"}, {0x80, "\xbc"}},
+			[]string{`ping "\xff"`, `text "🙂ü"`}},
+		{"characters anywhere", []wireFrame{{0x01, "aü€\xf0\x90"}, {0x80, "\x8d\x88\u0000\uFFFF\U0010FFFF"}}, []string{`text "aü€𐍈\x00\uffff\U0010ffff"`}},
+		{"close in the end", []wireFrame{{0x81, "Hello"}, {0x88, "\x03\xe8bye"}}, []string{`text "Hello"`, `close "\x03\xe8bye"`}},
+		{"close without a code", []wireFrame{{0x88, ""}}, []string{`close ""`}},
+		{"close with nothing but a code", []wireFrame{{0x88, "\x0f\xa0"}}, []string{`close "\x0f\xa0"`}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			inBothRoles(t, func(t *testing.T, r receiver, masked bool) {
+				p := playEveryWay(t, r, encode(masked, tt.frames...))
+				if p.err != nil || !slices.Equal(p.log, tt.want) || !p.r.idle() {
+					t.Errorf("got %q, error %v, idle %v; want %q", p.log, p.err, p.r.idle(), tt.want)
+				}
+			})
+		})
+	}
+}
+
+// A receiver is idle where a connection may be left alone for long: between
+// messages, and not inside a frame.
+func TestReceiverIdle(t *testing.T) {
+	frames := []wireFrame{{0x89, "ping"}, {0x81, "Hello"}, {0x01, ""}, {0x8a, ""}, {0x00, "x"}, {0x89, "p"}, {0x80, ""}, {0x82, ""}, {0x88, ""}}
+	open := []bool{false, false, true, true, true, true, false, false, false} // a message is, behind the frame
+	inBothRoles(t, func(t *testing.T, r receiver, masked bool) {
+		idle := map[int]bool{0: true}
+		for i := range frames {
+			idle[len(encode(masked, frames[:i+1]...))] = !open[i]
+		}
+		wire := encode(masked, frames...)
+		for cut := range len(wire) + 1 {
+			if p := play(t, r, false, wire[:cut]); p.err != nil || p.r.idle() != idle[cut] {
+				t.Errorf("behind %d bytes: idle() = %v, error %v; want %v", cut, p.r.idle(), p.err, idle[cut])
+			}
+		}
+	})
+}
+
+func TestReceiverRefusals(t *testing.T) {
+	type streams = []wireFrame
+	const server, client = 1, 2 // who refuses, if not both
+	for _, tt := range []struct {
+		name    string
+		frames  streams // what comes before, or all
+		header  string  // of the frame to refuse, without MASK and key
+		code    StatusCode
+		section string
+		want    []string // what is heard of the frames
+		role    int
+	}{
+		{"RSV1", nil, "c1 01", 1002, "5.2", nil, 0},
+		{"RSV2", nil, "a2 00", 1002, "5.2", nil, 0},
+		{"RSV3", streams{{0x81, "a"}}, "91 7e 00 80", 1002, "5.2", []string{`text "a"`}, 0},
+		{"all reserved bits", nil, "f1 01", 1002, "5.2", nil, 0},
+		{"RSV1 in a continuation", streams{{0x01, "a"}}, "c0 01", 1002, "5.2", nil, 0},
+		{"RSV2 in a ping", nil, "a9 00", 1002, "5.2", nil, 0},
+		{"RSV1 in a close", nil, "c8 00", 1002, "5.2", nil, 0},
+		{"opcode 3", nil, "83 00", 1002, "5.2", nil, 0},
+		{"opcode 7", nil, "87 7f 00 00 00 00 00 01 00 00", 1002, "5.2", nil, 0},
+		{"opcode 4 inside a message", streams{{0x01, "a"}}, "04 01", 1002, "5.2", nil, 0},
+		{"opcode 11", nil, "8b 00", 1002, "5.2", nil, 0},
+		{"opcode 15 inside a message", streams{{0x01, "a"}, {0x89, ""}}, "8f 00", 1002, "5.2", []string{`ping ""`}, 0},
+		{"fragmented ping", nil, "09 00", 1002, "5.5", nil, 0},
+		{"fragmented pong", streams{{0x01, "a"}}, "0a 01", 1002, "5.5", nil, 0},
+		{"fragmented close", nil, "08 02", 1002, "5.5", nil, 0},
+		{"ping of 126 bytes", nil, "89 7e 00 7e", 1002, "5.5", nil, 0},
+		{"pong of 65536 bytes", nil, "8a 7f 00 00 00 00 00 01 00 00", 1002, "5.5", nil, 0},
+		{"close of 126 bytes", streams{{0x81, "a"}}, "88 7e 00 7e", 1002, "5.5", []string{`text "a"`}, 0},
+		{"continuation at the start", nil, "80 00", 1002, "5.4", nil, 0},
+		{"continuation without FIN at the start", nil, "00 05", 1002, "5.4", nil, 0},
+		{"continuation behind a message", streams{{0x81, "a"}}, "80 01", 1002, "5.4", []string{`text "a"`}, 0},
+		{"continuation behind the last one", streams{{0x02, "a"}, {0x80, "b"}, {0x89, ""}}, "00 00", 1002, "5.4", []string{`binary "ab"`, `ping ""`}, 0},
+		{"text inside a text", streams{{0x01, "a"}}, "81 00", 1002, "5.4", nil, 0},
+		{"text inside an empty text", streams{{0x01, ""}}, "01 00", 1002, "5.4", nil, 0},
+		{"binary inside a text", streams{{0x01, "a"}, {0x00, "b"}, {0x8a, ""}}, "82 01", 1002, "5.4", []string{`pong ""`}, 0},
+		{"text inside a binary", streams{{0x02, "a"}}, "01 01", 1002, "5.4", nil, 0},
+		{"length 0 in 16 bits", nil, "82 7e 00 00", 1002, "5.2", nil, 0},
+		{"length 125 in 16 bits", nil, "82 7e 00 7d", 1002, "5.2", nil, 0},
+		{"length 0 in 64 bits", nil, "82 7f 00 00 00 00 00 00 00 00", 1002, "5.2", nil, 0},
+		{"length 65535 in 64 bits", streams{{0x01, "a"}}, "80 7f 00 00 00 00 00 00 ff ff", 1002, "5.2", nil, 0},
+		{"length 2^63", nil, "82 7f 80 00 00 00 00 00 00 00", 1002, "5.2", nil, 0},
+		{"length 2^63+5", nil, "82 7f 80 00 00 00 00 00 00 05", 1002, "5.2", nil, 0},
+		{"length 2^64-1", streams{{0x02, "a"}}, "80 7f ff ff ff ff ff ff ff ff", 1002, "5.2", nil, 0},
+		{"length 2^63-1", nil, "82 7f 7f ff ff ff ff ff ff ff", 1009, "7.4.1", nil, 0},
+
+		{"close of one byte", streams{{0x88, "\x03"}}, "", 1002, "5.5.1", nil, 0},
+		{"close with code 0", streams{{0x88, "\x00\x00"}}, "", 1002, "7.4", nil, 0},
+		{"close with code 999", streams{{0x88, "\x03\xe7"}}, "", 1002, "7.4", nil, 0},
+		{"close with code 1004", streams{{0x88, "\x03\xec"}}, "", 1002, "7.4", nil, 0},
+		{"close with code 1005", streams{{0x88, "\x03\xed"}}, "", 1002, "7.4", nil, 0},
+		{"close with code 1006", streams{{0x81, "a"}, {0x88, "\x03\xee"}}, "", 1002, "7.4", []string{`text "a"`}, 0},
+		{"close with code 1015", streams{{0x88, "\x03\xf7"}}, "", 1002, "7.4", nil, 0},
+		{"close with code 2999", streams{{0x01, "a"}, {0x88, "\x0b\xb7bye"}}, "", 1002, "7.4", nil, 0},
+		{"close with code 5000", streams{{0x88, "\x13\x88"}}, "", 1002, "7.4", nil, 0},
+		{"close with code 65535", streams{{0x88, "\xff\xff"}}, "", 1002, "7.4", nil, 0},
+		{"close with a reason that is not UTF-8", streams{{0x88, "\x03\xe8a\xff"}}, "", 1007, "5.5.1", nil, 0},
+		{"close with a reason cut short", streams{{0x88, "\x03\xe8\xc3"}}, "", 1007, "5.5.1", nil, 0},
+
+		{"text behind a close", streams{{0x88, "\x03\xe8"}}, "81 00", 1002, "5.5.1", []string{`close "\x03\xe8"`}, 0},
+		{"ping behind a close", streams{{0x88, ""}}, "89 00", 1002, "5.5.1", []string{`close ""`}, 0},
+		{"a second close", streams{{0x88, ""}}, "88 00", 1002, "5.5.1", []string{`close ""`}, 0},
+		{"the rest of a message behind a close", streams{{0x01, "a"}, {0x88, ""}}, "80 00", 1002, "5.5.1", []string{`close ""`}, 0},
+
+		{"server frame with a mask", streams{{0x81, "a"}}, "81 80 01 02 03 04", 1002, "5.1", []string{`text "a"`}, client},
+		{"server ping with a mask", nil, "89 80 00 00 00 00", 1002, "5.1", nil, client},
+		{"client frame without mask", streams{{0x81, "a"}}, "82 01", 1002, "5.1", []string{`text "a"`}, server},
+		{"client close without mask", nil, "88 00", 1002, "5.1", nil, server},
+		{"client continuation without mask", streams{{0x01, "a"}}, "80 7e 01 00", 1002, "5.1", nil, server},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			inBothRoles(t, func(t *testing.T, r receiver, masked bool) {
+				if tt.role == server && !masked || tt.role == client && masked {
+					t.SkipNow()
+				}
+				wire := encode(masked, tt.frames...)
+				before := len(wire)
+				if tt.header != "" {
+					header := unhex(tt.header)
+					if masked && tt.role == 0 {
+						header = maskedHeader(header, 7)
+					}
+					wire = append(wire, header...)
+				} else {
+					before--
+				}
+				p := playEveryWay(t, r, wire)
+				wantViolation(t, p.err, tt.code, tt.section)
+				if !slices.Equal(p.log, tt.want) {
+					t.Errorf("got %q before the error, want %q", p.log, tt.want)
+				}
+				if p.fed <= before {
+					t.Errorf("refused at byte %d, and the frame begins behind %d", p.fed, before)
+				}
+				// What follows changes nothing.
+				more := append(wire, 0x88, 0x82, 1, 2, 3, 4, 5, 6)
+				for cut := range more {
+					if q := play(t, r, cut&1 == 0, more, cut); q.outcome() != p.outcome() || fmt.Sprint(q.err) != fmt.Sprint(p.err) {
+						t.Fatalf("with more behind it, cut at %d:\n%s%v\nwant\n%s%v", cut, q.outcome(), q.err, p.outcome(), p.err)
+					}
+				}
+			})
+		})
+	}
+}
+
+// An extension gives reserved bits a meaning, but only its own.
+func TestReceiverNegotiatedBits(t *testing.T) {
+	inBothRoles(t, func(t *testing.T, r receiver, masked bool) {
+		for _, allowed := range []uint8{0, RSV1, RSV2, RSV1 | RSV3} {
+			for set := range byte(8) {
+				r.rsv = allowed
+				p := playEveryWay(t, r, encode(masked, wireFrame{0x82 | set<<4, "x"}))
+				if set<<4&^allowed != 0 {
+					wantViolation(t, p.err, StatusProtocolError, "5.2")
+				} else if p.err != nil || len(p.log) != 1 || p.r.hdr.RSV != set<<4 {
+					t.Errorf("bits %#x of %#x: %q, %v, header %+v", set<<4, allowed, p.log, p.err, p.r.hdr)
+				}
+			}
+		}
+	})
+}
+
+// A close frame ends the input, but its end is no error.
+func TestReceiverNothingBehindClose(t *testing.T) {
+	p := play(t, receiver{limit: 10}, false, encode(true, wireFrame{0x01, "a"}, wireFrame{0x88, "\x03\xe8"}))
+	for range 3 {
+		if n, ev, _, err := p.r.next(nil); n != 0 || ev != evMore || err != nil {
+			t.Fatalf("nothing behind a close frame: %d, %d, %v", n, ev, err)
+		}
+	}
+	if n, _, _, err := p.r.next([]byte{0}); n != 0 || err == nil {
+		t.Errorf("a byte behind a close frame: took %d, error %v", n, err)
+	}
+}
