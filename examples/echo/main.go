@@ -1,0 +1,140 @@
+// Command echo is a WebSocket server that sends every message back, with the
+// same type and as one message.
+//
+//	go run ./examples/echo -addr 127.0.0.1:9001
+//
+// Its limits are those of a server on the open internet: handshakes have a
+// deadline and a size, messages have a limit, and a peer that does not take
+// its echoes is not read from any further.
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/fullduplex-go/websocket"
+)
+
+// shutdownTimeout bounds the closing handshakes of all connections.
+const shutdownTimeout = 10 * time.Second
+
+// handshakeTimeout bounds each part of an opening handshake: that of TLS, the
+// request from its first byte to its last, the response. Tests shorten it.
+var handshakeTimeout = 10 * time.Second
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // a second signal ends the program at once
+	if err := run(ctx, os.Args[1:], os.Stdout, os.Stderr); err != nil {
+		if errors.Is(err, flag.ErrHelp) {
+			return
+		}
+		fmt.Fprintln(os.Stderr, "echo:", err)
+		os.Exit(1)
+	}
+}
+
+// echo serves one connection. Reading and writing take turns on one
+// goroutine, so whoever leaves its echoes unread fills the socket's buffers,
+// then blocks the write, and with it the next read.
+func echo(c *websocket.Conn) {
+	ctx := context.Background()
+	for msg, err := range c.Messages(ctx) {
+		if err != nil || c.Write(ctx, msg.Type, msg.Data) != nil {
+			return
+		}
+	}
+}
+
+// run serves until ctx is done, then shuts down.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+	flags := flag.NewFlagSet("echo", flag.ContinueOnError)
+	flags.SetOutput(stderr)
+	addr := flags.String("addr", "127.0.0.1:9001", "listen on `HOST:PORT`; port 0 takes a free one")
+	readLimit := flags.Int64("read-limit", 32<<20, "largest message in `bytes`; negative for no limit")
+	cert := flags.String("tls-cert", "", "serve wss with the certificate in this PEM `file`")
+	key := flags.String("tls-key", "", "private key of -tls-cert, a PEM `file`")
+	anyOrigin := flags.Bool("any-origin", false, "let pages of every origin connect, not only the server's own")
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	if flags.NArg() > 0 {
+		return fmt.Errorf("unexpected argument %q", flags.Arg(0))
+	}
+	if (*cert == "") != (*key == "") {
+		return errors.New("-tls-cert and -tls-key go together")
+	}
+
+	ws := &websocket.Server{Handler: echo}
+	ws.ReadLimit = *readLimit
+	if *anyOrigin {
+		ws.OriginPatterns = []string{"*"}
+	}
+	mux := http.NewServeMux()
+	mux.Handle("/{$}", ws)
+	// These deadlines end with the handshake: a WebSocket connection has
+	// its own, see websocket.Options.
+	server := &http.Server{
+		Handler:           mux,
+		ReadHeaderTimeout: handshakeTimeout,
+		ReadTimeout:       handshakeTimeout,
+		WriteTimeout:      handshakeTimeout,
+		IdleTimeout:       handshakeTimeout,
+		MaxHeaderBytes:    16 << 10,
+		ErrorLog:          log.New(stderr, "echo: ", 0),
+	}
+
+	if *cert != "" {
+		pair, err := tls.LoadX509KeyPair(*cert, *key)
+		if err != nil {
+			return err
+		}
+		server.TLSConfig = &tls.Config{Certificates: []tls.Certificate{pair}}
+	}
+
+	ln, err := net.Listen("tcp", *addr)
+	if err != nil {
+		return err
+	}
+	failed := make(chan error, 1)
+	if server.TLSConfig != nil {
+		fmt.Fprintf(stdout, "listening on wss://%v/\n", ln.Addr())
+		go func() { failed <- server.ServeTLS(ln, "", "") }()
+	} else {
+		fmt.Fprintf(stdout, "listening on ws://%v/\n", ln.Addr())
+		go func() { failed <- server.Serve(ln) }()
+	}
+
+	select {
+	case err := <-failed:
+		return err
+	case <-ctx.Done():
+	}
+	return shutdown(server, ws)
+}
+
+// shutdown ends both servers at the same time, because a handshake that
+// dawdles must not keep the connections from hearing that it is over.
+func shutdown(server *http.Server, ws *websocket.Server) error {
+	ctx, cancel := context.WithTimeout(context.Background(), shutdownTimeout)
+	defer cancel()
+	refused := make(chan error, 1)
+	go func() { refused <- server.Shutdown(ctx) }() // no new ones
+	err := ws.Shutdown(ctx)                         // 1001 to those that are there
+	if err2 := <-refused; err2 != nil {
+		server.Close()
+		err = errors.Join(err, err2)
+	}
+	return err
+}

@@ -1,0 +1,406 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io"
+	"math/big"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/fullduplex-go/websocket"
+)
+
+// start runs the server with args on a free port and returns its URL and a
+// function that stops it, as a signal does, and returns what run returned.
+func start(t testing.TB, args ...string) (url string, stop func() error) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	out, stdout := io.Pipe()
+	done := make(chan error, 1)
+	go func() {
+		err := run(ctx, append([]string{"-addr", "127.0.0.1:0"}, args...), stdout, t.Output())
+		stdout.CloseWithError(err)
+		done <- err
+	}()
+	line, err := bufio.NewReader(out).ReadString('\n')
+	if err != nil {
+		t.Fatalf("no line on standard output: %v", err)
+	}
+	url, ok := strings.CutPrefix(strings.TrimSuffix(line, "\n"), "listening on ")
+	if !ok {
+		t.Fatalf("standard output says %q", line)
+	}
+	stopped := false
+	stop = func() error {
+		cancel()
+		stopped = true
+		return <-done
+	}
+	t.Cleanup(func() {
+		if !stopped {
+			if err := stop(); err != nil {
+				t.Errorf("run: %v", err)
+			}
+		}
+	})
+	return url, stop
+}
+
+func testContext(t testing.TB) context.Context {
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+func dial(t testing.TB, url string, opts *websocket.DialOptions) *websocket.Conn {
+	t.Helper()
+	c, _, err := websocket.Dial(testContext(t), url, opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.CloseNow() })
+	return c
+}
+
+func TestEcho(t *testing.T) {
+	url, _ := start(t)
+	ctx := testContext(t)
+	opts := &websocket.DialOptions{}
+	opts.ReadLimit = 64 << 20
+	fragments := 0
+	opts.Trace = &websocket.Trace{FrameIn: func(_ *websocket.Conn, h websocket.Header) {
+		if !h.Fin || h.Opcode == websocket.OpContinuation {
+			fragments++
+		}
+	}}
+	c := dial(t, url, opts)
+	for _, tt := range []struct {
+		name string
+		typ  websocket.MessageType
+		data []byte
+	}{
+		{"text", websocket.Text, []byte("Grüße, 世界 🙂")},
+		{"binary", websocket.Binary, []byte{0, 0xff, 0x80, 0}},
+		{"empty text", websocket.Text, nil},
+		{"empty binary", websocket.Binary, nil},
+		{"126 bytes", websocket.Binary, make([]byte, 126)},
+		{"64 KiB", websocket.Text, bytes.Repeat([]byte("x"), 1<<16)},
+		{"16 MiB", websocket.Binary, bytes.Repeat([]byte("0123456789abcdef"), 1<<20)},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			// The echo may start before the whole message is written.
+			sent := make(chan error, 1)
+			go func() { sent <- c.Write(ctx, tt.typ, tt.data) }()
+			typ, got, err := c.Read(ctx)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if typ != tt.typ || !bytes.Equal(got, tt.data) {
+				t.Errorf("sent type %v and %d bytes, got back type %v and %d bytes", tt.typ, len(tt.data), typ, len(got))
+			}
+			if err := <-sent; err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	t.Run("fragments", func(t *testing.T) {
+		w, err := c.Writer(ctx, websocket.Text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, s := range []string{"one ", "two ", "three"} {
+			if _, err := io.WriteString(w, s); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := w.Close(); err != nil {
+			t.Fatal(err)
+		}
+		typ, got, err := c.Read(ctx)
+		if err != nil || typ != websocket.Text || string(got) != "one two three" {
+			t.Errorf("got %v %q, %v", typ, got, err)
+		}
+	})
+	if err := c.Close(websocket.StatusNormalClosure, "bye"); err != nil {
+		t.Error(err)
+	}
+	if fragments > 0 {
+		t.Errorf("%d frames were fragments, want every echo as one frame", fragments)
+	}
+}
+
+func TestReadLimit(t *testing.T) {
+	url, _ := start(t, "-read-limit", "1000")
+	ctx := testContext(t)
+	c := dial(t, url, nil)
+	if err := c.Write(ctx, websocket.Binary, make([]byte, 1000)); err != nil {
+		t.Fatal(err)
+	}
+	if _, p, err := c.Read(ctx); err != nil || len(p) != 1000 {
+		t.Fatalf("message at the limit: %d bytes, %v", len(p), err)
+	}
+	if err := c.Write(ctx, websocket.Binary, make([]byte, 1001)); err != nil {
+		t.Fatal(err)
+	}
+	_, _, err := c.Read(ctx)
+	if code := websocket.CloseCode(err); code != websocket.StatusMessageTooBig {
+		t.Errorf("closed with %v (%v), want 1009", code, err)
+	}
+}
+
+func TestOrigin(t *testing.T) {
+	foreign := &websocket.DialOptions{Header: http.Header{"Origin": {"https://elsewhere.example"}}}
+
+	url, _ := start(t)
+	_, resp, err := websocket.Dial(testContext(t), url, foreign)
+	if err == nil || resp == nil || resp.StatusCode != http.StatusForbidden {
+		t.Errorf("foreign origin: response %v, error %v, want a refusal with 403", resp, err)
+	}
+	own := &websocket.DialOptions{Header: http.Header{"Origin": {"http" + strings.TrimSuffix(url[len("ws"):], "/")}}}
+	dial(t, url, own).Close(websocket.StatusNormalClosure, "")
+
+	url, _ = start(t, "-any-origin")
+	dial(t, url, foreign).Close(websocket.StatusNormalClosure, "")
+}
+
+func TestOtherPath(t *testing.T) {
+	url, _ := start(t)
+	_, resp, err := websocket.Dial(testContext(t), url+"other", nil)
+	if err == nil || resp == nil || resp.StatusCode != http.StatusNotFound {
+		t.Errorf("response %v, error %v, want 404", resp, err)
+	}
+}
+
+func TestTLS(t *testing.T) {
+	cert, key, pool := selfSigned(t)
+	url, _ := start(t, "-tls-cert", cert, "-tls-key", key)
+	if !strings.HasPrefix(url, "wss://") {
+		t.Fatalf("URL is %s", url)
+	}
+	c := dial(t, url, &websocket.DialOptions{HTTPClient: &http.Client{
+		Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool}},
+	}})
+	ctx := testContext(t)
+	if err := c.Write(ctx, websocket.Text, []byte("secret")); err != nil {
+		t.Fatal(err)
+	}
+	if _, p, err := c.Read(ctx); err != nil || string(p) != "secret" {
+		t.Errorf("got %q, %v", p, err)
+	}
+	c.Close(websocket.StatusNormalClosure, "")
+}
+
+func TestShutdown(t *testing.T) {
+	url, stop := start(t)
+	c := dial(t, url, nil)
+	ended := make(chan error, 1)
+	go func() {
+		_, _, err := c.Read(testContext(t))
+		ended <- err
+	}()
+	if err := stop(); err != nil {
+		t.Errorf("run: %v", err)
+	}
+	if err := <-ended; websocket.CloseCode(err) != websocket.StatusGoingAway {
+		t.Errorf("the connection ended with %v, want 1001", err)
+	}
+	if _, _, err := websocket.Dial(testContext(t), url, nil); err == nil {
+		t.Error("the server still accepts connections")
+	}
+}
+
+func TestUsage(t *testing.T) {
+	for _, args := range [][]string{
+		{"-nonsense"},
+		{"-tls-cert", "x.pem"},
+		{"-tls-cert", "missing.pem", "-tls-key", "missing.pem"},
+		{"-addr", "nowhere"},
+		{"operand"},
+	} {
+		var stdout bytes.Buffer
+		if err := run(t.Context(), args, &stdout, io.Discard); err == nil || stdout.Len() > 0 {
+			t.Errorf("run(%q) = %v and printed %q", args, err, &stdout)
+		}
+	}
+}
+
+// A peer that sends without taking the echoes must find itself unable to go
+// on, after the little that the sockets hold, and must get every echo once it
+// reads.
+func TestBackpressure(t *testing.T) {
+	url, _ := start(t)
+	nc, r := handshake(t, url)
+	const (
+		size    = 64 << 10
+		bounded = 64 << 20 // far over what Linux lets two sockets hold
+	)
+	frame := websocket.Header{Fin: true, Opcode: websocket.OpBinary, Masked: true, Length: size}.Append(nil)
+	frame = append(frame, make([]byte, size)...) // the mask is zero, so the payload masks to itself
+	sent := 0
+	for sent < bounded {
+		nc.SetWriteDeadline(time.Now().Add(500 * time.Millisecond))
+		n, err := nc.Write(frame[sent%len(frame):])
+		sent += n
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			break
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if sent >= bounded {
+		t.Fatalf("the server took %d bytes while none of its echoes was read", sent)
+	}
+	t.Logf("stuck after %d bytes", sent)
+
+	// The rest of the frame that got stuck goes out while echoes come in.
+	nc.SetDeadline(time.Now().Add(30 * time.Second))
+	whole := (sent + len(frame) - 1) / len(frame)
+	wrote := make(chan error, 1)
+	go func() {
+		var err error
+		if rest := sent % len(frame); rest > 0 {
+			_, err = nc.Write(frame[rest:])
+		}
+		wrote <- err
+	}()
+	buf := make([]byte, len(frame)-4)
+	for i := range whole {
+		if _, err := io.ReadFull(r, buf); err != nil {
+			t.Fatalf("echo %d of %d: %v", i, whole, err)
+		}
+		h, n, err := websocket.ParseHeader(buf)
+		if err != nil || h.Opcode != websocket.OpBinary || !h.Fin || h.Length != size || n != len(buf)-size {
+			t.Fatalf("echo %d of %d: header %+v, %v", i, whole, h, err)
+		}
+	}
+	if err := <-wrote; err != nil {
+		t.Error(err)
+	}
+}
+
+// Whoever dawdles with the handshake is cut off. A connection that was made
+// in time is not.
+func TestHandshakeDeadline(t *testing.T) {
+	defer func(d time.Duration) { handshakeTimeout = d }(handshakeTimeout)
+	handshakeTimeout = 200 * time.Millisecond
+	url, stop := start(t)
+	c := dial(t, url, nil)
+	for _, request := range []string{
+		"",
+		"GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgr",
+		"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n12345",
+	} {
+		nc := connect(t, url)
+		io.WriteString(nc, request)
+		if _, err := io.Copy(io.Discard, nc); errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Errorf("the connection is still there, after %q", request)
+		}
+	}
+	ctx := testContext(t)
+	if err := c.Write(ctx, websocket.Text, []byte("still here")); err != nil {
+		t.Fatal(err)
+	}
+	if _, p, err := c.Read(ctx); err != nil || string(p) != "still here" {
+		t.Errorf("got %q, %v", p, err)
+	}
+	c.Close(websocket.StatusNormalClosure, "")
+	if err := stop(); err != nil { // before the timeout is restored
+		t.Error(err)
+	}
+}
+
+// A request head that is too large is refused and the connection closed.
+func TestHeaderLimit(t *testing.T) {
+	url, _ := start(t)
+	nc := connect(t, url)
+	go func() {
+		fmt.Fprintf(nc, "GET / HTTP/1.1\r\nHost: x\r\nX: %s\r\n\r\n", strings.Repeat("x", 64<<10))
+	}()
+	resp, err := http.ReadResponse(bufio.NewReader(nc), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if resp.StatusCode != http.StatusRequestHeaderFieldsTooLarge {
+		t.Errorf("status %s, want 431", resp.Status)
+	}
+}
+
+func connect(t *testing.T, url string) net.Conn {
+	t.Helper()
+	host := strings.TrimSuffix(strings.TrimPrefix(url, "ws://"), "/")
+	nc, err := net.Dial("tcp", host)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { nc.Close() })
+	nc.SetDeadline(time.Now().Add(30 * time.Second))
+	return nc
+}
+
+// handshake opens a connection by hand, for tests that speak frames.
+func handshake(t *testing.T, url string) (net.Conn, *bufio.Reader) {
+	t.Helper()
+	nc := connect(t, url)
+	io.WriteString(nc, "GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"+
+		"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n")
+	r := bufio.NewReader(nc)
+	resp, err := http.ReadResponse(r, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if resp.StatusCode != http.StatusSwitchingProtocols {
+		t.Fatalf("status %s", resp.Status)
+	}
+	return nc, r
+}
+
+// selfSigned makes a certificate for 127.0.0.1 and returns the names of its
+// PEM files and a pool that trusts it.
+func selfSigned(t *testing.T) (cert, key string, pool *x509.CertPool) {
+	t.Helper()
+	priv, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1),
+		NotAfter:     time.Now().Add(time.Hour),
+		IPAddresses:  []net.IP{net.IPv4(127, 0, 0, 1)},
+	}
+	certDER, err := x509.CreateCertificate(rand.Reader, template, template, priv.Public(), priv)
+	if err != nil {
+		t.Fatal(err)
+	}
+	keyDER, err := x509.MarshalPKCS8PrivateKey(priv)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	cert, key = filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
+	certPEM := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: certDER})
+	if err := os.WriteFile(cert, certPEM, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(key, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: keyDER}), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	pool = x509.NewCertPool()
+	pool.AppendCertsFromPEM(certPEM)
+	return cert, key, pool
+}
