@@ -1,0 +1,340 @@
+// The chat: what arrives from the server goes to the page, what happens on the
+// page goes to the server. The protocol is described in server.go.
+
+import { $, avatar, milliseconds, show, toast } from './dom.js';
+import * as lists from './lists.js';
+import * as log from './log.js';
+import * as outbox from './outbox.js';
+import { askName, closePanel, suggestion } from './panels.js';
+import { Socket } from './socket.js';
+import { browser, key, tab } from './storage.js';
+
+const typingEvery = 2500; // how often the server hears that we still type
+
+let name = tab.get('name') ?? browser.get('name') ?? '';
+let me = ''; // our public id, once the server has told us
+let room = ''; // the room that the page shows
+let home = ''; // the last room that let us in
+let joined = false; // the server has us in that room, on this connection
+let asking = ''; // id of the message that waits for its acknowledgement
+let rooms = [];
+let unread = 0;
+let company = new Set(); // who was here when the connection was lost
+
+// --- from the server ---------------------------------------------------------
+
+const receive = {
+  welcome(m) {
+    me = m.you;
+    setName(m.name);
+    $('text').maxLength = m.limits.text;
+    $('name').maxLength = m.limits.name;
+    $('new-room-name').maxLength = m.limits.room;
+    rooms = m.rooms;
+    home = m.room;
+    joined = true;
+    for (const { id } of m.history.filter((message) => message.from === me)) unwait(id);
+    lists.people.clear();
+    for (const person of m.people) lists.people.set(person.id, person.name);
+    lists.nobodyTypes();
+    log.merge(m.history, me);
+    showState('online', 'Connected');
+    drawLists();
+    socket.settled();
+    flush();
+  },
+
+  message(m) {
+    lists.setTyping(m.from, false);
+    unwait(m.id, m.from);
+    log.add(m, me);
+    if (document.hidden) unread++;
+    showTitle();
+  },
+
+  ack(m) {
+    const entry = outbox.of(m.room).find((entry) => entry.id === m.id);
+    if (entry && m.room === room) log.add({ seq: m.seq, id: m.id, from: me, name, text: entry.text, at: m.at }, me);
+    unwait(m.id);
+    flush();
+  },
+
+  joined(m) {
+    lists.people.set(m.from, m.name);
+    // After a restart of the server all come back, which is no news.
+    if (!company.delete(m.from)) log.cameOrWent('joined', m.from, m.name);
+    drawLists();
+  },
+
+  left(m) {
+    lists.setTyping(m.from, false);
+    lists.people.delete(m.from);
+    company.delete(m.from);
+    log.cameOrWent('left', m.from, m.name);
+    drawLists();
+  },
+
+  renamed(m) {
+    lists.people.set(m.from, m.name);
+    if (m.from === me) setName(m.name);
+    log.tell(m.from === me ? `You are now ${m.name}` : `${m.was} is now ${m.name}`);
+    drawLists();
+  },
+
+  typing(m) {
+    lists.setTyping(m.from, m.on);
+  },
+
+  rooms(m) {
+    rooms = m.rooms;
+    drawLists();
+  },
+
+  error(m) {
+    if (m.code === 'slow-down') {
+      setTimeout(() => {
+        asking = '';
+        if (joined) flush();
+        else join();
+      }, m.wait);
+      return;
+    }
+    if (m.id) {
+      outbox.remove(m.id);
+      log.failUnsent(m.id, m.text);
+      asking = '';
+      flush();
+    }
+    toast(m.text);
+    if (m.code === 'bad-name') chooseName();
+    if (!joined && ['bad-room', 'room-full', 'too-many-rooms'].includes(m.code)) {
+      location.hash = encodeURIComponent(home && home !== room ? home : 'lobby');
+    }
+  },
+};
+
+// --- the connection ----------------------------------------------------------
+
+const url = new URL('ws', location.href);
+url.protocol = url.protocol === 'https:' ? 'wss:' : 'ws:';
+url.hash = '';
+
+let countdown = 0;
+
+const socket = new Socket(url.href, {
+  open: join,
+  message(m) {
+    // We may have gone on to another room while this was on its way. Only an
+    // acknowledgement is good to know all the same.
+    if (m.room && m.room !== room && m.type !== 'ack') return;
+    // What a newer server says may mean nothing to this page.
+    if (Object.hasOwn(receive, m.type)) receive[m.type](m);
+  },
+  connecting() {
+    clearInterval(countdown);
+    showState('connecting', 'Connecting…');
+  },
+  waiting(until) {
+    if (joined) company = new Set(lists.people.keys());
+    joined = false;
+    asking = '';
+    lists.nobodyTypes();
+    showState('offline', 'Not connected');
+    const tell = () => {
+      const seconds = Math.max(1, Math.ceil((until - Date.now()) / 1000));
+      $('banner-text').textContent = navigator.onLine
+        ? `The connection is lost. Next attempt in ${seconds} s.`
+        : 'This device is offline. The chat goes on when it is back.';
+    };
+    tell();
+    clearInterval(countdown);
+    countdown = setInterval(tell, 500);
+  },
+  rtt(page, server) {
+    show($('rtt'), true);
+    $('rtt-page').textContent = milliseconds(page);
+    show($('rtt-server-part'), Boolean(server));
+    if (server) $('rtt-server').textContent = milliseconds(server);
+  },
+});
+
+function join() {
+  joined = false;
+  socket.send({ type: 'join', room, name, key });
+}
+
+// Sends the first message that waits in this room. The next one follows when
+// this one is acknowledged, so their order holds whatever happens.
+function flush() {
+  if (!joined || asking) return;
+  const [entry] = outbox.of(room);
+  if (entry && socket.send({ type: 'say', id: entry.id, text: entry.text })) asking = entry.id;
+}
+
+// The server has this message; it waits no more.
+function unwait(id, from = me) {
+  if (from !== me) return;
+  outbox.remove(id);
+  log.removeUnsent(id);
+  if (asking === id) asking = '';
+}
+
+// --- the page ----------------------------------------------------------------
+
+function showState(state, text) {
+  $('line').dataset.state = state;
+  if ($('state').textContent !== text) $('state').textContent = text;
+  if (state !== 'online') show($('rtt'), false);
+  if (state === 'online') show($('banner'), false);
+  if (state === 'offline') show($('banner'), true);
+}
+
+function drawLists() {
+  lists.showRooms(rooms, room, (name) => (name === room ? 0 : outbox.of(name).length));
+  lists.showPeople(me);
+}
+
+function showTitle() {
+  document.title = `${unread ? `(${unread}) ` : ''}#${room} · Chat`;
+}
+
+document.addEventListener('visibilitychange', () => {
+  if (!document.hidden) unread = 0;
+  showTitle();
+});
+
+function setName(newName) {
+  name = newName;
+  tab.set('name', name);
+  $('my-name').textContent = name;
+  avatar($('my-avatar'), me, name);
+}
+
+async function chooseName() {
+  const wanted = await askName(name, 'Everyone in the room sees it.', 'Change');
+  if (wanted === name) return;
+  browser.set('name', wanted);
+  // Without a connection the name goes along when there is one again.
+  if (joined) socket.send({ type: 'rename', name: wanted });
+  else {
+    setName(wanted);
+    join();
+  }
+}
+
+// The room is in the address, so a link leads into it.
+function roomInAddress() {
+  let wanted = location.hash.slice(1);
+  try {
+    wanted = decodeURIComponent(wanted);
+  } catch { /* a stray percent sign is nothing to fail for */ }
+  return slug(wanted) || 'lobby';
+}
+
+// Makes the name of a room of whatever somebody has typed.
+function slug(text) {
+  return text.trim().toLowerCase().replace(/\s+/g, '-').replace(/[^\p{L}\p{M}\p{N}_-]/gu, '');
+}
+
+function enterRoom() {
+  const wanted = roomInAddress();
+  if (wanted === room) return;
+  room = wanted;
+  unread = 0;
+  $('room-name').textContent = room;
+  $('text').placeholder = `Message #${room}`;
+  showTitle();
+  closePanel();
+  log.clear();
+  for (const entry of outbox.of(room)) log.addUnsent(entry);
+  lists.nobodyTypes();
+  lists.people.clear();
+  company.clear();
+  drawLists();
+  join();
+}
+
+addEventListener('hashchange', enterRoom);
+
+$('new-room').addEventListener('submit', (event) => {
+  event.preventDefault();
+  const wanted = slug($('new-room-name').value);
+  if (!wanted) return;
+  $('new-room-name').value = '';
+  location.hash = encodeURIComponent(wanted);
+});
+
+$('change-name').addEventListener('click', chooseName);
+$('retry').addEventListener('click', () => socket.nudge());
+
+$('share').addEventListener('click', async () => {
+  const link = new URL(`#${encodeURIComponent(room)}`, location.href).href;
+  try {
+    if (navigator.share && matchMedia('(pointer: coarse)').matches) {
+      await navigator.share({ title: `#${room}`, url: link });
+    } else {
+      await navigator.clipboard.writeText(link);
+      toast('The link to this room is in the clipboard.');
+    }
+  } catch (error) {
+    // Pages without TLS have no clipboard. The link can still be read.
+    if (error.name !== 'AbortError') toast(`The link to this room: ${link}`);
+  }
+});
+
+// --- writing -----------------------------------------------------------------
+
+const text = $('text');
+let saidTyping = 0; // when the server last heard that we type
+
+function say() {
+  const words = text.value.trim();
+  if (!words) return;
+  text.value = '';
+  fit();
+  log.addUnsent(outbox.add(room, words));
+  saidTyping = 0;
+  flush();
+}
+
+function fit() {
+  text.style.height = 'auto';
+  text.style.height = `${text.scrollHeight + 2}px`;
+  $('send').disabled = !text.value.trim();
+}
+
+text.addEventListener('input', () => {
+  fit();
+  const on = text.value.trim() !== '';
+  const now = Date.now();
+  if (!joined || (on ? now - saidTyping < typingEvery : saidTyping === 0)) return;
+  saidTyping = on ? now : 0;
+  socket.send({ type: 'typing', on });
+});
+
+text.addEventListener('keydown', (event) => {
+  // An input method uses Enter too, to finish a word.
+  if (event.key !== 'Enter' || event.shiftKey || event.isComposing) return;
+  event.preventDefault();
+  say();
+});
+
+$('composer').addEventListener('submit', (event) => {
+  event.preventDefault();
+  say();
+  text.focus();
+});
+
+// --- here we go --------------------------------------------------------------
+
+if (name) {
+  setName(name);
+} else {
+  $('room-name').textContent = roomInAddress();
+  const wanted = await askName(suggestion(), `You are about to enter #${roomInAddress()}.`, 'Join');
+  browser.set('name', wanted);
+  setName(wanted);
+}
+enterRoom();
+socket.connect();
+if (matchMedia('(pointer: fine)').matches) text.focus();
