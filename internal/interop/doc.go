@@ -1,0 +1,20 @@
+// Package interop holds tests against other implementations, as programs of
+// their own: node's ws and Python's websockets, each as a client of ours and
+// as a server to ours, curl for handshakes, and nginx as a proxy in between.
+//
+// The tests are behind a build tag, because they need those programs:
+//
+//	go test -tags interop ./internal/interop
+//
+// Nothing skips: a program that is missing fails the tests that need it. They
+// are looked for as follows.
+//
+//   - node: in PATH. Its module ws is where node itself finds it; the
+//     environment variable NODE_PATH names the node_modules directory.
+//   - Python: the interpreter named by the environment variable PYTHON, or
+//     else python3 in PATH. It must have the package websockets.
+//   - curl and nginx: in PATH, or in /usr/sbin.
+//
+// The script .ci/run installs all of them. The programs talk over loopback
+// addresses only, and listen on ports that the system picks.
+package interop
