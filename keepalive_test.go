@@ -215,6 +215,7 @@ func TestPing(t *testing.T) {
 			})
 		}
 		wg.Wait()
+		time.Sleep(time.Second) // for the last write to return
 	})
 }
 
