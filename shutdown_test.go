@@ -9,7 +9,10 @@ import (
 	"net/http"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
+
+	"github.com/fullduplex-go/websocket/internal/bufpipe"
 )
 
 // expectUnavailable checks what a server says that has been stopped.
@@ -281,5 +284,42 @@ func TestServerWithHTTPServer(t *testing.T) {
 	mustReceive(t, ended)
 	if err := mustReceive(t, served); !errors.Is(err, http.ErrServerClosed) {
 		t.Error(err)
+	}
+}
+
+// TestShutdownTime: Shutdown waits no longer for a peer that does not answer
+// than the closing handshake or its own context may take.
+func TestShutdownTime(t *testing.T) {
+	for _, tt := range []struct {
+		bound, want time.Duration
+		err         error
+	}{
+		{time.Hour, 3 * time.Second, nil},
+		{2 * time.Second, 2 * time.Second, context.DeadlineExceeded},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			s := &Server{Handler: func(c *Conn) { c.Read(bg) }}
+			a, b := bufpipe.New(1000)
+			c := newConn(a, connConfig{opts: Options{CloseTimeout: 3 * time.Second}.withDefaults()})
+			if !s.enter() {
+				t.Fatal("not serving")
+			}
+			go s.serve(c)
+			synctest.Wait()
+			ctx, cancel := context.WithTimeout(bg, tt.bound)
+			defer cancel()
+			start := time.Now()
+			if err := s.Shutdown(ctx); err != tt.err || time.Since(start) != tt.want {
+				t.Errorf("%v after %v, want %v after %v", err, time.Since(start), tt.err, tt.want)
+			}
+			if f, err := (&frameReader{nc: b}).next(); err != nil || f.Opcode != OpClose {
+				t.Errorf("%+v, %v", f, err)
+			}
+			b.Close()
+			synctest.Wait()
+			if c.Context().Err() == nil || s.active != 0 {
+				t.Error("the connection is still there")
+			}
+		})
 	}
 }
