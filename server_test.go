@@ -297,3 +297,42 @@ func TestServerLogsFailures(t *testing.T) {
 		})
 	}
 }
+
+// TestServerLetsGoOfHTTP: once a connection is a WebSocket, neither a goroutine
+// of net/http nor its buffers of 8 KiB stay with it.
+func TestServerLetsGoOfHTTP(t *testing.T) {
+	const n = 100
+	started := make(chan struct{})
+	ws := &Server{Handler: func(c *Conn) {
+		started <- struct{}{}
+		c.Read(bg)
+	}}
+	s := httptest.NewServer(ws)
+	defer s.Close()
+	request := newHandshakeRequest().String()
+	var peers []net.Conn
+	grown := heapAfter(func() {
+		for range n {
+			nc, err := net.Dial("tcp", s.Listener.Addr().String())
+			if err != nil {
+				t.Fatal(err)
+			}
+			peers = append(peers, nc)
+			if _, err := io.WriteString(nc, request); err != nil {
+				t.Fatal(err)
+			}
+			<-started
+		}
+		until(t, "net/http gone", func() bool {
+			buf := make([]byte, 4<<20)
+			return !bytes.Contains(buf[:runtime.Stack(buf, true)], []byte("net/http.(*conn).serve"))
+		})
+	})
+	if per := grown / n; per > 6<<10 {
+		t.Errorf("%d bytes per connection", per)
+	}
+	ws.Close()
+	for _, nc := range peers {
+		nc.Close()
+	}
+}
