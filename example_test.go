@@ -57,7 +57,7 @@ func ExampleAccept() {
 		}
 		defer c.CloseNow()
 		for t := range time.Tick(time.Second) {
-			if err := c.Write(r.Context(), websocket.Text, t.AppendFormat(nil, time.RFC3339)); err != nil {
+			if err := c.Write(c.Context(), websocket.Text, t.AppendFormat(nil, time.RFC3339)); err != nil {
 				return
 			}
 		}
