@@ -1,0 +1,177 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// deflate tells whether our testees negotiate permessage-deflate. As long as
+// they do not, every case of sections 12 and 13 must be UNIMPLEMENTED; from
+// then on every one must be OK.
+const deflate = false
+
+// The suite's words for what it saw, and one of ours.
+const (
+	ok             = "OK"
+	nonStrict      = "NON-STRICT"
+	informational  = "INFORMATIONAL"
+	unimplemented  = "UNIMPLEMENTED"
+	failed         = "FAILED"
+	wrongCode      = "WRONG CODE"
+	unclean        = "UNCLEAN"
+	failedByClient = "FAILED BY CLIENT"
+	missing        = "MISSING" // asked for, and not in the suite's report
+)
+
+// outcome is the suite's judgement on one case: on the messages, and on the
+// way the connection was closed.
+type outcome struct{ Behavior, Close string }
+
+// expected returns what the outcome of a case has to be.
+func expected(id string) outcome {
+	switch id {
+	case "7.1.6", "7.13.1", "7.13.2": // the suite never says anything else of these
+		return outcome{informational, informational}
+	}
+	switch sectionOf(id) {
+	case "12", "13":
+		if !deflate {
+			return outcome{unimplemented, ok}
+		}
+	}
+	return outcome{ok, ok}
+}
+
+// result is what became of one case.
+type result struct {
+	ID string
+	outcome
+	Reason      string // the suite's own, for Behavior
+	CloseReason string // and for Close
+	CloseCode   int    // that we sent, 0 for none
+	Duration    time.Duration
+	Page        string // the suite's page about it, from the report's directory
+}
+
+// asExpected reports whether the outcome is what it has to be.
+func (r result) asExpected() bool { return r.outcome == expected(r.ID) && !r.silent() }
+
+// silent reports whether we ended the connection without a status code. The
+// suite takes a connection that is just dropped for a good answer to whatever
+// it does wrong, and a close frame without a code for one with the right code;
+// we do not. In 7.3.1 it sends no code itself.
+func (r result) silent() bool {
+	return r.CloseCode == 0 && r.Behavior != missing && r.ID != "7.3.1"
+}
+
+// report is what became of one side.
+type report struct {
+	Side    string
+	Results []result // one for every case that was asked for, in the suite's order
+	// Problems are what went wrong beside the cases: a crash of the suite, a
+	// wrong number of cases. With one the side has not passed.
+	Problems []string
+	Elapsed  time.Duration
+	Shards   int
+}
+
+func (r *report) problem(format string, args ...any) {
+	r.Problems = append(r.Problems, fmt.Sprintf(format, args...))
+}
+
+// surprises returns the results that are not as expected.
+func (r *report) surprises() (list []result) {
+	for _, res := range r.Results {
+		if !res.asExpected() {
+			list = append(list, res)
+		}
+	}
+	return list
+}
+
+func (r *report) passed() bool {
+	return len(r.Problems) == 0 && len(r.Results) > 0 && len(r.surprises()) == 0
+}
+
+// tally counts words, in the order in which they are to be shown: those that
+// are given first, then whatever else occurs.
+type tally struct {
+	words  []string
+	counts map[string]int
+}
+
+func newTally(words ...string) *tally {
+	return &tally{words: words, counts: make(map[string]int)}
+}
+
+func (t *tally) add(word string) {
+	if !slices.Contains(t.words, word) {
+		t.words = append(t.words, word)
+	}
+	t.counts[word]++
+}
+
+// String lists what was counted, such as "298 OK, 3 INFORMATIONAL".
+func (t *tally) String() string {
+	var parts []string
+	for _, w := range t.words {
+		if n := t.counts[w]; n > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", n, w))
+		}
+	}
+	return strings.Join(parts, ", ")
+}
+
+func behaviorTally() *tally { return newTally(ok, nonStrict, informational, unimplemented, failed) }
+func closeTally() *tally {
+	return newTally(ok, informational, wrongCode, unclean, failedByClient, failed)
+}
+
+// counts sums up the cases' behaviour.
+func (r *report) counts() *tally {
+	t := behaviorTally()
+	for _, res := range r.Results {
+		t.add(res.Behavior)
+	}
+	return t
+}
+
+// summary says in one line how the side did.
+func (r *report) summary() string {
+	s := r.counts().String()
+	if n := len(r.surprises()); n > 0 {
+		s += fmt.Sprintf("; %d not as expected", n)
+	}
+	if n := len(r.Problems); n == 1 {
+		s += "; one problem"
+	} else if n > 1 {
+		s += fmt.Sprintf("; %d problems", n)
+	}
+	return s
+}
+
+// excepted says what other than OK the expectations let pass, for cases that
+// were run. It is shown with every result, so that nobody takes an exception
+// for a success.
+func (r *report) excepted() (notes []string) {
+	var info, compression []string
+	for _, res := range r.Results {
+		switch {
+		case !res.asExpected():
+		case res.Behavior == informational:
+			info = append(info, res.ID)
+		case res.Behavior == unimplemented:
+			compression = append(compression, res.ID)
+		}
+	}
+	if len(info) > 0 {
+		notes = append(notes, fmt.Sprintf("%s INFORMATIONAL: the suite never judges these", strings.Join(info, ", ")))
+	}
+	if len(compression) > 0 {
+		notes = append(notes, fmt.Sprintf("%s UNIMPLEMENTED (%d cases): permessage-deflate is not in yet",
+			ranges(compression), len(compression)))
+	}
+	return notes
+}

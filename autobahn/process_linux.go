@@ -1,0 +1,17 @@
+package main
+
+import (
+	"os/exec"
+	"syscall"
+)
+
+// isolate puts a command into a process group of its own, which can be killed
+// as a whole and does not get the terminal's Ctrl-C: that is for us to handle.
+// Should we be killed ourselves, the kernel kills the command.
+func isolate(cmd *exec.Cmd) {
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+}
+
+func killFamily(cmd *exec.Cmd) error {
+	return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
+}
