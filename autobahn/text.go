@@ -128,7 +128,9 @@ func (g *group) Cases() string { return ranges(g.IDs) }
 func (g *group) String() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s: %s, %s\n      %s", g.Cases(), g.First.Behavior, g.Verdict(), oneLine(g.First.Reason))
-	fmt.Fprintf(&b, "\n      closing %s: %s", g.First.Close, oneLine(g.First.CloseReason))
+	if g.First.CloseReason != "" {
+		fmt.Fprintf(&b, "\n      closing %s: %s", g.First.Close, oneLine(g.First.CloseReason))
+	}
 	return b.String()
 }
 
