@@ -465,14 +465,19 @@ func TestCancelledWriteBeforeItsFrame(t *testing.T) {
 		// Fill the transport behind the connection's back with whole
 		// frames, so that the next write does not get a byte out.
 		filler := frame(OpBinary, true, true, strings.Repeat("x", 1000))
-		c.t.nc.SetWriteDeadline(time.Now().Add(20 * time.Millisecond))
+		// The kernel makes room by and by, up to a point.
 		rest := filler
-		for {
-			n, err := c.t.nc.Write(rest)
-			if rest = rest[n:]; err != nil {
-				break
+		for took := 1; took > 0; {
+			took = 0
+			c.t.nc.SetWriteDeadline(time.Now().Add(50 * time.Millisecond))
+			for {
+				n, err := c.t.nc.Write(rest)
+				took += n
+				if rest = rest[n:]; err != nil {
+					break
+				}
+				rest = filler
 			}
-			rest = filler
 		}
 		c.t.nc.SetWriteDeadline(time.Time{})
 

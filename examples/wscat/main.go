@@ -82,7 +82,7 @@ func parse(args []string, stderr io.Writer) (*config, error) {
 	flags.BoolVar(&cfg.insecure, "insecure", false, "accept any certificate of a wss server")
 	flags.BoolVar(&cfg.binary, "binary", false, "send binary messages, and receive without any conversion")
 	flags.DurationVar(&cfg.ping, "ping", 0, "send a ping at this `interval` and tell the round-trip times")
-	flags.DurationVar(&cfg.wait, "wait", time.Second, "how `long` to go on receiving after the end of standard input;\nnegative: until the server closes")
+	flags.DurationVar(&cfg.wait, "wait", time.Second, "`time` to go on receiving after the end of standard input;\nnegative: until the server closes")
 	flags.Int64Var(&cfg.readLimit, "max", 64<<20, "largest message to accept in `bytes`; negative for no limit")
 	if err := flags.Parse(args); err != nil {
 		return nil, err

@@ -266,12 +266,19 @@ func TestInsecure(t *testing.T) {
 }
 
 func TestRefused(t *testing.T) {
+	var body string
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		http.Error(w, "no \x1b[31mseats", http.StatusServiceUnavailable)
+		http.Error(w, body, http.StatusServiceUnavailable)
 	}))
 	defer server.Close()
-	r := wscat(t, endless(t), server.URL)
-	r.want(t, 1, "", "503", "no ␛[31mseats")
+	for _, body = range []string{"no seats", "no \x1b[31mseats", "no seats\nat this table"} {
+		r := wscat(t, endless(t), server.URL)
+		text := strings.ReplaceAll(body, "\x1b", "␛")
+		r.want(t, 1, "", "503", text)
+		if n := strings.Count(r.stderr, text); n != 1 {
+			t.Errorf("%q is told %d times in\n%s", text, n, r.stderr)
+		}
+	}
 
 	server.Close()
 	wscat(t, endless(t), server.URL).want(t, 1, "", "refused")

@@ -41,9 +41,11 @@ func (s *session) refused(resp *http.Response, err error) {
 	if resp == nil || resp.Body == nil {
 		return
 	}
-	// Dial keeps no more than the beginning of the body, in memory.
-	if body, _ := io.ReadAll(resp.Body); len(bytes.TrimSpace(body)) > 0 {
-		s.status.Print(printable(strings.TrimSpace(string(body))))
+	// Dial keeps no more than the beginning of the body, in memory, and its
+	// error has the first line.
+	body, _ := io.ReadAll(resp.Body)
+	if text := strings.TrimSpace(string(body)); !strings.Contains(err.Error(), text) {
+		s.status.Print(printable(text))
 	}
 }
 
