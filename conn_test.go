@@ -11,6 +11,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/fullduplex-go/websocket/internal/bufpipe"
 )
 
 var bg = context.Background()
@@ -457,77 +459,67 @@ func TestCancelledWrite(t *testing.T) {
 	})
 }
 
+// TestCancelledWriteBeforeItsFrame needs a transport that is full to the byte
+// and stays so. A socket makes room as it likes.
 func TestCancelledWriteBeforeItsFrame(t *testing.T) {
-	overRaw(t, true, Options{}, func(t *testing.T, c *Conn, peer net.Conn) {
-		if !c.t.resumable {
-			t.Skip("TLS cannot tell")
-		}
-		// Fill the transport behind the connection's back with whole
-		// frames, so that the next write does not get a byte out.
-		filler := frame(OpBinary, true, true, strings.Repeat("x", 1000))
-		// The kernel makes room by and by, up to a point.
-		rest := filler
-		for took := 1; took > 0; {
-			took = 0
-			c.t.nc.SetWriteDeadline(time.Now().Add(50 * time.Millisecond))
-			for {
-				n, err := c.t.nc.Write(rest)
-				took += n
-				if rest = rest[n:]; err != nil {
-					break
-				}
-				rest = filler
-			}
-		}
-		c.t.nc.SetWriteDeadline(time.Time{})
+	a, peer := bufpipe.New(pipeSize)
+	defer peer.Close()
+	c := newConn(a, connConfig{client: true, opts: Options{}.withDefaults()})
+	defer c.CloseNow()
+	// The beginning of a frame, behind the connection's back.
+	rest := frame(OpBinary, true, true, strings.Repeat("x", pipeSize))
+	n, err := a.Write(rest[:pipeSize])
+	if err != nil {
+		t.Fatal(err)
+	}
+	rest = rest[n:]
 
-		ctx, cancel := context.WithTimeout(bg, 10*time.Millisecond)
-		defer cancel()
-		if err := c.Write(ctx, Text, []byte("lost")); !errors.Is(err, context.DeadlineExceeded) || errors.Is(err, net.ErrClosed) {
-			t.Fatalf("got %v", err)
+	ctx, cancel := context.WithTimeout(bg, 10*time.Millisecond)
+	defer cancel()
+	if err := c.Write(ctx, Text, []byte("lost")); !errors.Is(err, context.DeadlineExceeded) || errors.Is(err, net.ErrClosed) {
+		t.Fatalf("got %v", err)
+	}
+	short, cancel1 := context.WithTimeout(bg, 10*time.Millisecond)
+	defer cancel1()
+	gone, err := c.Writer(short, Text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := gone.Write(make([]byte, fragmentSize)); !errors.Is(err, context.DeadlineExceeded) || errors.Is(err, net.ErrClosed) {
+		t.Fatalf("got %v", err)
+	}
+	w, err := c.Writer(bg, Text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx2, cancel2 := context.WithTimeout(bg, 10*time.Millisecond)
+	defer cancel2()
+	if err := c.Write(ctx2, Text, []byte("waits for the writer")); !errors.Is(err, context.DeadlineExceeded) {
+		t.Fatalf("got %v", err)
+	}
+	done := make(chan error, 1)
+	go func() {
+		a.Write(rest)
+		io.WriteString(w, "first")
+		if err := w.Close(); err != nil {
+			done <- err
 		}
-		short, cancel1 := context.WithTimeout(bg, 10*time.Millisecond)
-		defer cancel1()
-		gone, err := c.Writer(short, Text)
+		done <- c.Write(bg, Text, []byte("after"))
+	}()
+	r := &frameReader{nc: peer}
+	var texts []string
+	for len(texts) < 2 {
+		f, err := r.next()
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := gone.Write(make([]byte, fragmentSize)); !errors.Is(err, context.DeadlineExceeded) || errors.Is(err, net.ErrClosed) {
-			t.Fatalf("got %v", err)
+		if f.Opcode == OpText {
+			texts = append(texts, f.payload)
 		}
-		w, err := c.Writer(bg, Text)
-		if err != nil {
-			t.Fatal(err)
-		}
-		ctx2, cancel2 := context.WithTimeout(bg, 10*time.Millisecond)
-		defer cancel2()
-		if err := c.Write(ctx2, Text, []byte("waits for the writer")); !errors.Is(err, context.DeadlineExceeded) {
-			t.Fatalf("got %v", err)
-		}
-		done := make(chan error, 1)
-		go func() {
-			c.t.nc.Write(rest)
-			io.WriteString(w, "first")
-			if err := w.Close(); err != nil {
-				done <- err
-			}
-			done <- c.Write(bg, Text, []byte("after"))
-		}()
-		r := &frameReader{nc: peer}
-		var texts []string
-		for len(texts) < 2 {
-			f, err := r.next()
-			if err != nil {
-				t.Fatal(err)
-			}
-			if f.Opcode == OpText {
-				texts = append(texts, f.payload)
-			}
-		}
-		if err := <-done; err != nil || fmt.Sprint(texts) != "[first after]" {
-			t.Errorf("%q, %v", texts, err)
-		}
-	})
+	}
+	if err := <-done; err != nil || fmt.Sprint(texts) != "[first after]" {
+		t.Errorf("%q, %v", texts, err)
+	}
 }
 
 func TestMisuse(t *testing.T) {
