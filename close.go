@@ -169,6 +169,20 @@ func CloseCode(err error) StatusCode {
 	return 0
 }
 
+// peerLeft reports whether err says that the peer has closed the connection
+// for no bad reason: what is to a stream its end.
+func peerLeft(err error) bool {
+	var ce *CloseError
+	if !errors.As(err, &ce) || !ce.Remote {
+		return false
+	}
+	switch ce.Code {
+	case StatusNormalClosure, StatusGoingAway, StatusNoStatus:
+		return true
+	}
+	return false
+}
+
 // ProtocolError is a breach of RFC 6455 by the peer.
 type ProtocolError struct {
 	Code    StatusCode // what the connection is closed with

@@ -683,3 +683,28 @@ func TestWriteWithOwnContext(t *testing.T) {
 		}
 	})
 }
+
+// TestMessagesEnd: how the peer closes decides whether a loop ends with an
+// error.
+func TestMessagesEnd(t *testing.T) {
+	for code, isError := range map[StatusCode]bool{
+		StatusNormalClosure: false, StatusGoingAway: false, StatusNoStatus: false,
+		StatusProtocolError: true, StatusInternalError: true, StatusServiceRestart: true, 4000: true,
+	} {
+		a, b := bufpipe.New(1000)
+		c := newConn(a, connConfig{opts: Options{}.withDefaults()})
+		b.Write(closeFrame(true, code, ""))
+		var got error
+		for _, err := range c.Messages(bg) {
+			got = err
+		}
+		if (got != nil) != isError || isError && CloseCode(got) != code {
+			t.Errorf("%v: %v", code, got)
+		}
+		if _, err := c.NetConn(bg, Text).Read(make([]byte, 1)); (err == io.EOF) == isError {
+			t.Errorf("%v: a stream ends with %v", code, err)
+		}
+		c.CloseNow()
+		b.Close()
+	}
+}

@@ -17,7 +17,7 @@ import (
 // [StatusUnsupportedData].
 //
 // Reading returns [io.EOF] once the peer has closed with
-// [StatusNormalClosure] or [StatusGoingAway]. Close closes with
+// [StatusNormalClosure], [StatusGoingAway] or no code. Close closes with
 // StatusNormalClosure. Deadlines work as those of any net.Conn, but for one
 // thing: a write that times out with a part of its frame on the wire closes
 // the connection. All of it ends with ctx. c must not be read otherwise.
@@ -83,13 +83,12 @@ func (n *netConn) Write(p []byte) (int, error) {
 
 // fix turns err into what users of a net.Conn expect.
 func (n *netConn) fix(err error) error {
-	var ce *CloseError
 	switch {
 	case err == nil:
 		return nil
 	case errors.Is(err, errDeadline):
 		return &net.OpError{Op: "websocket", Net: n.LocalAddr().Network(), Source: n.LocalAddr(), Addr: n.RemoteAddr(), Err: os.ErrDeadlineExceeded}
-	case errors.As(err, &ce) && ce.Remote && (ce.Code == StatusNormalClosure || ce.Code == StatusGoingAway):
+	case peerLeft(err):
 		return io.EOF
 	}
 	return err

@@ -69,8 +69,9 @@ func (c *Conn) ReadAppend(ctx context.Context, dst []byte) (MessageType, []byte,
 // ones included.
 //
 // The loop ends without an error when the peer has closed the connection
-// normally ([StatusNormalClosure] or [StatusGoingAway]). Any other end,
-// including that of ctx, is yielded as the last pair's error. Breaking out of
+// normally: with [StatusNormalClosure], [StatusGoingAway] or no code, as
+// close() without arguments does in a browser. Any other end, including that
+// of ctx, is yielded as the last pair's error. Breaking out of
 // the loop leaves the connection as it is; the next read returns the next
 // message.
 func (c *Conn) Messages(ctx context.Context) iter.Seq2[Message, error] {
@@ -78,9 +79,7 @@ func (c *Conn) Messages(ctx context.Context) iter.Seq2[Message, error] {
 		for {
 			m, loan, err := c.nextLoan(ctx)
 			if err != nil {
-				var ce *CloseError
-				normal := errors.As(err, &ce) && ce.Remote && (ce.Code == StatusNormalClosure || ce.Code == StatusGoingAway)
-				if !normal {
+				if !peerLeft(err) {
 					yield(Message{}, err)
 				}
 				return
