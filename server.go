@@ -264,6 +264,8 @@ func (s *Server) handle(c *Conn) {
 // 503, and all connections are closed with [StatusGoingAway] at once, which
 // their handlers see as the end of the connection. Shutdown waits until every
 // handler has returned and every connection has ended, and then returns nil.
+// A client that reads answers at once; one that does not is given up after
+// [Options.CloseTimeout].
 // If ctx ends first, Shutdown cuts the connections that are left and returns
 // the error of ctx, without waiting for their handlers.
 //

@@ -230,7 +230,7 @@ func TestNginxKeepalive(t *testing.T) {
 
 			opts := websocket.DialOptions{}
 			opts.PingInterval = tt.client
-			ctx, kept := proxy.dial(t, proxy.url, opts)
+			_, kept := proxy.dial(t, proxy.url, opts)
 			received := make(chan error, 1) // somebody reads, as in any real program
 			go func() {
 				_, p, err := kept.Read(ctx)
