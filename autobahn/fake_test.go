@@ -153,7 +153,8 @@ func (s *fakeSuite) run(id string, c *websocket.Conn) {
 	check(c.Write(ctx, websocket.Text, []byte(want)))
 	_, p, err := c.Read(ctx)
 	check(err)
-	check(c.Close(websocket.StatusNormalClosure, ""))
+	// Last, because then the runner may ask for the reports.
+	defer func() { check(c.Close(websocket.StatusNormalClosure, "")) }()
 	o := expected(id)
 	if string(p) != want {
 		o.Behavior = failed
