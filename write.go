@@ -58,7 +58,9 @@ var (
 // When ctx ends before a byte was written, Write returns its error and the
 // connection goes on. When it ends with a part of the frame on the wire the
 // connection is closed, since nothing else could follow; with TLS that is
-// assumed.
+// assumed. On a connection that is closing already a frame under way is
+// finished all the same, within [Options.CloseTimeout], so that the close frame
+// can follow it.
 //
 // A text that is not UTF-8 is refused, because the peer would have to fail
 // the connection (section 8.1). On the client the masked copy takes as much
@@ -151,14 +153,11 @@ func (c *Conn) beginWrite(ctx context.Context, stream *messageWriter) error {
 		}
 		o.mu.Lock()
 		o.forgetLocked(w)
-		switch {
-		case c.readError() != nil:
-			err = c.readError()
-			fallthrough
-		case err != nil:
-			if w.owner {
-				c.releaseLocked()
-			}
+		if cause := c.readError(); cause != nil {
+			err = cause
+		}
+		if err != nil && w.owner {
+			c.releaseLocked()
 		}
 	} else if err == nil {
 		o.busy = true
