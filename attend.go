@@ -20,7 +20,11 @@ func (c *Conn) attendInBackground() { go c.attend() }
 func (c *Conn) attend() {
 	in := &c.in
 	if !in.mu.TryLock() {
-		return // whoever reads looks, when done, whether we are needed
+		return // another attendant looks, when done, whether one is needed
+	}
+	if !in.gate.attend() {
+		in.mu.Unlock()
+		return // whoever reads looks, when done
 	}
 	in.unshare()
 	for c.attendOnce() {
@@ -29,10 +33,12 @@ func (c *Conn) attend() {
 		in.release()
 	}
 	c.t.nc.SetReadDeadline(time.Time{})
+	pushed := in.gate.pushed()
+	in.gate.endAttend()
 	in.mu.Unlock()
 	// Somebody may have come too late for the loop and too early for the
-	// lock. A user's call that has taken over does the same in endRead.
-	if !in.preempt.Load() && c.needsAttendant() {
+	// lock. A user's call that has taken over does the same in leaveRead.
+	if !pushed && c.needsAttendant() {
 		c.attendInBackground()
 	}
 }
@@ -66,7 +72,7 @@ func (c *Conn) attendOnce() bool {
 		return false
 	}
 	c.t.nc.SetReadDeadline(time.Now().Add(attendSlice))
-	if in.preempt.Load() { // after the deadline, which theirs would have been lost to
+	if in.gate.pushed() { // after the deadline, which theirs would have been lost to
 		return false
 	}
 	c.life.mu.Lock()
@@ -116,11 +122,11 @@ func (c *Conn) discardFrame() error {
 
 // discardInput reads once whatever comes.
 func (c *Conn) discardInput() error {
-	c.in.release()
-	b, err := c.t.reader.read(false)
+	in := &c.in
+	b, err := c.t.reader.read(in.takeBuffer(), false)
+	in.buf, in.pos = b, b.len()
 	if err == nil {
-		c.heard(len(b.b))
-		putBuffer(b)
+		c.heard(in.pos)
 	}
 	return err
 }

@@ -3,25 +3,15 @@ package websocket
 import (
 	"math/bits"
 	"sync"
-	"sync/atomic"
 )
 
 // buffer is a pooled byte slice. Whoever got it owns it until putBuffer.
-type buffer struct {
-	b []byte
-	// holders is 2 once the buffer has a second owner, who looks at a part
-	// of it. Each of them calls putBuffer; it is 1 when one has, and 0 if
-	// there has been but one.
-	holders atomic.Int32
-}
-
-// share gives b, which has one owner, a second one.
-func (b *buffer) share() { b.holders.Store(2) }
-
-func (b *buffer) shared() bool { return b.holders.Load() == 2 }
+type buffer struct{ b []byte }
 
 const (
 	readBufferSize = 16 << 10
+	minReadSize    = 4 << 10 // of what is read at once; it adapts to what a peer sends
+	maxReadSize    = 64 << 10
 
 	minBufferBits = 9  // 512 B
 	maxBufferBits = 20 // 1 MiB: what is larger is left to the garbage collector
@@ -41,10 +31,43 @@ func getBuffer(n int) *buffer {
 	return &buffer{b: make([]byte, 0, 1<<(class+minBufferBits))}
 }
 
+// len is the number of bytes in b, which may be nil.
+func (b *buffer) len() int {
+	if b == nil {
+		return 0
+	}
+	return len(b.b)
+}
+
+// withRoom returns b with room for n more bytes, or another buffer that has
+// taken its place.
+func (b *buffer) withRoom(n int) *buffer {
+	if b == nil {
+		return getBuffer(n)
+	}
+	if cap(b.b)-len(b.b) >= n {
+		return b
+	}
+	larger := getBuffer(max(len(b.b)+n, 2*cap(b.b)))
+	larger.b = append(larger.b, b.b...)
+	putBuffer(b)
+	return larger
+}
+
+// orLarger returns b, or another buffer in its place that has room for n bytes
+// in all.
+func (b *buffer) orLarger(n int) *buffer {
+	if b != nil && cap(b.b) >= n {
+		return b
+	}
+	putBuffer(b)
+	return getBuffer(n)
+}
+
 // putBuffer gives b back. Buffers that no pool fits, such as nil or one that
 // has grown, are dropped.
 func putBuffer(b *buffer) {
-	if b == nil || b.holders.Load() > 0 && b.holders.Add(-1) > 0 {
+	if b == nil {
 		return
 	}
 	size := cap(b.b)

@@ -4,32 +4,64 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
 // past is a deadline that ends a blocked call on the transport at once.
 var past = time.Unix(1, 0)
 
+// cancelSlot is the place of one direction's canceler, which is made when a
+// context that can end is used for the first time.
+type cancelSlot struct{ k atomic.Pointer[canceler] }
+
+// begin makes the end of ctx end the call on c's transport that follows, up
+// to end. An error means that ctx has ended already; end must not be called
+// then.
+func (s *cancelSlot) begin(ctx context.Context, c *Conn, writing bool) error {
+	if ctx.Done() == nil {
+		return nil
+	}
+	k := s.k.Load()
+	if k == nil {
+		k = &canceler{c: c, writing: writing}
+		s.k.Store(k)
+	}
+	return k.begin(ctx)
+}
+
+// end ends what begin began and restores the deadline. It reports whether the
+// context has interrupted the call.
+func (s *cancelSlot) end(ctx context.Context) (kicked bool) {
+	return ctx.Done() != nil && s.k.Load().end()
+}
+
+// forget takes the registration back, so that the context no longer holds on
+// to the connection.
+func (s *cancelSlot) forget() {
+	if k := s.k.Load(); k != nil {
+		k.mu.Lock()
+		defer k.mu.Unlock()
+		k.forgetLocked()
+	}
+}
+
 // canceler makes contexts end the calls of one direction. It registers with
 // a context once, however often that is used, and leaves the registration in
 // place between calls.
 type canceler struct {
-	mu       sync.Mutex
-	done     <-chan struct{} // of the registered context; contexts cannot be compared safely, channels can
-	stop     func() bool     // takes the registration back
-	armed    bool            // a call under that context is under way
-	kicked   bool            // the deadline is in the past, because the context ended
-	deadline func(time.Time) error
-	spare    func() bool // whether to leave the call alone, asked when the context has ended
+	c       *Conn
+	writing bool
+
+	mu     sync.Mutex
+	done   <-chan struct{} // of the registered context; contexts cannot be compared safely, channels can
+	stop   func() bool     // takes the registration back
+	armed  bool            // a call under that context is under way
+	kicked bool            // the deadline is in the past, because the context ended
 }
 
-// begin makes the end of ctx end the call that follows, up to end. An error
-// means that ctx has ended already; end must not be called then.
 func (k *canceler) begin(ctx context.Context) error {
 	done := ctx.Done()
-	if done == nil {
-		return nil
-	}
 	k.mu.Lock()
 	if done != k.done {
 		k.forgetLocked()
@@ -41,43 +73,42 @@ func (k *canceler) begin(ctx context.Context) error {
 	// Only now: had ctx ended between a check and arming, the kick would
 	// have come to nothing.
 	if ctx.Err() != nil {
-		k.end(ctx)
+		k.end()
 		return contextError(ctx)
 	}
 	return nil
 }
 
-// end ends what begin began and restores the deadline. It reports whether the
-// context has interrupted the call.
-func (k *canceler) end(ctx context.Context) (kicked bool) {
-	if ctx.Done() == nil {
-		return false
-	}
+func (k *canceler) end() (kicked bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.armed = false
 	if kicked = k.kicked; kicked {
 		k.kicked = false
-		k.deadline(time.Time{})
+		k.setDeadline(time.Time{})
 	}
 	return kicked
 }
 
+// kick ends the call under way. A frame that is being written on a closing
+// connection is finished, so that the close frame can follow, even if the
+// writer's context is c.Context, which has just ended; the close timer bounds
+// it.
 func (k *canceler) kick(done <-chan struct{}) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if k.armed && k.done == done && !k.spare() {
+	if k.armed && k.done == done && !(k.writing && k.c.closing()) {
 		k.kicked = true
-		k.deadline(past)
+		k.setDeadline(past)
 	}
 }
 
-// forget takes the registration back, so that the context no longer holds on
-// to the connection.
-func (k *canceler) forget() {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	k.forgetLocked()
+func (k *canceler) setDeadline(t time.Time) {
+	if k.writing {
+		k.c.t.nc.SetWriteDeadline(t)
+	} else {
+		k.c.t.nc.SetReadDeadline(t)
+	}
 }
 
 func (k *canceler) forgetLocked() {

@@ -201,7 +201,7 @@ func TestCloseNow(t *testing.T) {
 		until(t, "all of them at work", func() bool {
 			client.out.mu.Lock()
 			defer client.out.mu.Unlock()
-			return client.out.busy && client.in.reading.Load() && client.in.wanted.Load() > 0
+			return client.out.busy && client.in.gate.busy() && client.in.wanted.Load() > 0
 		})
 		client.CloseNow()
 		for range 3 {

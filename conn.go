@@ -51,7 +51,6 @@ type Conn struct {
 	opts        Options
 	subprotocol string
 	request     *http.Request
-	stats       stats
 
 	// Lock order: in.mu, then out.mu, then life.mu.
 	in   inHalf
@@ -96,22 +95,16 @@ func newConn(nc net.Conn, cfg connConfig) *Conn {
 		request:     cfg.request,
 	}
 	c.in.receiver = receiver{client: cfg.client, limit: cfg.opts.ReadLimit}
-	c.in.cancel.deadline, c.in.cancel.spare = nc.SetReadDeadline, never
 	if len(cfg.early) > 0 {
 		c.in.buf = &buffer{b: cfg.early}
 	}
 	c.out.sender = sender{client: cfg.client}
-	c.out.cancel.deadline, c.out.cancel.spare = nc.SetWriteDeadline, c.closing
 	c.in.heard.Store(monotonic())
 	c.startKeepalive()
 	return c
 }
 
-func never() bool { return false }
-
-// closing reports whether there is a cause. A frame that is being written then
-// is finished, so that the close frame can follow, even if the writer's context
-// is c.Context, which has just ended; the close timer bounds it.
+// closing reports whether there is a cause.
 func (c *Conn) closing() bool { return c.life.cause.Load() != nil }
 
 // Subprotocol returns the subprotocol that the handshake settled on, or "".
@@ -136,15 +129,15 @@ type Stats struct {
 	BytesWritten    uint64
 }
 
-type stats struct{ messagesRead, messagesWritten, bytesRead, bytesWritten atomic.Uint64 }
-
 // Stats returns the counters as they stand. It may be called at any time.
 func (c *Conn) Stats() Stats {
+	c.out.mu.Lock()
+	defer c.out.mu.Unlock()
 	return Stats{
-		MessagesRead:    c.stats.messagesRead.Load(),
-		MessagesWritten: c.stats.messagesWritten.Load(),
-		BytesRead:       c.stats.bytesRead.Load(),
-		BytesWritten:    c.stats.bytesWritten.Load(),
+		MessagesRead:    c.in.gate.count(),
+		MessagesWritten: c.out.messages,
+		BytesRead:       c.in.bytes.Load(),
+		BytesWritten:    c.out.bytes,
 	}
 }
 

@@ -225,7 +225,7 @@ func TestPingWhileReadsComeAndGo(t *testing.T) {
 	overRaw(t, false, Options{}, func(t *testing.T, c *Conn, peer net.Conn) {
 		ctx, cancel := context.WithCancel(bg)
 		go c.Read(ctx)
-		until(t, "reader at work", c.in.reading.Load)
+		until(t, "reader at work", c.in.gate.busy)
 		pong := make(chan error, 1)
 		go func() { pong <- second(c.Ping(bg)) }()
 		f, err := (&frameReader{nc: peer}).next()
@@ -233,7 +233,7 @@ func TestPingWhileReadsComeAndGo(t *testing.T) {
 			t.Fatal(err)
 		}
 		cancel()
-		until(t, "reader gone", func() bool { return !c.in.reading.Load() })
+		until(t, "reader gone", func() bool { return !c.in.gate.busy() })
 		for range 3 {
 			short, cancel := context.WithTimeout(bg, time.Millisecond)
 			if _, _, err := c.Read(short); !errors.Is(err, context.DeadlineExceeded) {
@@ -321,7 +321,10 @@ func TestPingFlood(t *testing.T) {
 		}
 		synctest.Wait()
 		c.out.mu.Lock()
-		waiting := cap(c.out.pongs) + cap(c.out.ping) + cap(c.out.close)
+		waiting := c.out.held.len()
+		if q := c.out.queue; q != nil {
+			waiting += cap(q.pongs) + cap(q.ping) + cap(q.close)
+		}
 		c.out.mu.Unlock()
 		if waiting > 2*maxPongs*(maxControlPayload+2) {
 			t.Errorf("%d bytes wait", waiting)

@@ -235,7 +235,9 @@ func (s *sender) header(op Opcode, fin bool, length int) Header {
 		if s.open {
 			h.Opcode = OpContinuation
 		}
-		s.open = !fin
+		if s.open == fin {
+			s.open = !fin
+		}
 	}
 	if s.client {
 		h.Key = newMaskKey()

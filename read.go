@@ -10,24 +10,25 @@ import (
 	"time"
 )
 
-// inHalf is the reading half of a connection.
-//
-// Whoever reads from the transport holds mu: a call of the user's, or the
-// attendant (see attend), which lets go when such a call comes.
+// inHalf is the reading half of a connection. What has no remark is used by
+// whoever has gone through the gate: a call of the user's, or the attendant
+// (see attend), which makes way for such a call.
 type inHalf struct {
-	reading atomic.Bool  // a user's call is at work; a second one is refused
-	preempt atomic.Bool  // a user's call waits for the attendant to let go
+	gate    gate
+	mu      sync.Mutex   // held by the attendant, for others to wait for it
 	wanted  atomic.Int32 // how many wait for control frames: the attendant's reason to be
 	blocked atomic.Bool  // the attendant has met a message, which only a user's call may take
+	more    atomic.Bool  // there is input that a user's call has not looked at yet; see beginWrite
 	heard   atomic.Int64 // when the transport last brought bytes, by monotonic
+	bytes   atomic.Uint64
 
-	mu       sync.Mutex
 	receiver receiver
-	buf      *buffer // input, parsed up to pos; nil if there is none; shared with the body of a Messages loop
+	buf      *buffer // input, parsed up to pos; nil if there is none
 	pos      int
+	lent     bool    // the body of a Messages loop looks at a part of buf
 	msg      *buffer // the part of a message that a cancelled call had gathered
 	stream   *messageReader
-	cancel   canceler
+	cancel   cancelSlot
 }
 
 // Read reads the next message. The caller owns the returned bytes.
@@ -44,7 +45,7 @@ func (c *Conn) Read(ctx context.Context) (MessageType, []byte, error) {
 // allocate. On an error it returns dst as it was; what had been read of the
 // message stays with the connection, for the next call.
 func (c *Conn) ReadAppend(ctx context.Context, dst []byte) (MessageType, []byte, error) {
-	if err := c.beginRead(ctx); err != nil {
+	if err := c.beginRead(ctx, nil); err != nil {
 		return 0, dst, err
 	}
 	var typ MessageType
@@ -76,32 +77,33 @@ func (c *Conn) ReadAppend(ctx context.Context, dst []byte) (MessageType, []byte,
 // message.
 func (c *Conn) Messages(ctx context.Context) iter.Seq2[Message, error] {
 	return func(yield func(Message, error) bool) {
+		var loan *buffer
 		for {
-			m, loan, err := c.nextLoan(ctx)
+			var m Message
+			var err error
+			m, loan, err = c.nextLoan(ctx, loan)
 			if err != nil {
 				if !peerLeft(err) {
 					yield(Message{}, err)
 				}
 				return
 			}
-			more := yield(m, nil)
-			putBuffer(loan)
-			if !more {
+			if !yield(m, nil) {
+				c.endLoan(loan)
 				return
 			}
 		}
 	}
 }
 
-// nextLoan reads the next message into a buffer that is the caller's to put
-// back: where it lies in one piece in the input buffer, that buffer, which is
-// shared while there is more in it.
-func (c *Conn) nextLoan(ctx context.Context) (m Message, loan *buffer, err error) {
-	if err := c.beginRead(ctx); err != nil {
-		return m, nil, err
-	}
+// nextLoan reads the next message into a buffer that is lent to the caller, up
+// to its next call or endLoan: where the message lies in one piece in the
+// input buffer, that buffer. last is what the caller was lent before.
+func (c *Conn) nextLoan(ctx context.Context, last *buffer) (m Message, loan *buffer, err error) {
 	in, r := &c.in, &c.in.receiver
-	in.unshare() // the next message is to be another's loan, if loops are nested
+	if err := c.beginRead(ctx, last); err != nil {
+		return m, nil, err // last is left to the garbage collector: it may be in use
+	}
 	err = c.leaveStream()
 	if err == nil && in.msg == nil && r.msg == 0 {
 		err = c.nextFrame()
@@ -112,9 +114,9 @@ func (c *Conn) nextLoan(ctx context.Context) (m Message, loan *buffer, err error
 				_, err = r.endFrame()
 			}
 			if err == nil {
-				c.stats.messagesRead.Add(1)
+				in.gate.messages++
 				if loan = in.buf; in.buffered() > 0 {
-					loan.share()
+					in.lent = true
 				} else {
 					in.buf = nil
 				}
@@ -139,8 +141,31 @@ func (c *Conn) nextLoan(ctx context.Context) (m Message, loan *buffer, err error
 	return m, loan, c.endRead(ctx, err)
 }
 
-// beginRead makes the caller the connection's reader, up to endRead.
-func (c *Conn) beginRead(ctx context.Context) error {
+// endLoan takes back what nextLoan has lent, unless somebody reads just now.
+func (c *Conn) endLoan(loan *buffer) {
+	if c.in.gate.enter() {
+		c.in.takeBack(loan)
+		c.in.gate.leave()
+	}
+}
+
+// takeBack ends the loan of b, nil if there was none.
+func (in *inHalf) takeBack(b *buffer) {
+	switch {
+	case b == nil:
+	case b == in.buf:
+		in.lent = false
+	case in.buf == nil && cap(b.b) <= maxReadSize: // for the next input
+		in.buf, in.pos = b, len(b.b)
+	default:
+		putBuffer(b)
+	}
+}
+
+// beginRead makes the caller the connection's reader, up to endRead. last is
+// what a Messages loop was lent and does not need any more; input that another
+// one looks at is moved away.
+func (c *Conn) beginRead(ctx context.Context, last *buffer) error {
 	if ctx == nil {
 		return errNilContext
 	}
@@ -148,25 +173,32 @@ func (c *Conn) beginRead(ctx context.Context) error {
 	if err := c.readError(); err != nil {
 		return err
 	}
-	if !in.reading.CompareAndSwap(false, true) {
-		return ErrConcurrentRead
+	for !in.gate.enter() {
+		if in.gate.push() {
+			c.t.nc.SetReadDeadline(past)
+			in.mu.Lock()
+			in.gate.handOver()
+			c.t.nc.SetReadDeadline(time.Time{})
+			in.mu.Unlock()
+			break
+		}
+		if in.gate.busy() {
+			return ErrConcurrentRead
+		}
 	}
-	if !in.mu.TryLock() {
-		in.preempt.Store(true)
-		c.t.nc.SetReadDeadline(past)
-		in.mu.Lock()
-		in.preempt.Store(false)
-		c.t.nc.SetReadDeadline(time.Time{})
-	}
+	in.takeBack(last)
+	in.unshare()
 	err := c.readError()
 	if err == nil {
-		err = in.cancel.begin(ctx)
+		err = in.cancel.begin(ctx, c, false)
 	}
 	if err != nil {
-		c.unlockRead()
+		c.leaveRead()
 		return err
 	}
-	in.blocked.Store(false)
+	if in.blocked.Load() {
+		in.blocked.Store(false)
+	}
 	return nil
 }
 
@@ -196,18 +228,21 @@ func (c *Conn) endRead(ctx context.Context, err error) error {
 			err = c.failRead(err)
 		}
 	}
-	if in.buffered() == 0 {
-		in.release()
-	}
-	c.unlockRead()
+	c.leaveRead()
 	return err
 }
 
-// unlockRead lets the attendant take over where it is needed.
-func (c *Conn) unlockRead() {
+// leaveRead lets the attendant take over where it is needed.
+func (c *Conn) leaveRead() {
 	in := &c.in
-	in.mu.Unlock()
-	in.reading.Store(false)
+	more := in.buffered() > 0
+	if !more {
+		in.release()
+	}
+	if more != in.more.Load() {
+		in.more.Store(more)
+	}
+	in.gate.leave()
 	if (in.wanted.Load() > 0 || c.life.cause.Load() != nil) && c.needsAttendant() {
 		c.attendInBackground()
 	}
@@ -241,7 +276,7 @@ func (c *Conn) readMessage(dst *buffer, pooled bool) (MessageType, error) {
 		case c.life.cause.Load() != nil:
 			dst.b = dst.b[:start] // closing: no more messages, only the close frame
 		default:
-			c.stats.messagesRead.Add(1)
+			in.gate.messages++
 			return typ, nil
 		}
 	}
@@ -367,12 +402,14 @@ func (c *Conn) gotControl(op Opcode, p []byte) error {
 // fill waits for input. There is none in the buffer.
 func (c *Conn) fill() error {
 	in := &c.in
-	in.release()
-	b, err := c.t.reader.read(in.receiver.idle())
+	if in.more.Load() {
+		in.more.Store(false)
+	}
+	b, err := c.t.reader.read(in.takeBuffer(), in.receiver.idle())
 	if err != nil {
 		return err
 	}
-	in.buf, in.pos = b, 0
+	in.buf = b
 	c.heard(len(b.b))
 	return nil
 }
@@ -380,7 +417,7 @@ func (c *Conn) fill() error {
 func (c *Conn) heard(n int) {
 	if n > 0 {
 		c.in.heard.Store(monotonic())
-		c.stats.bytesRead.Add(uint64(n))
+		c.in.bytes.Add(uint64(n))
 	}
 }
 
@@ -402,18 +439,23 @@ func (in *inHalf) take(n int) []byte {
 }
 
 // unshare moves the input to other memory if the body of a Messages loop
-// looks at its own, which is about to be changed.
+// looks at its own, which is about to be changed, and then belongs to the loop.
 func (in *inHalf) unshare() {
-	if in.buf != nil && in.buf.shared() {
-		b := getBuffer(max(in.buffered(), readBufferSize))
+	if in.lent {
+		b := getBuffer(in.buffered())
 		b.b = append(b.b, in.buf.b[in.pos:]...)
-		putBuffer(in.buf)
-		in.buf, in.pos = b, 0
+		in.buf, in.pos, in.lent = b, 0, false
 	}
+}
+
+// takeBuffer takes the input buffer, which is used up, away.
+func (in *inHalf) takeBuffer() *buffer {
+	b := in.buf
+	in.buf, in.pos = nil, 0
+	return b
 }
 
 // release gives the input buffer, which is used up, back.
 func (in *inHalf) release() {
-	putBuffer(in.buf)
-	in.buf, in.pos = nil, 0
+	putBuffer(in.takeBuffer())
 }

@@ -181,7 +181,7 @@ func TestConcurrentReader(t *testing.T) {
 			_, _, err := server.Read(bg)
 			first <- err
 		}()
-		until(t, "reader at work", server.in.reading.Load)
+		until(t, "reader at work", server.in.gate.busy)
 		if _, _, err := server.Read(bg); !errors.Is(err, ErrConcurrentRead) {
 			t.Errorf("second Read: %v", err)
 		}

@@ -211,19 +211,3 @@ func TestSenderAllocs(t *testing.T) {
 		clear(msg)
 	}
 }
-
-func BenchmarkAppendFrame(b *testing.B) {
-	for _, size := range []int{16, 1 << 10, 64 << 10} {
-		for _, role := range []string{"server", "client"} {
-			b.Run(fmt.Sprintf("%s/%d", role, size), func(b *testing.B) {
-				s := sender{client: role == "client"}
-				p, buf := make([]byte, size), make([]byte, 0, size+maxHeaderSize)
-				b.SetBytes(int64(size))
-				b.ReportAllocs()
-				for b.Loop() {
-					appendFrame(buf, s.header(OpBinary, true, size), p)
-				}
-			})
-		}
-	}
-}

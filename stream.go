@@ -33,7 +33,7 @@ type messageReader struct {
 // discards the rest of it, unless the reader was stopped by its context: then
 // nothing is lost, and the next read returns the rest as if it were a message.
 func (c *Conn) Reader(ctx context.Context) (MessageType, io.Reader, error) {
-	if err := c.beginRead(ctx); err != nil {
+	if err := c.beginRead(ctx, nil); err != nil {
 		return 0, nil, err
 	}
 	in, r := &c.in, &c.in.receiver
@@ -59,7 +59,7 @@ func (s *messageReader) Read(p []byte) (int, error) {
 		return 0, nil
 	}
 	c := s.c
-	if err := c.beginRead(s.ctx); err != nil {
+	if err := c.beginRead(s.ctx, nil); err != nil {
 		s.cut.Store(s.ctx.Err() != nil)
 		return 0, err
 	}
@@ -100,7 +100,7 @@ func (c *Conn) readSome(p []byte) (n int, end bool, err error) {
 		if r.phase == inPayload {
 			if end, err = r.endFrame(); end || err != nil {
 				if end {
-					c.stats.messagesRead.Add(1)
+					in.gate.messages++
 				}
 				return 0, end, err
 			}
@@ -182,15 +182,21 @@ func (c *Conn) Writer(ctx context.Context, typ MessageType) (io.WriteCloser, err
 	if err := checkMessage(ctx, typ); err != nil {
 		return nil, err
 	}
-	if err := c.beginWrite(ctx, nil); err != nil {
+	ahead, owns, err := c.beginWrite(ctx, nil, 0, nil, false)
+	if !owns {
 		return nil, err
 	}
 	w := &messageWriter{c: c, ctx: ctx, typ: typ}
-	c.out.mu.Lock()
-	c.out.stream = w
-	c.out.mu.Unlock()
-	if err := c.endWrite(ctx, nil, 0, nil); err != nil {
-		return nil, err
+	o := &c.out
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if ctx.Err() == nil {
+		o.stream = w
+	}
+	o.giveBackLocked(ahead, 0, ahead.len())
+	c.releaseLocked(nil)
+	if o.stream != w {
+		return nil, contextError(ctx)
 	}
 	return w, nil
 }
@@ -279,6 +285,6 @@ func (w *messageWriter) leave() {
 	o.stream = nil
 	o.sender.open = false // a frame that was refused before its first byte may have set it
 	if !o.busy {
-		w.c.releaseLocked()
+		w.c.releaseLocked(nil)
 	}
 }

@@ -23,11 +23,12 @@ type transport struct {
 	resumable bool
 }
 
-// idleReader waits for input and reads once into a buffer from the pool,
-// which then belongs to the caller and is never empty. It waits without a
-// buffer, in any case where idle says that the wait may be long.
+// idleReader waits for input and reads once, into b or, if that is nil or does
+// not suit, into a buffer from the pool. The buffer belongs to the caller and
+// is not empty; after an error there is none. It waits without a buffer, in any
+// case where idle says that the wait may be long.
 type idleReader interface {
-	read(idle bool) (*buffer, error)
+	read(b *buffer, idle bool) (*buffer, error)
 }
 
 func newTransport(nc net.Conn) transport {
@@ -55,11 +56,13 @@ type byteReader struct {
 	first [16]byte
 }
 
-func (r *byteReader) read(idle bool) (*buffer, error) {
-	var b *buffer
+func (r *byteReader) read(b *buffer, idle bool) (*buffer, error) {
 	p := r.first[:]
-	if !idle {
-		b = getBuffer(readBufferSize)
+	if idle {
+		putBuffer(b)
+		b = nil
+	} else {
+		b = b.orLarger(readBufferSize)
 		p = b.b[:cap(b.b)]
 	}
 	n, err := r.nc.Read(p)

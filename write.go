@@ -4,44 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
 	"unicode/utf8"
 )
-
-// outHalf is the writing half of a connection. mu is never held during I/O:
-// whoever sets busy owns the transport's writing side until it hands it on in
-// releaseLocked. Control frames never wait for that; they are left for whoever
-// writes next, or for a goroutine of their own.
-type outHalf struct {
-	mu      sync.Mutex
-	busy    bool
-	writing int            // bytes that the owner has given to the transport, which has not taken them all
-	sender  sender         // used by the owner only
-	stream  *messageWriter // the message under way that Writer began; no other may begin
-	waiting []*outWaiter   // writers of messages, first come first served
-
-	// Control frames to be written, encoded.
-	pongs    []byte
-	lastPong int // where the newest one starts
-	npongs   int
-	ping     []byte // only the newest counts
-	close    []byte
-	closed   bool // a close frame was queued; nothing may follow it
-
-	cancel canceler // used by the owner only
-}
-
-// outWaiter waits for its turn to write.
-type outWaiter struct {
-	stream *messageWriter // the one it writes for, or nil
-	turn   chan struct{}  // closed when it owns the writing side, or when the connection is closing
-	owner  bool           // which of the two; guarded by out.mu
-}
-
-// maxPongs bounds the pongs that wait for a peer that sends pings and does
-// not read. Beyond it the newest takes the place of the one before it, as
-// section 5.5.3 allows.
-const maxPongs = 16
 
 // vectorSize is the payload size from which an unmasked message is not copied
 // behind its header.
@@ -52,15 +16,22 @@ var (
 	errInvalidText = errors.New("websocket: text message is not UTF-8")
 )
 
-// Write sends p as one message in one frame. It returns when the transport
-// has taken it, and does not keep p. Any number of goroutines may call it.
+// Write sends p as one message in one frame, and does not keep p. Any number
+// of goroutines may call it; messages of several that would have to wait for
+// each other leave together.
+//
+// Write returns when the transport has taken the message. It returns earlier
+// while the peer has sent more than was read so far: then the message is held,
+// up to 64 KiB of them, so that the answers to a batch of messages leave
+// together, and an error shows in a later call. What is held leaves at once
+// when the reader has nothing left to do, whatever else the caller does.
 //
 // When ctx ends before a byte was written, Write returns its error and the
 // connection goes on. When it ends with a part of the frame on the wire the
 // connection is closed, since nothing else could follow; with TLS that is
-// assumed. On a connection that is closing already a frame under way is
-// finished all the same, within [Options.CloseTimeout], so that the close frame
-// can follow it.
+// assumed. A message that is leaving together with another's is finished, and
+// so is a frame under way on a connection that is closing already, within
+// [Options.CloseTimeout], so that the close frame can follow it.
 //
 // A text that is not UTF-8 is refused, because the peer would have to fail
 // the connection (section 8.1). On the client the masked copy takes as much
@@ -75,14 +46,18 @@ func (c *Conn) Write(ctx context.Context, typ MessageType, p []byte) error {
 	return c.writeFrame(ctx, nil, Opcode(typ), true, p)
 }
 
-// Buffered returns how many bytes wait to be taken by the transport: the
-// message that is being written, and control frames. It is 0 when the peer
-// keeps up. What the kernel has taken does not count.
+// Buffered returns how many bytes wait to be taken by the transport: what is
+// being written, and what is queued behind it. It is 0 when the peer keeps up.
+// What the kernel has taken does not count.
 func (c *Conn) Buffered() int {
 	o := &c.out
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return o.writing + len(o.pongs) + len(o.ping) + len(o.close)
+	n := o.writing + o.held.len()
+	if o.queue != nil {
+		n += o.queue.size()
+	}
+	return n
 }
 
 func checkMessage(ctx context.Context, typ MessageType) error {
@@ -95,254 +70,103 @@ func checkMessage(ctx context.Context, typ MessageType) error {
 	return nil
 }
 
+// beginWrite makes the caller the owner of the writing side, up to
+// releaseLocked, and returns what is to leave ahead of its frame. If it does
+// not own it then, err tells why not; without an error its message, p, is
+// taken care of, which can only be if joins is set.
+//
+// While more input is at hand, a message is held, to leave together with the
+// answers to what follows: at the latest when the reader has to wait, because
+// then the goroutine that was started for it gets to run.
+func (c *Conn) beginWrite(ctx context.Context, stream *messageWriter, op Opcode, p []byte, joins bool) (ahead *buffer, owns bool, err error) {
+	o := &c.out
+	o.mu.Lock()
+	if err := c.readError(); err != nil {
+		o.mu.Unlock()
+		return nil, false, err
+	}
+	if joins && c.in.more.Load() && o.joinsLocked(len(p)) && ctx.Err() == nil {
+		c.joinLocked(op, p)
+		c.kickLocked()
+		o.mu.Unlock()
+		return nil, false, nil
+	}
+	if o.freeLocked(stream) {
+		o.busy = true
+		ahead = c.takeLocked(len(p))
+		o.mu.Unlock()
+		return ahead, true, nil
+	}
+	w := &outWaiter{stream: stream, op: op, p: p, joins: joins, turn: make(chan struct{})}
+	q := o.queueLocked()
+	q.waiting = append(q.waiting, w)
+	o.mu.Unlock()
+	return c.await(ctx, w)
+}
+
 // writeFrame writes a data frame, for stream or, if that is nil, as a message
 // of its own.
 func (c *Conn) writeFrame(ctx context.Context, stream *messageWriter, op Opcode, fin bool, p []byte) error {
-	if err := c.beginWrite(ctx, stream); err != nil {
+	b, owns, err := c.beginWrite(ctx, stream, op, p, stream == nil && len(p) <= maxJoin)
+	if !owns {
 		return err
 	}
 	o := &c.out
-	o.mu.Lock()
-	ctl := o.takeControlLocked()
-	o.writing = len(ctl) + len(p)
-	o.mu.Unlock()
-
+	ahead := b.len()
+	if err = o.cancel.begin(ctx, c, true); err != nil {
+		return c.endWrite(b, ahead, 0, false, err, true)
+	}
 	h := o.sender.header(op, fin, len(p))
-	if tr := c.opts.Trace; tr != nil && tr.FrameOut != nil {
-		tr.FrameOut(c, h)
-	}
-	size := len(ctl) + maxHeaderSize
-	vectored := c.t.vectored && !h.Masked && len(p) >= vectorSize
-	if !vectored {
-		size += len(p)
-	}
-	b := getBuffer(size)
-	b.b = append(b.b, ctl...)
+	c.traceOut(h)
 	var n int64
-	var err error
-	if vectored {
+	if c.t.vectored && !h.Masked && len(p) >= vectorSize {
+		b = b.withRoom(maxHeaderSize)
 		b.b = h.Append(b.b)
 		n, err = c.t.writev(b.b, p)
 	} else {
+		b = b.withRoom(maxHeaderSize + len(p))
 		b.b = appendFrame(b.b, h, p)
 		var m int
 		m, err = c.t.nc.Write(b.b)
 		n = int64(m)
 	}
-	putBuffer(b)
-	c.stats.bytesWritten.Add(uint64(n))
-	if err == nil && fin {
-		c.stats.messagesWritten.Add(1)
-	}
-	return c.endWrite(ctx, ctl, n, err)
-}
-
-// beginWrite makes the caller the owner of the writing side, up to endWrite.
-func (c *Conn) beginWrite(ctx context.Context, stream *messageWriter) error {
-	o := &c.out
-	o.mu.Lock()
-	err := c.readError()
-	if err == nil && !o.freeLocked(stream) {
-		w := &outWaiter{stream: stream, turn: make(chan struct{})}
-		o.waiting = append(o.waiting, w)
-		o.mu.Unlock()
-		select {
-		case <-w.turn:
-		case <-ctx.Done():
-			err = contextError(ctx)
-		}
-		o.mu.Lock()
-		o.forgetLocked(w)
-		if cause := c.readError(); cause != nil {
-			err = cause
-		}
-		if err != nil && w.owner {
-			c.releaseLocked()
-		}
-	} else if err == nil {
-		o.busy = true
-	}
-	o.mu.Unlock()
-	if err != nil {
-		return err
-	}
-	if err := o.cancel.begin(ctx); err != nil {
-		o.mu.Lock()
-		defer o.mu.Unlock()
-		c.releaseLocked()
-		if cause := c.readError(); cause != nil {
-			return cause
-		}
-		return err
-	}
-	return nil
-}
-
-// endWrite ends what beginWrite began, after n bytes were written, of which
-// the first were the control frames in ctl.
-func (c *Conn) endWrite(ctx context.Context, ctl []byte, n int64, err error) error {
-	o := &c.out
 	kicked := o.cancel.end(ctx)
-	whole := n == 0 || n == int64(len(ctl)) // nothing was cut in the middle
-	if err != nil && kicked {
+	if kicked && err != nil {
 		err = contextError(ctx)
-		if whole && c.t.resumable {
-			o.mu.Lock()
-			defer o.mu.Unlock()
-			// What was not written is queued again, within the bound.
-			if n == 0 && len(ctl)+len(o.pongs) <= maxPongs*(maxHeaderSize+maxControlPayload) {
-				o.pongs = append(ctl, o.pongs...)
-				o.lastPong, o.npongs = len(ctl), maxPongs
-			}
-			c.releaseLocked()
-			return err
-		}
-		err = fmt.Errorf("write cancelled in the middle of a frame: %w", err)
 	}
-	if err != nil {
+	return c.endWrite(b, ahead, int(n), fin, err, kicked)
+}
+
+// endWrite ends the write of b, of which n bytes are out, and returns err as
+// the caller is to see it. The first bytes of b, ahead of the caller's frame,
+// are others': if the caller's context ended before its own frame, they stay
+// to be written.
+func (c *Conn) endWrite(b *buffer, ahead, n int, fin bool, err error, kicked bool) error {
+	o := &c.out
+	ours := err // what the messages taken along came to
+	back := err != nil && kicked && n <= ahead && (n == 0 || c.t.resumable)
+	switch {
+	case back:
+		ours = nil
+	case err != nil:
+		if kicked {
+			err = fmt.Errorf("write cancelled in the middle of a frame: %w", err)
+		}
 		err = c.fail(err)
+		ours = err
+	}
+	if !back {
+		putBuffer(b)
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	c.releaseLocked()
+	o.bytes += uint64(n)
+	switch {
+	case err == nil && fin:
+		o.messages++
+	case back:
+		o.giveBackLocked(b, n, ahead)
+	}
+	c.releaseLocked(ours)
 	return err
-}
-
-// freeLocked reports whether a writer need not wait.
-func (o *outHalf) freeLocked(stream *messageWriter) bool {
-	return !o.busy && o.stream == stream && (stream != nil || len(o.waiting) == 0)
-}
-
-// releaseLocked hands the writing side on: to the next writer whose message
-// may begin, or to a goroutine that writes what control frames there are.
-func (c *Conn) releaseLocked() {
-	o := &c.out
-	o.busy, o.writing = false, 0
-	for _, w := range o.waiting {
-		if w.stream == o.stream && !w.owner {
-			o.busy, w.owner = true, true
-			close(w.turn)
-			return
-		}
-	}
-	if o.hasControl() {
-		o.busy = true
-		go c.flush()
-	}
-}
-
-func (o *outHalf) forgetLocked(w *outWaiter) {
-	for i, v := range o.waiting {
-		if v == w {
-			o.waiting = append(o.waiting[:i], o.waiting[i+1:]...)
-			return
-		}
-	}
-}
-
-// wakeAll has every waiting writer look up, because the connection is
-// closing.
-func (o *outHalf) wakeAll() {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	for _, w := range o.waiting {
-		if !w.owner {
-			close(w.turn)
-		}
-	}
-	o.waiting = nil
-}
-
-// queuePong answers a ping. It never waits, so that reading goes on.
-func (c *Conn) queuePong(p []byte) {
-	o := &c.out
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if o.closed {
-		return
-	}
-	if o.npongs < maxPongs {
-		o.npongs++
-		o.lastPong = len(o.pongs)
-	}
-	o.pongs = c.appendControl(o.pongs[:o.lastPong], OpPong, p)
-	c.kickLocked()
-}
-
-// queuePing sends a ping. It takes the place of one that is still waiting,
-// since its pong will answer both.
-func (c *Conn) queuePing(p []byte) {
-	o := &c.out
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if !o.closed {
-		o.ping = c.appendControl(nil, OpPing, p)
-		c.kickLocked()
-	}
-}
-
-// queueClose sends the close frame, behind everything else.
-func (c *Conn) queueClose(code StatusCode, reason string) {
-	o := &c.out
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if !o.closed {
-		o.closed = true
-		o.close = c.appendControl(nil, OpClose, appendClosePayload(nil, code, reason))
-		c.kickLocked()
-	}
-}
-
-func (c *Conn) appendControl(dst []byte, op Opcode, p []byte) []byte {
-	h := c.out.sender.header(op, true, len(p))
-	if tr := c.opts.Trace; tr != nil && tr.FrameOut != nil {
-		tr.FrameOut(c, h)
-	}
-	return appendFrame(dst, h, p)
-}
-
-// kickLocked sees to it that queued control frames are written: by the owner
-// of the writing side, when it hands that on, or by a goroutine.
-func (c *Conn) kickLocked() {
-	if !c.out.busy {
-		c.out.busy = true
-		go c.flush()
-	}
-}
-
-func (o *outHalf) hasControl() bool {
-	return len(o.pongs)+len(o.ping)+len(o.close) > 0
-}
-
-// takeControlLocked returns the queued control frames, but for the close
-// frame, which only flush writes.
-func (o *outHalf) takeControlLocked() []byte {
-	b := append(o.pongs, o.ping...)
-	o.pongs, o.lastPong, o.npongs, o.ping = nil, 0, 0, nil
-	return b
-}
-
-// flush writes the queued control frames. It owns the writing side.
-func (c *Conn) flush() {
-	o := &c.out
-	o.mu.Lock()
-	b := o.takeControlLocked()
-	closing := o.close != nil
-	b = append(b, o.close...)
-	o.close = nil
-	o.writing = len(b)
-	o.mu.Unlock()
-	if len(b) > 0 {
-		n, err := c.t.nc.Write(b)
-		c.stats.bytesWritten.Add(uint64(n))
-		switch {
-		case err != nil:
-			c.fail(err)
-		case closing:
-			c.closeWritten()
-		}
-	}
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	c.releaseLocked()
 }

@@ -1,0 +1,63 @@
+package websocket
+
+import "sync/atomic"
+
+// gate admits one reader: a call of the user's, or the attendant. It counts
+// the messages on its way, so that a message costs two atomic operations and
+// no third.
+type gate struct {
+	// state is who is inside, and above that, shifted by gateBits, messages.
+	state    atomic.Uint64
+	messages uint64 // for whoever is inside; in state from when it leaves
+}
+
+const (
+	gateUser      = 1 << iota // a user's call is inside
+	gateAttendant             // the attendant is
+	gatePushed                // and is to make way for a user's call, or has just done so
+
+	gateBits = 3
+	gateMask = 1<<gateBits - 1
+)
+
+// enter lets a user's call in if nobody else is inside.
+func (g *gate) enter() bool { return g.admit(gateUser) }
+
+// attend lets the attendant in if nobody else is inside.
+func (g *gate) attend() bool { return g.admit(gateAttendant) }
+
+func (g *gate) admit(who uint64) bool {
+	s := g.state.Load()
+	return s&gateMask == 0 && g.state.CompareAndSwap(s, s|who)
+}
+
+// push asks the attendant, if it is inside, to make way. If so, the caller
+// waits until it has left, and nobody else comes in before handOver.
+func (g *gate) push() bool {
+	s := g.state.Load()
+	return s&gateMask == gateAttendant && g.state.CompareAndSwap(s, s|gatePushed)
+}
+
+func (g *gate) pushed() bool { return g.state.Load()&gatePushed != 0 }
+
+// handOver lets the call in that has pushed, after the attendant has left.
+func (g *gate) handOver() { g.state.Store(g.messages<<gateBits | gateUser) }
+
+// busy reports whether a user's call is inside or about to be.
+func (g *gate) busy() bool { return g.state.Load()&(gateUser|gatePushed) != 0 }
+
+// leave lets the next one in, after a user's call.
+func (g *gate) leave() { g.state.Store(g.messages << gateBits) }
+
+// endAttend lets the next one in, after the attendant.
+func (g *gate) endAttend() {
+	for {
+		s := g.state.Load()
+		if g.state.CompareAndSwap(s, s&^gateAttendant) {
+			return
+		}
+	}
+}
+
+// count returns how many messages have been read.
+func (g *gate) count() uint64 { return g.state.Load() >> gateBits }

@@ -1,0 +1,281 @@
+package websocket
+
+import (
+	"context"
+	"sync"
+)
+
+// outHalf is the writing half of a connection. mu is never held during I/O:
+// whoever sets busy owns the transport's writing side until releaseLocked.
+// What others have to send in the meantime is queued here, and leaves with
+// whoever writes next, or by a goroutine of its own, flush.
+type outHalf struct {
+	mu       sync.Mutex
+	busy     bool           // the writing side has an owner
+	flushing bool           // a goroutine is on its way to flush
+	closed   bool           // a close frame was queued; nothing may follow it
+	sender   sender         // in the middle of a message only while there is a stream, whose writer alone uses it then
+	writing  int            // bytes that the owner has given to the transport, which has not taken them all
+	stream   *messageWriter // the message under way that Writer began; no other may begin
+	held     *buffer        // encoded frames that go before everything else, at most maxHeld bytes; or nil
+	queue    *outQueue      // nil when nobody waits, and no control frame does
+	flush    func()         // Conn.flush, bound at its first use: binding allocates
+	cancel   cancelSlot     // used by the owner only
+
+	messages, bytes uint64 // written, for Stats
+}
+
+// outQueue is what waits for the writing side.
+type outQueue struct {
+	waiting []*outWaiter // writers, first come first served
+	leaving []*outWaiter // whose messages the owner has taken along
+
+	// Control frames, encoded.
+	pongs    []byte
+	lastPong int // where the newest one starts
+	npongs   int
+	ping     []byte // only the newest counts
+	close    []byte
+}
+
+// outWaiter waits for the writing side, or for its message to be taken along.
+type outWaiter struct {
+	stream *messageWriter // the one it writes for, or nil
+	op     Opcode
+	p      []byte        // its message, if it can be taken along
+	joins  bool          // whether it can
+	turn   chan struct{} // closed when it owns, when it is done, or when the connection is closing
+	state  waiterState   // guarded by out.mu, like err
+	err    error         // once done
+}
+
+type waiterState uint8
+
+const (
+	waiting waiterState = iota
+	owning              // has the writing side
+	leaving             // its message is in another's write; p is not looked at any more
+	done                // which has ended, with err
+)
+
+const (
+	// maxHeld bounds the bytes that are collected to leave together.
+	maxHeld = 64 << 10
+	// maxJoin is the largest message that is copied to leave together with
+	// others. The copy takes less time than the system call that it saves.
+	maxJoin = 16 << 10
+)
+
+// freeLocked reports whether a writer need not wait.
+func (o *outHalf) freeLocked(stream *messageWriter) bool {
+	return !o.busy && o.stream == stream && (stream != nil || o.queue == nil || len(o.queue.waiting) == 0)
+}
+
+// joinsLocked reports whether a message of n bytes can join what is held.
+func (o *outHalf) joinsLocked(n int) bool {
+	return o.stream == nil && o.held.len()+maxHeaderSize+n <= maxHeld
+}
+
+// joinLocked puts a message behind what is held.
+func (c *Conn) joinLocked(op Opcode, p []byte) {
+	o := &c.out
+	h := o.sender.header(op, true, len(p))
+	c.traceOut(h)
+	o.held = o.held.withRoom(maxHeaderSize + len(p))
+	o.held.b = appendFrame(o.held.b, h, p)
+	o.messages++
+}
+
+// queueLocked returns the queue, for something to be put in.
+func (o *outHalf) queueLocked() *outQueue {
+	if o.queue == nil {
+		o.queue = new(outQueue)
+	}
+	return o.queue
+}
+
+// await waits until w owns the writing side, and then returns what takeLocked
+// does; or until w is done, with another's write. When ctx ends, a message that
+// another has taken along leaves all the same.
+func (c *Conn) await(ctx context.Context, w *outWaiter) (ahead *buffer, owns bool, err error) {
+	select {
+	case <-w.turn:
+	case <-ctx.Done():
+		err = contextError(ctx)
+	}
+	o := &c.out
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	switch w.state {
+	case leaving:
+		return nil, false, err
+	case done:
+		return nil, false, w.err
+	}
+	if cause := c.readError(); cause != nil {
+		err = cause
+	}
+	switch {
+	case w.state == waiting:
+		o.forgetLocked(w)
+	case err != nil:
+		c.releaseLocked(nil)
+	default:
+		return c.takeLocked(len(w.p)), true, nil
+	}
+	return nil, false, err
+}
+
+// takeLocked returns what is to leave ahead of the owner's own frame, nil if
+// nothing is: what was held, control frames but for the close frame, and, if
+// the owner's is a message of its own, the messages of those who wait behind
+// it, which end in releaseLocked. size is that of the owner's own frame.
+func (c *Conn) takeLocked(size int) *buffer {
+	o := &c.out
+	q := o.queue
+	if q != nil {
+		if n := len(q.pongs) + len(q.ping); n > 0 && o.held.len()+n <= maxHeld {
+			o.held = o.held.withRoom(n)
+			o.held.b = append(append(o.held.b, q.pongs...), q.ping...)
+			q.pongs, q.lastPong, q.npongs, q.ping = nil, 0, 0, nil
+		}
+		i := 0
+		for ; i < len(q.waiting); i++ {
+			w := q.waiting[i]
+			if !w.joins || !o.joinsLocked(len(w.p)) {
+				break
+			}
+			c.joinLocked(w.op, w.p)
+			w.state, w.p = leaving, nil
+			q.leaving = append(q.leaving, w)
+		}
+		q.waiting = q.waiting[i:]
+	}
+	b := o.held
+	o.held = nil
+	o.writing = b.len() + size
+	return b
+}
+
+// giveBackLocked undoes takeLocked for b[from:to].
+func (o *outHalf) giveBackLocked(b *buffer, from, to int) {
+	if b == nil {
+		return
+	}
+	b.b = b.b[:copy(b.b, b.b[from:to])]
+	if o.held != nil {
+		b = b.withRoom(len(o.held.b))
+		b.b = append(b.b, o.held.b...)
+		putBuffer(o.held)
+	}
+	if o.held = b; len(b.b) == 0 {
+		putBuffer(b)
+		o.held = nil
+	}
+}
+
+// releaseLocked hands the writing side on: to the next writer whose message
+// may begin, or to flush. err is what became of the messages that the owner
+// had taken along.
+func (c *Conn) releaseLocked(err error) {
+	o := &c.out
+	o.busy, o.writing = false, 0
+	q := o.queue
+	if q == nil {
+		c.kickLocked()
+		return
+	}
+	for i, w := range q.leaving {
+		w.state, w.err = done, err
+		close(w.turn)
+		q.leaving[i] = nil
+	}
+	q.leaving = q.leaving[:0]
+	for i, w := range q.waiting {
+		if w.stream == o.stream {
+			q.waiting = append(q.waiting[:i], q.waiting[i+1:]...)
+			o.busy, w.state = true, owning
+			close(w.turn)
+			return
+		}
+	}
+	if len(q.waiting) == 0 && !q.hasControl() {
+		o.queue = nil
+	}
+	c.kickLocked()
+}
+
+func (o *outHalf) forgetLocked(w *outWaiter) {
+	if o.queue == nil {
+		return
+	}
+	for i, v := range o.queue.waiting {
+		if v == w {
+			o.queue.waiting = append(o.queue.waiting[:i], o.queue.waiting[i+1:]...)
+			return
+		}
+	}
+}
+
+// wakeAll has every waiting writer look up, because the connection is
+// closing.
+func (o *outHalf) wakeAll() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.queue != nil {
+		for _, w := range o.queue.waiting {
+			close(w.turn)
+		}
+		o.queue.waiting = nil
+	}
+}
+
+// kickLocked sees to it that what is queued leaves: with the owner of the
+// writing side, when it hands that on, or by a goroutine.
+func (c *Conn) kickLocked() {
+	o := &c.out
+	if o.busy || o.flushing || o.held == nil && (o.queue == nil || !o.queue.hasControl()) {
+		return
+	}
+	if o.flush == nil {
+		o.flush = c.flush
+	}
+	o.flushing = true
+	go o.flush()
+}
+
+// flush writes what is queued and not a message that waits for its turn.
+func (c *Conn) flush() {
+	o := &c.out
+	o.mu.Lock()
+	o.flushing = false
+	if o.busy { // the owner sees to it
+		o.mu.Unlock()
+		return
+	}
+	b := c.takeLocked(0)
+	closing := o.queue != nil && o.queue.close != nil
+	if closing {
+		b = b.withRoom(len(o.queue.close))
+		b.b = append(b.b, o.queue.close...)
+		o.queue.close = nil
+	}
+	if b == nil { // another writer was faster
+		o.mu.Unlock()
+		return
+	}
+	o.busy, o.writing = true, len(b.b)
+	o.mu.Unlock()
+	n, err := c.t.nc.Write(b.b)
+	putBuffer(b)
+	switch {
+	case err != nil:
+		err = c.fail(err)
+	case closing:
+		c.closeWritten()
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.bytes += uint64(n)
+	c.releaseLocked(err)
+}
