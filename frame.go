@@ -96,8 +96,15 @@ type Header struct {
 // [*ProtocolError]. Masking, reserved bits and the order of frames depend on
 // the connection and are for the caller to judge.
 func ParseHeader(b []byte) (h Header, n int, err error) {
+	n, err = h.parse(b)
+	return h, n, err
+}
+
+// parse is ParseHeader in place: to copy a Header takes longer than to parse
+// one. While the header is incomplete h has no meaning.
+func (h *Header) parse(b []byte) (n int, err error) {
 	if len(b) < 2 {
-		return h, 0, nil
+		return 0, nil
 	}
 	b0, b1 := b[0], b[1]
 	h.Fin = b0&finBit != 0
@@ -107,14 +114,14 @@ func ParseHeader(b []byte) (h Header, n int, err error) {
 	length := b1 &^ maskBit
 
 	if !h.Opcode.known() {
-		return h, 0, violation("5.2", "%v", h.Opcode)
+		return 0, violation("5.2", "%v", h.Opcode)
 	}
 	if h.Opcode.IsControl() {
 		if !h.Fin {
-			return h, 0, violation("5.5", "fragmented %v frame", h.Opcode)
+			return 0, violation("5.5", "fragmented %v frame", h.Opcode)
 		}
 		if length > maxControlPayload {
-			return h, 0, violation("5.5", "%v frame with more than 125 bytes", h.Opcode)
+			return 0, violation("5.5", "%v frame with more than 125 bytes", h.Opcode)
 		}
 	}
 
@@ -122,37 +129,38 @@ func ParseHeader(b []byte) (h Header, n int, err error) {
 	switch length {
 	case 126:
 		if len(b) < 4 {
-			return h, 0, nil
+			return 0, nil
 		}
 		v := binary.BigEndian.Uint16(b[2:])
 		if v < 126 {
-			return h, 0, violation("5.2", "length %d is not in its shortest form", v)
+			return 0, violation("5.2", "length %d is not in its shortest form", v)
 		}
 		h.Length, n = int64(v), 4
 	case 127:
 		if len(b) < 10 {
-			return h, 0, nil
+			return 0, nil
 		}
 		v := binary.BigEndian.Uint64(b[2:])
 		if v>>63 != 0 {
-			return h, 0, violation("5.2", "length with the most significant bit set")
+			return 0, violation("5.2", "length with the most significant bit set")
 		}
 		if v <= 0xffff {
-			return h, 0, violation("5.2", "length %d is not in its shortest form", v)
+			return 0, violation("5.2", "length %d is not in its shortest form", v)
 		}
 		h.Length, n = int64(v), 10
 	default:
 		h.Length = int64(length)
 	}
 
+	h.Key = [4]byte{}
 	if h.Masked {
 		if len(b) < n+4 {
-			return h, 0, nil
+			return 0, nil
 		}
 		h.Key = [4]byte(b[n:])
 		n += 4
 	}
-	return h, n, nil
+	return n, nil
 }
 
 // Append appends the encoded header to b and returns the extended slice. The

@@ -2,6 +2,7 @@ package websocket
 
 import (
 	"crypto/rand"
+	"encoding/binary"
 	"fmt"
 	"math"
 	"slices"
@@ -109,11 +110,50 @@ func (r *receiver) next(in []byte) (n int, ev event, ctl []byte, err error) {
 	return n, evMore, nil, nil
 }
 
+// whole is a short cut through next, payload and endFrame, for what nearly all
+// input is: a message in one frame, up to 64 KiB, all of which is in in. It
+// returns the message, unmasked in place, and how many bytes it took; 0 if
+// there is anything else, or anything wrong, which next will tell.
+func (r *receiver) whole(in []byte) (typ MessageType, p []byte, n int) {
+	if r.phase != inHeader || r.nstash != 0 || r.msg != 0 || r.err != nil || r.closed || len(in) < maxHeaderSize {
+		return 0, nil, 0
+	}
+	b0, b1 := in[0], in[1]
+	if b0 != finBit|byte(OpBinary) && b0 != finBit|byte(OpText) || (b1&maskBit != 0) == r.client {
+		return 0, nil, 0
+	}
+	size := int(b1 &^ maskBit)
+	n = 2
+	if size >= 126 {
+		size = int(binary.BigEndian.Uint16(in[2:]))
+		n = 4
+		if b1&^maskBit == 127 || size < 126 {
+			return 0, nil, 0
+		}
+	}
+	if !r.client {
+		n += 4
+	}
+	if int64(size) > r.limit || size > len(in)-n {
+		return 0, nil, 0
+	}
+	p = in[n : n+size : n+size]
+	if !r.client {
+		Mask(p, [4]byte(in[n-4:]), 0)
+	}
+	if typ = MessageType(b0 & 0x0f); typ == Text && !utf8.Valid(p) {
+		if !r.client {
+			Mask(p, [4]byte(in[n-4:]), 0)
+		}
+		return 0, nil, 0
+	}
+	return typ, p, n + size
+}
+
 // header takes the header of a frame from in, or as much of it as is there.
 func (r *receiver) header(in []byte) (n int, err error) {
-	var h Header
 	if r.nstash == 0 {
-		h, n, err = ParseHeader(in)
+		n, err = r.hdr.parse(in)
 		if n == 0 && err == nil {
 			n = copy(r.stash[:], in)
 			r.nstash = uint8(n)
@@ -122,7 +162,7 @@ func (r *receiver) header(in []byte) (n int, err error) {
 	} else {
 		had := int(r.nstash)
 		have := had + copy(r.stash[had:], in)
-		h, n, err = ParseHeader(r.stash[:have])
+		n, err = r.hdr.parse(r.stash[:have])
 		if n == 0 && err == nil {
 			r.nstash = uint8(have)
 			return have - had, nil
@@ -131,13 +171,14 @@ func (r *receiver) header(in []byte) (n int, err error) {
 		r.nstash = 0
 	}
 	if err == nil {
-		err = r.begin(h)
+		err = r.begin()
 	}
 	return max(n, 0), err
 }
 
-// begin judges the header of a frame by what came before it.
-func (r *receiver) begin(h Header) error {
+// begin judges the header of a frame, in r.hdr, by what came before it.
+func (r *receiver) begin() error {
+	h := &r.hdr
 	if h.RSV&^r.rsv != 0 {
 		return violation("5.2", "reserved bits %#x set without an extension that uses them", h.RSV&^r.rsv)
 	}
@@ -147,7 +188,7 @@ func (r *receiver) begin(h Header) error {
 		}
 		return violation("5.1", "client frame without mask")
 	}
-	r.hdr, r.left, r.pos = h, h.Length, 0
+	r.left, r.pos = h.Length, 0
 	if h.Opcode.IsControl() {
 		r.phase = inControl
 		return nil

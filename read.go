@@ -105,23 +105,20 @@ func (c *Conn) nextLoan(ctx context.Context, last *buffer) (m Message, loan *buf
 		return m, nil, err // last is left to the garbage collector: it may be in use
 	}
 	err = c.leaveStream()
-	if err == nil && in.msg == nil && r.msg == 0 {
-		err = c.nextFrame()
-		if err == nil && r.hdr.Fin && r.left <= int64(in.buffered()) && c.life.cause.Load() == nil {
-			p := in.take(int(r.left))
-			if err = r.payload(p); err == nil {
-				m = Message{MessageType(r.msg), p[:len(p):len(p)]}
-				_, err = r.endFrame()
-			}
-			if err == nil {
+	if err == nil && in.msg == nil && c.opts.Trace == nil {
+		if in.buffered() == 0 {
+			err = c.fill()
+		}
+		if err == nil && c.life.cause.Load() == nil {
+			if typ, p, n := r.whole(in.buf.b[in.pos:]); n > 0 {
+				in.pos += n
 				in.gate.messages++
-				if loan = in.buf; in.buffered() > 0 {
-					in.lent = true
-				} else {
+				loan = in.buf
+				if in.lent = in.buffered() > 0; !in.lent {
 					in.buf = nil
 				}
+				return Message{typ, p}, loan, c.endRead(ctx, nil)
 			}
-			return m, loan, c.endRead(ctx, err)
 		}
 	}
 	if err == nil {

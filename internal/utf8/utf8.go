@@ -98,3 +98,6 @@ func unfinished(p []byte) int {
 	}
 	return 0
 }
+
+// Valid reports whether p is UTF-8.
+func Valid(p []byte) bool { return utf8.Valid(p) }
