@@ -1,43 +1,93 @@
 package websocket
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+	"math/bits"
+)
 
 // Mask masks b in place with key, or unmasks it, which is the same operation
 // (RFC 6455, section 5.3). pos is the position of b's first byte in the
 // frame's payload, so that a payload can be masked piece by piece; Mask
 // returns the position that follows b, reduced modulo 4.
 func Mask(b []byte, key [4]byte, pos int) int {
-	maskCopy(b, b, key, pos)
+	xorKey(b, b, bits.RotateLeft32(binary.LittleEndian.Uint32(key[:]), -8*pos))
 	return (pos + len(b)) & 3
 }
 
 // maskCopy writes the masked src to dst, which is at least as long and
 // either the same memory or apart from it.
 func maskCopy(dst, src []byte, key [4]byte, pos int) {
-	dst = dst[:len(src)]
-	k := binary.LittleEndian.Uint32(key[:])
-	if r := uint(pos&3) * 8; r != 0 {
-		k = k>>r | k<<(32-r)
+	xorKey(dst, src, bits.RotateLeft32(binary.LittleEndian.Uint32(key[:]), -8*pos))
+}
+
+// shortMask is the largest size that is masked without a call to xorLong.
+const shortMask = 64
+
+// xorKey is what Mask and maskCopy have in common. They are small enough to
+// be inlined, so the key gets here in a register, as a little-endian word
+// turned to the first byte.
+//
+// A short input is a few words from its beginning and as many up to its end.
+// They overlap in the middle, hence all are loaded before the first is
+// stored: src may be dst, and no byte may be masked twice. Twice the key in a
+// word can be turned by any number of bytes, of which only the number modulo 4
+// counts.
+func xorKey(dst, src []byte, key uint32) {
+	n := len(src)
+	dst = dst[:n]
+	k := uint64(key)<<32 | uint64(key)
+	le := binary.LittleEndian
+	if n <= 16 {
+		end := bits.RotateLeft64(k, -8*n) // for a word that ends with the input
+		switch {
+		case n >= 8:
+			w0 := le.Uint64(src) ^ k
+			w1 := le.Uint64(src[n-8:]) ^ end
+			le.PutUint64(dst, w0)
+			le.PutUint64(dst[n-8:], w1)
+		case n >= 4:
+			w0 := le.Uint32(src) ^ uint32(k)
+			w1 := le.Uint32(src[n-4:]) ^ uint32(end)
+			le.PutUint32(dst, w0)
+			le.PutUint32(dst[n-4:], w1)
+		default:
+			for i, c := range src {
+				dst[i] = c ^ byte(k)
+				k >>= 8
+			}
+		}
+		return
 	}
-	k64 := uint64(k)<<32 | uint64(k)
-	for len(src) >= 32 {
-		s, d := src[:32], dst[:32]
-		a0 := binary.LittleEndian.Uint64(s[0:]) ^ k64
-		a1 := binary.LittleEndian.Uint64(s[8:]) ^ k64
-		a2 := binary.LittleEndian.Uint64(s[16:]) ^ k64
-		a3 := binary.LittleEndian.Uint64(s[24:]) ^ k64
-		binary.LittleEndian.PutUint64(d[0:], a0)
-		binary.LittleEndian.PutUint64(d[8:], a1)
-		binary.LittleEndian.PutUint64(d[16:], a2)
-		binary.LittleEndian.PutUint64(d[24:], a3)
-		src, dst = src[32:], dst[32:]
+	if n > shortMask {
+		xorLong(dst, src, k)
+		return
 	}
-	for len(src) >= 8 {
-		binary.LittleEndian.PutUint64(dst, binary.LittleEndian.Uint64(src)^k64)
-		src, dst = src[8:], dst[8:]
-	}
-	for i, c := range src {
-		dst[i] = c ^ byte(k)
-		k = k>>8 | k<<24
+	end := bits.RotateLeft64(k, -8*n)
+	if n > 32 {
+		w0 := le.Uint64(src) ^ k
+		w1 := le.Uint64(src[8:]) ^ k
+		w2 := le.Uint64(src[16:]) ^ k
+		w3 := le.Uint64(src[24:]) ^ k
+		w4 := le.Uint64(src[n-32:]) ^ end
+		w5 := le.Uint64(src[n-24:]) ^ end
+		w6 := le.Uint64(src[n-16:]) ^ end
+		w7 := le.Uint64(src[n-8:]) ^ end
+		le.PutUint64(dst, w0)
+		le.PutUint64(dst[8:], w1)
+		le.PutUint64(dst[16:], w2)
+		le.PutUint64(dst[24:], w3)
+		le.PutUint64(dst[n-32:], w4)
+		le.PutUint64(dst[n-24:], w5)
+		le.PutUint64(dst[n-16:], w6)
+		le.PutUint64(dst[n-8:], w7)
+	} else {
+		w0 := le.Uint64(src) ^ k
+		w1 := le.Uint64(src[8:]) ^ k
+		w2 := le.Uint64(src[n-16:]) ^ end
+		w3 := le.Uint64(src[n-8:]) ^ end
+		le.PutUint64(dst, w0)
+		le.PutUint64(dst[8:], w1)
+		le.PutUint64(dst[n-16:], w2)
+		le.PutUint64(dst[n-8:], w3)
 	}
 }

@@ -2,8 +2,9 @@ package websocket
 
 import (
 	"bytes"
-	"fmt"
+	"encoding/binary"
 	"math"
+	"math/bits"
 	"math/rand/v2"
 	"testing"
 )
@@ -27,59 +28,112 @@ func noise(n int, seed uint64) []byte {
 	return p
 }
 
+// maskFunc is maskCopy, or what maskCopy would be with another xorLong.
+type maskFunc func(dst, src []byte, key [4]byte, pos int)
+
+// maskFuncs is what there is on this machine, not only what it chooses.
+func maskFuncs() map[string]maskFunc {
+	funcs := map[string]maskFunc{"maskCopy": maskCopy}
+	for name, long := range longMasks() {
+		funcs[name] = func(dst, src []byte, key [4]byte, pos int) {
+			if len(src) <= shortMask {
+				maskCopy(dst, src, key, pos)
+				return
+			}
+			k := uint64(bits.RotateLeft32(binary.LittleEndian.Uint32(key[:]), -8*pos))
+			long(dst[:len(src)], src, k<<32|k)
+		}
+	}
+	return funcs
+}
+
 // checkMask masks size bytes at every alignment that counts, in place and
 // into other memory, and looks at all of that memory.
-func checkMask(t *testing.T, size, phase int, key [4]byte) {
+func checkMask(t *testing.T, mask maskFunc, size, phase int, key [4]byte) {
 	t.Helper()
 	src := noise(size, uint64(size))
 	masked := slowMask(src, key, phase)
-	fresh, want := bytes.Repeat([]byte{0xC5}, size+48), make([]byte, size+48)
+	fresh, want := bytes.Repeat([]byte{0xC5}, size+192), make([]byte, size+192)
 	buf, dst := make([]byte, len(fresh)), make([]byte, len(fresh))
-	for off := range 16 {
+	for off := range 64 {
+		from := 64 + off
 		copy(buf, fresh)
-		copy(buf[off:], src)
+		copy(buf[from:], src)
 		copy(want, fresh)
-		copy(want[off:], masked)
-
-		if got := Mask(buf[off:off+size], key, phase); got != (phase+size)%4 {
-			t.Fatalf("Mask of %d bytes at position %d returned %d", size, phase, got)
-		}
+		copy(want[from:], masked)
+		mask(buf[from:from+size], buf[from:from+size], key, phase)
 		if !bytes.Equal(buf, want) {
-			t.Fatalf("Mask of %d bytes at offset %d, position %d, key % x:\ngot  % x\nwant % x", size, off, phase, key, buf, want)
+			t.Fatalf("%d bytes at offset %d, position %d, key % x:\ngot  % x\nwant % x", size, off, phase, key, buf, want)
 		}
 
 		// The destination is aligned in another way than the source, and
 		// longer.
-		to := (off*5 + 3) % 16
-		copy(buf[off:], src)
+		to := 64 + (off*5+3)%64
+		copy(buf[from:], src)
 		copy(dst, fresh)
-		maskCopy(dst[to:], buf[off:off+size], key, phase)
-		copy(want, fresh)
-		copy(want[off:], src)
+		mask(dst[to:], buf[from:from+size], key, phase)
+		copy(want[from:], src)
 		if !bytes.Equal(buf, want) {
-			t.Fatalf("maskCopy of %d bytes at offset %d changed the source", size, off)
+			t.Fatalf("copying %d bytes from offset %d changed the source", size, off)
 		}
 		copy(want, fresh)
 		copy(want[to:], masked)
 		if !bytes.Equal(dst, want) {
-			t.Fatalf("maskCopy of %d bytes from offset %d to %d, position %d, key % x:\ngot  % x\nwant % x", size, off, to, phase, key, dst, want)
+			t.Fatalf("copying %d bytes from offset %d to %d, position %d, key % x:\ngot  % x\nwant % x", size, off, to-64, phase, key, dst, want)
 		}
 	}
 }
 
 func TestMask(t *testing.T) {
-	for size := range 301 {
-		for phase := range 4 {
-			checkMask(t, size, phase, [4]byte{0x37, 0xfa, 0x21, 0x3d})
+	for name, mask := range maskFuncs() {
+		t.Run(name, func(t *testing.T) {
+			for size := range 301 {
+				for phase := range 4 {
+					checkMask(t, mask, size, phase, [4]byte{0x37, 0xfa, 0x21, 0x3d})
+				}
+			}
+			rnd := rand.New(rand.NewPCG(1, 2))
+			for range 100 {
+				key := [4]byte{byte(rnd.Uint32()), byte(rnd.Uint32()), byte(rnd.Uint32()), byte(rnd.Uint32())}
+				checkMask(t, mask, rnd.IntN(2000), rnd.IntN(4), key)
+			}
+			checkMask(t, mask, 70_000, 3, [4]byte{1, 2, 3, 4})
+			checkMask(t, mask, 100, 1, [4]byte{})
+		})
+	}
+}
+
+// A destination that is too short is a mistake of ours, not a reason to write
+// into other memory.
+func TestMaskCopyTooShort(t *testing.T) {
+	for _, size := range []int{1, 7, 16, 30, 64, 65, 128, 1000} {
+		func() {
+			dst := make([]byte, size)
+			defer func() {
+				if recover() == nil {
+					t.Errorf("%d bytes masked into %d", size, size-1)
+				}
+				if !bytes.Equal(dst, make([]byte, size)) {
+					t.Errorf("%d bytes: the destination was written", size)
+				}
+			}()
+			maskCopy(dst[:size-1:size-1], noise(size, 1), [4]byte{1, 2, 3, 4}, 0)
+		}()
+	}
+}
+
+func TestMaskAllocates(t *testing.T) {
+	for _, size := range []int{0, 16, 125, 1000} {
+		dst, src := make([]byte, size), make([]byte, size)
+		if n := testing.AllocsPerRun(100, func() {
+			var onStack [300]byte
+			Mask(onStack[:size%300], [4]byte{1, 2, 3, 4}, 1)
+			Mask(src, [4]byte{1, 2, 3, 4}, 1)
+			maskCopy(dst, src, [4]byte{1, 2, 3, 4}, 1)
+		}); n != 0 {
+			t.Errorf("%d bytes: %v allocations", size, n)
 		}
 	}
-	rnd := rand.New(rand.NewPCG(1, 2))
-	for range 100 {
-		key := [4]byte{byte(rnd.Uint32()), byte(rnd.Uint32()), byte(rnd.Uint32()), byte(rnd.Uint32())}
-		checkMask(t, rnd.IntN(2000), rnd.IntN(4), key)
-	}
-	checkMask(t, 70_000, 3, [4]byte{1, 2, 3, 4})
-	checkMask(t, 100, 1, [4]byte{})
 }
 
 // Only the position modulo 4 counts, whatever the size of an int.
@@ -131,28 +185,20 @@ func TestMaskInPieces(t *testing.T) {
 
 func FuzzMask(f *testing.F) {
 	f.Add([]byte("Hello, world"), []byte{1, 2, 3, 4}, 1)
+	f.Add(bytes.Repeat([]byte("Hello, world"), 30), []byte{1, 2, 3, 4}, 2)
+	funcs := maskFuncs()
 	f.Fuzz(func(t *testing.T, src, k []byte, pos int) {
 		var key [4]byte
 		copy(key[:], k)
 		want := slowMask(src, key, pos&3)
-		dst := make([]byte, len(src))
-		maskCopy(dst, src, key, pos)
-		got := bytes.Clone(src)
-		Mask(got, key, pos)
-		if !bytes.Equal(got, want) || !bytes.Equal(dst, want) {
-			t.Fatalf("position %d, key % x: in place % x, apart % x, want % x", pos, key, got, dst, want)
+		for name, mask := range funcs {
+			dst := make([]byte, len(src))
+			mask(dst, src, key, pos)
+			got := bytes.Clone(src)
+			mask(got, got, key, pos)
+			if !bytes.Equal(got, want) || !bytes.Equal(dst, want) {
+				t.Fatalf("%s: position %d, key % x: in place % x, apart % x, want % x", name, pos, key, got, dst, want)
+			}
 		}
 	})
-}
-
-func BenchmarkMask(b *testing.B) {
-	for _, size := range []int{4, 16, 125, 1 << 10, 16 << 10, 1 << 20} {
-		b.Run(fmt.Sprint(size), func(b *testing.B) {
-			p := make([]byte, size)
-			b.SetBytes(int64(size))
-			for b.Loop() {
-				Mask(p, [4]byte{1, 2, 3, 4}, 1)
-			}
-		})
-	}
 }

@@ -1,0 +1,8 @@
+//go:build !purego && !race
+
+package websocket
+
+// longMasks is every xorLong that this machine can run.
+func longMasks() map[string]func(dst, src []byte, k uint64) {
+	return map[string]func(dst, src []byte, k uint64){"words": xorWords, "NEON": xorLong}
+}
