@@ -4,7 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"unicode/utf8"
+
+	"github.com/fullduplex-go/websocket/internal/utf8"
 )
 
 // vectorSize is the payload size from which an unmasked message is not copied

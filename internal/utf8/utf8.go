@@ -1,84 +1,76 @@
-// Package utf8 checks UTF-8 that arrives in pieces.
+// Package utf8 checks UTF-8, also when it arrives in pieces.
 package utf8
 
-import "unicode/utf8"
+import (
+	"encoding/binary"
+	"unicode/utf8"
+)
 
 // Validator checks a text of which only a part is there yet. Its zero value
 // is ready for a new text. It fails at the first byte after which no valid
 // text can follow, even in the middle of a character.
-type Validator struct {
-	need   uint8 // bytes missing of the character under way
-	lo, hi uint8 // the range that the next of them must be in
-}
+type Validator struct{ state state }
 
 // Write takes the next piece of the text and reports whether all that was
-// written can still become valid. After it returned false the Validator must
-// be Reset.
+// written can still become valid. Once it has returned false it does so until
+// Reset.
 func (v *Validator) Write(p []byte) bool {
-	for v.need > 0 {
-		if len(p) == 0 {
-			return true
-		}
-		if !v.step(p[0]) {
-			return false
-		}
-		p = p[1:]
+	switch {
+	case len(p) >= bulkMin:
+		v.state = bulk(v.state, p)
+	case v.state != between || !shortASCII(p):
+		v.state = v.state.run(p)
 	}
-	n := len(p) - unfinished(p)
-	if !utf8.Valid(p[:n]) {
-		return false
-	}
-	for _, c := range p[n:] {
-		if !v.step(c) {
-			return false
-		}
-	}
-	return true
+	return v.state != refused
 }
 
 // Complete reports whether the text may end here: not inside a character.
-func (v *Validator) Complete() bool { return v.need == 0 }
+func (v *Validator) Complete() bool { return v.state == between }
 
 // Reset makes v ready for a new text.
 func (v *Validator) Reset() { *v = Validator{} }
 
-// step takes one byte, by the table of well-formed sequences in the Unicode
-// standard (table 3-7): only the byte behind the first has a range of its own.
-func (v *Validator) step(c byte) bool {
-	if v.need > 0 {
-		if c < v.lo || c > v.hi {
-			return false
-		}
-		v.need, v.lo, v.hi = v.need-1, 0x80, 0xBF
-		return true
+// Valid reports whether p is a valid text.
+func Valid(p []byte) bool {
+	if len(p) >= bulkMin {
+		return bulk(between, p) == between
 	}
-	v.lo, v.hi = 0x80, 0xBF
-	switch {
-	case c < 0x80:
-	case c < 0xC2:
-		return false
-	case c < 0xE0:
-		v.need = 1
-	case c < 0xF0:
-		v.need = 2
-		switch c {
-		case 0xE0:
-			v.lo = 0xA0 // no overlong forms
-		case 0xED:
-			v.hi = 0x9F // no surrogates
-		}
-	case c < 0xF5:
-		v.need = 3
-		switch c {
-		case 0xF0:
-			v.lo = 0x90 // no overlong forms
-		case 0xF4:
-			v.hi = 0x8F // nothing above U+10FFFF
-		}
-	default:
-		return false
+	return shortASCII(p) || between.run(p) == between
+}
+
+// bulkMin is the length from which on a piece goes to bulk, the platform's
+// function for many bytes. Vectors need three bytes and then a block of 16.
+const bulkMin = 3 + 16
+
+// shortASCII reports whether p, of less than bulkMin bytes, is ASCII.
+func shortASCII(p []byte) bool {
+	switch n := len(p); {
+	case n > 16:
+		return (binary.LittleEndian.Uint64(p)|binary.LittleEndian.Uint64(p[8:])|
+			binary.LittleEndian.Uint64(p[n-8:]))&0x8080808080808080 == 0
+	case n >= 8:
+		return (binary.LittleEndian.Uint64(p)|binary.LittleEndian.Uint64(p[n-8:]))&0x8080808080808080 == 0
+	case n >= 4:
+		return (binary.LittleEndian.Uint32(p)|binary.LittleEndian.Uint32(p[n-4:]))&0x80808080 == 0
+	case n > 0:
+		return p[0]|p[n/2]|p[n-1] < 0x80
 	}
 	return true
+}
+
+// generic is bulk where there are no vectors, for a piece of any length.
+func generic(s state, p []byte) state {
+	for s != between {
+		if s == refused || len(p) == 0 {
+			return s
+		}
+		s, p = s.run(p[:1]), p[1:]
+	}
+	n := len(p) - unfinished(p)
+	if !utf8.Valid(p[:n]) {
+		return refused
+	}
+	return s.run(p[n:])
 }
 
 // unfinished returns how many bytes at the end of p begin a character whose
@@ -98,6 +90,3 @@ func unfinished(p []byte) int {
 	}
 	return 0
 }
-
-// Valid reports whether p is UTF-8.
-func Valid(p []byte) bool { return utf8.Valid(p) }

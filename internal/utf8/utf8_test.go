@@ -20,24 +20,50 @@ func canBecomeValid(p []byte) bool {
 	return false
 }
 
+// implementation is one way to do the work: Validator.Write, or what it
+// would do on another machine.
+type implementation struct {
+	name  string
+	write func(v *Validator, p []byte) bool
+}
+
+var implementations = []implementation{
+	{"chosen", (*Validator).Write},
+	{"generic", func(v *Validator, p []byte) bool {
+		v.state = generic(v.state, p)
+		return v.state != refused
+	}},
+}
+
+func (i implementation) valid(p []byte) bool {
+	var v Validator
+	return i.write(&v, p) && v.Complete()
+}
+
 // check writes text in pieces that end at cuts and asks the oracle behind
 // each of them.
 func check(t *testing.T, text []byte, cuts ...int) {
 	t.Helper()
-	var v Validator
+	cuts = append(cuts, len(text))
+	var vs [8]Validator
 	done := 0
-	for _, cut := range append(cuts, len(text)) {
-		ok := v.Write(text[done:cut])
-		if want := canBecomeValid(text[:cut]); ok != want {
-			t.Fatalf("% x cut at %v: Write up to %d = %v, want %v", text, cuts, cut, ok, want)
+	for _, cut := range cuts {
+		possible, complete := canBecomeValid(text[:cut]), utf8.Valid(text[:cut])
+		for i, impl := range implementations {
+			if ok := impl.write(&vs[i], text[done:cut]); ok != possible {
+				t.Fatalf("%s: % x cut at %v: Write up to %d = %v, want %v", impl.name, text, cuts, cut, ok, possible)
+			}
+			if c := vs[i].Complete(); c != complete {
+				t.Fatalf("%s: % x cut at %v: Complete at %d = %v, want %v", impl.name, text, cuts, cut, c, complete)
+			}
 		}
-		if !ok {
-			return
-		}
-		if c, want := v.Complete(), utf8.Valid(text[:cut]); c != want {
-			t.Fatalf("% x cut at %v: Complete at %d = %v, want %v", text, cuts, cut, c, want)
+		if !possible {
+			break
 		}
 		done = cut
+	}
+	if got, want := Valid(text), utf8.Valid(text); got != want {
+		t.Fatalf("Valid(% x) = %v, want %v", text, got, want)
 	}
 }
 
@@ -142,12 +168,23 @@ func TestReset(t *testing.T) {
 	}
 }
 
+func TestRefusalStays(t *testing.T) {
+	for _, impl := range implementations {
+		for _, rest := range []int{0, 1, 10, 30, 200} {
+			var v Validator
+			if impl.write(&v, []byte("\xe6\x97.")) || impl.write(&v, []byte(around["ascii"][:rest])) || v.Complete() {
+				t.Errorf("%s: the refusal is forgotten over %d bytes", impl.name, rest)
+			}
+		}
+	}
+}
+
 func TestAllocs(t *testing.T) {
 	var v Validator
 	text := []byte(strings.Repeat("Zürich 🙂 ", 100))
 	if n := testing.AllocsPerRun(100, func() {
 		for cut := range 20 {
-			if !v.Write(text[:cut]) || !v.Write(text[cut:]) || !v.Complete() {
+			if !v.Write(text[:cut]) || !v.Write(text[cut:]) || !v.Complete() || !Valid(text) {
 				t.Fatalf("refused when cut at %d", cut)
 			}
 		}
@@ -157,27 +194,13 @@ func TestAllocs(t *testing.T) {
 }
 
 func FuzzValidator(f *testing.F) {
-	f.Add([]byte("Zürich 🙂"), 3, 8)
-	f.Add([]byte{0xed, 0xa0, 0x80}, 1, 2)
-	f.Add([]byte{'a', 0xf0, 0x9f, 0x99, 0x82, 0xf4, 0x8f}, 2, 6)
-	f.Fuzz(func(t *testing.T, text []byte, i, j int) {
+	f.Add([]byte("Zürich 🙂"), 3, 8, uint8(0))
+	f.Add([]byte{0xed, 0xa0, 0x80}, 1, 2, uint8(40))
+	f.Add([]byte{'a', 0xf0, 0x9f, 0x99, 0x82, 0xf4, 0x8f}, 2, 6, uint8(129))
+	f.Fuzz(func(t *testing.T, text []byte, i, j int, before uint8) {
+		text = append(bytes.Repeat([]byte{'.'}, int(before)), text...)
 		i = min(max(i, 0), len(text))
 		j = min(max(j, i), len(text))
 		check(t, text, i, j)
 	})
-}
-
-func BenchmarkValidator(b *testing.B) {
-	for name, text := range map[string]string{"ascii": "plain text, nothing more. ", "mixed": "Zürich, Ελλάδα, 日本語 🙂 "} {
-		b.Run(name, func(b *testing.B) {
-			p := []byte(strings.Repeat(text, 4096/len(text)))
-			b.SetBytes(int64(len(p)))
-			for b.Loop() {
-				var v Validator
-				if !v.Write(p) {
-					b.Fatal("refused")
-				}
-			}
-		})
-	}
 }
