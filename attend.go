@@ -123,7 +123,7 @@ func (c *Conn) discardFrame() error {
 // discardInput reads once whatever comes.
 func (c *Conn) discardInput() error {
 	in := &c.in
-	b, err := c.t.reader.read(in.takeBuffer(), false)
+	b, err := c.t.read(in.takeBuffer(), false)
 	in.buf, in.pos = b, b.len()
 	if err == nil {
 		c.heard(in.pos)

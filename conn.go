@@ -46,11 +46,10 @@ type Message struct {
 // A context may be used for any number of calls: the connection registers
 // with it once, not once per call.
 type Conn struct {
-	t           transport
-	client      bool
-	opts        Options
-	subprotocol string
-	request     *http.Request
+	t       transport
+	client  bool
+	opts    *Options // shared, and not changed
+	settled *settled // nil if there is nothing in it
 
 	// Lock order: in.mu, then out.mu, then life.mu.
 	in   inHalf
@@ -68,11 +67,24 @@ type life struct {
 	sent     bool       // our close frame is on the wire
 	failed   bool       // no closing handshake is to be expected
 	ended    bool       // the transport is closed
+	last     bool       // the last moments of the probe's time: somebody must read now
 	timer    *time.Timer
 	gone     chan struct{} // closed when ended; made on demand
-	ctx      context.Context
-	cancel   context.CancelCauseFunc
-	keepalive
+	ctx      *lifeContext  // made on demand
+	pings    *pings        // nil if none is under way
+	rtt      atomic.Int64
+}
+
+// settled is what the handshake has left behind.
+type settled struct {
+	subprotocol string
+	request     *http.Request
+}
+
+// lifeContext is what Conn.Context returns, and how to end it.
+type lifeContext struct {
+	context.Context
+	cancel context.CancelCauseFunc
 }
 
 // connConfig is what a handshake hands to newConn.
@@ -88,11 +100,12 @@ type connConfig struct {
 // its keepalive.
 func newConn(nc net.Conn, cfg connConfig) *Conn {
 	c := &Conn{
-		t:           newTransport(nc),
-		client:      cfg.client,
-		opts:        cfg.opts,
-		subprotocol: cfg.subprotocol,
-		request:     cfg.request,
+		t:      newTransport(nc),
+		client: cfg.client,
+		opts:   cfg.opts.shared(),
+	}
+	if cfg.subprotocol != "" || cfg.request != nil {
+		c.settled = &settled{cfg.subprotocol, cfg.request}
 	}
 	c.in.receiver = receiver{client: cfg.client, limit: cfg.opts.ReadLimit}
 	if len(cfg.early) > 0 {
@@ -108,12 +121,24 @@ func newConn(nc net.Conn, cfg connConfig) *Conn {
 func (c *Conn) closing() bool { return c.life.cause.Load() != nil }
 
 // Subprotocol returns the subprotocol that the handshake settled on, or "".
-func (c *Conn) Subprotocol() string { return c.subprotocol }
+func (c *Conn) Subprotocol() string {
+	if c.settled == nil {
+		return ""
+	}
+	return c.settled.subprotocol
+}
 
 // Request returns the request that asked for the connection: what the server
-// received or the client sent, without its body. It is nil for a [Pipe]. It
-// is shared and must not be changed.
-func (c *Conn) Request() *http.Request { return c.request }
+// received, without its body and the headers that only the handshake needs
+// (Connection, Upgrade and Sec-WebSocket-Key, -Version and -Extensions), or
+// what the client sent. It is nil for a [Pipe], and with
+// [AcceptOptions.ForgetRequest]. It is shared and must not be changed.
+func (c *Conn) Request() *http.Request {
+	if c.settled == nil {
+		return nil
+	}
+	return c.settled.request
+}
 
 // LocalAddr returns the local address of the underlying connection.
 func (c *Conn) LocalAddr() net.Addr { return c.t.nc.LocalAddr() }
@@ -150,15 +175,16 @@ func (c *Conn) Context() context.Context {
 	defer l.mu.Unlock()
 	if l.ctx == nil {
 		base := context.Background()
-		if c.request != nil {
-			base = context.WithoutCancel(c.request.Context())
+		if r := c.Request(); r != nil {
+			base = context.WithoutCancel(r.Context())
 		}
-		l.ctx, l.cancel = context.WithCancelCause(base)
+		ctx, cancel := context.WithCancelCause(base)
+		l.ctx = &lifeContext{ctx, cancel}
 		if cause := l.cause.Load(); cause != nil {
-			l.cancel(cause)
+			cancel(cause)
 		}
 	}
-	return l.ctx
+	return l.ctx.Context
 }
 
 // Close closes the connection with the given code and a reason of at most
@@ -234,10 +260,10 @@ func (c *Conn) setCause(cause *CloseError) bool {
 	l.cause.Store(cause)
 	l.rearmLocked(c, c.opts.CloseTimeout)
 	l.dropPingsLocked()
-	cancel := l.cancel
+	ctx := l.ctx
 	l.mu.Unlock()
-	if cancel != nil {
-		cancel(cause)
+	if ctx != nil {
+		ctx.cancel(cause)
 	}
 	c.out.wakeAll()
 	return true

@@ -3,18 +3,14 @@ package websocket
 import (
 	"context"
 	"encoding/binary"
-	"sync/atomic"
+	"slices"
 	"time"
 )
 
-// keepalive is the part of a connection's life that pings. It is guarded by
-// life.mu.
-type keepalive struct {
-	pings  []*ping // not answered yet, oldest first
-	lastID uint64
-	probe  *ping // keepalive's own, nil if none is out
-	last   bool  // the last moments of the probe's time: somebody must read now
-	rtt    atomic.Int64
+// pings are those that are under way. life.mu guards them.
+type pings struct {
+	list  []*ping // not answered yet, oldest first
+	probe *ping   // keepalive's own, nil if none is out
 }
 
 // ping is one ping that waits for its pong.
@@ -69,9 +65,15 @@ func (c *Conn) sendPing() (*ping, error) {
 		l.mu.Unlock()
 		return nil, cause
 	}
-	l.lastID++
-	p := &ping{id: l.lastID, sent: monotonic(), done: make(chan struct{})}
-	l.pings = append(l.pings, p)
+	if l.pings == nil {
+		l.pings = new(pings)
+	}
+	p := &ping{sent: monotonic(), done: make(chan struct{})}
+	p.id = uint64(p.sent)
+	if n := len(l.pings.list); n > 0 {
+		p.id = max(p.id, l.pings.list[n-1].id+1)
+	}
+	l.pings.list = append(l.pings.list, p)
 	l.mu.Unlock()
 	c.queuePing(binary.BigEndian.AppendUint64(nil, p.id))
 	return p, nil
@@ -88,39 +90,62 @@ func (c *Conn) gotPong(payload []byte) {
 	l := &c.life
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if id > l.lastID {
+	if l.pings == nil || !slices.ContainsFunc(l.pings.list, func(p *ping) bool { return p.id == id }) {
 		return
 	}
 	now := monotonic()
-	for len(l.pings) > 0 && l.pings[0].id <= id {
-		p := l.pings[0]
+	for len(l.pings.list) > 0 && l.pings.list[0].id <= id {
+		p := l.pings.list[0]
 		p.rtt = max(time.Duration(now-p.sent), 1)
 		if p.id == id {
 			l.rtt.Store(int64(p.rtt))
 		}
 		close(p.done)
-		l.pings = l.pings[1:]
+		l.pings.list = l.pings.list[1:]
 	}
-	if len(l.pings) == 0 {
-		l.pings = nil
-	}
+	l.trimPingsLocked()
 }
 
 func (l *life) dropPingLocked(p *ping) {
-	for i, q := range l.pings {
+	if l.pings == nil {
+		return
+	}
+	for i, q := range l.pings.list {
 		if p == q {
-			l.pings = append(l.pings[:i], l.pings[i+1:]...)
-			return
+			l.pings.list = append(l.pings.list[:i], l.pings.list[i+1:]...)
+			break
 		}
 	}
+	l.trimPingsLocked()
+}
+
+// trimPingsLocked lets go of what is not needed while no ping is under way.
+func (l *life) trimPingsLocked() {
+	switch {
+	case len(l.pings.list) > 0:
+	case l.pings.probe == nil:
+		l.pings = nil
+	default:
+		l.pings.list = nil
+	}
+}
+
+// probeLocked returns keepalive's own ping, nil if none is out.
+func (l *life) probeLocked() *ping {
+	if l.pings == nil {
+		return nil
+	}
+	return l.pings.probe
 }
 
 // dropPingsLocked has every Ping give up, because the connection is closing.
 func (l *life) dropPingsLocked() {
-	for _, p := range l.pings {
-		close(p.done)
+	if l.pings != nil {
+		for _, p := range l.pings.list {
+			close(p.done)
+		}
+		l.pings = nil
 	}
-	l.pings = nil
 }
 
 func (c *Conn) startKeepalive() {
@@ -147,19 +172,21 @@ func (c *Conn) keepaliveTick() {
 	if wasLast {
 		c.in.wanted.Add(-1)
 	}
-	if l.probe != nil && (heard > l.probe.sent || l.probe.rtt > 0) {
-		l.dropPingLocked(l.probe)
-		l.probe = nil // any sign of life will do
+	probe := l.probeLocked()
+	if probe != nil && (heard > probe.sent || probe.rtt > 0) {
+		l.pings.probe = nil // any sign of life will do
+		l.dropPingLocked(probe)
+		probe = nil
 	}
 	silent := time.Duration(now - heard)
 	var ping, last, dead bool
 	switch {
-	case l.probe == nil && silent < interval:
+	case probe == nil && silent < interval:
 		l.rearmLocked(c, interval-silent)
-	case l.probe == nil, timeout < 0:
+	case probe == nil, timeout < 0:
 		ping = true
 	default:
-		left := timeout - time.Duration(now-l.probe.sent)
+		left := timeout - time.Duration(now-probe.sent)
 		switch {
 		case left > lastMoments(timeout):
 			// A sign of life in the meantime would start another interval.
@@ -178,7 +205,7 @@ func (c *Conn) keepaliveTick() {
 		}
 	}
 	if ping {
-		l.dropPingLocked(l.probe)
+		l.dropPingLocked(probe)
 		wait := interval
 		if timeout > 0 {
 			wait = min(wait, timeout-lastMoments(timeout))
@@ -193,7 +220,9 @@ func (c *Conn) keepaliveTick() {
 	case ping:
 		if p, err := c.sendPing(); err == nil {
 			l.mu.Lock()
-			l.probe = p
+			if l.pings != nil { // not answered already
+				l.pings.probe = p
+			}
 			l.mu.Unlock()
 		}
 	case last:

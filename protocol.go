@@ -42,22 +42,20 @@ const (
 type receiver struct {
 	client bool  // frames come from a server: unmasked
 	rsv    uint8 // reserved bits that an extension has given a meaning
-	limit  int64 // largest message in bytes
+	phase  phase
+	pos    uint8  // how many bytes of the payload have come, modulo 4: the phase of the mask
+	msg    Opcode // type of the message under way, 0 if none
+	closed bool   // a close frame has come: nothing may follow
+	nstash uint8
+	stash  [maxHeaderSize]byte // the start of a header that came in pieces
+	text   utf8.Validator
 
-	phase phase
 	hdr   Header // of the frame under way
 	left  int64  // payload bytes of it still to come
-	pos   int    // how many have come, modulo 4: the phase of the mask
-
-	msg    Opcode // type of the message under way, 0 if none
-	size   int64  // bytes in its frames so far; never above limit
-	text   utf8.Validator
-	closed bool // a close frame has come: nothing may follow
-	err    error
-
-	stash  [maxHeaderSize]byte // the start of a header that came in pieces
-	nstash uint8
-	ctl    []byte // the start of a control payload that came in pieces
+	limit int64  // largest message in bytes
+	size  int64  // bytes in the frames of the message so far; never above limit
+	err   error
+	ctl   *buffer // the start of a control payload that came in pieces
 }
 
 // idle reports whether nothing is under way: no message, no part of a frame.
@@ -87,16 +85,18 @@ func (r *receiver) next(in []byte) (n int, ev event, ctl []byte, err error) {
 	case inControl:
 		m := min(int(r.left), len(in))
 		ctl = in[:m]
-		Mask(ctl, r.hdr.Key, r.pos) // a key of zeros when unmasked
-		r.pos += m
+		r.pos = uint8(Mask(ctl, r.hdr.Key, int(r.pos))) // a key of zeros when unmasked
 		r.left -= int64(m)
 		n += m
 		if r.left > 0 {
-			r.ctl = append(r.ctl, ctl...)
+			if r.ctl == nil {
+				r.ctl = &buffer{b: make([]byte, 0, r.hdr.Length)} // at most 125
+			}
+			r.ctl.b = append(r.ctl.b, ctl...)
 			return n, evMore, nil, nil
 		}
 		if r.ctl != nil {
-			ctl, r.ctl = append(r.ctl, ctl...), nil
+			ctl, r.ctl = append(r.ctl.b, ctl...), nil
 		}
 		r.phase = inHeader
 		if r.hdr.Opcode == OpClose {
@@ -216,8 +216,8 @@ func (r *receiver) payload(p []byte) error { return r.payloadTo(p, p) }
 // as long and either the same memory or apart from it.
 func (r *receiver) payloadTo(dst, src []byte) error {
 	if r.hdr.Masked {
-		maskCopy(dst, src, r.hdr.Key, r.pos)
-		r.pos = (r.pos + len(src)) & 3
+		maskCopy(dst, src, r.hdr.Key, int(r.pos))
+		r.pos = uint8(int(r.pos)+len(src)) & 3
 	} else if len(src) > 0 && &dst[0] != &src[0] {
 		copy(dst, src)
 	}

@@ -19,13 +19,13 @@ type inHalf struct {
 	wanted  atomic.Int32 // how many wait for control frames: the attendant's reason to be
 	blocked atomic.Bool  // the attendant has met a message, which only a user's call may take
 	more    atomic.Bool  // there is input that a user's call has not looked at yet; see beginWrite
+	lent    bool         // the body of a Messages loop looks at a part of buf
 	heard   atomic.Int64 // when the transport last brought bytes, by monotonic
 	bytes   atomic.Uint64
 
 	receiver receiver
 	buf      *buffer // input, parsed up to pos; nil if there is none
 	pos      int
-	lent     bool    // the body of a Messages loop looks at a part of buf
 	msg      *buffer // the part of a message that a cancelled call had gathered
 	stream   *messageReader
 	cancel   cancelSlot
@@ -402,7 +402,7 @@ func (c *Conn) fill() error {
 	if in.more.Load() {
 		in.more.Store(false)
 	}
-	b, err := c.t.reader.read(in.takeBuffer(), in.receiver.idle())
+	b, err := c.t.read(in.takeBuffer(), in.receiver.idle())
 	if err != nil {
 		return err
 	}

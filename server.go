@@ -58,7 +58,7 @@ func Accept(w http.ResponseWriter, r *http.Request, opts *AcceptOptions) (*Conn,
 	return newConn(nc, connConfig{
 		opts:        opts.Options.withDefaults(),
 		subprotocol: hs.subprotocol,
-		request:     detach(r),
+		request:     detach(r, opts.ForgetRequest),
 		early:       early,
 	}), nil
 }
@@ -141,10 +141,23 @@ func respond(nc net.Conn, response []byte) error {
 
 // detach returns what [Conn.Request] is to return: a request with the values
 // of r's context, but neither its cancellation, which comes as soon as the
-// HTTP handler returns, nor r's body, which holds on to net/http's buffers.
-func detach(r *http.Request) *http.Request {
+// HTTP handler returns, nor r's body, which holds on to net/http's buffers,
+// nor the headers of the handshake, which are of no more use.
+func detach(r *http.Request, forget bool) *http.Request {
+	if forget {
+		return nil
+	}
 	r = r.WithContext(context.WithoutCancel(r.Context()))
 	r.Body = http.NoBody
+	h := make(http.Header)
+	for name, values := range r.Header {
+		switch name {
+		case "Connection", "Upgrade", "Sec-Websocket-Key", "Sec-Websocket-Version", "Sec-Websocket-Extensions":
+		default:
+			h[name] = values
+		}
+	}
+	r.Header = h
 	return r
 }
 
@@ -248,9 +261,12 @@ func (s *Server) handle(c *Conn) {
 		case v == http.ErrAbortHandler:
 			c.CloseNow()
 		case v != nil:
-			r := c.Request()
+			remote, path := c.RemoteAddr().String(), ""
+			if r := c.Request(); r != nil {
+				remote, path = r.RemoteAddr, clip(r.URL.Path)
+			}
 			s.logger().Error("websocket: panic in Server.Handler", "panic", fmt.Sprint(v),
-				"remote", r.RemoteAddr, "path", clip(r.URL.Path), "stack", string(debug.Stack()))
+				"remote", remote, "path", path, "stack", string(debug.Stack()))
 			c.Close(StatusInternalError, "")
 		default: // runtime.Goexit
 			c.Close(StatusInternalError, "")

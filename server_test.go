@@ -82,6 +82,7 @@ func TestConnRequest(t *testing.T) {
 		defer cancel()
 		r = r.WithContext(ctx)
 		r.Body = io.NopCloser(strings.NewReader("some middleware's"))
+		r.Header.Set("X-Token", "secret")
 		s.ServeHTTP(w, r)
 		originals <- r
 	})
@@ -107,8 +108,11 @@ func TestConnRequest(t *testing.T) {
 		t.Errorf("value %v in the context", v)
 	}
 	if r.PathValue("room") != "chat" || r.URL.Path != "/chat" || r.Host != "server.example" ||
-		r.RemoteAddr != p.nc.LocalAddr().String() || r.Header.Get("Sec-WebSocket-Key") != rfcKey {
+		r.RemoteAddr != p.nc.LocalAddr().String() || r.Header.Get("X-Token") != "secret" {
 		t.Errorf("request %v lost something", r)
+	}
+	if len(r.Header) != 1 || original.Header.Get("Sec-WebSocket-Key") != rfcKey {
+		t.Errorf("headers %v, of %v", r.Header, original.Header)
 	}
 }
 

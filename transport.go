@@ -3,6 +3,7 @@ package websocket
 import (
 	"io"
 	"net"
+	"os"
 	"sync"
 	"time"
 
@@ -46,6 +47,16 @@ func newTransport(nc net.Conn) transport {
 		t.reader, t.resumable = &byteReader{nc: nc}, false
 	}
 	return t
+}
+
+// read is reader.read with errors as nc.Read returns them.
+func (t *transport) read(b *buffer, idle bool) (*buffer, error) {
+	b, err := t.reader.read(b, idle)
+	if _, ok := err.(*os.SyscallError); ok {
+		local := t.nc.LocalAddr()
+		err = &net.OpError{Op: "read", Net: local.Network(), Source: local, Addr: t.nc.RemoteAddr(), Err: err}
+	}
+	return b, err
 }
 
 // byteReader is the idleReader for any net.Conn: idle, it waits with a few

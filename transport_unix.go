@@ -12,12 +12,12 @@ import (
 // rawReader is the idleReader for sockets: it parks on the runtime's poller
 // and takes a buffer when the descriptor is readable.
 type rawReader struct {
-	nc   net.Conn
 	rc   syscall.RawConn
 	try  func(fd uintptr) bool // the method tryRead, bound once: binding allocates
-	size int                   // of the buffer to read into: what is sent at a time
 	buf  *buffer               // to read into, and then what tryRead got
-	err  error
+	size int32                 // of the buffer to read into: what is sent at a time
+	eof  bool                  // the peer has sent all
+	err  syscall.Errno         // what went wrong, or 0
 }
 
 func newIdleReader(nc interface {
@@ -28,7 +28,7 @@ func newIdleReader(nc interface {
 	if err != nil {
 		return &byteReader{nc: nc}
 	}
-	r := &rawReader{nc: nc, rc: rc, size: minReadSize}
+	r := &rawReader{rc: rc, size: minReadSize}
 	r.try = r.tryRead
 	return r
 }
@@ -37,10 +37,14 @@ func (r *rawReader) read(b *buffer, _ bool) (*buffer, error) {
 	r.buf = b
 	err := r.rc.Read(r.try)
 	b = r.buf
-	if err == nil {
-		err = r.err
+	switch {
+	case err != nil:
+	case r.err != 0:
+		err = os.NewSyscallError("read", r.err)
+	case r.eof:
+		err = io.EOF
 	}
-	r.buf, r.err = nil, nil
+	r.buf, r.err = nil, 0
 	if err != nil {
 		putBuffer(b)
 		return nil, err
@@ -51,7 +55,7 @@ func (r *rawReader) read(b *buffer, _ bool) (*buffer, error) {
 // tryRead reads without blocking. It returns false, to be called again when
 // the descriptor is readable, if there is nothing to read.
 func (r *rawReader) tryRead(fd uintptr) bool {
-	r.buf = r.buf.orLarger(r.size)
+	r.buf = r.buf.orLarger(int(r.size))
 	b := r.buf
 	for {
 		n, err := syscall.Read(int(fd), b.b[:cap(b.b)])
@@ -59,8 +63,8 @@ func (r *rawReader) tryRead(fd uintptr) bool {
 		case n > 0:
 			b.b = b.b[:n]
 			if n == cap(b.b) {
-				r.size = min(2*n, maxReadSize)
-			} else if n < r.size/8 {
+				r.size = int32(min(2*n, maxReadSize))
+			} else if n < int(r.size)/8 {
 				r.size = max(r.size/2, minReadSize)
 			}
 			return true
@@ -71,9 +75,9 @@ func (r *rawReader) tryRead(fd uintptr) bool {
 			r.buf = nil
 			return false
 		case err == nil:
-			r.err = io.EOF
+			r.eof = true
 		default:
-			r.err = &net.OpError{Op: "read", Net: r.nc.LocalAddr().Network(), Source: r.nc.LocalAddr(), Addr: r.nc.RemoteAddr(), Err: os.NewSyscallError("read", err)}
+			r.err = err.(syscall.Errno)
 		}
 		return true
 	}

@@ -150,7 +150,14 @@ func TestCancelledWriteBeforeItsFrame(t *testing.T) {
 func TestWriteWithOwnContext(t *testing.T) {
 	overTransports(t, Options{ReadLimit: 16 << 20}, func(t *testing.T, client, server *Conn) {
 		go func() { server.Write(server.Context(), Binary, make([]byte, 16<<20)) }()
-		until(t, "in the middle of the frame", func() bool { return server.Buffered() > 0 })
+		short, cancel := context.WithCancel(bg)
+		go func() {
+			until(t, "in the middle of the frame", func() bool { return client.Stats().BytesRead > 0 })
+			cancel()
+		}()
+		if _, _, err := client.Read(short); !errors.Is(err, context.Canceled) {
+			t.Fatal(err)
+		}
 		closed := make(chan error, 1)
 		go func() { closed <- server.Close(StatusTryAgainLater, "slow") }()
 		<-server.Context().Done()
