@@ -1,0 +1,106 @@
+//go:build linux
+
+package main
+
+import (
+	"bytes"
+	"context"
+	"debug/buildinfo"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+
+	"github.com/fullduplex-go/websocket/bench/internal/report"
+)
+
+// benchDir finds the folder of the bench module: here or above.
+func benchDir() (string, error) {
+	dir, err := os.Getwd()
+	for err == nil {
+		text, readErr := os.ReadFile(filepath.Join(dir, "go.mod"))
+		if readErr == nil && bytes.HasPrefix(text, []byte("module "+ourModule+"/bench\n")) {
+			return dir, nil
+		}
+		parent := filepath.Dir(dir)
+		if parent == dir {
+			return "", errors.New("run this in the bench folder: go run ./cmd/compare")
+		}
+		dir = parent
+	}
+	return "", err
+}
+
+// build compiles the programs of the given servers into dir. A program that
+// does not compile is reported in the results of its servers and left out.
+func build(ctx context.Context, bench, dir string, list []server) map[string]error {
+	failed := make(map[string]error)
+	var mu sync.Mutex
+	var wg sync.WaitGroup
+	seen := make(map[string]bool)
+	slots := make(chan struct{}, 2)
+	for _, s := range list {
+		if seen[s.pkg] {
+			continue
+		}
+		seen[s.pkg] = true
+		wg.Go(func() {
+			slots <- struct{}{}
+			defer func() { <-slots }()
+			cmd := exec.CommandContext(ctx, "go", "build", "-o", filepath.Join(dir, s.pkg), "./cmd/"+s.pkg)
+			cmd.Dir = bench
+			if text, err := cmd.CombinedOutput(); err != nil {
+				mu.Lock()
+				defer mu.Unlock()
+				failed[s.pkg] = fmt.Errorf("go build ./cmd/%s: %w\n%s", s.pkg, err, bytes.TrimSpace(text))
+			}
+		})
+	}
+	wg.Wait()
+	return failed
+}
+
+// entry is how the server appears in the results.
+func (s server) entry() report.Server {
+	return report.Server{Name: s.name, Kind: s.kind, Loop: s.mode == "loop", Floor: s.floor, Flags: []string{"-mode", s.mode}}
+}
+
+// describe fills in what a server's binary says of itself, and notes the
+// version of Go that has built it.
+func describe(program string, s server, machine *report.Machine) (report.Server, error) {
+	r := s.entry()
+	info, err := buildinfo.ReadFile(program)
+	if err != nil {
+		return r, err
+	}
+	machine.Go = info.GoVersion
+	for _, m := range info.Deps {
+		version := m.Path + " " + m.Version
+		if m.Path == ourModule {
+			version = m.Path + " (this tree)"
+		}
+		if m.Path == s.module {
+			r.Module = version
+		}
+		r.Modules = append(r.Modules, version)
+	}
+	if s.module == "" {
+		r.Module = "standard library"
+	}
+	return r, nil
+}
+
+// revision names the commit of the tree, or is "" where git does not know.
+func revision(ctx context.Context, dir string) string {
+	head, err := exec.CommandContext(ctx, "git", "-C", dir, "rev-parse", "--short=10", "HEAD").Output()
+	if err != nil {
+		return ""
+	}
+	name := string(bytes.TrimSpace(head))
+	if changes, err := exec.CommandContext(ctx, "git", "-C", dir, "status", "--porcelain").Output(); err != nil || len(changes) > 0 {
+		name += " with changes"
+	}
+	return name
+}

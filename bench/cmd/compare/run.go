@@ -1,0 +1,238 @@
+//go:build linux
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/fullduplex-go/websocket/bench/internal/load"
+	"github.com/fullduplex-go/websocket/bench/internal/report"
+)
+
+// bench is a run of the comparison.
+type bench struct {
+	*settings
+	stdout, stderr io.Writer
+	launcher       *launcher
+	dir            string // of the binaries
+	serverCPU      int
+	loadCPU        int
+	results        *report.Results
+}
+
+// memoryRounds bounds how often memory is measured, which varies little.
+const memoryRounds = 3
+
+// prepare builds the servers and looks at the machine.
+func prepare(ctx context.Context, s *settings, stdout, stderr io.Writer) (*bench, error) {
+	b := &bench{settings: s, stdout: stdout, stderr: stderr, launcher: newLauncher()}
+	b.results = &report.Results{Date: time.Now().UTC().Truncate(time.Second), Command: s.command, Rounds: s.rounds, Time: s.time, Machine: report.ThisMachine()}
+	cpus, err := allowedCPUs()
+	if err != nil {
+		return nil, err
+	}
+	b.serverCPU, b.loadCPU = cpus[0], cpus[min(1, len(cpus)-1)]
+	b.results.Machine.CPUs = len(cpus)
+	b.results.Machine.Pinning = fmt.Sprintf("server on CPU %d, load on CPU %d", b.serverCPU, b.loadCPU)
+	if len(cpus) == 1 {
+		b.note("There is one CPU only: server and load take turns on it, and rates and round trips tell little.")
+	}
+	if err := b.limitConns(); err != nil {
+		return nil, err
+	}
+	module, err := benchDir()
+	if err != nil {
+		return nil, err
+	}
+	b.results.Machine.Revision = revision(ctx, module)
+	if b.dir, err = os.MkdirTemp("", "websocket-bench-"); err != nil {
+		return nil, err
+	}
+	fmt.Fprintln(stderr, "building the servers")
+	failed := build(ctx, module, b.dir, s.servers)
+	if err := ctx.Err(); err != nil {
+		b.close()
+		return nil, err
+	}
+	for _, sc := range s.scenarios {
+		b.results.Scenarios = append(b.results.Scenarios, sc.Scenario)
+	}
+	for _, sv := range s.servers {
+		r, err := sv.entry(), failed[sv.pkg]
+		if err == nil {
+			r, err = describe(filepath.Join(b.dir, sv.pkg), sv, &b.results.Machine)
+		}
+		b.results.Servers = append(b.results.Servers, r)
+		if err != nil {
+			fmt.Fprintln(stderr, err)
+			for _, sc := range s.scenarios {
+				b.results.Fail(sc.Name, sv.name, "it does not build")
+			}
+		}
+	}
+	return b, nil
+}
+
+func (b *bench) note(text string) {
+	b.progress("")
+	fmt.Fprintln(b.stderr, "note:", text)
+	b.results.Notes = append(b.results.Notes, text)
+}
+
+// progress shows a line in place of the last such line, on a terminal.
+func (b *bench) progress(format string, args ...any) {
+	f, ok := b.stderr.(*os.File)
+	if !ok {
+		return
+	}
+	if info, err := f.Stat(); err == nil && info.Mode()&os.ModeCharDevice != 0 {
+		fmt.Fprintf(f, "\r\033[K"+format, args...)
+	}
+}
+
+// limitConns lowers the number of connections to what may be opened. Both the
+// server and the load generator need a descriptor for each.
+func (b *bench) limitConns() error {
+	const others = 200
+	var limit syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
+		return fmt.Errorf("getrlimit: %w", err)
+	}
+	if limit.Max < 2*others {
+		return fmt.Errorf("a process may open %d files, which is too few (ulimit -n)", limit.Max)
+	}
+	allowed := int(min(limit.Max, 1<<30)) - others
+	for i := range b.scenarios {
+		if sc := &b.scenarios[i]; sc.job.Conns > allowed {
+			b.note(fmt.Sprintf("%s: with %d connections instead of %d, as a process may open %d files (ulimit -n).",
+				sc.Name, allowed, sc.job.Conns, limit.Max))
+			sc.Title = strings.ReplaceAll(sc.Title, report.Thousands(sc.job.Conns), report.Thousands(allowed))
+			sc.job.Conns = allowed
+		}
+	}
+	return nil
+}
+
+func (b *bench) close() { os.RemoveAll(b.dir) }
+
+// measureAll measures everything, scenario after scenario. Within one, every
+// server has its turn in every round, and the order changes from round to
+// round, so that what disturbs the machine disturbs all alike.
+func (b *bench) measureAll(ctx context.Context) error {
+	failures := 0
+	for _, sc := range b.scenarios {
+		rounds := b.rounds
+		if sc.job.Kind == load.Memory {
+			rounds = max(1, min(rounds/2, memoryRounds))
+		}
+		for round := range rounds {
+			for i := range b.servers {
+				sv := b.servers[(i+round)%len(b.servers)]
+				if c := b.results.Cell(sc.Name, sv.name); c != nil && (c.Missing != "" || c.Failed != "") {
+					continue
+				}
+				b.progress("%s, round %d of %d: %s", sc.Name, round+1, rounds, sv.name)
+				samples, err := b.measure(ctx, sc, sv)
+				if err != nil && !errors.Is(err, errUnsupported) && ctx.Err() == nil {
+					b.note(fmt.Sprintf("%s, %s: repeated, as it failed at first: %v", sc.Name, sv.name, err))
+					samples, err = b.measure(ctx, sc, sv)
+				}
+				b.progress("")
+				switch {
+				case ctx.Err() != nil:
+					b.note("The run was interrupted; what is missing was not measured.")
+					return fmt.Errorf("interrupted: %w", ctx.Err())
+				case errors.Is(err, errUnsupported):
+					b.results.Miss(sc.Name, sv.name, "not supported")
+				case err != nil:
+					failures++
+					fmt.Fprintf(b.stderr, "%s, %s: %v\n", sc.Name, sv.name, err)
+					b.results.Fail(sc.Name, sv.name, err.Error())
+				default:
+					b.results.Add(sc.Name, sv.name, samples)
+				}
+			}
+		}
+		report.Text(b.stdout, b.results, sc.Name)
+	}
+	if failures > 0 {
+		return fmt.Errorf("%d measurements have failed", failures)
+	}
+	return nil
+}
+
+// measure does one job with one server, which is started for it and stopped.
+func (b *bench) measure(ctx context.Context, sc scenario, sv server) (map[string]float64, error) {
+	if sv.kind == report.Floor && !sc.floors {
+		return nil, errUnsupported
+	}
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
+	defer cancel()
+	compress := sc.job.Compress
+	if compress == "" {
+		compress = "off"
+	}
+	p, err := b.launcher.startServer(ctx, b.serverCPU, filepath.Join(b.dir, sv.pkg),
+		"-addr", "127.0.0.1:0", "-compress", compress, "-mode", sv.mode)
+	if err != nil {
+		return nil, err
+	}
+	defer p.stop()
+	job := sc.job
+	job.Addr, job.PID, job.Raw = p.addr, p.cmd.Process.Pid, sv.kind == report.Floor
+	job.Warmup, job.Time = b.time/2, b.time
+	job.Spin = b.serverCPU != b.loadCPU
+	resident := make(map[string]float64)
+	result, err := b.launcher.runLoad(ctx, b.loadCPU, job, func(state string) error {
+		if err := p.collect(ctx); err != nil {
+			return err
+		}
+		n, err := load.Resident(job.PID)
+		resident[state] = float64(n)
+		return err
+	})
+	select {
+	case <-p.done:
+		return nil, errors.Join(err, p.died())
+	default:
+	}
+	if err != nil {
+		return nil, err
+	}
+	p.stop()
+	if text := p.stderr.String(); text != "" {
+		b.results.Note(sc.Name, sv.name, "writes to standard error: "+text)
+	}
+	if job.Kind == load.Memory {
+		base, n := resident[load.PauseEmpty], float64(job.Conns)
+		return map[string]float64{
+			report.Baseline: base,
+			report.Idle:     (resident[load.PauseIdle] - base) / n,
+			report.Used:     (resident[load.PauseUsed] - base) / n,
+		}, nil
+	}
+	samples := map[string]float64{
+		report.CPU:  micros(result.CPU) / result.Messages,
+		report.Rate: result.Messages / result.Wall.Seconds(),
+		report.Busy: result.CPU.Seconds() / result.Wall.Seconds(),
+		report.P50:  micros(result.P50),
+		report.P99:  micros(result.P99),
+	}
+	if job.Kind == load.Echo {
+		samples[report.Wire] = float64(result.Wire) / result.Messages
+	}
+	if result.Extensions != "" {
+		b.results.Note(sc.Name, sv.name, "negotiates "+result.Extensions)
+	}
+	return samples, nil
+}
+
+func micros(d time.Duration) float64 { return float64(d) / float64(time.Microsecond) }

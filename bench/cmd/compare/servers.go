@@ -1,0 +1,33 @@
+//go:build linux
+
+package main
+
+import "github.com/fullduplex-go/websocket/bench/internal/report"
+
+// server is a program to be measured, in one of its modes. Its package keeps
+// the contract that ../../README.md tells.
+type server struct {
+	name   string
+	kind   string
+	pkg    string // folder of the main package in cmd
+	module string // the module whose version is reported; the standard library if empty
+	mode   string
+	floor  string // the floor whose ways it shares
+}
+
+const ourModule = "github.com/fullduplex-go/websocket"
+
+// servers is the whole list. A server or mode that does not exist yet is
+// reported as missing.
+var servers = []server{
+	{"ours", report.Ours, "server", ourModule, "conn", "floor-goroutine"},
+	{"ours-loop", report.Ours, "server", ourModule, "loop", "floor-epoll"},
+	{"gorilla", report.Library, "peer-gorilla", "github.com/gorilla/websocket", "conn", "floor-goroutine"},
+	{"coder", report.Library, "peer-coder", "github.com/coder/websocket", "conn", "floor-goroutine"},
+	{"gobwas", report.Library, "peer-gobwas", "github.com/gobwas/ws", "conn", "floor-goroutine"},
+	{"gws", report.Library, "peer-gws", "github.com/lxzan/gws", "conn", "floor-goroutine"},
+	{"nbio", report.Library, "peer-nbio", "github.com/lesismal/nbio", "conn", "floor-goroutine"},
+	{"nbio-loop", report.Library, "peer-nbio", "github.com/lesismal/nbio", "loop", "floor-epoll"},
+	{"floor-goroutine", report.Floor, "floor-goroutine", "", "conn", "floor-goroutine"},
+	{"floor-epoll", report.Floor, "floor-epoll", "", "loop", "floor-epoll"},
+}

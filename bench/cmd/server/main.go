@@ -1,0 +1,59 @@
+// Command server is this library's server in the comparison.
+//
+// [websocket.Server] runs the handler on a goroutine of its own and lets go of
+// net/http's buffers; ForgetRequest lets go of the request, too. Keepalive is off, as no peer has one by default: the
+// idle connections that are weighed are to stay idle.
+package main
+
+import (
+	"context"
+	"net"
+
+	"github.com/fullduplex-go/websocket"
+	"github.com/fullduplex-go/websocket/bench/internal/contract"
+)
+
+func main() {
+	contract.Main(contract.Support{
+		{Mode: contract.Conn, Compress: []contract.Compression{contract.Off}},
+	}, serve)
+}
+
+func serve(l net.Listener, _ contract.Mode, _ contract.Compression) error {
+	options := websocket.AcceptOptions{
+		Options: websocket.Options{
+			ReadLimit:    contract.ReadLimit,
+			PingInterval: -1,
+		},
+		ForgetRequest: true,
+	}
+	var everyone contract.Set[*websocket.Conn]
+	echoes := websocket.Server{AcceptOptions: options, Handler: echo}
+	broadcasts := websocket.Server{AcceptOptions: options, Handler: func(c *websocket.Conn) {
+		everyone.Add(c)
+		defer everyone.Remove(c)
+		broadcast(c, &everyone)
+	}}
+	return contract.ServeHTTP(l, echoes.ServeHTTP, broadcasts.ServeHTTP)
+}
+
+func echo(c *websocket.Conn) {
+	ctx := context.Background()
+	for m, err := range c.Messages(ctx) {
+		if err != nil || c.Write(ctx, m.Type, m.Data) != nil {
+			return
+		}
+	}
+}
+
+func broadcast(c *websocket.Conn, everyone *contract.Set[*websocket.Conn]) {
+	ctx := context.Background()
+	for m, err := range c.Messages(ctx) {
+		if err != nil {
+			return
+		}
+		for _, to := range everyone.All() {
+			to.Write(ctx, m.Type, m.Data) // one that fails ends by itself
+		}
+	}
+}

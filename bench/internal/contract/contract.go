@@ -1,0 +1,139 @@
+// Package contract is what every Go server of the comparison keeps, so that
+// one load generator can drive them all:
+//
+//   - "/" echoes each message with its type, in order, up to [ReadLimit];
+//   - "/broadcast" sends each message received to every connection open there,
+//     the sender too;
+//   - one line on standard output, "listening on HOST:PORT", says that it is
+//     ready;
+//   - SIGUSR1 collects garbage twice, returns memory to the system and then
+//     prints the line "collected";
+//   - SIGTERM ends it with status 0, however many connections are open;
+//   - a mode or compression that it does not have ends it with status 3;
+//   - a peer that resets its connection is no reason to write to standard
+//     error.
+//
+// The floors keep all of it but the framing: they send back the bytes that
+// arrive, frame headers and masks included.
+package contract
+
+import (
+	"flag"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"runtime"
+	"runtime/debug"
+	"slices"
+	"syscall"
+)
+
+// ReadLimit is the largest message, in bytes, that a server must echo.
+const ReadLimit = 16 << 20
+
+// Mode is how a server waits for its connections.
+type Mode string
+
+const (
+	Conn Mode = "conn" // a goroutine for each connection
+	Loop Mode = "loop" // an event loop for all
+)
+
+// Compression is what a server agrees to when the client offers
+// permessage-deflate.
+type Compression string
+
+const (
+	Off        Compression = "off"
+	NoTakeover Compression = "notakeover" // each message compressed on its own
+	Takeover   Compression = "takeover"   // the window lives on, in both directions
+)
+
+// Support lists the modes of a server, and for each the compressions that it
+// can do there. The first one is the default of the -mode flag.
+type Support []struct {
+	Mode     Mode
+	Compress []Compression
+}
+
+func (s Support) has(m Mode, c Compression) bool {
+	for _, one := range s {
+		if one.Mode == m {
+			return slices.Contains(one.Compress, c)
+		}
+	}
+	return false
+}
+
+// Exit statuses of a server.
+const (
+	exitFailed      = 1
+	exitUnsupported = 3
+)
+
+// Main is the main function of a server: it reads the flags, listens, installs
+// the signals and calls serve, which is to accept connections from l for ever.
+func Main(s Support, serve func(l net.Listener, m Mode, c Compression) error) {
+	addr := flag.String("addr", "127.0.0.1:0", "address to listen on")
+	compress := flag.String("compress", string(Off), "permessage-deflate: off, notakeover or takeover")
+	mode := flag.String("mode", string(s[0].Mode), "how to wait for connections: conn or loop")
+	flag.Parse()
+	if !s.has(Mode(*mode), Compression(*compress)) {
+		fail(exitUnsupported, fmt.Errorf("-mode %s -compress %s is not supported", *mode, *compress))
+	}
+	if err := raiseFileLimit(); err != nil {
+		fail(exitFailed, err)
+	}
+	l, err := net.Listen("tcp", *addr)
+	if err != nil {
+		fail(exitFailed, err)
+	}
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, syscall.SIGTERM, syscall.SIGUSR1)
+	go obey(signals)
+	// Who connects from now on waits in the socket's queue.
+	fmt.Printf("listening on %s\n", l.Addr())
+	fail(exitFailed, serve(l, Mode(*mode), Compression(*compress)))
+}
+
+func fail(status int, err error) {
+	fmt.Fprintf(os.Stderr, "%s: %v\n", filepath.Base(os.Args[0]), err)
+	os.Exit(status)
+}
+
+// raiseFileLimit makes room for as many connections as the system allows.
+func raiseFileLimit() error {
+	var limit syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
+		return fmt.Errorf("reading the limit of open files: %w", err)
+	}
+	limit.Cur = limit.Max
+	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
+		return fmt.Errorf("raising the limit of open files: %w", err)
+	}
+	return nil
+}
+
+func obey(signals <-chan os.Signal) {
+	for s := range signals {
+		if s == syscall.SIGTERM {
+			os.Exit(0) // the kernel closes the connections
+		}
+		runtime.GC()
+		runtime.GC() // what the first one took out of the pools is free only now
+		debug.FreeOSMemory()
+		fmt.Println("collected")
+	}
+}
+
+// ServeHTTP serves the two paths with net/http, for libraries that take a
+// connection over from there.
+func ServeHTTP(l net.Listener, echo, broadcast http.HandlerFunc) error {
+	mux := http.NewServeMux()
+	mux.HandleFunc("/", echo)
+	mux.HandleFunc("/broadcast", broadcast)
+	return http.Serve(l, mux)
+}

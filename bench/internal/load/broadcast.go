@@ -1,0 +1,123 @@
+//go:build linux
+
+package load
+
+import (
+	"fmt"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+func (r *runner) broadcast() error {
+	if err := r.open(r.Conns); err != nil {
+		return err
+	}
+	// A client that has been answered may not have joined the others yet.
+	if err := WaitIdle(r.ctx, r.PID); err != nil {
+		return err
+	}
+	r.script = plainScript(r.Size, 1)
+	look, err := r.verifyBroadcast()
+	if err != nil {
+		return fmt.Errorf("before the measurement: %w", err)
+	}
+	if err := r.runBroadcast(look); err != nil {
+		return err
+	}
+	if _, err := r.verifyBroadcast(); err != nil {
+		return fmt.Errorf("after the measurement: %w", err)
+	}
+	return nil
+}
+
+// verifyBroadcast sends one message and compares what each connection gets.
+func (r *runner) verifyBroadcast() (reply, error) {
+	first, err := r.begin(0, r.conns[0], 1)
+	if err != nil {
+		return reply{}, err
+	}
+	var look reply
+	for i, c := range r.conns {
+		x := &exchange{r: r, c: c, opcode: opBinary, messages: first.messages, raw: first.raw}
+		if err := x.finish(); err != nil {
+			return look, fmt.Errorf("connection %d: %w", i+1, err)
+		}
+		one := reply{x.wire, x.frames == 1 || x.raw != nil}
+		if i == 0 {
+			look = one
+		}
+		if one != look || !one.single {
+			return look, fmt.Errorf("connection %d: a broadcast of %d bytes in %d frames", i+1, x.wire, x.frames)
+		}
+	}
+	return look, nil
+}
+
+// runBroadcast sends a message as soon as everybody has got the one before.
+func (r *runner) runBroadcast(look reply) error {
+	size := int64(look.size)
+	sender := r.conns[0]
+	sender.batch = r.script.batches[0]
+	if len(sender.batch) > 64<<10 {
+		return fmt.Errorf("load: a broadcast of %d bytes may not fit into a socket", r.Size)
+	}
+	var (
+		wire    int64
+		missing int // connections that have not got all of the message
+		began   time.Duration
+	)
+	r.buffer()
+	w := r.newWindow()
+	for !w.over || missing > 0 {
+		now := r.now()
+		if w.due(now) {
+			if err := w.step(float64(wire)/float64(size), wire); err != nil {
+				return err
+			}
+		}
+		if missing == 0 && !w.over {
+			missing, began = len(r.conns), now
+			sender.sent = 0
+			for _, c := range r.conns {
+				c.got = 0
+			}
+			if err := sender.push(); err != nil {
+				return err
+			}
+		}
+		events, err := r.poll.wait(10 * time.Millisecond)
+		if err != nil {
+			return err
+		}
+		if len(events) == 0 {
+			if now-began > r.Timeout {
+				return fmt.Errorf("a broadcast does not reach %d of %d connections", missing, len(r.conns))
+			}
+			if err := r.ctx.Err(); err != nil {
+				return err
+			}
+		}
+		for i := range events {
+			c := r.conns[events[i].Fd]
+			n, err := recv(c.fd, r.scratch, unix.MSG_TRUNC)
+			if err != nil {
+				return fmt.Errorf("connection %d under load: %w", events[i].Fd+1, err)
+			}
+			if n == again {
+				continue
+			}
+			wire += int64(n)
+			if c.got += int64(n); c.got > size {
+				return fmt.Errorf("connection %d has received a message that was not sent", events[i].Fd+1)
+			}
+			if c.got == size {
+				missing--
+			}
+		}
+		if missing == 0 && w.open {
+			r.lat.add(r.now() - began)
+		}
+	}
+	return w.close()
+}

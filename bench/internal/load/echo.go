@@ -1,0 +1,181 @@
+//go:build linux
+
+package load
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// echoing is the state of an Echo job under load.
+type echoing struct {
+	*runner
+	reply    reply // valid if the replies can be counted by their bytes alone
+	goal     int64 // a conn's got when its batch is answered
+	flags    int   // for recv
+	wire     int64 // bytes received so far
+	messages int64 // messages received so far, where they are counted
+	busy     int   // connections with a batch under way
+	window   *window
+}
+
+func (r *runner) echo() error {
+	if err := r.open(r.Conns); err != nil {
+		return err
+	}
+	if err := r.write(); err != nil {
+		return err
+	}
+	look, err := r.verify(r.Depth)
+	if err != nil {
+		return fmt.Errorf("before the measurement: %w", err)
+	}
+	e := &echoing{runner: r, reply: look, goal: int64(r.Depth)}
+	if r.Compress != "" {
+		e.reply.single, e.goal = false, 1
+	}
+	if e.reply.single {
+		e.goal = int64(look.size) * int64(r.Depth)
+		e.flags = unix.MSG_TRUNC
+	}
+	if err := e.run(); err != nil {
+		return err
+	}
+	if _, err := r.verify(r.Depth); err != nil {
+		return fmt.Errorf("after the measurement: %w", err)
+	}
+	return nil
+}
+
+// write makes the script.
+func (r *runner) write() error {
+	if r.Compress == "" {
+		r.script = plainScript(r.Size, max(r.Depth, 1))
+		return nil
+	}
+	if r.Depth > 1 || r.Size < 512 {
+		return errors.New("load: compressed messages go one by one, of at least 512 bytes")
+	}
+	window, err := clientWindow(r.result.Extensions)
+	if r.Compress == NoTakeover {
+		window = 0
+	}
+	if err == nil && window > 0 && window < r.Size {
+		err = fmt.Errorf("the server wants a window of %d bytes, less than a message", window)
+	}
+	if err == nil {
+		r.script, err = deflateScript(r.Size, window)
+	}
+	return err
+}
+
+// run loads the server: warm-up, measurement, and then until all is answered.
+func (e *echoing) run() error {
+	e.buffer()
+	e.window = e.newWindow()
+	for _, c := range e.conns {
+		c.walk = walker{rsv1: e.Compress != ""}
+		if err := e.start(c, e.now()); err != nil {
+			return err
+		}
+	}
+	last := e.now() // time of an event
+	for e.busy > 0 {
+		events, err := e.poll.wait(10 * time.Millisecond)
+		if err != nil {
+			return err
+		}
+		now := e.now()
+		if e.window.due(now) {
+			if err := e.window.step(e.count(), e.wire); err != nil {
+				return err
+			}
+		}
+		if len(events) == 0 {
+			if now-last > e.Timeout {
+				return fmt.Errorf("no reply for %v, %d of %d connections are waiting", e.Timeout, e.busy, len(e.conns))
+			}
+			if err := e.ctx.Err(); err != nil {
+				return err
+			}
+			continue
+		}
+		last = now
+		for i := range events {
+			if err := e.event(e.conns[events[i].Fd]); err != nil {
+				return fmt.Errorf("connection %d under load: %w", events[i].Fd+1, err)
+			}
+		}
+	}
+	return e.window.close()
+}
+
+// count is how many messages have come back. Where bytes are counted, a
+// message that is halfway here counts for a half.
+func (e *echoing) count() float64 {
+	if e.reply.single {
+		return float64(e.wire) / float64(e.reply.size)
+	}
+	return float64(e.messages)
+}
+
+// start sends the next batch.
+func (e *echoing) start(c *conn, now time.Duration) error {
+	e.busy++
+	c.batch = e.script.batches[c.batches%len(e.script.batches)]
+	c.batches++
+	c.sent, c.got, c.since = 0, 0, now
+	return c.push()
+}
+
+// event reads what has come on a connection. When the batch is answered the
+// next one goes out.
+func (e *echoing) event(c *conn) error {
+	if c.sent < len(c.batch) {
+		if err := c.push(); err != nil {
+			return err
+		}
+	}
+	for {
+		n, err := recv(c.fd, e.scratch, e.flags)
+		if err != nil {
+			return err
+		}
+		if n == again {
+			return nil
+		}
+		e.wire += int64(n)
+		if e.reply.single {
+			c.got += int64(n)
+		} else {
+			messages, err := c.walk.feed(e.scratch[:n])
+			if err != nil {
+				return err
+			}
+			c.got += int64(messages)
+			e.messages += int64(messages)
+		}
+		if c.got > e.goal || c.got == e.goal && c.sent < len(c.batch) {
+			return errors.New("more has come back than was sent")
+		}
+		if c.got == e.goal {
+			now := e.now()
+			if e.window.open {
+				e.lat.add(now - c.since)
+			}
+			e.busy--
+			if e.window.over {
+				return nil
+			}
+			if err := e.start(c, now); err != nil {
+				return err
+			}
+		}
+		if n < len(e.scratch) {
+			return nil // nothing is left; what comes from now on is a new event
+		}
+	}
+}

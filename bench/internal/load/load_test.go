@@ -1,0 +1,383 @@
+//go:build linux
+
+package load
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/fullduplex-go/websocket"
+)
+
+// serve runs a server whose handler gets the connections of "/", and which
+// broadcasts on "/broadcast".
+func serve(t *testing.T, handler func(*websocket.Conn)) *httptest.Server {
+	var mu sync.Mutex
+	everybody := make(map[*websocket.Conn]bool)
+	options := websocket.AcceptOptions{Options: websocket.Options{ReadLimit: 1 << 24}}
+	mux := http.NewServeMux()
+	mux.Handle("/", &websocket.Server{AcceptOptions: options, Handler: handler})
+	mux.Handle("/broadcast", &websocket.Server{AcceptOptions: options, Handler: func(c *websocket.Conn) {
+		mu.Lock()
+		everybody[c] = true
+		mu.Unlock()
+		for msg, err := range c.Messages(c.Context()) {
+			mu.Lock()
+			if err != nil {
+				delete(everybody, c)
+				mu.Unlock()
+				return
+			}
+			for other := range everybody {
+				other.Write(c.Context(), msg.Type, msg.Data)
+			}
+			mu.Unlock()
+		}
+	}})
+	srv := httptest.NewServer(mux)
+	t.Cleanup(srv.Close)
+	return srv
+}
+
+// lie is how an echo may differ from what was sent.
+type lie func(n int, m websocket.Message) websocket.Message
+
+// echo answers each message with what the lie makes of it; n counts them.
+func echo(lie lie) func(*websocket.Conn) {
+	return func(c *websocket.Conn) {
+		n := 0
+		for msg, err := range c.Messages(c.Context()) {
+			if err != nil {
+				return
+			}
+			if lie != nil {
+				msg = lie(n, msg)
+			}
+			n++
+			if c.Write(c.Context(), msg.Type, msg.Data) != nil {
+				return
+			}
+		}
+	}
+}
+
+func testJob(srv *httptest.Server, kind string) Job {
+	return Job{
+		Kind: kind, Addr: srv.Listener.Addr().String(), PID: os.Getpid(),
+		Conns: 4, Size: 300, Depth: 3, Messages: 2,
+		Warmup: 5 * time.Millisecond, Time: 30 * time.Millisecond, Timeout: 10 * time.Second,
+	}
+}
+
+func TestEcho(t *testing.T) {
+	srv := serve(t, echo(nil))
+	for _, size := range []int{8, 125, 126, 300, 1 << 16, 300_000} {
+		job := testJob(srv, Echo)
+		job.Size = size
+		r, err := Run(t.Context(), job, nil)
+		if err != nil {
+			t.Fatalf("size %d: %v", size, err)
+		}
+		header := 2
+		if size > 125 {
+			header = 4
+		}
+		if size >= 1<<16 {
+			header = 10
+		}
+		if got := float64(r.Wire) / r.Messages; got != float64(size+header) {
+			t.Errorf("size %d: %v bytes per reply, want %d", size, got, size+header)
+		}
+		// On a machine that is slow enough, no whole batch may be in the window.
+		batches := r.Messages / float64(job.Conns*job.Depth)
+		if r.CPU <= 0 || r.Wall < job.Time || r.P99 < r.P50 || batches > 2 && r.P50 <= 0 {
+			t.Errorf("size %d: %+v", size, r)
+		}
+	}
+}
+
+// What a server has counted must be what the generator says: never less than
+// the messages of the measurement, and, with the warm-up and the verification
+// taken away, not more than was under way at its two ends.
+func TestEchoCounts(t *testing.T) {
+	var mu sync.Mutex
+	served := 0
+	srv := serve(t, echo(func(_ int, m websocket.Message) websocket.Message {
+		mu.Lock()
+		served++
+		mu.Unlock()
+		return m
+	}))
+	job := testJob(srv, Echo)
+	job.Warmup = time.Nanosecond
+	r, err := Run(t.Context(), job, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	verified := 2 * job.Conns * job.Depth
+	underWay := 3 * job.Conns * job.Depth // before the clock starts, and after it stops
+	if loaded := float64(served - verified); loaded < r.Messages || loaded > r.Messages+float64(underWay) {
+		t.Errorf("the server has echoed %v under load, the generator counts %v", loaded, r.Messages)
+	}
+}
+
+func TestLyingServers(t *testing.T) {
+	for name, test := range map[string]struct {
+		lie  lie
+		want string
+	}{
+		"other byte": {func(n int, m websocket.Message) websocket.Message {
+			m.Data[len(m.Data)-1] ^= 1
+			return m
+		}, "differs"},
+		"other type": {func(n int, m websocket.Message) websocket.Message {
+			return websocket.Message{Type: websocket.Text, Data: []byte("yes")}
+		}, "opcode"},
+		"shorter": {func(n int, m websocket.Message) websocket.Message {
+			m.Data = m.Data[:len(m.Data)-1]
+			return m
+		}, "differs"},
+		// From the fourth message on, so that only the load is answered so.
+		"longer under load": {func(n int, m websocket.Message) websocket.Message {
+			if n >= 3 {
+				m.Data = append(slices.Clone(m.Data), m.Data...)
+			}
+			return m
+		}, "more has come back"},
+		"always the same": {func() lie {
+			var first []byte
+			return func(n int, m websocket.Message) websocket.Message {
+				if first == nil {
+					first = slices.Clone(m.Data)
+				}
+				m.Data = first
+				return m
+			}
+		}(), "differs"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			job := testJob(serve(t, echo(test.lie)), Echo)
+			job.Conns = 1
+			_, err := Run(t.Context(), job, nil)
+			if err == nil || !strings.Contains(err.Error(), test.want) {
+				t.Errorf("error %v, want one with %q", err, test.want)
+			}
+		})
+	}
+}
+
+// A server that answers wrongly while nobody looks is found out afterwards.
+func TestLieFoundAfterwards(t *testing.T) {
+	srv := serve(t, echo(func(n int, m websocket.Message) websocket.Message {
+		if n > 10 {
+			m.Data[0] ^= 1
+		}
+		return m
+	}))
+	_, err := Run(t.Context(), testJob(srv, Echo), nil)
+	if err == nil || !strings.Contains(err.Error(), "after the measurement") {
+		t.Errorf("error %v, want one after the measurement", err)
+	}
+}
+
+func TestSilentServer(t *testing.T) {
+	srv := serve(t, func(c *websocket.Conn) {
+		for range 3 {
+			typ, data, err := c.Read(c.Context())
+			if err != nil || c.Write(c.Context(), typ, data) != nil {
+				return
+			}
+		}
+		<-c.Context().Done()
+	})
+	job := testJob(srv, Echo)
+	job.Timeout = 300 * time.Millisecond
+	if _, err := Run(t.Context(), job, nil); err == nil || !strings.Contains(err.Error(), "no reply for") {
+		t.Errorf("error %v, want that no reply comes", err)
+	}
+}
+
+func TestServerThatCloses(t *testing.T) {
+	srv := serve(t, func(c *websocket.Conn) {
+		c.Read(c.Context())
+		c.Close(websocket.StatusGoingAway, "")
+	})
+	if _, err := Run(t.Context(), testJob(srv, Echo), nil); err == nil || !strings.Contains(err.Error(), "opcode 8") {
+		t.Errorf("error %v, want one of the close frame", err)
+	}
+}
+
+func TestNoWebSocket(t *testing.T) {
+	srv := httptest.NewServer(http.NotFoundHandler())
+	defer srv.Close()
+	if _, err := Run(t.Context(), testJob(srv, Echo), nil); err == nil || !strings.Contains(err.Error(), "404") {
+		t.Errorf("error %v, want the status", err)
+	}
+}
+
+// Ours does not compress yet, or does not here: to be asked for compression
+// and to answer without is an error, not a measurement.
+func TestCompressionDeclined(t *testing.T) {
+	job := testJob(serve(t, echo(nil)), Echo)
+	job.Compress, job.Size, job.Depth = Takeover, 1024, 1
+	if _, err := Run(t.Context(), job, nil); err == nil || !strings.Contains(err.Error(), "Extensions") {
+		t.Errorf("error %v, want one of the extensions", err)
+	}
+}
+
+func TestBroadcast(t *testing.T) {
+	job := testJob(serve(t, echo(nil)), Broadcast)
+	job.Conns = 20
+	r, err := Run(t.Context(), job, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := float64(r.Wire) / r.Messages; got != 304 || r.CPU <= 0 {
+		t.Errorf("%v bytes per delivery: %+v", got, r)
+	}
+}
+
+func TestBroadcastToSenderOnly(t *testing.T) {
+	srv := httptest.NewServer(&websocket.Server{Handler: echo(nil)})
+	defer srv.Close()
+	job := testJob(srv, Broadcast)
+	job.Timeout = 300 * time.Millisecond
+	if _, err := Run(t.Context(), job, nil); err == nil || !strings.Contains(err.Error(), "connection 2") {
+		t.Errorf("error %v, want that the second connection gets nothing", err)
+	}
+}
+
+func TestHandshakes(t *testing.T) {
+	var mu sync.Mutex
+	served := 0
+	srv := serve(t, func(c *websocket.Conn) {
+		mu.Lock()
+		served++
+		mu.Unlock()
+		c.Read(c.Context())
+	})
+	r, err := Run(t.Context(), testJob(srv, Handshake), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	if r.Messages < 1 || float64(served) < r.Messages || r.CPU <= 0 || r.P50 <= 0 {
+		t.Errorf("%d served: %+v", served, r)
+	}
+}
+
+func TestMemory(t *testing.T) {
+	var mu sync.Mutex
+	open := 0
+	srv := serve(t, func(c *websocket.Conn) {
+		mu.Lock()
+		open++
+		mu.Unlock()
+		echo(nil)(c)
+		mu.Lock()
+		open--
+		mu.Unlock()
+	})
+	var states []string
+	var counts []int
+	job := testJob(srv, Memory)
+	job.Conns = 70
+	_, err := Run(t.Context(), job, func(state string) error {
+		mu.Lock()
+		defer mu.Unlock()
+		states, counts = append(states, state), append(counts, open)
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !slices.Equal(states, []string{PauseEmpty, PauseIdle, PauseUsed}) || !slices.Equal(counts, []int{0, 70, 70}) {
+		t.Errorf("pauses %v with %v connections open", states, counts)
+	}
+	stop := errors.New("stop")
+	if _, err := Run(t.Context(), job, func(string) error { return stop }); !errors.Is(err, stop) {
+		t.Errorf("error %v, want the pause's", err)
+	}
+}
+
+func TestCancelled(t *testing.T) {
+	job := testJob(serve(t, echo(nil)), Echo)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := Run(ctx, job, nil); !errors.Is(err, context.Canceled) {
+		t.Errorf("error %v, want context.Canceled", err)
+	}
+}
+
+// The floors have no frames: what comes back is what was sent.
+func TestRawEcho(t *testing.T) {
+	for name, spoil := range map[string]bool{"honest": false, "lying": true} {
+		srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			c, rw, err := http.NewResponseController(w).Hijack()
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			defer c.Close()
+			rw.WriteString("HTTP/1.1 101 Switching Protocols\r\n\r\n")
+			rw.Flush()
+			buf := make([]byte, 4096)
+			for {
+				n, err := rw.Read(buf)
+				if err != nil {
+					return
+				}
+				if spoil {
+					buf[n-1]++
+				}
+				if _, err := c.Write(buf[:n]); err != nil {
+					return
+				}
+			}
+		}))
+		job := testJob(srv, Echo)
+		job.Raw = true
+		r, err := Run(t.Context(), job, nil)
+		srv.Close()
+		if spoil {
+			if err == nil || !strings.Contains(err.Error(), "differs") {
+				t.Errorf("%s: error %v", name, err)
+			}
+			continue
+		}
+		if err != nil || float64(r.Wire)/r.Messages != 308 {
+			t.Errorf("%s: %+v, %v", name, r, err)
+		}
+	}
+}
+
+func TestParseResident(t *testing.T) {
+	n, err := parseResident([]byte("55d0-7ffc ---p 00000000 00:00 0   [rollup]\nRss:      1784 kB\nPss:  280 kB\n"))
+	if err != nil || n != 1784<<10 {
+		t.Errorf("%d, %v", n, err)
+	}
+	if _, err := parseResident([]byte("Pss: 280 kB\n")); err == nil {
+		t.Error("no error without an Rss line")
+	}
+	before, err := Resident(os.Getpid())
+	if err != nil {
+		t.Fatal(err)
+	}
+	block := bytes.Repeat([]byte{1}, 32<<20)
+	after, err := Resident(os.Getpid())
+	if err != nil || after-before < 24<<20 {
+		t.Errorf("%d bytes after %d, with %d more in use; %v", after, before, len(block), err)
+	}
+}

@@ -1,0 +1,45 @@
+//go:build linux
+
+package load
+
+// memory opens the connections and pauses with them in each state. A few have
+// come and gone before the first pause: a server that was never used has code
+// and tables that are not in memory yet, and they are not the connections'.
+func (r *runner) memory(pause Pause) error {
+	for step := range 3 {
+		var err error
+		switch step {
+		case 0:
+			if err = r.open(min(r.Conns, 16)); err == nil {
+				if err = r.write(); err == nil {
+					err = r.converse()
+				}
+			}
+			r.closeConns()
+		case 1:
+			err = r.open(r.Conns)
+		case 2:
+			err = r.converse()
+		}
+		if err != nil {
+			return err
+		}
+		if err := WaitIdle(r.ctx, r.PID); err != nil {
+			return err
+		}
+		if err := pause([]string{PauseEmpty, PauseIdle, PauseUsed}[step]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// converse has every connection echo its messages, one at a time.
+func (r *runner) converse() error {
+	for range max(r.Messages, 1) {
+		if _, err := r.verify(1); err != nil {
+			return err
+		}
+	}
+	return nil
+}

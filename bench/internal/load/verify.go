@@ -1,0 +1,217 @@
+//go:build linux
+
+package load
+
+import (
+	"bytes"
+	"compress/flate"
+	"errors"
+	"fmt"
+	"io"
+
+	"golang.org/x/sys/unix"
+)
+
+// reply describes what a server's replies look like on the wire.
+type reply struct {
+	size   int  // bytes per message with its headers
+	single bool // every message is one frame, all of the same size
+}
+
+// exchange is a batch whose replies are read and compared.
+type exchange struct {
+	r        *runner
+	c        *conn
+	opcode   byte
+	messages [][]byte // what has to come, in this order
+	raw      []byte   // or, from a floor, these very bytes
+
+	in      []byte // received and not yet understood
+	part    []byte // payload of the message under way
+	partial bool
+	deflate bool // the message under way is compressed
+	frames  int
+	wire    int
+	done    int // messages that were right
+	history []byte
+}
+
+// begin sends a batch that no other connection sends, or the next of the
+// script if it is compressed. What the socket does not take is left to finish.
+func (r *runner) begin(number int, c *conn, count int) (*exchange, error) {
+	x := &exchange{r: r, c: c, opcode: opBinary}
+	if r.Compress != "" {
+		x.opcode = opText
+		n := c.batches % len(r.script.batches)
+		c.batch = r.script.batches[n]
+		x.messages = r.script.messages[n : n+1]
+		x.history = r.script.before(c.batches)
+	} else {
+		x.messages = numbered(r.Size, count, uint64(number+1)<<20|uint64(c.batches+1))
+		c.batch = frames(finBit|opBinary, x.messages)
+		if r.Raw {
+			x.raw = c.batch
+		}
+	}
+	c.batches++
+	c.sent = 0
+	return x, c.push()
+}
+
+// push sends more of the batch if the socket takes it.
+func (c *conn) push() error {
+	for c.sent < len(c.batch) {
+		n, err := send(c.fd, c.batch[c.sent:])
+		if err != nil || n == again {
+			return err
+		}
+		c.sent += n
+	}
+	return nil
+}
+
+// finish reads the replies, and goes on sending, until all is there. An error
+// says what is wrong with them.
+func (x *exchange) finish() error {
+	for {
+		ok, err := x.complete()
+		if err != nil || ok {
+			return err
+		}
+		if err := x.r.ctx.Err(); err != nil {
+			return err
+		}
+		if err := x.c.push(); err != nil {
+			return err
+		}
+		n, err := recv(x.c.fd, x.r.buffer(), 0)
+		if err != nil {
+			return err
+		}
+		if n != again {
+			x.in = append(x.in, x.r.scratch[:n]...)
+			continue
+		}
+		events := int16(unix.POLLIN)
+		if x.c.sent < len(x.c.batch) {
+			events |= unix.POLLOUT
+		}
+		if err := await(x.c.fd, events, x.r.Timeout); err != nil {
+			return fmt.Errorf("reply %d of %d does not come whole: %w", x.done+1, len(x.messages), err)
+		}
+	}
+}
+
+// buffer is where the generator receives.
+func (r *runner) buffer() []byte {
+	if r.scratch == nil {
+		r.scratch = make([]byte, 1<<20)
+	}
+	return r.scratch
+}
+
+// complete compares what has come and reports whether it is all that should.
+func (x *exchange) complete() (bool, error) {
+	if x.raw != nil {
+		n := min(len(x.in), len(x.raw))
+		if len(x.in) > len(x.raw) || !bytes.Equal(x.in[:n], x.raw[:n]) {
+			return false, fmt.Errorf("the echo differs from what was sent within %d bytes", len(x.in))
+		}
+		x.wire, x.done = len(x.raw), len(x.messages)
+		return n == len(x.raw), nil
+	}
+	for {
+		h, n, err := parseHeader(x.in)
+		if err != nil {
+			return false, err
+		}
+		if n == 0 || int64(len(x.in)-n) < h.length {
+			break
+		}
+		if err := x.frame(h, x.in[n:n+int(h.length)]); err != nil {
+			return false, fmt.Errorf("reply %d of %d: %w", x.done+1, len(x.messages), err)
+		}
+		x.in = x.in[n+int(h.length):]
+		x.frames++
+		x.wire += n + int(h.length)
+	}
+	return x.done == len(x.messages) && len(x.in) == 0, nil
+}
+
+func (x *exchange) frame(h header, payload []byte) error {
+	switch {
+	case x.done == len(x.messages):
+		return errors.New("one message too many")
+	case x.partial == (h.opcode != 0):
+		return fmt.Errorf("opcode %d where none or another has its place", h.opcode)
+	case !x.partial && h.opcode != x.opcode:
+		return fmt.Errorf("opcode %d instead of %d", h.opcode, x.opcode)
+	case !x.partial && h.rsv1 != (x.r.Compress != ""):
+		return fmt.Errorf("compression bit is %v", h.rsv1)
+	}
+	if !x.partial {
+		x.part, x.deflate = x.part[:0], h.rsv1
+	}
+	x.part = append(x.part, payload...)
+	x.partial = !h.fin
+	if !h.fin {
+		return nil
+	}
+	got, want := x.part, x.messages[x.done]
+	if x.deflate {
+		var err error
+		if got, err = inflate(x.part, x.history, len(want)); err != nil {
+			return err
+		}
+		x.history = append(x.history, want...)
+		x.history = x.history[max(0, len(x.history)-32<<10):]
+	}
+	if !bytes.Equal(got, want) {
+		return fmt.Errorf("the message differs from what was sent (%d bytes for %d)", len(got), len(want))
+	}
+	x.done++
+	return nil
+}
+
+// inflate undoes deflate: RFC 7692, section 7.2.2. The block added is a final
+// one, so that the reader does not wait for more.
+func inflate(data, history []byte, limit int) ([]byte, error) {
+	src := io.MultiReader(bytes.NewReader(data), bytes.NewReader([]byte{0, 0, 0xff, 0xff, 1, 0, 0, 0xff, 0xff}))
+	got, err := io.ReadAll(io.LimitReader(flate.NewReaderDict(src, history), int64(limit)+1))
+	if err != nil {
+		return nil, fmt.Errorf("compressed message: %w", err)
+	}
+	return got, nil
+}
+
+// verify has every connection echo messages in one batch, and compares them.
+// The first connection echoes count of them, the others no more of the large
+// ones than tell that the order is kept. It learns what the replies look like.
+func (r *runner) verify(count int) (reply, error) {
+	var look reply
+	for i := 0; i < len(r.conns); i += group {
+		some := r.conns[i:min(i+group, len(r.conns))]
+		started := make([]*exchange, len(some))
+		for j, c := range some {
+			var err error
+			n := count
+			if i+j > 0 {
+				n = min(count, max(2, 64<<10/r.Size))
+			}
+			if started[j], err = r.begin(i+j, c, n); err != nil {
+				return look, fmt.Errorf("connection %d: %w", i+j+1, err)
+			}
+		}
+		for j, x := range started {
+			if err := x.finish(); err != nil {
+				return look, fmt.Errorf("connection %d: %w", i+j+1, err)
+			}
+			one := reply{x.wire / x.done, x.frames == x.done && x.wire%x.done == 0 || x.raw != nil}
+			if i+j == 0 {
+				look = one
+			}
+			look.single = look.single && one == look
+		}
+	}
+	return look, nil
+}

@@ -1,0 +1,246 @@
+package report
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+)
+
+// Markdown renders everything: the summary, all servers, the spread, the
+// versions.
+func Markdown(r *Results) []byte {
+	var b bytes.Buffer
+	fmt.Fprintln(&b, "# Results")
+	fmt.Fprintln(&b)
+	r.writeSummary(&b)
+	r.writeOverview(&b)
+	r.writeDetails(&b)
+	r.writeVersions(&b)
+	return b.Bytes()
+}
+
+// Summary renders what a README wants: ours beside the best of the others.
+func Summary(r *Results) []byte {
+	var b bytes.Buffer
+	r.writeSummary(&b)
+	return b.Bytes()
+}
+
+// table writes a Markdown table; the first column is text, the others figures.
+type table struct{ w io.Writer }
+
+func (t table) head(cells ...string) {
+	t.row(cells...)
+	t.row(append([]string{"---"}, slices.Repeat([]string{"---:"}, len(cells)-1)...)...)
+}
+
+func (t table) row(cells ...string) {
+	for i, c := range cells {
+		cells[i] = escape(c)
+	}
+	fmt.Fprintf(t.w, "| %s |\n", strings.Join(cells, " | "))
+}
+
+// escape keeps the text of an error from breaking a table.
+func escape(s string) string {
+	return strings.Join(strings.Fields(strings.ReplaceAll(s, "|", `\|`)), " ")
+}
+
+// environment says when and where it was measured.
+func (r *Results) environment() string {
+	m := r.Machine
+	return fmt.Sprintf("%s, %s, %d CPUs (%s), %.0f GiB, Linux %s, %s.", r.Date.Format("2 January 2006"), m.CPU, m.CPUs, m.OS,
+		float64(m.Memory)/(1<<30), m.Kernel, m.Go)
+}
+
+// manner says how.
+func (r *Results) manner() string {
+	text := fmt.Sprintf("Medians of up to %d rounds of %v; %s.", r.Rounds, r.Time, r.Machine.Pinning)
+	if r.Machine.Revision != "" {
+		text = "Revision " + r.Machine.Revision + ". " + text
+	}
+	return text
+}
+
+// ours are our servers that have any figures.
+func (r *Results) ours() []Server {
+	return slices.DeleteFunc(r.present(), func(s Server) bool { return s.Kind != Ours })
+}
+
+// The verdicts on a row.
+const (
+	ahead  = "✓"
+	level  = "≈"
+	behind = "✗"
+)
+
+// verdict compares one of our servers with the best of the other libraries.
+// It is ahead or behind only where the middle halves of the samples are apart.
+func (r *Results) verdict(row row, s Server) (ratio float64, verdict string) {
+	m, ok := r.metric(row.Scenario.Name, s.Name, row.Metric)
+	best, hasBest := r.metric(row.Scenario.Name, r.rival(row, s), row.Metric)
+	switch {
+	case !ok || !hasBest || best.Median <= 0:
+		return 0, ""
+	case !apart(m, best):
+		verdict = level
+	case m.Median < best.Median:
+		verdict = ahead
+	default:
+		verdict = behind
+	}
+	return m.Median / best.Median, verdict
+}
+
+func (r *Results) writeSummary(w io.Writer) {
+	fmt.Fprintf(w, "%s\n%s\n\n", r.environment(), r.manner())
+	ours := r.ours()
+	head := []string{"less is better"}
+	for _, s := range ours {
+		head = append(head, "**"+s.Name+"**", "÷ raw TCP", "÷ best other")
+	}
+	t := table{w}
+	t.head(append(head, "best other, goroutines", "best other, event loop")...)
+	verdicts := make(map[string][]string)
+	for _, row := range r.rows() {
+		cells := []string{row.title()}
+		for _, s := range ours {
+			m, ok := r.metric(row.Scenario.Name, s.Name, row.Metric)
+			if !ok {
+				cells = append(cells, r.absent(row, s), "–", "–")
+				continue
+			}
+			floor, hasFloor := r.metric(row.Scenario.Name, s.Floor, row.Metric)
+			vs := "–"
+			if ratio, verdict := r.verdict(row, s); verdict != "" {
+				vs = fmt.Sprintf("%.2f %s", ratio, verdict)
+				verdicts[verdict] = append(verdicts[verdict], fmt.Sprintf("%s (%s)", row.title(), s.Name))
+			}
+			cells = append(cells, "**"+withUnit(m.Median, row.unit())+"**", ratio(m, floor, hasFloor), vs)
+		}
+		for _, loop := range []bool{false, true} {
+			other := "–"
+			if best := r.best(row, func(s Server) bool { return s.Kind == Library && s.Loop == loop }); best != "" {
+				m, _ := r.metric(row.Scenario.Name, best, row.Metric)
+				other = withUnit(m.Median, row.unit()) + " " + best
+			}
+			cells = append(cells, other)
+		}
+		t.row(cells...)
+	}
+	fmt.Fprintln(w)
+	if all := len(verdicts[ahead]) + len(verdicts[level]) + len(verdicts[behind]); all > 0 {
+		fmt.Fprintf(w, "Of %d comparisons with the best of the other libraries, ours is ahead (%s) in %d, level (%s, the middle halves of the rounds overlap) in %d, and behind (%s) in %d",
+			all, ahead, len(verdicts[ahead]), level, len(verdicts[level]), behind, len(verdicts[behind]))
+		if len(verdicts[behind]) > 0 {
+			fmt.Fprintf(w, ": %s", strings.Join(verdicts[behind], "; "))
+		}
+		fmt.Fprint(w, ".\nA server with a goroutine for every connection is compared with libraries that have it, too; an event loop with all.\n\n")
+	}
+	for _, n := range r.Notes {
+		fmt.Fprintf(w, "Note: %s\n\n", n)
+	}
+	fmt.Fprintf(w, "Made by `%s`.\n\n", r.Command)
+}
+
+// absent stands for a figure that there is none of.
+func (r *Results) absent(row row, s Server) string {
+	if c := r.Cell(row.Scenario.Name, s.Name); c != nil && c.Failed != "" {
+		return "failed"
+	}
+	return "–"
+}
+
+func (r *Results) writeOverview(w io.Writer) {
+	fmt.Fprint(w, "## All servers\n\nMedians. ★ is the best WebSocket server; the floors are no WebSocket servers, they echo bytes. – is what a server does not have.\n\n")
+	head := []string{""}
+	for _, s := range r.present() {
+		name := s.Name
+		if s.Kind == Ours {
+			name = "**" + name + "**"
+		}
+		head = append(head, name)
+	}
+	t := table{w}
+	t.head(head...)
+	for _, row := range r.rows() {
+		least := r.leader(row)
+		cells := []string{row.title() + ", " + row.unit().short}
+		for _, s := range r.present() {
+			m, ok := r.metric(row.Scenario.Name, s.Name, row.Metric)
+			if !ok {
+				cells = append(cells, r.absent(row, s))
+				continue
+			}
+			text := number(m.Median, row.unit())
+			if s.Kind == Ours {
+				text = "**" + text + "**"
+			}
+			if s.Name == least {
+				text += " ★"
+			}
+			cells = append(cells, text)
+		}
+		t.row(cells...)
+	}
+	fmt.Fprintln(w)
+}
+
+// leader is the WebSocket server with the lowest median, ours or not.
+func (r *Results) leader(row row) string {
+	return r.best(row, func(s Server) bool { return s.Kind != Floor })
+}
+
+func (r *Results) writeDetails(w io.Writer) {
+	fmt.Fprint(w, "## Spread\n\nThe middle half is between the first and the third quartile of the rounds.\n")
+	for _, row := range r.rows() {
+		fmt.Fprintf(w, "\n### %s\n\n`%s`: %s\n\n", row.title(), row.Scenario.Name, row.unit().heading())
+		head := []string{"", "median", "middle half", "min–max", "÷ raw TCP", "÷ best other"}
+		for _, name := range row.Scenario.Show {
+			head = append(head, units[name].heading())
+		}
+		t := table{w}
+		t.head(head...)
+		var remarks []string
+		for _, s := range r.Servers {
+			c := r.Cell(row.Scenario.Name, s.Name)
+			if c == nil {
+				continue
+			}
+			if c.Failed != "" {
+				remarks = append(remarks, fmt.Sprintf("- %s has failed: %s", s.Name, escape(c.Failed)))
+			}
+			if c.Note != "" {
+				remarks = append(remarks, fmt.Sprintf("- %s %s", s.Name, escape(c.Note)))
+			}
+			d := r.detail(row, s)
+			if d == nil {
+				continue
+			}
+			name := s.Name
+			if s.Kind == Ours {
+				name, d[0] = "**"+name+"**", "**"+d[0]+"**"
+			}
+			if s.Name == r.leader(row) {
+				name += " ★"
+			}
+			t.row(append([]string{name}, d...)...)
+		}
+		if len(remarks) > 0 {
+			fmt.Fprintf(w, "\n%s\n", strings.Join(remarks, "\n"))
+		}
+	}
+	fmt.Fprintln(w)
+}
+
+func (r *Results) writeVersions(w io.Writer) {
+	fmt.Fprintf(w, "## Versions\n\nFrom the build information of the binaries, built by %s.\n\n", r.Machine.Go)
+	t := table{w}
+	t.row("server", "library", "flags", "all modules")
+	t.row("---", "---", "---", "---")
+	for _, s := range r.Servers {
+		t.row(s.Name, s.Module, strings.Join(s.Flags, " "), strings.Join(s.Modules, ", "))
+	}
+}
