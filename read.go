@@ -286,7 +286,7 @@ func (c *Conn) readPayload(dst *buffer, start int, pooled bool) error {
 	for r.left > 0 {
 		if in.buffered() > 0 {
 			src := in.take(int(min(r.left, int64(in.buffered()))))
-			dst.grow(len(src), r, pooled)
+			dst.grow(len(src), len(src), r, pooled)
 			n := len(dst.b)
 			if err := r.payloadTo(dst.b[n:n+len(src)], src); err != nil {
 				return err
@@ -302,7 +302,7 @@ func (c *Conn) readPayload(dst *buffer, start int, pooled bool) error {
 		}
 		// Much is to come, and some has: no detour through a buffer.
 		if cap(dst.b)-len(dst.b) < readBufferSize {
-			dst.grow(readBufferSize, r, pooled)
+			dst.grow(readBufferSize, 0, r, pooled)
 		}
 		p := dst.b[len(dst.b):cap(dst.b)]
 		if r.left < int64(len(p)) {
@@ -324,18 +324,19 @@ func (c *Conn) readPayload(dst *buffer, start int, pooled bool) error {
 	return nil
 }
 
-// grow makes room for need more bytes of the frame that r is in. It doubles,
-// so that capacity stays in proportion to what has arrived. What the header
-// announces is only ever a reason to take less: the last frame of a message
-// tells where to stop.
-func (b *buffer) grow(need int, r *receiver, pooled bool) {
+// grow makes room for need more bytes of the frame that r is in, of which have
+// have arrived. It takes a multiple of what has arrived, so that capacity stays
+// in proportion to that. What the header announces is only ever a reason to
+// take less: the last frame of a message tells where to stop.
+func (b *buffer) grow(need, have int, r *receiver, pooled bool) {
 	want := len(b.b) + need
 	if want <= cap(b.b) {
 		return
 	}
-	size := max(want, 2*len(b.b))
-	if all := int64(len(b.b)) + r.left; r.hdr.Fin && int64(size) > all {
-		size = int(all)
+	size := max(want, 2*(len(b.b)+have))
+	if r.hdr.Fin {
+		all := int64(len(b.b)) + r.left
+		size = int(min(int64(max(want, 4*(len(b.b)+have))), all))
 	}
 	if !pooled {
 		b.b = append(make([]byte, 0, size), b.b...)

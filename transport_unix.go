@@ -16,6 +16,7 @@ type rawReader struct {
 	try  func(fd uintptr) bool // the method tryRead, bound once: binding allocates
 	buf  *buffer               // to read into, and then what tryRead got
 	size int32                 // of the buffer to read into: what is sent at a time
+	less uint8                 // how many reads in a row brought much less
 	eof  bool                  // the peer has sent all
 	err  syscall.Errno         // what went wrong, or 0
 }
@@ -62,11 +63,7 @@ func (r *rawReader) tryRead(fd uintptr) bool {
 		switch {
 		case n > 0:
 			b.b = b.b[:n]
-			if n == cap(b.b) {
-				r.size = int32(min(2*n, maxReadSize))
-			} else if n < int(r.size)/8 {
-				r.size = max(r.size/2, minReadSize)
-			}
+			r.adapt(n, cap(b.b))
 			return true
 		case err == syscall.EINTR:
 			continue
@@ -80,5 +77,18 @@ func (r *rawReader) tryRead(fd uintptr) bool {
 			r.err = err.(syscall.Errno)
 		}
 		return true
+	}
+}
+
+// adapt chooses the next buffer's size after a read of n bytes into room for
+// size. A large message is often followed by a few bytes, its rest.
+func (r *rawReader) adapt(n, size int) {
+	if n >= int(r.size)/8 {
+		r.less = 0
+	} else if r.less++; r.less == 8 {
+		r.size, r.less = max(r.size/2, minReadSize), 0
+	}
+	if n == size {
+		r.size = int32(min(2*size, maxReadSize))
 	}
 }
