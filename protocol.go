@@ -54,7 +54,7 @@ type receiver struct {
 	left  int64  // payload bytes of it still to come
 	limit int64  // largest message in bytes
 	size  int64  // bytes in the frames of the message so far; never above limit
-	err   error
+	err   *ProtocolError
 	ctl   *buffer // the start of a control payload that came in pieces
 }
 
@@ -243,7 +243,7 @@ func (r *receiver) endFrame() (end bool, err error) {
 }
 
 func (r *receiver) fail(err error) error {
-	r.err = err
+	r.err = err.(*ProtocolError) // there are no others here
 	return err
 }
 
