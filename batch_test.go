@@ -45,8 +45,8 @@ func TestAnswersLeaveTogether(t *testing.T) {
 			}
 		}
 	}
-	c.out.mu.Lock()
-	defer c.out.mu.Unlock()
+	c.out.lock()
+	defer c.out.unlock()
 	// Preemption can split a batch.
 	if nc.writes > 2*batches {
 		t.Errorf("%d writes for %d batches", nc.writes, batches)
@@ -187,8 +187,8 @@ func (s *shut) SetWriteDeadline(t time.Time) error {
 
 // waiters returns how many writers wait for their turn.
 func waiters(c *Conn) int {
-	c.out.mu.Lock()
-	defer c.out.mu.Unlock()
+	c.out.lock()
+	defer c.out.unlock()
 	if c.out.queue == nil {
 		return 0
 	}
@@ -196,9 +196,9 @@ func waiters(c *Conn) int {
 }
 
 func busy(c *Conn) bool {
-	c.out.mu.Lock()
-	defer c.out.mu.Unlock()
-	return c.out.busy
+	c.out.lock()
+	defer c.out.unlock()
+	return c.out.turn.taken()
 }
 
 // TestWritersMeet: those that wait for a write under way leave together.

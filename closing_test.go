@@ -199,9 +199,9 @@ func TestCloseNow(t *testing.T) {
 		go func() { errs <- client.Write(bg, Binary, make([]byte, 16<<20)) }()
 		go func() { errs <- second(client.Ping(bg)) }()
 		until(t, "all of them at work", func() bool {
-			client.out.mu.Lock()
-			defer client.out.mu.Unlock()
-			return client.out.busy && client.in.gate.busy() && client.in.wanted.Load() > 0
+			client.out.lock()
+			defer client.out.unlock()
+			return client.out.turn.taken() && client.in.gate.busy() && client.in.wanted.Load() > 0
 		})
 		client.CloseNow()
 		for range 3 {
@@ -244,9 +244,9 @@ func TestCloseTimeout(t *testing.T) {
 	overRaw(t, false, Options{CloseTimeout: 50 * time.Millisecond}, func(t *testing.T, c *Conn, peer net.Conn) {
 		go c.Write(bg, Binary, make([]byte, 16<<20)) // fills the socket
 		until(t, "busy", func() bool {
-			c.out.mu.Lock()
-			defer c.out.mu.Unlock()
-			return c.out.busy
+			c.out.lock()
+			defer c.out.unlock()
+			return c.out.turn.taken()
 		})
 		start := time.Now()
 		if err := c.Close(StatusNormalClosure, ""); err == nil {

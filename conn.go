@@ -156,13 +156,13 @@ type Stats struct {
 
 // Stats returns the counters as they stand. It may be called at any time.
 func (c *Conn) Stats() Stats {
-	c.out.mu.Lock()
-	defer c.out.mu.Unlock()
+	c.out.lock()
+	defer c.out.unlock()
 	return Stats{
 		MessagesRead:    c.in.gate.count(),
-		MessagesWritten: c.out.messages,
+		MessagesWritten: c.out.messages + c.out.turn.count(),
 		BytesRead:       c.in.bytes.Load(),
-		BytesWritten:    c.out.bytes,
+		BytesWritten:    c.out.bytes.Load(),
 	}
 }
 

@@ -11,8 +11,8 @@ const maxPongs = 16
 // queuePong answers a ping. It never waits, so that reading goes on.
 func (c *Conn) queuePong(p []byte) {
 	o := &c.out
-	o.mu.Lock()
-	defer o.mu.Unlock()
+	o.lock()
+	defer o.unlock()
 	if o.closed {
 		return
 	}
@@ -29,8 +29,8 @@ func (c *Conn) queuePong(p []byte) {
 // since its pong will answer both.
 func (c *Conn) queuePing(p []byte) {
 	o := &c.out
-	o.mu.Lock()
-	defer o.mu.Unlock()
+	o.lock()
+	defer o.unlock()
 	if !o.closed {
 		o.queueLocked().ping = c.appendControl(nil, OpPing, p)
 		c.kickLocked()
@@ -40,8 +40,8 @@ func (c *Conn) queuePing(p []byte) {
 // queueClose sends the close frame, behind everything else.
 func (c *Conn) queueClose(code StatusCode, reason string) {
 	o := &c.out
-	o.mu.Lock()
-	defer o.mu.Unlock()
+	o.lock()
+	defer o.unlock()
 	if !o.closed {
 		o.closed = true
 		o.queueLocked().close = c.appendControl(nil, OpClose, appendClosePayload(nil, code, reason))

@@ -320,12 +320,12 @@ func TestPingFlood(t *testing.T) {
 			}
 		}
 		synctest.Wait()
-		c.out.mu.Lock()
+		c.out.lock()
 		waiting := c.out.held.len()
 		if q := c.out.queue; q != nil {
 			waiting += cap(q.pongs) + cap(q.ping) + cap(q.close)
 		}
-		c.out.mu.Unlock()
+		c.out.unlock()
 		if waiting > 2*maxPongs*(maxControlPayload+2) {
 			t.Errorf("%d bytes wait", waiting)
 		}

@@ -188,8 +188,8 @@ func (c *Conn) Writer(ctx context.Context, typ MessageType) (io.WriteCloser, err
 	}
 	w := &messageWriter{c: c, ctx: ctx, typ: typ}
 	o := &c.out
-	o.mu.Lock()
-	defer o.mu.Unlock()
+	o.lock()
+	defer o.unlock()
 	if ctx.Err() == nil {
 		o.stream = w
 	}
@@ -280,11 +280,11 @@ func (w *messageWriter) fail(err error) error {
 // leave lets other messages begin.
 func (w *messageWriter) leave() {
 	o := &w.c.out
-	o.mu.Lock()
-	defer o.mu.Unlock()
+	o.lock()
+	defer o.unlock()
 	o.stream = nil
 	o.sender.open = false // a frame that was refused before its first byte may have set it
-	if !o.busy {
+	if !o.turn.taken() {
 		w.c.releaseLocked(nil)
 	}
 }

@@ -3,26 +3,86 @@ package websocket
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 )
 
-// outHalf is the writing half of a connection. mu is never held during I/O:
-// whoever sets busy owns the transport's writing side until releaseLocked.
-// What others have to send in the meantime is queued here, and leaves with
-// whoever writes next, or by a goroutine of its own, flush.
+// outHalf is the writing half of a connection. Its lock is never held during
+// I/O: whoever has the turn owns the transport's writing side. What others have
+// to send in the meantime is queued here, and leaves with whoever writes next,
+// or by a goroutine of its own, flush.
 type outHalf struct {
-	mu       sync.Mutex
-	busy     bool           // the writing side has an owner
+	turn  turn
+	bytes atomic.Uint64 // written
+
+	mu       sync.Mutex     // guards what follows; see lock
 	flushing bool           // a goroutine is on its way to flush
 	closed   bool           // a close frame was queued; nothing may follow it
 	sender   sender         // in the middle of a message only while there is a stream, whose writer alone uses it then
-	writing  int            // bytes that the owner has given to the transport, which has not taken them all
+	writing  int            // bytes that the owner is writing, if it has the turn by takeLocked
 	stream   *messageWriter // the message under way that Writer began; no other may begin
 	held     *buffer        // encoded frames that go before everything else, at most maxHeld bytes; or nil
 	queue    *outQueue      // nil when nobody waits, and no control frame does
 	flush    func()         // Conn.flush, bound at its first use: binding allocates
 	cancel   cancelSlot     // used by the owner only
+	messages uint64         // written, besides those that turn counts
+}
 
-	messages, bytes uint64 // written, for Stats
+// turn says whether somebody owns the writing side. It can be taken and
+// handed on without the lock, as long as nothing is queued: a message on a quiet
+// connection costs two atomic operations.
+type turn struct{ word atomic.Uint64 }
+
+const (
+	turnTaken  = 1 << iota // somebody owns the writing side
+	turnLocked             // only under the lock may this change: something is queued, or about to be
+
+	turnSizeShift  = 2                            // the size of the message that is being written
+	turnSizeBits   = 17                           // if it is smaller than 128 KiB and was begun without the lock
+	turnCountShift = turnSizeShift + turnSizeBits // the messages written without it
+	turnSizeMask   = (1<<turnSizeBits - 1) << turnSizeShift
+)
+
+// take makes the caller the owner, to write n bytes, if that is possible
+// without the lock.
+func (t *turn) take(n int) bool {
+	s := t.word.Load()
+	return s&(turnTaken|turnLocked) == 0 && n < 1<<turnSizeBits &&
+		t.word.CompareAndSwap(s, s|turnTaken|uint64(n)<<turnSizeShift)
+}
+
+// pass ends what take began, after a message was written, if that is possible
+// without the lock.
+func (t *turn) pass() bool {
+	s := t.word.Load()
+	return s&turnLocked == 0 && t.word.CompareAndSwap(s, s&^(turnTaken|turnSizeMask)+1<<turnCountShift)
+}
+
+func (t *turn) taken() bool   { return t.word.Load()&turnTaken != 0 }
+func (t *turn) size() int     { return int(t.word.Load() & turnSizeMask >> turnSizeShift) }
+func (t *turn) count() uint64 { return t.word.Load() >> turnCountShift }
+
+// set is for those who hold the lock.
+func (t *turn) set(taken bool) {
+	if taken {
+		t.word.Or(turnTaken)
+	} else {
+		t.word.And(^uint64(turnTaken | turnSizeMask))
+	}
+}
+
+// lock locks o: the turn, too, which unlock sets free if nothing is queued.
+func (o *outHalf) lock() {
+	o.mu.Lock()
+	if o.turn.word.Load()&turnLocked == 0 {
+		o.turn.word.Or(turnLocked)
+	}
+}
+
+func (o *outHalf) unlock() {
+	if o.held == nil && o.queue == nil && o.stream == nil {
+		o.turn.word.And(^uint64(turnLocked))
+	}
+	o.mu.Unlock()
 }
 
 // outQueue is what waits for the writing side.
@@ -68,7 +128,7 @@ const (
 
 // freeLocked reports whether a writer need not wait.
 func (o *outHalf) freeLocked(stream *messageWriter) bool {
-	return !o.busy && o.stream == stream && (stream != nil || o.queue == nil || len(o.queue.waiting) == 0)
+	return !o.turn.taken() && o.stream == stream && (stream != nil || o.queue == nil || len(o.queue.waiting) == 0)
 }
 
 // joinsLocked reports whether a message of n bytes can join what is held.
@@ -104,8 +164,8 @@ func (c *Conn) await(ctx context.Context, w *outWaiter) (ahead *buffer, owns boo
 		err = contextError(ctx)
 	}
 	o := &c.out
-	o.mu.Lock()
-	defer o.mu.Unlock()
+	o.lock()
+	defer o.unlock()
 	switch w.state {
 	case leaving:
 		return nil, false, err
@@ -179,7 +239,8 @@ func (o *outHalf) giveBackLocked(b *buffer, from, to int) {
 // had taken along.
 func (c *Conn) releaseLocked(err error) {
 	o := &c.out
-	o.busy, o.writing = false, 0
+	o.turn.set(false)
+	o.writing = 0
 	q := o.queue
 	if q == nil {
 		c.kickLocked()
@@ -194,7 +255,8 @@ func (c *Conn) releaseLocked(err error) {
 	for i, w := range q.waiting {
 		if w.stream == o.stream {
 			q.waiting = append(q.waiting[:i], q.waiting[i+1:]...)
-			o.busy, w.state = true, owning
+			o.turn.set(true)
+			w.state = owning
 			close(w.turn)
 			return
 		}
@@ -220,8 +282,8 @@ func (o *outHalf) forgetLocked(w *outWaiter) {
 // wakeAll has every waiting writer look up, because the connection is
 // closing.
 func (o *outHalf) wakeAll() {
-	o.mu.Lock()
-	defer o.mu.Unlock()
+	o.lock()
+	defer o.unlock()
 	if o.queue != nil {
 		for _, w := range o.queue.waiting {
 			close(w.turn)
@@ -234,7 +296,7 @@ func (o *outHalf) wakeAll() {
 // writing side, when it hands that on, or by a goroutine.
 func (c *Conn) kickLocked() {
 	o := &c.out
-	if o.busy || o.flushing || o.held == nil && (o.queue == nil || !o.queue.hasControl()) {
+	if o.turn.taken() || o.flushing || o.held == nil && (o.queue == nil || !o.queue.hasControl()) {
 		return
 	}
 	if o.flush == nil {
@@ -247,10 +309,10 @@ func (c *Conn) kickLocked() {
 // flush writes what is queued and not a message that waits for its turn.
 func (c *Conn) flush() {
 	o := &c.out
-	o.mu.Lock()
+	o.lock()
 	o.flushing = false
-	if o.busy { // the owner sees to it
-		o.mu.Unlock()
+	if o.turn.taken() { // the owner sees to it
+		o.unlock()
 		return
 	}
 	b := c.takeLocked(0)
@@ -261,21 +323,22 @@ func (c *Conn) flush() {
 		o.queue.close = nil
 	}
 	if b == nil { // another writer was faster
-		o.mu.Unlock()
+		o.unlock()
 		return
 	}
-	o.busy, o.writing = true, len(b.b)
-	o.mu.Unlock()
+	o.turn.set(true)
+	o.writing = len(b.b)
+	o.unlock()
 	n, err := c.t.nc.Write(b.b)
 	putBuffer(b)
+	o.bytes.Add(uint64(n))
 	switch {
 	case err != nil:
 		err = c.fail(err)
 	case closing:
 		c.closeWritten()
 	}
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	o.bytes += uint64(n)
+	o.lock()
+	defer o.unlock()
 	c.releaseLocked(err)
 }

@@ -52,9 +52,9 @@ func (c *Conn) Write(ctx context.Context, typ MessageType, p []byte) error {
 // What the kernel has taken does not count.
 func (c *Conn) Buffered() int {
 	o := &c.out
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	n := o.writing + o.held.len()
+	o.lock()
+	defer o.unlock()
+	n := o.turn.size() + o.writing + o.held.len()
 	if o.queue != nil {
 		n += o.queue.size()
 	}
@@ -81,38 +81,47 @@ func checkMessage(ctx context.Context, typ MessageType) error {
 // then the goroutine that was started for it gets to run.
 func (c *Conn) beginWrite(ctx context.Context, stream *messageWriter, op Opcode, p []byte, joins bool) (ahead *buffer, owns bool, err error) {
 	o := &c.out
-	o.mu.Lock()
+	o.lock()
 	if err := c.readError(); err != nil {
-		o.mu.Unlock()
+		o.unlock()
 		return nil, false, err
 	}
 	if joins && c.in.more.Load() && o.joinsLocked(len(p)) && ctx.Err() == nil {
 		c.joinLocked(op, p)
 		c.kickLocked()
-		o.mu.Unlock()
+		o.unlock()
 		return nil, false, nil
 	}
 	if o.freeLocked(stream) {
-		o.busy = true
+		o.turn.set(true)
 		ahead = c.takeLocked(len(p))
-		o.mu.Unlock()
+		o.unlock()
 		return ahead, true, nil
 	}
 	w := &outWaiter{stream: stream, op: op, p: p, joins: joins, turn: make(chan struct{})}
 	q := o.queueLocked()
 	q.waiting = append(q.waiting, w)
-	o.mu.Unlock()
+	o.unlock()
 	return c.await(ctx, w)
 }
 
 // writeFrame writes a data frame, for stream or, if that is nil, as a message
 // of its own.
 func (c *Conn) writeFrame(ctx context.Context, stream *messageWriter, op Opcode, fin bool, p []byte) error {
-	b, owns, err := c.beginWrite(ctx, stream, op, p, stream == nil && len(p) <= maxJoin)
-	if !owns {
-		return err
-	}
 	o := &c.out
+	var b *buffer
+	var err error
+	quick := stream == nil && !c.in.more.Load() && o.turn.take(len(p))
+	if quick {
+		if err = c.readError(); err != nil {
+			return c.endWrite(nil, 0, 0, false, err, true)
+		}
+	} else {
+		var owns bool
+		if b, owns, err = c.beginWrite(ctx, stream, op, p, stream == nil && len(p) <= maxJoin); !owns {
+			return err
+		}
+	}
 	ahead := b.len()
 	if err = o.cancel.begin(ctx, c, true); err != nil {
 		return c.endWrite(b, ahead, 0, false, err, true)
@@ -134,6 +143,11 @@ func (c *Conn) writeFrame(ctx context.Context, stream *messageWriter, op Opcode,
 	kicked := o.cancel.end(ctx)
 	if kicked && err != nil {
 		err = contextError(ctx)
+	}
+	o.bytes.Add(uint64(n))
+	if quick && err == nil && o.turn.pass() {
+		putBuffer(b)
+		return nil
 	}
 	return c.endWrite(b, ahead, int(n), fin, err, kicked)
 }
@@ -159,9 +173,8 @@ func (c *Conn) endWrite(b *buffer, ahead, n int, fin bool, err error, kicked boo
 	if !back {
 		putBuffer(b)
 	}
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	o.bytes += uint64(n)
+	o.lock()
+	defer o.unlock()
 	switch {
 	case err == nil && fin:
 		o.messages++
