@@ -89,7 +89,7 @@ func BenchmarkSender(b *testing.B) {
 		p, buf := make([]byte, size), make([]byte, 0, size+maxHeaderSize)
 		want := len(benchHeader(masked, size).Append(nil)) + size
 		for b.Loop() {
-			if len(appendFrame(buf, s.header(OpBinary, true, size), p)) != want {
+			if len(appendFrame(buf, s.next(OpBinary, true, size), p)) != want {
 				b.Fatal("another length")
 			}
 		}

@@ -50,14 +50,15 @@ func (c *Conn) queueClose(code StatusCode, reason string) {
 }
 
 func (c *Conn) appendControl(dst []byte, op Opcode, p []byte) []byte {
-	h := c.out.sender.header(op, true, len(p))
-	c.traceOut(h)
-	return appendFrame(dst, h, p)
+	var h Header
+	c.out.sender.header(&h, op, true, len(p))
+	c.traceOut(&h)
+	return h.appendFrame(dst, p)
 }
 
-func (c *Conn) traceOut(h Header) {
+func (c *Conn) traceOut(h *Header) {
 	if tr := c.opts.Trace; tr != nil && tr.FrameOut != nil {
-		tr.FrameOut(c, h)
+		tr.FrameOut(c, *h)
 	}
 }
 

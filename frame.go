@@ -165,7 +165,10 @@ func (h *Header) parse(b []byte) (n int, err error) {
 
 // Append appends the encoded header to b and returns the extended slice. The
 // length takes its shortest form; a negative Length counts as 0.
-func (h Header) Append(b []byte) []byte {
+func (h Header) Append(b []byte) []byte { return h.append(b) }
+
+// append is Append without a copy of h, as parse is ParseHeader.
+func (h *Header) append(b []byte) []byte {
 	b0 := h.RSV&rsvBits | uint8(h.Opcode)&0x0f
 	if h.Fin {
 		b0 |= finBit

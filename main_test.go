@@ -231,3 +231,10 @@ func until(t testing.TB, what string, ok func() bool) {
 		time.Sleep(50 * time.Microsecond)
 	}
 }
+
+func appendFrame(dst []byte, h Header, p []byte) []byte { return h.appendFrame(dst, p) }
+
+func (s *sender) next(op Opcode, fin bool, length int) (h Header) {
+	s.header(&h, op, fin, length)
+	return h
+}

@@ -267,29 +267,29 @@ type sender struct {
 	open   bool // a fragmented message is under way
 }
 
-// header returns the header of the next frame, with a fresh masking key on a
+// header sets h to the header of the next frame, with a fresh masking key on a
 // client. A data message of several frames names its type in each; the
 // frames behind the first become continuations.
-func (s *sender) header(op Opcode, fin bool, length int) Header {
-	h := Header{Fin: fin, Opcode: op, Masked: s.client, Length: int64(length)}
+func (s *sender) header(h *Header, op Opcode, fin bool, length int) {
 	if !op.IsControl() {
-		if s.open {
-			h.Opcode = OpContinuation
-		}
+		first := !s.open
 		if s.open == fin {
 			s.open = !fin
 		}
+		if !first {
+			op = OpContinuation
+		}
 	}
+	h.Fin, h.RSV, h.Opcode, h.Masked, h.Length = fin, 0, op, s.client, int64(length)
 	if s.client {
 		h.Key = newMaskKey()
 	}
-	return h
 }
 
-// appendFrame appends the frame of header h, as returned by header, and
+// appendFrame appends the frame of header h, as returned by sender.header, and
 // payload p, which it masks on the way.
-func appendFrame(dst []byte, h Header, p []byte) []byte {
-	dst = h.Append(dst)
+func (h *Header) appendFrame(dst, p []byte) []byte {
+	dst = h.append(dst)
 	if !h.Masked {
 		return append(dst, p...)
 	}

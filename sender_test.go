@@ -33,7 +33,7 @@ func TestSenderHeaders(t *testing.T) {
 			{OpText, true, OpContinuation},
 			{OpText, true, OpText},
 		} {
-			h := s.header(tt.op, tt.fin, i*1000)
+			h := s.next(tt.op, tt.fin, i*1000)
 			want := Header{Fin: tt.fin, Opcode: tt.want, Masked: client, Key: h.Key, Length: int64(i * 1000)}
 			if h != want {
 				t.Errorf("client %v, frame %d: %+v, want %+v", client, i, h, want)
@@ -56,7 +56,7 @@ func TestMaskKeys(t *testing.T) {
 		wg.Go(func() {
 			s := sender{client: true}
 			for range each {
-				drawn[i] = append(drawn[i], s.header(OpBinary, true, 0).Key)
+				drawn[i] = append(drawn[i], s.next(OpBinary, true, 0).Key)
 			}
 		})
 	}
@@ -126,7 +126,7 @@ func TestAppendFrame(t *testing.T) {
 		for _, size := range roundTripSizes() {
 			p := noise(size, uint64(size))
 			was := bytes.Clone(p)
-			h := s.header(OpBinary, true, size)
+			h := s.next(OpBinary, true, size)
 			prefix := "what is there already"
 			wire := appendFrame([]byte(prefix), h, p)
 			if !bytes.Equal(p, was) || string(wire[:len(prefix)]) != prefix {
@@ -164,13 +164,13 @@ func TestSenderToReceiver(t *testing.T) {
 		s := sender{client: client}
 		var wire []byte
 		for i, part := range []string{"", "Zür", "ich \xf0\x9f", "", "\x99\x82"} {
-			wire = appendFrame(wire, s.header(OpText, i == 4, len(part)), []byte(part))
+			wire = appendFrame(wire, s.next(OpText, i == 4, len(part)), []byte(part))
 			if i == 2 {
-				wire = appendFrame(wire, s.header(OpPing, true, 2), []byte("hi"))
+				wire = appendFrame(wire, s.next(OpPing, true, 2), []byte("hi"))
 			}
 		}
 		bye := appendClosePayload(nil, StatusGoingAway, "bye")
-		wire = appendFrame(wire, s.header(OpClose, true, len(bye)), bye)
+		wire = appendFrame(wire, s.next(OpClose, true, len(bye)), bye)
 		p := playEveryWay(t, receiver{client: !client, limit: 100}, wire)
 		want := "ping \"hi\"\ntext \"Zürich 🙂\"\nclose \"\\x03\\xe9bye\"\n"
 		if got := p.outcome(); got != want {
@@ -185,8 +185,8 @@ func TestSenderAllocs(t *testing.T) {
 		s := sender{client: client}
 		r := receiver{client: !client, limit: 5000}
 		if allocs := testing.AllocsPerRun(200, func() {
-			wire := appendFrame(buf, s.header(OpPing, true, 125), p[:125])
-			wire = appendFrame(wire, s.header(OpBinary, true, len(p)), p)
+			wire := appendFrame(buf, s.next(OpPing, true, 125), p[:125])
+			wire = appendFrame(wire, s.next(OpBinary, true, len(p)), p)
 			for len(wire) > 0 {
 				n, ev, _, err := r.next(wire)
 				if wire = wire[n:]; err != nil {

@@ -139,10 +139,11 @@ func (o *outHalf) joinsLocked(n int) bool {
 // joinLocked puts a message behind what is held.
 func (c *Conn) joinLocked(op Opcode, p []byte) {
 	o := &c.out
-	h := o.sender.header(op, true, len(p))
-	c.traceOut(h)
+	var h Header
+	o.sender.header(&h, op, true, len(p))
+	c.traceOut(&h)
 	o.held = o.held.withRoom(maxHeaderSize + len(p))
-	o.held.b = appendFrame(o.held.b, h, p)
+	o.held.b = h.appendFrame(o.held.b, p)
 	o.messages++
 }
 

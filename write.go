@@ -126,16 +126,17 @@ func (c *Conn) writeFrame(ctx context.Context, stream *messageWriter, op Opcode,
 	if err = o.cancel.begin(ctx, c, true); err != nil {
 		return c.endWrite(b, ahead, 0, false, err, true)
 	}
-	h := o.sender.header(op, fin, len(p))
-	c.traceOut(h)
+	var h Header
+	o.sender.header(&h, op, fin, len(p))
+	c.traceOut(&h)
 	var n int64
 	if c.t.vectored && !h.Masked && len(p) >= vectorSize {
 		b = b.withRoom(maxHeaderSize)
-		b.b = h.Append(b.b)
+		b.b = h.append(b.b)
 		n, err = c.t.writev(b.b, p)
 	} else {
 		b = b.withRoom(maxHeaderSize + len(p))
-		b.b = appendFrame(b.b, h, p)
+		b.b = h.appendFrame(b.b, p)
 		var m int
 		m, err = c.t.nc.Write(b.b)
 		n = int64(m)
