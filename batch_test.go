@@ -313,3 +313,70 @@ func TestWritersMeetAndFail(t *testing.T) {
 		}
 	}
 }
+
+// TestWritersAndWatchers: all that looks at the writing side, at once, while
+// messages pass with and without the lock.
+func TestWritersAndWatchers(t *testing.T) {
+	overTransports(t, Options{}, func(t *testing.T, client, server *Conn) {
+		const writers, each = 4, 500
+		var writing, watching sync.WaitGroup
+		stop := make(chan struct{})
+		for range 2 {
+			watching.Go(func() {
+				for i := 0; ; i++ {
+					select {
+					case <-stop:
+						return
+					default:
+					}
+					if n := client.Buffered(); n < 0 || n > 1<<20 {
+						t.Errorf("%d bytes wait", n)
+					}
+					if n := client.Stats().MessagesWritten; n > writers*each {
+						t.Errorf("%d messages", n)
+					}
+					if i%50 == 0 {
+						client.Ping(bg)
+					}
+				}
+			})
+		}
+		for range writers {
+			writing.Go(func() {
+				for range each {
+					if err := client.Write(bg, Binary, make([]byte, 100)); err != nil {
+						t.Error(err)
+					}
+				}
+			})
+		}
+		go func() {
+			for {
+				if _, _, err := client.Read(bg); err != nil {
+					return // for the pongs
+				}
+			}
+		}()
+		for range writers * each {
+			if _, p, err := server.Read(bg); err != nil || len(p) != 100 {
+				t.Fatal(len(p), err)
+			}
+		}
+		writing.Wait()
+		reading := make(chan struct{})
+		go func() { // answers the last pings
+			defer close(reading)
+			server.Read(bg)
+		}()
+		close(stop)
+		watching.Wait()
+		if n := client.Buffered(); n != 0 {
+			t.Errorf("%d bytes wait in the end", n)
+		}
+		if n := client.Stats().MessagesWritten; n != writers*each {
+			t.Errorf("%d messages counted, want %d", n, writers*each)
+		}
+		client.CloseNow()
+		<-reading
+	})
+}
