@@ -30,10 +30,13 @@
 //
 // [Conn.Write] sends a message in one frame and one system call;
 // [Conn.Writer] streams one in fragments. Any number of goroutines may write
-// at the same time, and each message goes out whole. Write returns when the
-// transport has taken the message, so a peer that does not read slows its
-// writers down; give them a context with a timeout, or a goroutine and a
-// bounded queue per peer, where others must not wait.
+// at the same time, and each message goes out whole. Messages of writers that
+// would have to wait for each other leave together, and so do the answers to
+// messages that arrived together. Write returns when the transport has taken
+// the message, or up to 64 KiB earlier while answers are being collected, so a
+// peer that does not read slows its writers down; give them a context with a
+// timeout, or a goroutine and a bounded queue per peer, where others must not
+// wait.
 //
 // # Staying alive
 //
