@@ -370,9 +370,7 @@ func TestWritersAndWatchers(t *testing.T) {
 		}()
 		close(stop)
 		watching.Wait()
-		if n := client.Buffered(); n != 0 {
-			t.Errorf("%d bytes wait in the end", n)
-		}
+		until(t, "nothing waits in the end", func() bool { return client.Buffered() == 0 })
 		if n := client.Stats().MessagesWritten; n != writers*each {
 			t.Errorf("%d messages counted, want %d", n, writers*each)
 		}
