@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"runtime"
@@ -377,4 +378,41 @@ func TestWritersAndWatchers(t *testing.T) {
 		client.CloseNow()
 		<-reading
 	})
+}
+
+// TestCloseBehindAll: the close frame goes behind what is held, and nothing
+// behind it, not even a pong that there was no room for.
+func TestCloseBehindAll(t *testing.T) {
+	s, c, peer := newShut(t, false)
+	c.out.lock()
+	held := 0
+	for _, size := range []int{1000, 100, 10} {
+		for c.out.joinsLocked(size) {
+			c.joinLocked(OpBinary, make([]byte, size))
+			held++
+		}
+	}
+	c.out.unlock()
+	c.queuePong(make([]byte, maxControlPayload))
+	go c.Close(StatusNormalClosure, "")
+	<-c.Context().Done()
+	until(t, "it writes", func() bool { return busy(c) })
+	close(s.open)
+	r := &frameReader{nc: peer}
+	for range held {
+		if f, err := r.next(); err != nil || f.Opcode != OpBinary {
+			t.Fatal(f.Opcode, err)
+		}
+	}
+	f, err := r.next()
+	for err == nil && f.Opcode == OpPong {
+		f, err = r.next()
+	}
+	if err != nil || f.Opcode != OpClose {
+		t.Fatal(f.Opcode, err)
+	}
+	peer.Write(frame(OpClose, true, true, "\x03\xe8"))
+	if f, err := r.next(); err != io.EOF {
+		t.Error("behind the close frame:", f.Opcode, err)
+	}
 }

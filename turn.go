@@ -307,8 +307,11 @@ func (c *Conn) kickLocked() {
 	go o.flush()
 }
 
-// flush writes what is queued and not a message that waits for its turn.
+// flush writes what is queued.
 func (c *Conn) flush() {
+	// If messages are held, their batch is over, or its reader does something
+	// else. The next one that comes before anything is read leaves directly.
+	c.in.more.Store(false)
 	o := &c.out
 	o.lock()
 	o.flushing = false
@@ -321,7 +324,7 @@ func (c *Conn) flush() {
 	if closing {
 		b = b.withRoom(len(o.queue.close))
 		b.b = append(b.b, o.queue.close...)
-		o.queue.close = nil
+		o.queue.pongs, o.queue.ping, o.queue.close = nil, nil, nil // nothing may follow it
 	}
 	if b == nil { // another writer was faster
 		o.unlock()

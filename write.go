@@ -114,7 +114,8 @@ func (c *Conn) writeFrame(ctx context.Context, stream *messageWriter, op Opcode,
 	quick := stream == nil && !c.in.more.Load() && o.turn.take(len(p))
 	if quick {
 		if err = c.readError(); err != nil {
-			return c.endWrite(nil, 0, 0, false, err, true)
+			c.abandonWrite(nil)
+			return err
 		}
 	} else {
 		var owns bool
@@ -124,7 +125,8 @@ func (c *Conn) writeFrame(ctx context.Context, stream *messageWriter, op Opcode,
 	}
 	ahead := b.len()
 	if err = o.cancel.begin(ctx, c, true); err != nil {
-		return c.endWrite(b, ahead, 0, false, err, true)
+		c.abandonWrite(b)
+		return err
 	}
 	var h Header
 	o.sender.header(&h, op, fin, len(p))
@@ -153,6 +155,16 @@ func (c *Conn) writeFrame(ctx context.Context, stream *messageWriter, op Opcode,
 	return c.endWrite(b, ahead, int(n), fin, err, kicked)
 }
 
+// abandonWrite hands the writing side on after nothing was written. b, what was
+// to leave ahead of the owner's frame, stays to be written.
+func (c *Conn) abandonWrite(b *buffer) {
+	o := &c.out
+	o.lock()
+	defer o.unlock()
+	o.giveBackLocked(b, 0, b.len())
+	c.releaseLocked(nil)
+}
+
 // endWrite ends the write of b, of which n bytes are out, and returns err as
 // the caller is to see it. The first bytes of b, ahead of the caller's frame,
 // are others': if the caller's context ended before its own frame, they stay
@@ -160,7 +172,7 @@ func (c *Conn) writeFrame(ctx context.Context, stream *messageWriter, op Opcode,
 func (c *Conn) endWrite(b *buffer, ahead, n int, fin bool, err error, kicked bool) error {
 	o := &c.out
 	ours := err // what the messages taken along came to
-	back := err != nil && kicked && n <= ahead && (n == 0 || c.t.resumable)
+	back := err != nil && kicked && n <= ahead && c.t.resumable
 	switch {
 	case back:
 		ours = nil
