@@ -228,7 +228,7 @@ var errCloseNow = errors.New("websocket: CloseNow was called")
 // startClose begins the closing handshake and returns at once. The close
 // timer bounds everything from here on.
 func (c *Conn) startClose(code StatusCode, reason string) {
-	if c.setCause(&CloseError{Code: code, Reason: reason}) {
+	if c.setCause(&CloseError{Code: code, Reason: reason}, c.opts.CloseTimeout) {
 		c.queueClose(code, reason)
 		c.attendInBackground()
 	}
@@ -248,9 +248,10 @@ func (c *Conn) ended() <-chan struct{} {
 	return l.gone
 }
 
-// setCause makes the connection closing and reports whether it was open. From
-// here on the timer bounds its life, and waiting writers and pings give up.
-func (c *Conn) setCause(cause *CloseError) bool {
+// setCause makes the connection closing and reports whether it was open. Waiting
+// writers and pings give up. From here on the timer bounds its life; a timeout of
+// 0 is for a caller that ends it at once.
+func (c *Conn) setCause(cause *CloseError, timeout time.Duration) bool {
 	l := &c.life
 	l.mu.Lock()
 	if l.cause.Load() != nil {
@@ -258,7 +259,9 @@ func (c *Conn) setCause(cause *CloseError) bool {
 		return false
 	}
 	l.cause.Store(cause)
-	l.rearmLocked(c, c.opts.CloseTimeout)
+	if timeout > 0 {
+		l.rearmLocked(c, timeout)
+	}
 	l.dropPingsLocked()
 	ctx := l.ctx
 	l.mu.Unlock()
@@ -275,7 +278,7 @@ func (c *Conn) gotClose(code StatusCode, reason string) {
 	c.life.mu.Lock()
 	c.life.received = true
 	c.life.mu.Unlock()
-	if c.setCause(&CloseError{Code: code, Reason: reason, Remote: true}) {
+	if c.setCause(&CloseError{Code: code, Reason: reason, Remote: true}, c.opts.CloseTimeout) {
 		c.queueClose(code, "")
 	} else {
 		c.finish()
@@ -336,7 +339,7 @@ func (c *Conn) failRead(err error) error {
 	if len(reason) > maxCloseReason {
 		reason = pe.Text[:min(len(pe.Text), maxCloseReason)]
 	}
-	if c.setCause(&CloseError{Code: pe.Code, Reason: reason, Err: pe}) {
+	if c.setCause(&CloseError{Code: pe.Code, Reason: reason, Err: pe}, c.opts.CloseTimeout) {
 		c.queueClose(pe.Code, reason)
 		// The close frame would be lost if the transport were closed while
 		// input is unread: TCP answers that with a reset. The attendant
@@ -350,7 +353,7 @@ func (c *Conn) failRead(err error) error {
 
 // fail ends the connection at once, because of err, and returns the cause.
 func (c *Conn) fail(err error) error {
-	c.setCause(&CloseError{Code: StatusAbnormalClosure, Err: err})
+	c.setCause(&CloseError{Code: StatusAbnormalClosure, Err: err}, 0)
 	c.end(true)
 	return c.life.cause.Load()
 }
@@ -368,10 +371,13 @@ func (c *Conn) end(abort bool) {
 	if l.gone == nil {
 		l.gone = make(chan struct{})
 	}
+	timer := l.timer
 	l.mu.Unlock()
 
 	c.t.close(abort)
-	l.timer.Stop()
+	if timer != nil {
+		timer.Stop()
+	}
 	c.in.cancel.forget()
 	c.out.cancel.forget()
 	close(l.gone)
