@@ -45,8 +45,8 @@ GLOBL bytes<>(SB), NOPTR|RODATA, $16
 	VPXOR    pairs, prev3, prev3 \
 	VPOR     prev3, Y15, Y15
 
-// func follows(p []byte) bool
-TEXT ·follows(SB), NOSPLIT, $0-25
+// func followsAVX2(p []byte) bool
+TEXT ·followsAVX2(SB), NOSPLIT, $0-25
 	MOVQ p_base+0(FP), SI
 	MOVQ p_len+8(FP), CX
 	LEAQ -32(SI)(CX*1), DX // where the last 32 bytes are
