@@ -193,7 +193,7 @@ func TestTransportErrors(t *testing.T) {
 }
 
 func TestCloseNow(t *testing.T) {
-	overTransports(t, Options{}, func(t *testing.T, client, server *Conn) {
+	overTransports(t, Options{ReadLimit: 16 << 20}, func(t *testing.T, client, server *Conn) {
 		errs := make(chan error, 3)
 		go func() { errs <- third(client.Read(bg)) }()
 		go func() { errs <- client.Write(bg, Binary, make([]byte, 16<<20)) }()
