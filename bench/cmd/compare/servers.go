@@ -22,12 +22,12 @@ const ourModule = "github.com/fullduplex-go/websocket"
 var servers = []server{
 	{"ours", report.Ours, "server", ourModule, "conn", "floor-goroutine"},
 	{"ours-loop", report.Ours, "server", ourModule, "loop", "floor-epoll"},
-	{"gorilla", report.Library, "peer-gorilla", "github.com/gorilla/websocket", "conn", "floor-goroutine"},
-	{"coder", report.Library, "peer-coder", "github.com/coder/websocket", "conn", "floor-goroutine"},
-	{"gobwas", report.Library, "peer-gobwas", "github.com/gobwas/ws", "conn", "floor-goroutine"},
-	{"gws", report.Library, "peer-gws", "github.com/lxzan/gws", "conn", "floor-goroutine"},
-	{"nbio", report.Library, "peer-nbio", "github.com/lesismal/nbio", "conn", "floor-goroutine"},
-	{"nbio-loop", report.Library, "peer-nbio", "github.com/lesismal/nbio", "loop", "floor-epoll"},
+	{"gorilla", report.Peer, "peer-gorilla", "github.com/gorilla/websocket", "conn", "floor-goroutine"},
+	{"coder", report.Peer, "peer-coder", "github.com/coder/websocket", "conn", "floor-goroutine"},
+	{"gobwas", report.Peer, "peer-gobwas", "github.com/gobwas/ws", "conn", "floor-goroutine"},
+	{"gws", report.Peer, "peer-gws", "github.com/lxzan/gws", "conn", "floor-goroutine"},
+	{"nbio", report.Peer, "peer-nbio", "github.com/lesismal/nbio", "conn", "floor-goroutine"},
+	{"nbio-loop", report.Peer, "peer-nbio", "github.com/lesismal/nbio", "loop", "floor-epoll"},
 	{"floor-goroutine", report.Floor, "floor-goroutine", "", "conn", "floor-goroutine"},
 	{"floor-epoll", report.Floor, "floor-epoll", "", "loop", "floor-epoll"},
 }

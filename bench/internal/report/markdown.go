@@ -122,7 +122,7 @@ func (r *Results) writeSummary(w io.Writer) {
 		}
 		for _, loop := range []bool{false, true} {
 			other := "–"
-			if best := r.best(row, func(s Server) bool { return s.Kind == Library && s.Loop == loop }); best != "" {
+			if best := r.best(row, func(s Server) bool { return s.Kind == Peer && s.Loop == loop }); best != "" {
 				m, _ := r.metric(row.Scenario.Name, best, row.Metric)
 				other = withUnit(m.Median, row.unit()) + " " + best
 			}

@@ -32,12 +32,12 @@ const plotStyle = `<style>
 text { font: 12px system-ui, -apple-system, "Segoe UI", Helvetica, Arial, sans-serif; fill: #1f2328 }
 .bg { fill: #ffffff } .grid { stroke: #d1d9e0 } .soft { fill: #59636e } .big { font-size: 16px; font-weight: 600 }
 .head { font-weight: 600 } .small { font-size: 11px } .right { text-anchor: end } .mid { text-anchor: middle }
-.ours { fill: #0969da } .library { fill: #9aa4af } .floor { fill: none; stroke: #59636e; stroke-dasharray: 3 2 }
+.ours { fill: #0969da } .peer { fill: #9aa4af } .floor { fill: none; stroke: #59636e; stroke-dasharray: 3 2 }
 .whisker { stroke: #1f2328; stroke-width: 1.3 } .strong { font-weight: 600 }
 @media (prefers-color-scheme: dark) {
 text { fill: #f0f6fc } .bg { fill: #0d1117 } .grid { stroke: #30363d } .soft { fill: #9198a1 }
-.ours { fill: #4493f8 } .library { fill: #59636e } .floor { fill: none; stroke: #9198a1 } .whisker { stroke: #f0f6fc }
-text.ours, text.library, text.floor { stroke: none } }
+.ours { fill: #4493f8 } .peer { fill: #59636e } .floor { fill: none; stroke: #9198a1 } .whisker { stroke: #f0f6fc }
+text.ours, text.peer, text.floor { stroke: none } }
 </style>
 `
 
@@ -114,7 +114,7 @@ func (p *plot) bar(class string, x, y int, width float64) {
 
 func (p *plot) legend(x, y int) {
 	for _, k := range []struct{ class, text string }{
-		{Ours, "this library"}, {Library, "other Go libraries"}, {Floor, "raw TCP echo, no WebSocket"},
+		{Ours, "this library"}, {Peer, "other Go libraries"}, {Floor, "raw TCP echo, no WebSocket"},
 	} {
 		p.bar(k.class, x, y-11, 22)
 		p.text(x+29, y, "small", k.text)

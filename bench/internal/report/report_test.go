@@ -44,8 +44,8 @@ func sample() *Results {
 		Servers: []Server{
 			{Name: "ours", Kind: Ours, Floor: "floor"},
 			{Name: "ours-loop", Kind: Ours, Loop: true, Floor: "floor"},
-			{Name: "alpha", Kind: Library, Floor: "floor", Module: "example.com/alpha v1.2.3"},
-			{Name: "beta", Kind: Library, Loop: true, Floor: "floor"},
+			{Name: "alpha", Kind: Peer, Floor: "floor", Module: "example.com/alpha v1.2.3"},
+			{Name: "beta", Kind: Peer, Loop: true, Floor: "floor"},
 			{Name: "floor", Kind: Floor, Floor: "floor"},
 		},
 	}
@@ -181,7 +181,7 @@ func TestSaveAndLoad(t *testing.T) {
 	}
 }
 
-var barRect = regexp.MustCompile(`<rect class="(ours|library|floor)" x="122.5" y="([0-9.]+)" width="([0-9.]+)"`)
+var barRect = regexp.MustCompile(`<rect class="(ours|peer|floor)" x="122.5" y="([0-9.]+)" width="([0-9.]+)"`)
 
 func TestPlot(t *testing.T) {
 	svg := Plot(sample(), "echo")

@@ -38,9 +38,9 @@ type Machine struct {
 
 // The kinds of servers.
 const (
-	Ours    = "ours"
-	Library = "library" // another WebSocket library
-	Floor   = "floor"   // no WebSocket at all: what the sockets cost
+	Ours  = "ours"
+	Peer  = "peer"  // another WebSocket library
+	Floor = "floor" // no WebSocket at all: what the sockets cost
 )
 
 // Server is one column of the comparison.
@@ -187,7 +187,7 @@ func (r *Results) best(row row, wanted func(Server) bool) string {
 // an event loop with all of them, a server with a goroutine for every
 // connection with those that have it, too.
 func (r *Results) rival(row row, s Server) string {
-	return r.best(row, func(other Server) bool { return other.Kind == Library && (s.Loop || !other.Loop) })
+	return r.best(row, func(other Server) bool { return other.Kind == Peer && (s.Loop || !other.Loop) })
 }
 
 // present are the servers that have any figures, or should have.
