@@ -142,7 +142,7 @@ func (c *Conn) nextLoan(ctx context.Context, last *buffer) (m Message, loan *buf
 func (c *Conn) endLoan(loan *buffer) {
 	if c.in.gate.enter() {
 		c.in.takeBack(loan)
-		c.in.gate.leave()
+		c.leaveRead()
 	}
 }
 

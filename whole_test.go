@@ -142,6 +142,28 @@ func TestMessagesJudges(t *testing.T) {
 	}
 }
 
+// TestBreakHoldsNoBuffer: who breaks out of the loop and reads no more leaves
+// nothing behind in the connection.
+func TestBreakHoldsNoBuffer(t *testing.T) {
+	client, server := Pipe()
+	defer client.CloseNow()
+	defer server.CloseNow()
+	for _, size := range []int{10, 30_000} {
+		if err := client.Write(bg, Binary, make([]byte, size)); err != nil {
+			t.Fatal(err)
+		}
+		for m, err := range server.Messages(bg) {
+			if err != nil || len(m.Data) != size {
+				t.Fatal(len(m.Data), err)
+			}
+			break
+		}
+		if server.in.buf != nil || server.in.msg != nil || server.in.lent {
+			t.Errorf("%d bytes: it holds %d", size, cap(server.in.buf.b))
+		}
+	}
+}
+
 // TestWriteBesideWriter: a message does not get between the fragments of
 // another, though nobody is writing just now.
 func TestWriteBesideWriter(t *testing.T) {
