@@ -24,7 +24,12 @@ func (c *Conn) attend() {
 	}
 	if !in.gate.attend() {
 		in.mu.Unlock()
-		return // whoever reads looks, when done
+		// Whoever reads looks, when done. If that was just now, the attendant
+		// that it started has met our lock.
+		if !in.gate.busy() && c.needsAttendant() {
+			c.attendInBackground()
+		}
+		return
 	}
 	in.unshare()
 	for c.attendOnce() {
