@@ -1,0 +1,188 @@
+package flate
+
+import (
+	"fmt"
+	"sync"
+)
+
+// Decoder inflates the messages of one direction of a connection. It is not
+// safe for concurrent use. Between messages it owns a window if it is to take
+// one over, and nothing else.
+type Decoder struct {
+	work       *inflateWork   // of the message under way
+	window     *inflateWindow // what came before out[start:]; nil as long as that is nothing
+	err        error
+	windowBits uint8
+	takeover   bool
+}
+
+// inflateWork is what only a message under way needs.
+type inflateWork struct {
+	in    []byte // what is left of the input of this call
+	bits  uint64 // input that is taken from in and not used yet, the first bit lowest
+	nbits uint   // how many these are; all bits above them are 0
+
+	stage  inflateStage
+	final  bool // the block under way, or else the one before, has BFINAL set
+	tail   int  // how much of inflateTail was taken
+	length int  // of what is still to be copied in a stored block or a match
+	dist   int  // how far back the match lies
+
+	header inflateHeader
+	tables *inflateTables // of the block under way: own, or the fixed ones
+	own    inflateTables
+}
+
+// inflateStage says what comes next in the input.
+type inflateStage uint8
+
+const (
+	stageBlock    inflateStage = iota // BFINAL and BTYPE
+	stageStored                       // LEN and NLEN
+	stageBytes                        // length bytes of a stored block
+	stageSizes                        // HLIT, HDIST and HCLEN
+	stageCodeLens                     // the lengths of the code length code
+	stageLens                         // the lengths of the two other codes
+	stageSymbol                       // a literal or a length
+	stageDist                         // the distance that belongs to length
+	stageMatch                        // nothing: a match still has to be copied
+)
+
+// inflateTail is what RFC 7692, section 7.2.1, has cut off a message: the rest
+// of an empty stored block.
+var inflateTail = []byte{0x00, 0x00, 0xff, 0xff}
+
+var inflateWorks = sync.Pool{New: func() any { return new(inflateWork) }}
+
+func inflateError(format string, args ...any) error {
+	return fmt.Errorf("%w: "+format, append([]any{ErrCorrupt}, args...)...)
+}
+
+var (
+	errInflateType      = inflateError("a block of the reserved type")
+	errInflateStored    = inflateError("the length of a stored block and its complement do not match")
+	errInflateSizes     = inflateError("a block has more codes than there are symbols")
+	errInflateCodeLens  = inflateError("the code of the code lengths is not a complete prefix code")
+	errInflateLitLen    = inflateError("the code of the literals and lengths is not a complete prefix code")
+	errInflateDist      = inflateError("the code of the distances is not a complete prefix code")
+	errInflateNoEnd     = inflateError("a block has no code to end it")
+	errInflateNoRepeat  = inflateError("a repeated code length, and none before it")
+	errInflateRepeat    = inflateError("a code length is repeated beyond the last code")
+	errInflateNoLength  = inflateError("an invalid literal or length")
+	errInflateNoDist    = inflateError("an invalid distance")
+	errInflateFar       = inflateError("a distance that reaches before the first byte")
+	errInflateTruncated = inflateError("the message ends inside a block")
+)
+
+// NewDecoder returns a Decoder for a window of 1<<windowBits bytes, with
+// windowBits from MinWindowBits to MaxWindowBits: a distance beyond it is an
+// error. With takeover a message may refer to those before it.
+func NewDecoder(windowBits int, takeover bool) *Decoder {
+	d := new(Decoder)
+	d.Init(windowBits, takeover)
+	return d
+}
+
+// Init makes d what NewDecoder returns, whatever it has been, and gives back
+// all that it owned.
+func (d *Decoder) Init(windowBits int, takeover bool) {
+	d.release()
+	*d = Decoder{windowBits: uint8(windowBits), takeover: takeover}
+}
+
+// Decode inflates src, the next bytes of a message's payload, and appends what
+// comes out to dst, never beyond its capacity; what lies between the length
+// and the capacity may be overwritten. dst[start:] is what the message has
+// produced since it began or since the last Save. Decode returns the extended
+// slice and how many bytes of src it has used.
+//
+// If len(out) < cap(out), all of src is used and everything that follows from
+// it is out. Otherwise the caller calls again with more room and the rest of
+// src, which may be empty. Between the calls out may be moved to other memory.
+//
+// last says that the message ends with src. Then it is over when Decode
+// returns with len(out) < cap(out), and the next call begins another.
+//
+// Every error wraps ErrCorrupt; there is no way on after one.
+func (d *Decoder) Decode(dst []byte, start int, src []byte, last bool) (out []byte, n int, err error) {
+	if d.err != nil || len(dst) == cap(dst) {
+		return dst, 0, d.err
+	}
+	if d.work == nil {
+		if len(src) == 0 {
+			// Nothing yet, or an empty message as zlib makes it behind
+			// another one: a flush with nothing to flush writes nothing.
+			return dst, 0, nil
+		}
+		d.work = inflateWorks.Get().(*inflateWork)
+	}
+	w := d.work
+	out, n, err = d.run(dst, start, src)
+	if err == nil && last && len(out) < cap(out) && !w.ended() {
+		var used int
+		out, used, err = d.run(out, start, inflateTail[w.tail:])
+		w.tail += used
+		if err == nil && len(out) < cap(out) && !w.ended() {
+			err = errInflateTruncated
+		}
+	}
+	switch {
+	case err != nil:
+		d.err = err
+		d.release()
+	case last && len(out) < cap(out):
+		d.finish(out[start:])
+	}
+	return out, n, err
+}
+
+// ended reports whether the message may end here, when it has no input left:
+// behind the tail, or without it behind a block that calls itself the last
+// one (section 7.2.3.4), and between two blocks in either case.
+func (w *inflateWork) ended() bool {
+	return w.stage == stageBlock && w.nbits == 0 && (w.final || w.tail == len(inflateTail))
+}
+
+// Save is for a caller that lets go of out[start:] before the message is over:
+// it keeps what the window needs of it. The output of the next call of Decode
+// begins empty, with start == len(dst).
+func (d *Decoder) Save(out []byte, start int) {
+	if d.work != nil && start < len(out) { // else the message is over, and kept
+		d.keep(out[start:])
+	}
+}
+
+// finish ends the message, of which produced has not been saved.
+func (d *Decoder) finish(produced []byte) {
+	if !d.takeover {
+		d.release()
+		return
+	}
+	if len(produced) > 0 {
+		d.keep(produced)
+	}
+	d.releaseWork()
+}
+
+func (d *Decoder) keep(p []byte) {
+	if d.window == nil {
+		d.window = newInflateWindow(d.windowBits)
+	}
+	d.window.append(p)
+}
+
+func (d *Decoder) release() {
+	d.releaseWork()
+	if d.window != nil {
+		d.window.release()
+		d.window = nil
+	}
+}
+
+func (d *Decoder) releaseWork() {
+	if w := d.work; w != nil {
+		w.bits, w.nbits, w.stage, w.final, w.tail, w.tables = 0, 0, stageBlock, false, 0, nil
+		inflateWorks.Put(w)
+		d.work = nil
+	}
+}

@@ -1,0 +1,306 @@
+package flate
+
+import "encoding/binary"
+
+// run inflates src and appends to dst until src is used up and all that
+// follows from it is out, or dst is full. It begins with room in dst.
+func (d *Decoder) run(dst []byte, start int, src []byte) (out []byte, n int, err error) {
+	w := d.work
+	w.in = src
+	out = dst
+	for ok := true; ok && err == nil; {
+		switch w.stage {
+		case stageBlock:
+			ok, err = w.block()
+		case stageStored:
+			ok, err = w.stored()
+		case stageBytes:
+			out, ok = w.storedBytes(out)
+		case stageSizes:
+			ok, err = w.sizes()
+		case stageCodeLens:
+			ok, err = w.codeLens()
+		case stageLens:
+			ok, err = w.lens()
+		case stageSymbol:
+			if len(w.in) >= fastInput && cap(out)-len(out) >= fastRoom {
+				out, err = d.fast(out, start)
+			} else {
+				out, ok, err = w.symbol(out)
+			}
+		case stageDist:
+			ok, err = d.distance(len(out) - start)
+		case stageMatch:
+			out, ok = d.match(out, start)
+		}
+	}
+	n = len(src) - len(w.in)
+	w.in = nil
+	return out, n, err
+}
+
+// storedBytes copies a stored block. ok says that all of it was there, and
+// the room for it.
+func (w *inflateWork) storedBytes(out []byte) (_ []byte, ok bool) {
+	for w.length > 0 && w.nbits > 0 && len(out) < cap(out) {
+		out = append(out, byte(w.take(8)))
+		w.length--
+	}
+	if w.nbits == 0 {
+		n := min(w.length, len(w.in), cap(out)-len(out))
+		out = append(out, w.in[:n]...)
+		w.in = w.in[n:]
+		w.length -= n
+	}
+	if w.length > 0 {
+		return out, false
+	}
+	w.endBlock()
+	return out, true
+}
+
+// lookup returns the entry for the next symbol and how many bits it takes
+// with all that belongs to it, code bits of which are its code. These may be
+// more bits than there are: those that lack count as zeros, and what a symbol
+// is does not depend on bits behind its own.
+func (w *inflateWork) lookup(table []uint32, tableBits uint) (e uint32, code, total uint) {
+	e = table[w.bits&(1<<tableBits-1)]
+	if e&entryTable == 0 {
+		return e, uint(e >> entryCode & 15), uint(e & entryTotal)
+	}
+	index := w.bits >> tableBits & (1<<(e>>entryCode&15) - 1)
+	e = table[uint64(e>>entryValue)+index]
+	return e, tableBits + uint(e>>entryCode&15), tableBits + uint(e&entryTotal)
+}
+
+// symbol decodes a literal, a length or the end of the block, with care for
+// the bounds of input and output.
+func (w *inflateWork) symbol(out []byte) (_ []byte, ok bool, err error) {
+	w.need(maxCodeBits + 5)
+	e, code, total := w.lookup(w.tables.litLen[:], litLenBits)
+	switch {
+	case total > w.nbits:
+		return out, false, nil
+	case e&entryLiteral != 0:
+		if len(out) == cap(out) {
+			return out, false, nil
+		}
+		out = append(out, byte(e>>entryValue))
+		w.drop(total)
+	case e&entryInvalid != 0:
+		return out, true, errInflateNoLength
+	case e&entrySpecial != 0:
+		w.drop(total)
+		w.endBlock()
+	default:
+		w.length = int(e>>entryValue) + w.take(total)>>code
+		w.stage = stageDist
+	}
+	return out, true, nil
+}
+
+// distance decodes a distance, and judges it with that much output behind the
+// window.
+func (d *Decoder) distance(produced int) (ok bool, err error) {
+	w := d.work
+	w.need(maxCodeBits + 13)
+	e, code, total := w.lookup(w.tables.dist[:], distBits)
+	if total > w.nbits {
+		return false, nil
+	}
+	if e&entryInvalid != 0 {
+		return true, errInflateNoDist
+	}
+	w.dist = int(e>>entryValue) + w.take(total)>>code
+	if w.dist > 1<<d.windowBits {
+		return true, d.errWindow()
+	}
+	if w.dist > produced && !d.inWindow(w.dist-produced) {
+		return true, errInflateFar
+	}
+	w.stage = stageMatch
+	return true, nil
+}
+
+func (d *Decoder) errWindow() error {
+	return inflateError("a distance beyond the window of %d bytes", 1<<d.windowBits)
+}
+
+// inWindow reports whether the window has this many bytes.
+func (d *Decoder) inWindow(back int) bool {
+	return d.window != nil && back <= int(d.window.size)
+}
+
+// match copies what there is room for. ok says that it was all.
+func (d *Decoder) match(out []byte, start int) (_ []byte, ok bool) {
+	w := d.work
+	begin := len(out)
+	out = out[:min(begin+w.length, cap(out))]
+	w.length -= len(out) - begin
+	d.copyMatch(out, begin, start, w.dist)
+	if w.length > 0 {
+		return out, false
+	}
+	w.stage = stageSymbol
+	return out, true
+}
+
+// copyMatch fills out from at on with what begins dist before it.
+func (d *Decoder) copyMatch(out []byte, at, start, dist int) {
+	if back := dist - (at - start); back > 0 {
+		n := min(back, len(out)-at)
+		d.window.read(out[at:at+n], back)
+		at += n
+	}
+	if at == len(out) {
+		return
+	}
+	for from := at - dist; at < len(out); { // twice as much each time
+		at += copy(out[at:], out[from:at])
+	}
+}
+
+// What fast needs for one round: two refills, of which the first goes on by
+// seven bytes at most; literals, a match, and what a copy in steps of 8 bytes
+// writes too much.
+const (
+	fastInput = 7 + 8
+	fastRoom  = fastLiterals + maxMatch + 7
+
+	fastLiterals = 3
+)
+
+// fast decodes symbols as long as there is so much input and output that most
+// bounds need no look. It leaves the rest of a block to the functions above.
+func (d *Decoder) fast(out []byte, start int) (_ []byte, err error) {
+	w := d.work
+	litLen, distances := &w.tables.litLen, &w.tables.dist
+	in, buf := w.in, out[:cap(out)]
+	bits, nbits := w.bits, w.nbits
+	i, o := 0, len(out)
+	maxIn, maxOut := len(in)-fastInput, len(buf)-fastRoom
+	maxDist := 1 << d.windowBits
+
+	for i <= maxIn && o <= maxOut {
+		// Bits above nbits are those of the bytes from i on, and setting
+		// them again changes nothing.
+		bits |= binary.LittleEndian.Uint64(in[i:]) << (nbits & 63)
+		i += int((63 - nbits) >> 3)
+		nbits |= 56
+
+		e := litLen[bits&(1<<litLenBits-1)]
+		if e&entryLiteral != 0 {
+			buf[o] = byte(e >> entryValue)
+			o++
+			bits >>= e & entryTotal
+			nbits -= uint(e & entryTotal)
+			e = litLen[bits&(1<<litLenBits-1)]
+			if e&entryLiteral != 0 {
+				buf[o] = byte(e >> entryValue)
+				o++
+				bits >>= e & entryTotal
+				nbits -= uint(e & entryTotal)
+				e = litLen[bits&(1<<litLenBits-1)]
+				if e&entryLiteral != 0 {
+					buf[o] = byte(e >> entryValue)
+					o++
+					bits >>= e & entryTotal
+					nbits -= uint(e & entryTotal)
+					continue
+				}
+			}
+		}
+		if e&entrySpecial != 0 {
+			if e&entryTable != 0 {
+				bits >>= litLenBits
+				nbits -= litLenBits
+				e = litLen[uint64(e>>entryValue)+bits&(1<<(e>>entryCode&15)-1)]
+				if e&entryLiteral != 0 {
+					buf[o] = byte(e >> entryValue)
+					o++
+					bits >>= e & entryTotal
+					nbits -= uint(e & entryTotal)
+					continue
+				}
+			}
+			if e&entryInvalid != 0 {
+				err = errInflateNoLength
+				break
+			}
+			if e&entrySpecial != 0 {
+				bits >>= e & entryTotal
+				nbits -= uint(e & entryTotal)
+				w.stage = stageBlock // endBlock follows
+				break
+			}
+		}
+		length := int(e>>entryValue) + int(bits&(1<<(e&entryTotal)-1)>>(e>>entryCode&15))
+		bits >>= e & entryTotal
+		nbits -= uint(e & entryTotal)
+
+		if nbits < maxCodeBits+13 {
+			bits |= binary.LittleEndian.Uint64(in[i:]) << (nbits & 63)
+			i += int((63 - nbits) >> 3)
+			nbits |= 56
+		}
+		e = distances[bits&(1<<distBits-1)]
+		if e&entrySpecial != 0 {
+			if e&entryTable != 0 {
+				bits >>= distBits
+				nbits -= distBits
+				e = distances[uint64(e>>entryValue)+bits&(1<<(e>>entryCode&15)-1)]
+			}
+			if e&entryInvalid != 0 {
+				err = errInflateNoDist
+				break
+			}
+		}
+		dist := int(e>>entryValue) + int(bits&(1<<(e&entryTotal)-1)>>(e>>entryCode&15))
+		bits >>= e & entryTotal
+		nbits -= uint(e & entryTotal)
+
+		if dist > maxDist {
+			err = d.errWindow()
+			break
+		}
+		end := o + length
+		if dist > o-start {
+			if !d.inWindow(dist - (o - start)) {
+				err = errInflateFar
+				break
+			}
+			d.copyMatch(buf[:end], o, start, dist)
+			o = end
+			continue
+		}
+		from := o - dist
+		switch {
+		case dist >= 8:
+			for o < end {
+				binary.LittleEndian.PutUint64(buf[o:], binary.LittleEndian.Uint64(buf[from:]))
+				o += 8
+				from += 8
+			}
+		case dist == 1:
+			v := uint64(buf[from]) * 0x0101010101010101
+			for o < end {
+				binary.LittleEndian.PutUint64(buf[o:], v)
+				o += 8
+			}
+		default: // of what each step writes, the first dist bytes are right
+			for o < end {
+				binary.LittleEndian.PutUint64(buf[o:], binary.LittleEndian.Uint64(buf[from:]))
+				o += dist
+				from += dist
+			}
+		}
+		o = end
+	}
+
+	w.in = in[i:]
+	w.bits, w.nbits = bits&(1<<(nbits&63)-1), nbits
+	if w.stage == stageBlock {
+		w.endBlock()
+	}
+	return out[:o], err
+}

@@ -1,0 +1,207 @@
+package flate
+
+import (
+	"math/bits"
+	"sync"
+)
+
+// An entry of a decoding table says what the bits that are its index begin
+// with:
+//
+//	 31   30 … 16   15     14     13    12   11 … 8      7 6   5 … 0
+//	+---+--------+-------+-----+-------+---+----------+-----+------------+
+//	|lit| value  |special|table|invalid| 0 | code bits|  0  | total bits |
+//	+---+--------+-------+-----+-------+---+----------+-----+------------+
+//
+// value is a literal, or what a length, a distance or the count of a repeated
+// code length begins from, and total bits are those of the code and the extra
+// bits behind it. special is set if it is none of these but a further table
+// (then value is where that begins, code bits the logarithm of its size and
+// total bits those of this table's index), an invalid symbol or the end of
+// the block.
+const (
+	entryLiteral = 1 << 31
+	entrySpecial = 1 << 15
+	entryTable   = 1 << 14
+	entryInvalid = 1 << 13
+
+	entryValue = 16    // shift
+	entryCode  = 8     // shift
+	entryLen   = 0x101 // times the length of a code: its code bits and total bits
+	entryTotal = 63    // mask
+)
+
+// How many bits index the first table. A further table of 1<<m entries holds
+// m+1 codes or more, so that no code needs more than (1<<m)/(m+1) entries,
+// with m up to the maximum length less the bits of the first table.
+const (
+	litLenBits  = 10
+	litLenSize  = 1<<litLenBits + numLitLen*(1<<(maxCodeBits-litLenBits))/(maxCodeBits-litLenBits+1)
+	distBits    = 8
+	distSize    = 1<<distBits + numDist*(1<<(maxCodeBits-distBits))/(maxCodeBits-distBits+1)
+	codeLenBits = 7 // no code length code is longer
+)
+
+// inflateTables decodes the symbols of a block.
+type inflateTables struct {
+	litLen [litLenSize]uint32
+	dist   [distSize]uint32
+}
+
+// The entries of all symbols, which lack the lengths of their codes.
+var litLenEntries, distEntries, codeLenEntries = func() (litLen [numLitLen + 2]uint32, dist [numDist + 2]uint32, codeLen [numCodeLen]uint32) {
+	for sym := range litLen {
+		switch {
+		case sym < endOfBlock:
+			litLen[sym] = entryLiteral | uint32(sym)<<entryValue
+		case sym == endOfBlock:
+			litLen[sym] = entrySpecial
+		case sym < numLitLen:
+			n := sym - endOfBlock - 1
+			litLen[sym] = uint32(lengthBase[n])<<entryValue | uint32(lengthExtra[n])
+		default:
+			litLen[sym] = entrySpecial | entryInvalid
+		}
+	}
+	for sym := range dist {
+		if sym < numDist {
+			dist[sym] = uint32(distBase[sym])<<entryValue | uint32(distExtra[sym])
+		} else {
+			dist[sym] = entrySpecial | entryInvalid
+		}
+	}
+	for sym := range codeLen {
+		codeLen[sym] = uint32(sym) << entryValue
+	}
+	codeLen[repeatLast] |= 2
+	codeLen[repeatZero] |= 3
+	codeLen[repeatZeroLong] |= 7
+	return
+}()
+
+// fixedTables are those of section 3.2.6.
+var fixedTables = sync.OnceValue(func() *inflateTables {
+	var litLen [numLitLen + 2]uint8
+	for sym := range litLen {
+		switch {
+		case sym < 144:
+			litLen[sym] = 8
+		case sym < 256:
+			litLen[sym] = 9
+		case sym < 280:
+			litLen[sym] = 7
+		default:
+			litLen[sym] = 8
+		}
+	}
+	var dist [numDist + 2]uint8
+	for sym := range dist {
+		dist[sym] = 5
+	}
+	t := new(inflateTables)
+	inflateTable(t.litLen[:], litLenBits, litLen[:], litLenEntries[:], false)
+	inflateTable(t.dist[:], distBits, dist[:], distEntries[:], false)
+	return t
+})
+
+// inflateTable makes the table for a code, of which lens are the lengths and
+// entries the symbols, with tableBits bits as the index of its first part. It
+// reports whether the code is complete or, with degenerate, has at most one
+// code of one bit: zlib makes an exception of that too.
+func inflateTable(table []uint32, tableBits uint, lens []uint8, entries []uint32, degenerate bool) bool {
+	var count [maxCodeBits + 1]uint16
+	for _, n := range lens {
+		count[n&maxCodeBits]++
+	}
+	var next [maxCodeBits + 2]uint16 // by length: where its symbols begin in sorted
+	space := 1                       // codes that are still free, of this length
+	longest := uint(0)
+	for n := 1; n <= maxCodeBits; n++ {
+		next[n+1] = next[n] + count[n]
+		space = space<<1 - int(count[n])
+		if space < 0 {
+			return false
+		}
+		if count[n] > 0 {
+			longest = uint(n)
+		}
+	}
+	if space > 0 {
+		return degenerate && longest <= 1 && inflateDegenerate(table[:1<<tableBits], lens, entries)
+	}
+	var sorted [numLitLen + 2]uint16
+	for sym, n := range lens {
+		if n != 0 {
+			sorted[next[n&maxCodeBits]] = uint16(sym)
+			next[n&maxCodeBits]++
+		}
+	}
+
+	// Codes are sent from their highest bit on and the table is indexed from
+	// the lowest on, so that code is kept reversed. A table for codes of up
+	// to n bits becomes one for n+1 bits by a copy of it behind itself. What
+	// is not set yet will be: the code is complete.
+	code := 0
+	syms := sorted[:]
+	first := true
+	for n := uint(1); n <= tableBits; n++ {
+		if !first {
+			copy(table[1<<(n-1):1<<n], table[:1<<(n-1)])
+		}
+		for _, sym := range syms[:count[n]] {
+			table[code] = entries[sym] + uint32(n)*entryLen
+			code = nextCode(code, n)
+			first = false
+		}
+		syms = syms[count[n]:]
+	}
+
+	prefix, begin, size := -1, 0, uint(0) // of the further table being filled
+	end := 1 << tableBits
+	for n := tableBits + 1; n <= longest; n++ {
+		for left := int(count[n]); left > 0; left-- {
+			if p := code & (1<<tableBits - 1); p != prefix {
+				prefix, begin, size = p, end, n-tableBits
+				for filled := left; filled < 1<<size; {
+					size++
+					filled = filled<<1 + int(count[tableBits+size])
+				}
+				end += 1 << size
+				table[prefix] = entrySpecial | entryTable | uint32(begin)<<entryValue | uint32(size)<<entryCode | uint32(tableBits)
+			}
+			entry := entries[syms[0]] + uint32(n-tableBits)*entryLen
+			syms = syms[1:]
+			for i := begin + code>>tableBits; i < end; i += 1 << (n - tableBits) {
+				table[i] = entry
+			}
+			code = nextCode(code, n)
+		}
+	}
+	return true
+}
+
+// nextCode returns the code that follows one of n bits, both reversed: adding
+// to it clears the ones at its high end and sets the zero below them.
+func nextCode(code int, n uint) int {
+	zeros := uint(code) ^ (1<<n - 1)
+	if zeros == 0 {
+		return 0 // that was the last one
+	}
+	bit := 1 << (bits.Len(zeros) - 1)
+	return code&(bit-1) | bit
+}
+
+// inflateDegenerate fills a table with the only code, 0, if there is one.
+func inflateDegenerate(table []uint32, lens []uint8, entries []uint32) bool {
+	for i := range table {
+		table[i] = entrySpecial | entryInvalid | entryLen
+	}
+	for sym, n := range lens {
+		if n != 0 {
+			for i := 0; i < len(table); i += 2 {
+				table[i] = entries[sym] + entryLen
+			}
+		}
+	}
+	return true
+}
