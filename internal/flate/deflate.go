@@ -1,0 +1,105 @@
+package flate
+
+import "sync"
+
+// DefaultLevel costs little more than the fastest and leaves little to the
+// best.
+const DefaultLevel = 5
+
+// Encoder compresses the messages of one direction of a connection (RFC 7692,
+// section 7.2.1). It is not safe for concurrent use. Without takeover it owns
+// nothing between messages.
+type Encoder struct {
+	level      uint8
+	windowBits uint8
+	takeover   bool
+	past       *past // nil until something is in it; without takeover, from pasts while a message is under way
+}
+
+var (
+	writers = sync.Pool{New: func() any { return new(blockWriter) }}
+	pasts   = sync.Pool{New: func() any { return newPooledPast() }}
+)
+
+// NewEncoder returns an Encoder of a level from 1 (fastest) to 9 (best). No
+// distance is above 1<<windowBits, which is 8 to 15. With takeover a message
+// may refer back to those before it. Numbers out of range are taken to be the
+// nearest within.
+func NewEncoder(level, windowBits int, takeover bool) *Encoder {
+	e := new(Encoder)
+	e.Init(level, windowBits, takeover)
+	return e
+}
+
+// Init makes e what NewEncoder would return.
+func (e *Encoder) Init(level, windowBits int, takeover bool) {
+	*e = Encoder{
+		level:      uint8(min(max(level, 1), len(levels)-1)),
+		windowBits: uint8(min(max(windowBits, MinWindowBits), MaxWindowBits)),
+		takeover:   takeover,
+	}
+}
+
+// Encode compresses p, the next part of a message or all of it, and appends
+// the result to dst; what is behind it, up to the capacity, may be
+// overwritten as well. The result ends at a byte boundary with an empty stored
+// block, whose last four bytes, 00 00 ff ff, are left out if this part is the
+// last. Parts of one message refer back to each other, with or without
+// takeover. p is not kept.
+func (e *Encoder) Encode(dst, p []byte, last bool) []byte {
+	w := writers.Get().(*blockWriter)
+	w.begin(dst)
+	if len(p) > 0 && e.past == nil {
+		e.makePast(len(p), last)
+	}
+	if e.past != nil {
+		e.past.encode(w, p, e.takeover || !last)
+	}
+	if last && !e.takeover {
+		e.release()
+	}
+	dst = w.end(last)
+	writers.Put(w)
+	return dst
+}
+
+// Undo takes back the last Encode, which must have been given a whole message:
+// what it made is not going to be sent, so the peer's window does not have it.
+// Some of what was there before may be forgotten with it.
+func (e *Encoder) Undo() {
+	if e.past != nil {
+		e.past.undo()
+	}
+}
+
+// Reset forgets what has been sent, and the message that is under way: the
+// next one refers back to nothing.
+func (e *Encoder) Reset() {
+	if e.takeover && e.past != nil {
+		e.past.forget()
+	}
+	e.release()
+}
+
+// makePast gives e something to find matches in, for a first part of size
+// bytes.
+func (e *Encoder) makePast(size int, last bool) {
+	params := &levels[e.level]
+	if e.takeover {
+		e.past = newPast(params, int(e.windowBits))
+		return
+	}
+	if !last {
+		size = 1 << 16 // or more
+	}
+	e.past = pasts.Get().(*past)
+	e.past.reuse(params, int(e.windowBits), size)
+}
+
+// release gives back what is pooled.
+func (e *Encoder) release() {
+	if !e.takeover && e.past != nil {
+		pasts.Put(e.past)
+		e.past = nil
+	}
+}

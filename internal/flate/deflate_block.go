@@ -1,0 +1,302 @@
+package flate
+
+import (
+	"encoding/binary"
+	"math/bits"
+	"slices"
+)
+
+const (
+	// maxSymbols is how many literals and matches a block has at most. The
+	// frequency of a symbol fits 16 bits then, and a longer block would adapt
+	// too slowly.
+	maxSymbols = 16384
+	maxStored  = 65535 // bytes in a stored block
+)
+
+// A seq is a number of literals and the match that follows them.
+type seq struct {
+	lits    uint16
+	dist    uint16 // distance - 1
+	length  uint8  // length - 3
+	distSym uint8
+}
+
+// blockWriter makes blocks of sequences. It is pooled: nothing in it outlives
+// a call of Encode but memory.
+type blockWriter struct {
+	// The block being made: sequences, then more literals.
+	seqs    [maxSymbols + 1]seq // one more for the literals at the end
+	nseqs   int
+	symbols int // literals and matches in seqs
+	lits    int // literals since
+
+	// Input that will be sent in stored blocks, not written yet so that they
+	// get as long as they can.
+	stored []byte
+
+	out  []byte // to its capacity
+	pos  int    // how much of out is written
+	acc  uint64 // bits that follow, lowest first
+	nacc uint   // how many; below 8 between calls
+
+	litFreq  [numLitLen]uint16
+	distFreq [numDist]uint16
+	lens     [numLitLen + numDist]uint8 // as the header has them, without a gap
+	litCode  [numLitLen]sendCode
+	distCode [numDist]sendCode
+	header   dynamicHeader
+	build    codeBuilder
+}
+
+// lengthInfo tells of each length-3 its symbol-257, how many extra bits there
+// are, and their value.
+var lengthInfo = func() (t [256]struct{ sym, nextra, extra uint8 }) {
+	for sym, base := range lengthBase {
+		for x := range 1 << lengthExtra[sym] {
+			if l := int(base) + x - minMatch; l < len(t) {
+				t[l].sym, t[l].nextra, t[l].extra = uint8(sym), lengthExtra[sym], uint8(x)
+			}
+		}
+	}
+	return t
+}()
+
+// The fixed code of section 3.2.6.
+var fixedLens, fixedLitCode, fixedDistCode = func() (lens [numLitLen]uint8, lit [numLitLen]sendCode, dist [numDist]sendCode) {
+	var all [288]uint8
+	for s := range all {
+		switch {
+		case s < 144 || s >= 280:
+			all[s] = 8
+		case s < 256:
+			all[s] = 9
+		default:
+			all[s] = 7
+		}
+	}
+	var codes [288]sendCode
+	assignCodes(codes[:], all[:])
+	copy(lens[:], all[:])
+	copy(lit[:], codes[:])
+	for s := range dist {
+		dist[s] = sendCode(bits.Reverse8(uint8(s))>>3)<<4 | 5
+	}
+	return lens, lit, dist
+}()
+
+// distSymbol returns the symbol of the distance d+1.
+func distSymbol(d uint) uint8 {
+	if d < 2 {
+		return uint8(d)
+	}
+	n := uint(bits.Len(d)) - 2
+	return uint8(2*n + d>>(n&63))
+}
+
+// match ends a sequence.
+func (w *blockWriter) match(lits, length, dist int) {
+	w.seqs[w.nseqs] = seq{uint16(lits), uint16(dist - 1), uint8(length - minMatch), distSymbol(uint(dist - 1))}
+	w.nseqs++
+	w.symbols += lits + 1
+}
+
+// begin has everything written behind dst.
+func (w *blockWriter) begin(dst []byte) {
+	w.out, w.pos = dst[:cap(dst)], len(dst)
+}
+
+// end writes what is left and the header of an empty stored block, to the
+// next byte boundary, and its rest unless last is set. It returns all that is
+// written.
+func (w *blockWriter) end(last bool) []byte {
+	w.flushStored()
+	w.reserve(16)
+	w.align()
+	if !last {
+		w.bits(0xffff0000, 32)
+	}
+	dst := w.out[:w.pos]
+	w.out, w.stored = nil, nil
+	return dst
+}
+
+// reserve makes room for n bytes, of which the last 8 may be overwritten with
+// anything.
+func (w *blockWriter) reserve(n int) {
+	if len(w.out)-w.pos < n {
+		w.out = slices.Grow(w.out[:w.pos], n)
+		w.out = w.out[:cap(w.out)]
+	}
+}
+
+// bits appends the n low bits of v, of which the others are 0; n is at most
+// 56. There has to be room.
+func (w *blockWriter) bits(v uint64, n uint) {
+	w.acc |= v << (w.nacc & 63)
+	w.nacc += n
+	binary.LittleEndian.PutUint64(w.out[w.pos:], w.acc)
+	w.pos += int(w.nacc >> 3)
+	w.acc >>= w.nacc &^ 7 & 63
+	w.nacc &= 7
+}
+
+// align writes the header of a stored block that is not the last, which is
+// three bits and those up to the next byte boundary, all 0.
+func (w *blockWriter) align() {
+	w.bits(0, 3)
+	w.bits(0, -w.nacc&7)
+}
+
+// endBlock ends the block whose bytes are src. more tells that another will
+// follow.
+func (w *blockWriter) endBlock(src []byte, more bool) {
+	if len(src) == 0 {
+		return
+	}
+	w.countSymbols(src)
+	fixed, dynamic := w.fixedSize(), w.dynamicSize()
+
+	// Bits of a stored block, or of making the one before it longer.
+	stored := 8*len(src) + 40*(storedBlocks(len(w.stored)+len(src))-storedBlocks(len(w.stored)))
+	if len(w.stored) == 0 {
+		stored += int(-(w.nacc+3)&7) + 3 - 8
+	}
+	limit := stored
+	if more {
+		limit -= 48 // it may part two stored blocks that could have been one
+	}
+	switch {
+	case min(fixed, dynamic) >= limit:
+		if len(w.stored) == 0 {
+			w.stored = src
+		} else {
+			w.stored = w.stored[:len(w.stored)+len(src)] // they are neighbours
+		}
+	case fixed <= dynamic:
+		w.flushStored()
+		w.reserve(fixed/8 + 24)
+		w.bits(1<<1, 3)
+		w.write(src, &fixedLitCode, &fixedDistCode)
+	default:
+		w.flushStored()
+		w.reserve(dynamic/8 + 24)
+		w.bits(2<<1, 3)
+		w.writeHeader()
+		assignCodes(w.litCode[:w.header.nlit], w.lens[:w.header.nlit])
+		assignCodes(w.distCode[:w.header.ndist], w.lens[w.header.nlit:w.header.nlit+w.header.ndist])
+		w.write(src, &w.litCode, &w.distCode)
+	}
+	w.nseqs, w.symbols, w.lits = 0, 0, 0
+}
+
+// storedBlocks returns how many stored blocks n bytes need.
+func storedBlocks(n int) int { return (n + maxStored - 1) / maxStored }
+
+func (w *blockWriter) flushStored() {
+	for len(w.stored) > 0 {
+		n := min(len(w.stored), maxStored)
+		w.reserve(n + 24)
+		w.align()
+		w.bits(uint64(n)|uint64(^uint16(n))<<16, 32)
+		w.pos += copy(w.out[w.pos:], w.stored[:n])
+		w.stored = w.stored[n:]
+	}
+}
+
+// countSymbols sets the frequencies of the block's symbols.
+func (w *blockWriter) countSymbols(src []byte) {
+	clear(w.litFreq[:])
+	clear(w.distFreq[:])
+	for i := range w.seqs[:w.nseqs] {
+		s := &w.seqs[i]
+		for _, c := range src[:s.lits] {
+			w.litFreq[c]++
+		}
+		w.litFreq[257+uint(lengthInfo[s.length].sym)]++
+		w.distFreq[s.distSym]++
+		src = src[int(s.lits)+int(s.length)+minMatch:]
+	}
+	for _, c := range src {
+		w.litFreq[c]++
+	}
+	w.litFreq[endOfBlock] = 1
+}
+
+// extraBits returns how many extra bits the block's matches have.
+func (w *blockWriter) extraBits() int {
+	n := 0
+	for i, f := range w.litFreq[257:] {
+		n += int(f) * int(lengthExtra[i])
+	}
+	for i, f := range w.distFreq {
+		n += int(f) * int(distExtra[i])
+	}
+	return n
+}
+
+// fixedSize returns the size of the block in bits with the fixed code.
+func (w *blockWriter) fixedSize() int {
+	n := 3 + w.extraBits()
+	for i, f := range w.litFreq {
+		n += int(f) * int(fixedLens[i])
+	}
+	return n + 5*w.nseqs
+}
+
+// write writes the symbols of the block.
+func (w *blockWriter) write(src []byte, lit *[numLitLen]sendCode, dist *[numDist]sendCode) {
+	out, pos, acc, n := w.out, w.pos, w.acc, w.nacc
+	w.seqs[w.nseqs] = seq{lits: uint16(w.lits)}
+	for i := range w.seqs[:w.nseqs+1] {
+		// At most 7 bits wait here. Three literals are 45 more, a match is 48.
+		s := w.seqs[i]
+		lits := src[:s.lits]
+		for len(lits) >= 3 {
+			a, b, c := lit[lits[0]], lit[lits[1]], lit[lits[2]]
+			acc |= uint64(a>>4) << (n & 63)
+			n += uint(a & 15)
+			acc |= uint64(b>>4) << (n & 63)
+			n += uint(b & 15)
+			acc |= uint64(c>>4) << (n & 63)
+			n += uint(c & 15)
+			binary.LittleEndian.PutUint64(out[pos:], acc)
+			pos += int(n >> 3)
+			acc >>= n &^ 7 & 63
+			n &= 7
+			lits = lits[3:]
+		}
+		for _, c := range lits {
+			a := lit[c]
+			acc |= uint64(a>>4) << (n & 63)
+			n += uint(a & 15)
+		}
+		binary.LittleEndian.PutUint64(out[pos:], acc)
+		pos += int(n >> 3)
+		acc >>= n &^ 7 & 63
+		n &= 7
+		if i == w.nseqs {
+			break
+		}
+		src = src[int(s.lits)+int(s.length)+minMatch:]
+
+		info := lengthInfo[s.length]
+		a := lit[257+uint(info.sym)]
+		acc |= uint64(a>>4) << (n & 63)
+		n += uint(a & 15)
+		acc |= uint64(info.extra) << (n & 63)
+		n += uint(info.nextra)
+		a = dist[s.distSym]
+		acc |= uint64(a>>4) << (n & 63)
+		n += uint(a & 15)
+		acc |= uint64(s.dist+1-distBase[s.distSym]) << (n & 63)
+		n += uint(distExtra[s.distSym])
+		binary.LittleEndian.PutUint64(out[pos:], acc)
+		pos += int(n >> 3)
+		acc >>= n &^ 7 & 63
+		n &= 7
+	}
+	w.pos, w.acc, w.nacc = pos, acc, n
+	a := lit[endOfBlock]
+	w.bits(uint64(a>>4), uint(a&15))
+}

@@ -1,0 +1,235 @@
+package flate
+
+import (
+	"encoding/binary"
+	"math/bits"
+)
+
+// The ways to find matches.
+const (
+	findFast   = iota // takes the last place with the same hash
+	findBucket        // the better of the last two
+	findChain         // the best of many
+)
+
+type levelParams struct {
+	find  uint8
+	lazy  int // a match shorter than this gives way to a better one at the next byte
+	nice  int // a match of this length ends the search
+	depth int // places looked at by findChain
+}
+
+var levels = [10]levelParams{
+	1: {find: findFast},
+	2: {find: findBucket},
+	3: {find: findBucket, lazy: 6},
+	4: {find: findBucket, lazy: 12},
+	5: {find: findBucket, lazy: 24},
+	6: {find: findBucket, lazy: 258},
+	7: {find: findChain, lazy: 32, nice: 64, depth: 12},
+	8: {find: findChain, lazy: 128, nice: 128, depth: 48},
+	9: {find: findChain, lazy: 258, nice: 258, depth: 512},
+}
+
+// hashed is how many bytes make a hash, and so the least length of a match.
+const hashed = 4
+
+func load32(b []byte, i int) uint32 { return binary.LittleEndian.Uint32(b[i:]) }
+func load64(b []byte, i int) uint64 { return binary.LittleEndian.Uint64(b[i:]) }
+
+// at returns the position of buf[i].
+func at(base uint32, i int) uint16 { return uint16(base + uint32(i)) }
+
+func hash4(v uint32, shift uint8) uint32 { return v * 0x9e3779b1 >> (shift & 31) }
+
+// matchLen returns how many bytes at buf[i:] and buf[j:], where j < i, are the
+// same, up to maxMatch; the first 4 are known to be.
+func matchLen(buf []byte, i, j int) int {
+	a := buf[i:min(len(buf), i+maxMatch)]
+	b := buf[j:][:len(a)]
+	n := 4
+	for ; n+8 <= len(a); n += 8 {
+		if x := load64(a, n) ^ load64(b, n); x != 0 {
+			return n + bits.TrailingZeros64(x)>>3
+		}
+	}
+	for n < len(a) && a[n] == b[n] {
+		n++
+	}
+	return n
+}
+
+func (t *past) findFast(w *blockWriter, buf []byte, base uint32, i, stop int) int {
+	window := 1 << t.windowBits
+	shift := 32 - t.indexBits
+	index := t.index[:1<<t.indexBits]
+	start := i - w.lits // of the literals that no match follows yet
+	last := min(stop, len(buf)-hashed+1)
+	for i < last {
+		v := load32(buf, i)
+		h := hash4(v, shift)
+		pos := at(base, i)
+		d := int(pos - index[h])
+		index[h] = pos
+		if uint(d-1) >= uint(min(i, window)) || load32(buf, i-d) != v {
+			i += 1 + (i-start)>>5
+			continue
+		}
+		n := matchLen(buf, i, i-d)
+		for i > start && i-d > 0 && n < maxMatch && buf[i-1] == buf[i-d-1] {
+			i--
+			n++
+		}
+		w.match(i-start, n, d)
+		i += n
+		start = i
+		if i-2 < last {
+			index[hash4(load32(buf, i-2), shift)] = at(base, i-2)
+		}
+	}
+	i = max(start, stop)
+	w.lits = i - start
+	return i
+}
+
+// better tells if a match of length n at distance d is worth more than one of
+// m at distance e that begins a byte before.
+func better(n, d, m, e int) bool {
+	return 4*(n-m)-bits.Len(uint(d))+bits.Len(uint(e)) > 2
+}
+
+func (t *past) findBucket(w *blockWriter, buf []byte, base uint32, i, stop int) int {
+	window := 1 << t.windowBits
+	shift := 33 - t.indexBits
+	index := t.index[:1<<t.indexBits]
+	lazy := t.params.lazy
+	start := i - w.lits
+	last := min(stop, len(buf)-hashed+1)
+	var n, d int // the match at i-1, if n > 0
+	for i < last {
+		v := load32(buf, i)
+		b := index[hash4(v, shift)*2:]
+		pos := at(base, i)
+		b = b[:2:2]
+		p0, p1 := b[0], b[1]
+		b[0], b[1] = pos, p0
+
+		var m, e int
+		reach := uint(min(i, window))
+		if c := int(pos - p0); uint(c-1) < reach && load32(buf, i-c) == v {
+			m, e = matchLen(buf, i, i-c), c
+		}
+		if c := int(pos - p1); uint(c-1) < reach && load32(buf, i-c) == v {
+			if l := matchLen(buf, i, i-c); l > m {
+				m, e = l, c
+			}
+		}
+
+		switch {
+		case n == 0 && m == 0:
+			i += 1 + (i-start)>>6
+			continue
+		case n == 0 || m > 0 && better(m, e, n, d):
+			n, d = m, e
+			i++
+			if n < lazy {
+				continue
+			}
+		}
+		// The match at i-1 is it.
+		i--
+		w.match(i-start, n, d)
+		end := i + n
+		start = end
+		i += 2
+		for ; i < min(end, len(buf)-hashed+1); i++ {
+			h := hash4(load32(buf, i), shift)
+			b := index[h*2:]
+			b = b[:2:2]
+			b[0], b[1] = at(base, i), b[0]
+		}
+		i = end
+		n = 0
+	}
+	if n > 0 {
+		i--
+		w.match(i-start, n, d)
+		i += n
+		start = i
+	}
+	i = max(start, stop)
+	w.lits = i - start
+	return i
+}
+
+func (t *past) findChain(w *blockWriter, buf []byte, base uint32, i, stop int) int {
+	window := 1 << t.windowBits
+	shift := 32 - t.indexBits
+	index, prev := t.index[:1<<t.indexBits], t.prev[:window]
+	lazy, nice := t.params.lazy, t.params.nice
+	start := i - w.lits
+	last := min(stop, len(buf)-hashed+1)
+	var n, d int // the match at i-1, if n > 0
+	for i < last {
+		v := load32(buf, i)
+		h := hash4(v, shift)
+		pos := at(base, i)
+		next := index[h]
+		index[h], prev[int(pos)&(window-1)] = pos, next
+
+		m, e := 0, 0
+		reach := min(i, window)
+		c := 0
+		for range t.params.depth {
+			f := int(pos - next)
+			if f <= c || f > reach {
+				break
+			}
+			c = f
+			if load32(buf, i-c) == v {
+				if m == 0 || i+m < len(buf) && buf[i+m] == buf[i-c+m] {
+					if l := matchLen(buf, i, i-c); l > m {
+						m, e = l, c
+						if m >= nice {
+							break
+						}
+					}
+				}
+			}
+			next = prev[int(next)&(window-1)]
+		}
+
+		switch {
+		case n == 0 && m == 0:
+			i += 1 + (i-start)>>8
+			continue
+		case n == 0 || m > 0 && better(m, e, n, d):
+			n, d = m, e
+			i++
+			if n < lazy {
+				continue
+			}
+		}
+		i--
+		w.match(i-start, n, d)
+		end := i + n
+		start = end
+		i += 2
+		for ; i < min(end, len(buf)-hashed+1); i++ {
+			h := hash4(load32(buf, i), shift)
+			pos := at(base, i)
+			index[h], prev[int(pos)&(window-1)] = pos, index[h]
+		}
+		i = end
+		n = 0
+	}
+	if n > 0 {
+		i--
+		w.match(i-start, n, d)
+		i += n
+		start = i
+	}
+	i = max(start, stop)
+	w.lits = i - start
+	return i
+}

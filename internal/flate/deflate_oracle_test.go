@@ -1,0 +1,219 @@
+package flate
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+)
+
+// A slowPeer inflates messages as RFC 1951 describes it, bit by bit, and
+// refuses what a peer with its window could not inflate.
+type slowPeer struct {
+	window   int
+	takeover bool
+	seen     []byte // all that may be referred to
+	out      []byte // the message under way
+	types    [3]int // how many blocks of each type there were
+	farthest int    // the greatest distance
+
+	in  []byte
+	bit int // of in
+}
+
+var errSlow = errors.New("the slow inflater refuses it")
+
+func slowError(format string, args ...any) error {
+	return fmt.Errorf("%w: %s", errSlow, fmt.Sprintf(format, args...))
+}
+
+// part inflates what one call of Encode made. It returns the whole message if
+// that was the last part.
+func (s *slowPeer) part(in []byte, last bool) (message []byte, err error) {
+	if last {
+		in = append(bytes.Clone(in), 0, 0, 0xff, 0xff)
+	}
+	s.in, s.bit = in, 0
+	defer func() {
+		if e, ok := recover().(error); ok {
+			if !errors.Is(e, errSlow) {
+				panic(e)
+			}
+			err = e
+		}
+	}()
+	for empty := false; !empty || s.bit < 8*len(in); {
+		empty = s.block()
+	}
+	if !bytes.HasSuffix(in, []byte{0, 0, 0xff, 0xff}) {
+		return nil, slowError("does not end with an empty stored block")
+	}
+	if last {
+		message, s.out = s.out, nil
+		if !s.takeover {
+			s.seen = nil
+		}
+	}
+	return message, nil
+}
+
+func (s *slowPeer) bits(n int) int {
+	v := 0
+	for i := range n {
+		if s.bit == 8*len(s.in) {
+			panic(slowError("ends too early"))
+		}
+		v |= int(s.in[s.bit/8]>>(s.bit%8)&1) << i
+		s.bit++
+	}
+	return v
+}
+
+func (s *slowPeer) literal(c byte) {
+	s.seen = append(s.seen, c)
+	s.out = append(s.out, c)
+}
+
+// block inflates one and tells if it is an empty stored block.
+func (s *slowPeer) block() bool {
+	if s.bits(1) != 0 {
+		panic(slowError("a final block"))
+	}
+	typ := s.bits(2)
+	switch typ {
+	case 0:
+		for s.bit%8 != 0 {
+			if s.bits(1) != 0 {
+				panic(slowError("padding is not 0"))
+			}
+		}
+		n := s.bits(16)
+		if s.bits(16) != n^0xffff {
+			panic(slowError("length of a stored block"))
+		}
+		for range n {
+			s.literal(byte(s.bits(8)))
+		}
+		if n == 0 {
+			return true
+		}
+	case 1:
+		var lens []uint8
+		for _, r := range []struct{ n, bits int }{{144, 8}, {112, 9}, {24, 7}, {8, 8}} {
+			lens = append(lens, bytes.Repeat([]byte{uint8(r.bits)}, r.n)...)
+		}
+		s.symbols(slowCode(lens, true), slowCode(bytes.Repeat([]byte{5}, 32), true))
+	case 2:
+		s.symbols(s.dynamic())
+	default:
+		panic(slowError("block type 3"))
+	}
+	s.types[typ]++
+	return false
+}
+
+type slowWord struct{ code, bits int }
+
+// slowCode makes a canonical code. It has to be complete, or if strict is not
+// set of one code word of one bit.
+func slowCode(lens []uint8, strict bool) map[slowWord]int {
+	words, code, room, used := map[slowWord]int{}, 0, 1<<maxCodeBits, 0
+	for l := 1; l <= maxCodeBits; l++ {
+		code <<= 1
+		for sym, n := range lens {
+			if int(n) == l {
+				words[slowWord{code, l}] = sym
+				code++
+				used++
+				room -= 1 << (maxCodeBits - l)
+			}
+		}
+	}
+	if room != 0 && (strict || used != 1 || room != 1<<(maxCodeBits-1)) {
+		panic(slowError("code lengths %v leave %d", lens, room))
+	}
+	return words
+}
+
+func (s *slowPeer) symbol(code map[slowWord]int) int {
+	var w slowWord
+	for w.bits < maxCodeBits {
+		w.code = w.code<<1 | s.bits(1)
+		w.bits++
+		if sym, ok := code[w]; ok {
+			return sym
+		}
+	}
+	panic(slowError("unknown code word"))
+}
+
+func (s *slowPeer) dynamic() (lit, dist map[slowWord]int) {
+	nlit, ndist, ncode := 257+s.bits(5), 1+s.bits(5), 4+s.bits(4)
+	if nlit > 286 || ndist > 30 {
+		panic(slowError("%d and %d codes", nlit, ndist))
+	}
+	order := []int{16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15}
+	codeLens := make([]uint8, 19)
+	for _, i := range order[:ncode] {
+		codeLens[i] = uint8(s.bits(3))
+	}
+	code := slowCode(codeLens, true)
+	var lens []uint8
+	for len(lens) < nlit+ndist {
+		sym := s.symbol(code)
+		repeat := 1
+		value := uint8(sym)
+		switch sym {
+		case 16:
+			if len(lens) == 0 {
+				panic(slowError("nothing to repeat"))
+			}
+			repeat, value = 3+s.bits(2), lens[len(lens)-1]
+		case 17:
+			repeat, value = 3+s.bits(3), 0
+		case 18:
+			repeat, value = 11+s.bits(7), 0
+		}
+		lens = append(lens, bytes.Repeat([]byte{value}, repeat)...)
+	}
+	if len(lens) > nlit+ndist || lens[256] == 0 {
+		panic(slowError("code lengths"))
+	}
+	return slowCode(lens[:nlit], true), slowCode(lens[nlit:], false)
+}
+
+func (s *slowPeer) symbols(lit, dist map[slowWord]int) {
+	for {
+		sym := s.symbol(lit)
+		if sym < 256 {
+			s.literal(byte(sym))
+			continue
+		}
+		if sym == 256 {
+			return
+		}
+		// Section 3.2.5, computed in another way than by the tables.
+		length := 258
+		if sym -= 257; sym < 8 {
+			length = 3 + sym
+		} else if sym < 28 {
+			length = 3 + (4+sym%4)<<(sym/4-1) + s.bits(sym/4-1)
+		} else if sym > 28 {
+			panic(slowError("length symbol"))
+		}
+		d := s.symbol(dist)
+		if d > 29 {
+			panic(slowError("distance symbol"))
+		}
+		distance := 1 + d
+		if d >= 4 {
+			distance = 1 + (2+d%2)<<(d/2-1) + s.bits(d/2-1)
+		}
+		if distance > s.window || distance > len(s.seen) {
+			panic(slowError("distance %d of a window of %d and %d bytes", distance, s.window, len(s.seen)))
+		}
+		s.farthest = max(s.farthest, distance)
+		for range length {
+			s.literal(s.seen[len(s.seen)-distance])
+		}
+	}
+}

@@ -1,0 +1,192 @@
+package flate
+
+import (
+	"math/bits"
+	"unsafe"
+)
+
+// past is what has been sent, as far as a message may refer to it, and where
+// in it to look for matches.
+//
+// Every byte of a direction has a position, which counts modulo 65536, and the
+// index holds positions. They are hints: what an index says may be out of
+// date, overwritten or undone. A match is what lies in the bytes at hand, not
+// further back than the window, and has been compared. So nothing has to be
+// corrected in the index when bytes are moved or forgotten.
+type past struct {
+	params     *levelParams
+	windowBits uint8
+	buf        []byte // the bytes sent last are buf[:n]; its size is the window and room for more
+	n          int
+	mark       int    // what n was before the last Encode, negative if that is lost
+	base       uint32 // the position of buf[0]
+	indexBits  uint8
+	index      []uint16 // by hash: positions where such bytes were last
+	prev       []uint16 // by position, modulo the window: where the same hash was before
+}
+
+const (
+	pooledIndexBits = 14
+	minIndexBits    = 9
+)
+
+// keptIndexBits returns the size of the index of an Encoder with takeover.
+func keptIndexBits(params *levelParams, windowBits int) int {
+	switch {
+	case params.find == findChain:
+		return windowBits - 1
+	case windowBits >= 14:
+		return windowBits - 2
+	}
+	return windowBits - 1
+}
+
+// bufSize returns how many bytes of history there is room for.
+func bufSize(windowBits int) int {
+	return 1<<windowBits + max(1<<windowBits/4, 256)
+}
+
+// EncoderMemory returns about how many bytes an Encoder with takeover keeps
+// between messages: from level 1 to 6 these are the window, a quarter more to
+// move it rarely, and an index of half a window or, up to windowBits 13, a
+// whole one. From level 7 it is an index of a whole window, and links of two.
+func EncoderMemory(level, windowBits int) int {
+	var e Encoder
+	e.Init(level, windowBits, true)
+	params, wbits := &levels[e.level], int(e.windowBits)
+	n := int(unsafe.Sizeof(e)+unsafe.Sizeof(past{})) + bufSize(wbits) + 2<<keptIndexBits(params, wbits)
+	if params.find == findChain {
+		n += 2 << wbits
+	}
+	return n
+}
+
+// newPast returns the past of an Encoder with takeover.
+func newPast(params *levelParams, windowBits int) *past {
+	t := &past{
+		params:     params,
+		windowBits: uint8(windowBits),
+		buf:        make([]byte, bufSize(windowBits)),
+		indexBits:  uint8(keptIndexBits(params, windowBits)),
+	}
+	t.index = make([]uint16, 1<<t.indexBits)
+	if params.find == findChain {
+		t.prev = make([]uint16, 1<<windowBits)
+	}
+	return t
+}
+
+func newPooledPast() *past {
+	return &past{base: 1, index: make([]uint16, 1<<pooledIndexBits)}
+}
+
+// reuse prepares a past from the pool for a message that begins with size
+// bytes.
+func (t *past) reuse(params *levelParams, windowBits, size int) {
+	t.params, t.windowBits = params, uint8(windowBits)
+	t.indexBits = uint8(min(max(bits.Len(uint(size)), minIndexBits), pooledIndexBits))
+	if params.find == findChain && t.prev == nil {
+		t.prev = make([]uint16, 1<<MaxWindowBits)
+	}
+	t.forget()
+	// Positions go on from message to message, so that those of others are too
+	// far back to be looked at. Before they begin anew the index is cleared:
+	// what a message becomes does not depend on those before.
+	if uint64(t.base)+uint64(size) >= 1<<16 {
+		clear(t.index)
+		t.base = 1
+	}
+}
+
+func (t *past) forget() {
+	t.base += uint32(t.n)
+	t.n, t.mark = 0, 0
+}
+
+func (t *past) undo() {
+	if t.mark < 0 {
+		t.forget()
+	}
+	t.n = t.mark
+}
+
+// encode makes blocks of p. If keep is set, p becomes part of the past.
+func (t *past) encode(w *blockWriter, p []byte, keep bool) {
+	window := 1 << t.windowBits
+	if keep && t.buf == nil {
+		t.buf = make([]byte, bufSize(MaxWindowBits)) // pooled
+	}
+	t.mark = t.n
+	start, i := 0, 0 // of the block, and of what has no symbol yet
+
+	// As long as the window reaches back to before p, matches are found in
+	// buf, to which p is appended bit by bit.
+	for t.n > 0 && i < min(len(p), window) {
+		k := copy(t.room(), p[i:])
+		next := t.n
+		t.n += k
+		for next < t.n {
+			n := t.find(w, t.buf[:t.n], t.base, next)
+			i += n - next
+			next = n
+			if w.symbols+w.lits >= maxSymbols {
+				w.endBlock(p[start:i], i < len(p))
+				start = i
+			}
+		}
+	}
+
+	// Then p is all that is needed.
+	if i < len(p) {
+		t.base += uint32(t.n - i) // the position of p[0]
+		for i < len(p) {
+			i = t.find(w, p, t.base, i)
+			if w.symbols+w.lits >= maxSymbols {
+				w.endBlock(p[start:i], i < len(p))
+				start = i
+			}
+		}
+		t.n = 0
+		from := len(p)
+		if keep {
+			from = max(0, len(p)-window)
+			t.n = copy(t.buf, p[from:])
+		}
+		t.base += uint32(from)
+		if t.mark > 0 {
+			t.mark = -1
+		}
+	}
+	w.endBlock(p[start:], false)
+}
+
+// room returns free memory behind buf[:n], of which it moves the last window
+// to the front if there is none.
+func (t *past) room() []byte {
+	size := bufSize(int(t.windowBits))
+	if t.n == size {
+		window := 1 << t.windowBits
+		s := size - window
+		copy(t.buf, t.buf[s:size])
+		t.n = window
+		t.base += uint32(s)
+		t.mark -= s
+	}
+	return t.buf[t.n:size]
+}
+
+// find gives w the sequences of buf from i, and perhaps literals that follow.
+// It stops at the end or earlier, where the block may be full, and returns
+// where. buf[0] has the position base.
+func (t *past) find(w *blockWriter, buf []byte, base uint32, i int) int {
+	// A symbol is at least a byte, so this cannot be too many.
+	stop := min(len(buf), i+maxSymbols-w.symbols-w.lits)
+	switch t.params.find {
+	case findFast:
+		return t.findFast(w, buf, base, i, stop)
+	case findBucket:
+		return t.findBucket(w, buf, base, i, stop)
+	default:
+		return t.findChain(w, buf, base, i, stop)
+	}
+}
