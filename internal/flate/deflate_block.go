@@ -40,13 +40,10 @@ type blockWriter struct {
 	acc  uint64 // bits that follow, lowest first
 	nacc uint   // how many; below 8 between calls
 
-	litFreq  [numLitLen]uint16
-	distFreq [numDist]uint16
-	lens     [numLitLen + numDist]uint8 // as the header has them, without a gap
-	litCode  [numLitLen]sendCode
-	distCode [numDist]sendCode
-	header   dynamicHeader
-	build    codeBuilder
+	lit, dist alphabet // of the block; their frequencies are kept with seqs and lits
+	extra     int      // extra bits of the block's matches
+	header    dynamicHeader
+	builder   codeBuilder
 }
 
 // lengthInfo tells of each length-3 its symbol-257, how many extra bits there
@@ -62,27 +59,25 @@ var lengthInfo = func() (t [256]struct{ sym, nextra, extra uint8 }) {
 	return t
 }()
 
-// The fixed code of section 3.2.6.
-var fixedLens, fixedLitCode, fixedDistCode = func() (lens [numLitLen]uint8, lit [numLitLen]sendCode, dist [numDist]sendCode) {
-	var all [288]uint8
-	for s := range all {
+// The fixed code (section 3.2.6).
+var fixedLit, fixedDist = func() (lit, dist alphabet) {
+	for s := range lit.lens {
+		l, c := uint8(8), 0b00110000+s
 		switch {
-		case s < 144 || s >= 280:
-			all[s] = 8
-		case s < 256:
-			all[s] = 9
-		default:
-			all[s] = 7
+		case s >= 280:
+			c = 0b11000000 + s - 280
+		case s >= 256:
+			l, c = 7, s-256
+		case s >= 144:
+			l, c = 9, 0b110010000+s-144
 		}
+		lit.lens[s] = l
+		lit.code[s] = sendCode(bits.Reverse16(uint16(c))>>(16-l))<<4 | sendCode(l)
 	}
-	var codes [288]sendCode
-	assignCodes(codes[:], all[:])
-	copy(lens[:], all[:])
-	copy(lit[:], codes[:])
-	for s := range dist {
-		dist[s] = sendCode(bits.Reverse8(uint8(s))>>3)<<4 | 5
+	for s := range numDist {
+		dist.code[s] = sendCode(bits.Reverse8(uint8(s))>>3)<<4 | 5
 	}
-	return lens, lit, dist
+	return lit, dist
 }()
 
 // distSymbol returns the symbol of the distance d+1.
@@ -94,11 +89,23 @@ func distSymbol(d uint) uint8 {
 	return uint8(2*n + d>>(n&63))
 }
 
-// match ends a sequence.
+// match ends a sequence, whose literals have been counted.
 func (w *blockWriter) match(lits, length, dist int) {
-	w.seqs[w.nseqs] = seq{uint16(lits), uint16(dist - 1), uint8(length - minMatch), distSymbol(uint(dist - 1))}
+	d := distSymbol(uint(dist - 1))
+	info := &lengthInfo[uint8(length-minMatch)]
+	w.seqs[w.nseqs] = seq{uint16(lits), uint16(dist - 1), uint8(length - minMatch), d}
 	w.nseqs++
 	w.symbols += lits + 1
+	w.lit.freq[257+uint(info.sym)]++
+	w.dist.freq[d&31]++
+	w.extra += int(info.nextra + distExtra[d])
+}
+
+// count counts literals.
+func (w *blockWriter) count(lits []byte) {
+	for _, c := range lits {
+		w.lit.freq[c]++
+	}
 }
 
 // begin has everything written behind dst.
@@ -154,8 +161,8 @@ func (w *blockWriter) endBlock(src []byte, more bool) {
 	if len(src) == 0 {
 		return
 	}
-	w.countSymbols(src)
-	fixed, dynamic := w.fixedSize(), w.dynamicSize()
+	w.lit.freq[endOfBlock] = 1
+	dynamic, fixed := w.dynamicSize(), w.fixedSize()
 
 	// Bits of a stored block, or of making the one before it longer.
 	stored := 8*len(src) + 40*(storedBlocks(len(w.stored)+len(src))-storedBlocks(len(w.stored)))
@@ -177,17 +184,19 @@ func (w *blockWriter) endBlock(src []byte, more bool) {
 		w.flushStored()
 		w.reserve(fixed/8 + 24)
 		w.bits(1<<1, 3)
-		w.write(src, &fixedLitCode, &fixedDistCode)
+		w.write(src, &fixedLit.code, &fixedDist.code)
 	default:
 		w.flushStored()
 		w.reserve(dynamic/8 + 24)
 		w.bits(2<<1, 3)
 		w.writeHeader()
-		assignCodes(w.litCode[:w.header.nlit], w.lens[:w.header.nlit])
-		assignCodes(w.distCode[:w.header.ndist], w.lens[w.header.nlit:w.header.nlit+w.header.ndist])
-		w.write(src, &w.litCode, &w.distCode)
+		w.lit.assign()
+		w.dist.assign()
+		w.write(src, &w.lit.code, &w.dist.code)
 	}
-	w.nseqs, w.symbols, w.lits = 0, 0, 0
+	w.nseqs, w.symbols, w.lits, w.extra = 0, 0, 0, 0
+	clear(w.lit.freq[:])
+	clear(w.dist.freq[:numDist])
 }
 
 // storedBlocks returns how many stored blocks n bytes need.
@@ -204,48 +213,18 @@ func (w *blockWriter) flushStored() {
 	}
 }
 
-// countSymbols sets the frequencies of the block's symbols.
-func (w *blockWriter) countSymbols(src []byte) {
-	clear(w.litFreq[:])
-	clear(w.distFreq[:])
-	for i := range w.seqs[:w.nseqs] {
-		s := &w.seqs[i]
-		for _, c := range src[:s.lits] {
-			w.litFreq[c]++
-		}
-		w.litFreq[257+uint(lengthInfo[s.length].sym)]++
-		w.distFreq[s.distSym]++
-		src = src[int(s.lits)+int(s.length)+minMatch:]
-	}
-	for _, c := range src {
-		w.litFreq[c]++
-	}
-	w.litFreq[endOfBlock] = 1
-}
-
-// extraBits returns how many extra bits the block's matches have.
-func (w *blockWriter) extraBits() int {
-	n := 0
-	for i, f := range w.litFreq[257:] {
-		n += int(f) * int(lengthExtra[i])
-	}
-	for i, f := range w.distFreq {
-		n += int(f) * int(distExtra[i])
+// fixedSize returns the size of the block in bits with the fixed code. The
+// alphabet of literals has been built.
+func (w *blockWriter) fixedSize() int {
+	n := 3 + w.extra + 5*w.nseqs
+	for _, s := range w.lit.used[:w.lit.nused] {
+		n += int(w.lit.freq[s]) * int(fixedLit.lens[s])
 	}
 	return n
 }
 
-// fixedSize returns the size of the block in bits with the fixed code.
-func (w *blockWriter) fixedSize() int {
-	n := 3 + w.extraBits()
-	for i, f := range w.litFreq {
-		n += int(f) * int(fixedLens[i])
-	}
-	return n + 5*w.nseqs
-}
-
 // write writes the symbols of the block.
-func (w *blockWriter) write(src []byte, lit *[numLitLen]sendCode, dist *[numDist]sendCode) {
+func (w *blockWriter) write(src []byte, lit, dist *[numLitLen]sendCode) {
 	out, pos, acc, n := w.out, w.pos, w.acc, w.nacc
 	w.seqs[w.nseqs] = seq{lits: uint16(w.lits)}
 	for i := range w.seqs[:w.nseqs+1] {

@@ -72,13 +72,20 @@ func (t *past) findFast(w *blockWriter, buf []byte, base uint32, i, stop int) in
 		d := int(pos - index[h])
 		index[h] = pos
 		if uint(d-1) >= uint(min(i, window)) || load32(buf, i-d) != v {
-			i += 1 + (i-start)>>5
+			w.lit.freq[buf[i]]++
+			i++
+			if skip := (i - start) >> 5; skip > 0 {
+				skip = min(skip, stop-i)
+				w.count(buf[i:][:skip])
+				i += skip
+			}
 			continue
 		}
 		n := matchLen(buf, i, i-d)
 		for i > start && i-d > 0 && n < maxMatch && buf[i-1] == buf[i-d-1] {
 			i--
 			n++
+			w.lit.freq[buf[i]]--
 		}
 		w.match(i-start, n, d)
 		i += n
@@ -87,7 +94,10 @@ func (t *past) findFast(w *blockWriter, buf []byte, base uint32, i, stop int) in
 			index[hash4(load32(buf, i-2), shift)] = at(base, i-2)
 		}
 	}
-	i = max(start, stop)
+	if i < stop {
+		w.count(buf[i:stop])
+		i = stop
+	}
 	w.lits = i - start
 	return i
 }
@@ -127,9 +137,18 @@ func (t *past) findBucket(w *blockWriter, buf []byte, base uint32, i, stop int) 
 
 		switch {
 		case n == 0 && m == 0:
-			i += 1 + (i-start)>>6
+			w.lit.freq[buf[i]]++
+			i++
+			if skip := (i - start) >> 6; skip > 0 {
+				skip = min(skip, stop-i)
+				w.count(buf[i:][:skip])
+				i += skip
+			}
 			continue
 		case n == 0 || m > 0 && better(m, e, n, d):
+			if n > 0 {
+				w.lit.freq[buf[i-1]]++
+			}
 			n, d = m, e
 			i++
 			if n < lazy {
@@ -157,7 +176,10 @@ func (t *past) findBucket(w *blockWriter, buf []byte, base uint32, i, stop int) 
 		i += n
 		start = i
 	}
-	i = max(start, stop)
+	if i < stop {
+		w.count(buf[i:stop])
+		i = stop
+	}
 	w.lits = i - start
 	return i
 }
@@ -201,9 +223,18 @@ func (t *past) findChain(w *blockWriter, buf []byte, base uint32, i, stop int) i
 
 		switch {
 		case n == 0 && m == 0:
-			i += 1 + (i-start)>>8
+			w.lit.freq[buf[i]]++
+			i++
+			if skip := (i - start) >> 8; skip > 0 {
+				skip = min(skip, stop-i)
+				w.count(buf[i:][:skip])
+				i += skip
+			}
 			continue
 		case n == 0 || m > 0 && better(m, e, n, d):
+			if n > 0 {
+				w.lit.freq[buf[i-1]]++
+			}
 			n, d = m, e
 			i++
 			if n < lazy {
@@ -229,7 +260,10 @@ func (t *past) findChain(w *blockWriter, buf []byte, base uint32, i, stop int) i
 		i += n
 		start = i
 	}
-	i = max(start, stop)
+	if i < stop {
+		w.count(buf[i:stop])
+		i = stop
+	}
 	w.lits = i - start
 	return i
 }

@@ -1,16 +1,12 @@
 package flate
 
-// dynamicHeader is the description of a block's codes (RFC 1951, section
-// 3.2.7).
+// dynamicHeader describes the codes of a block (RFC 1951, section 3.2.7).
 type dynamicHeader struct {
-	nlit, ndist int
-	syms        [numLitLen + numDist]uint8 // of the code length code
-	extra       [numLitLen + numDist]uint8 // extra bits of syms
+	nlit, ndist int                         // code lengths of each
+	syms        [numLitLen + numDist]uint16 // symbols of the code length code, extra bits shifted left by 8
 	nsyms       int
-	freq        [numCodeLen]uint16
-	lens        [numCodeLen]uint8
-	ncodes      int // lengths of the code length code that are sent
-	code        [numCodeLen]sendCode
+	lens        alphabet // the code length code
+	nlens       int      // lengths of that
 }
 
 // repeatBits is the number of extra bits of the symbols 16 to 18.
@@ -20,93 +16,107 @@ var repeatBits = [numCodeLen]uint8{16: 2, 17: 3, 18: 7}
 // them, the header included.
 func (w *blockWriter) dynamicSize() int {
 	h := &w.header
-	h.nlit, h.ndist = numLitLen, numDist
-	for w.litFreq[h.nlit-1] == 0 { // ends at endOfBlock
-		h.nlit--
-	}
-	for h.ndist > 1 && w.distFreq[h.ndist-1] == 0 {
-		h.ndist--
-	}
-	lits, dists := w.lens[:h.nlit], w.lens[h.nlit:h.nlit+h.ndist]
-	w.build.lengths(lits, w.litFreq[:h.nlit], maxCodeBits)
-	w.build.lengths(dists, w.distFreq[:h.ndist], maxCodeBits)
+	n := 3 + 5 + 5 + 4 + w.extra
+	n += w.lit.build(&w.builder, numLitLen, maxCodeBits)
 	if w.nseqs == 0 {
-		dists[0] = 1 // some decoders want one
+		w.dist.freq[0] = 1 // some decoders want a code word, though it is not used
+		n--
 	}
+	n += w.dist.build(&w.builder, numDist, maxCodeBits)
 
-	h.runs(w.lens[:h.nlit+h.ndist])
-	w.build.lengths(h.lens[:], h.freq[:], 7)
-	h.ncodes = numCodeLen
-	for h.lens[codeLenOrder[h.ncodes-1]] == 0 {
-		h.ncodes-- // ends above 4: a length that is not 0 is always sent
+	h.runs(&w.lit, &w.dist)
+	n += h.lens.build(&w.builder, numCodeLen, 7)
+	for i, s := range codeLenOrder {
+		if h.lens.freq[s] != 0 {
+			h.nlens = i + 1 // above 4: there is a length that is not 0
+		}
 	}
-
-	n := 3 + 5 + 5 + 4 + 3*h.ncodes + w.extraBits()
-	for s, f := range h.freq {
-		n += int(f) * int(h.lens[s]+repeatBits[s])
-	}
-	for s, f := range w.litFreq[:h.nlit] {
-		n += int(f) * int(lits[s])
-	}
-	for s, f := range w.distFreq[:h.ndist] {
-		n += int(f) * int(dists[s])
+	n += 3 * h.nlens
+	for s := 16; s < numCodeLen; s++ {
+		n += int(h.lens.freq[s]) * int(repeatBits[s])
 	}
 	return n
 }
 
-// runs makes symbols of the code length code from lens.
-func (h *dynamicHeader) runs(lens []uint8) {
+// runs makes symbols of the code length code from the lengths of lit and dist,
+// which count as one sequence.
+func (h *dynamicHeader) runs(lit, dist *alphabet) {
+	h.nlit = int(lit.used[lit.nused-1]) + 1 // endOfBlock occurs always
+	h.ndist = int(dist.used[dist.nused-1]) + 1
 	h.nsyms = 0
-	clear(h.freq[:])
-	for i := 0; i < len(lens); {
-		l := lens[i]
-		n := 1
-		for i+n < len(lens) && lens[i+n] == l {
-			n++
-		}
-		i += n
-		if l != 0 {
-			h.add(l, 0)
-			n--
-			for n >= 3 {
-				k := min(n, 6)
-				h.add(16, uint8(k-3))
-				n -= k
+	clear(h.lens.freq[:numCodeLen])
+	next := 0 // the next length
+	last, n := uint8(0), 0
+	for _, part := range [2]struct {
+		*alphabet
+		from int
+	}{{lit, 0}, {dist, h.nlit}} {
+		for _, s := range part.used[:part.nused] {
+			l := part.lens[s]
+			at := part.from + int(s)
+			if at == next && l == last {
+				n++
+			} else {
+				h.repeat(last, n)
+				h.zeros(at - next)
+				h.add(uint16(l), 0)
+				last, n = l, 0
 			}
-		} else {
-			for n >= 11 {
-				k := min(n, 138)
-				h.add(18, uint8(k-11))
-				n -= k
-			}
-			if n >= 3 {
-				h.add(17, uint8(n-3))
-				n = 0
-			}
+			next = at + 1
 		}
-		for range n {
-			h.add(l, 0)
-		}
+	}
+	h.repeat(last, n)
+}
+
+// repeat adds the length l n times, after one that is the same.
+func (h *dynamicHeader) repeat(l uint8, n int) {
+	for ; n >= 3; n -= min(n, 6) {
+		h.add(16, min(n, 6)-3)
+	}
+	for range n {
+		h.add(uint16(l), 0)
 	}
 }
 
-func (h *dynamicHeader) add(sym, extra uint8) {
-	h.syms[h.nsyms], h.extra[h.nsyms] = sym, extra
+// zeros adds the length 0 n times.
+func (h *dynamicHeader) zeros(n int) {
+	for ; n >= 11; n -= min(n, 138) {
+		h.add(18, min(n, 138)-11)
+	}
+	if n >= 3 {
+		h.add(17, n-3)
+		return
+	}
+	for range n {
+		h.add(0, 0)
+	}
+}
+
+func (h *dynamicHeader) add(sym uint16, extra int) {
+	h.syms[h.nsyms] = sym | uint16(extra)<<8
 	h.nsyms++
-	h.freq[sym]++
+	h.lens.freq[sym]++
 }
 
 // writeHeader writes the header that dynamicSize has made, after the three
 // bits of every block.
 func (w *blockWriter) writeHeader() {
 	h := &w.header
-	w.bits(uint64(h.nlit-257)|uint64(h.ndist-1)<<5|uint64(h.ncodes-4)<<10, 14)
-	for _, s := range codeLenOrder[:h.ncodes] {
-		w.bits(uint64(h.lens[s]), 3)
+	w.bits(uint64(h.nlit-257)|uint64(h.ndist-1)<<5|uint64(h.nlens-4)<<10, 14)
+	lens := uint64(0)
+	for i, s := range codeLenOrder[:h.nlens] {
+		if h.lens.freq[s] != 0 {
+			lens |= uint64(h.lens.lens[s]) << (3 * i)
+		}
 	}
-	assignCodes(h.code[:], h.lens[:])
-	for i, s := range h.syms[:h.nsyms] {
-		c := h.code[s]
-		w.bits(uint64(c>>4)|uint64(h.extra[i])<<(c&15), uint(c&15)+uint(repeatBits[s]))
+	w.bits(lens&(1<<30-1), uint(min(3*h.nlens, 30)))
+	if h.nlens > 10 {
+		w.bits(lens>>30, uint(3*h.nlens-30))
+	}
+	h.lens.assign()
+	for _, sym := range h.syms[:h.nsyms] {
+		s := sym & 255
+		c := h.lens.code[s]
+		w.bits(uint64(c>>4)|uint64(sym>>8)<<(c&15), uint(c&15)+uint(repeatBits[s]))
 	}
 }

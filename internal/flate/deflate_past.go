@@ -84,7 +84,7 @@ func newPooledPast() *past {
 // bytes.
 func (t *past) reuse(params *levelParams, windowBits, size int) {
 	t.params, t.windowBits = params, uint8(windowBits)
-	t.indexBits = uint8(min(max(bits.Len(uint(size)), minIndexBits), pooledIndexBits))
+	t.indexBits = uint8(min(max(bits.Len(uint(size))+2, minIndexBits), pooledIndexBits))
 	if params.find == findChain && t.prev == nil {
 		t.prev = make([]uint16, 1<<MaxWindowBits)
 	}

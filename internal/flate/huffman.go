@@ -1,82 +1,87 @@
 package flate
 
-import (
-	"encoding/binary"
-	"math/bits"
-)
+import "math/bits"
 
 // A sendCode is a code word as it is sent, first bit lowest, shifted left by
 // four, and its length in the low four bits.
 type sendCode uint32
 
-// codeBuilder makes the prefix codes of a block from how often each symbol
-// occurs. It is scratch: nothing in it outlives a call.
+// alphabet is a set of symbols, how often each occurs in a block, and the
+// prefix code made from that. What it says of symbols that do not occur is
+// left over from other blocks.
+type alphabet struct {
+	freq  [numLitLen]uint16
+	used  [numLitLen]uint16 // symbols that occur, in ascending order
+	nused int
+	lens  [numLitLen]uint8
+	count [maxCodeBits + 1]uint16 // code words by length
+	code  [numLitLen]sendCode
+}
+
+// codeBuilder is scratch for making codes.
 type codeBuilder struct {
-	keys  [2][numLitLen]uint32 // frequency<<9 | symbol, ascending in the end
+	keys  [3][numLitLen]uint32 // frequency<<9 | symbol
 	nodes [numLitLen]uint32
 	count [256]uint16
 }
 
-// lengths sets lens to the lengths of an optimal prefix code, none above
-// limit. It has to be possible: len(freq) <= 1<<limit. A symbol that does not
-// occur has no code and length 0; one that is alone has one of one bit.
-func (b *codeBuilder) lengths(lens []uint8, freq []uint16, limit int) {
-	clear(lens)
-	keys := b.sorted(freq)
+// build gives the symbols that occur among the first size ones the lengths of
+// an optimal prefix code, none above limit, and returns how many bits they
+// take up in the block. There has to be such a code, nused <= 1<<limit. A
+// symbol that is alone gets one bit.
+func (a *alphabet) build(b *codeBuilder, size, limit int) int {
+	keys := b.sorted(a, size)
 	n := len(keys)
-	if n < 2 {
-		if n == 1 {
-			lens[keys[0]&511] = 1
-		}
-		return
-	}
-	var count [maxCodeBits + 1]int
-	b.tree(keys)
-
-	// A tree with only a root has two leaves at depth 1. Each other inner node,
-	// from the top to the bottom, puts two leaves, one deeper, in the place of
-	// one. What would get too deep grows where there is room: below the deepest
-	// leaf that is not at the limit.
-	count[1] = 2
-	for i := n - 3; i >= 0; i-- {
-		depth := int(b.nodes[i])
-		if depth >= limit {
-			depth = limit - 1
-			for count[depth] == 0 {
-				depth--
+	clear(a.count[:])
+	a.count[1] = uint16(min(n, 2))
+	if n > 2 {
+		// A tree with only a root has two leaves at depth 1. Each other inner
+		// node, from the top to the bottom, puts two leaves, one deeper, in the
+		// place of one. What would get too deep grows where there is room:
+		// below the deepest leaf that is not at the limit.
+		b.tree(keys)
+		for i := n - 3; i >= 0; i-- {
+			depth := int(b.nodes[i])
+			if depth >= limit {
+				depth = limit - 1
+				for a.count[depth] == 0 {
+					depth--
+				}
 			}
+			a.count[depth&15]--
+			a.count[(depth+1)&15] += 2
 		}
-		count[depth]--
-		count[depth+1] += 2
 	}
-	i := 0
+	size = 0
 	for l := limit; l > 0; l-- {
-		for range count[l] {
-			lens[keys[i]&511] = uint8(l)
-			i++
+		c := int(a.count[l])
+		for _, k := range keys[:c] {
+			a.lens[k&511] = uint8(l)
+			size += int(k>>9) * l
 		}
+		keys = keys[c:]
 	}
+	return size
 }
 
-// sorted returns the symbols that occur, the rarest first, as keys.
-func (b *codeBuilder) sorted(freq []uint16) []uint32 {
-	n, most := 0, uint16(0)
-	dst := &b.keys[0]
-	for s, f := range freq {
-		if f != 0 {
-			dst[n] = uint32(f)<<9 | uint32(s)
-			n++
-			most = max(most, f)
-		}
+// sorted sets a.used and returns these symbols as keys, the rarest first.
+func (b *codeBuilder) sorted(a *alphabet, size int) []uint32 {
+	n, most := 0, uint32(0)
+	for s, f := range a.freq[:size] {
+		// Whether a symbol occurs is hard to predict: no branch.
+		b.keys[0][n] = uint32(f)<<9 | uint32(s)
+		a.used[n] = uint16(s)
+		n += int((uint32(f) + 0xffff) >> 16)
+		most = max(most, uint32(f))
 	}
-	keys := dst[:n]
+	a.nused = n
 	if n < 2 {
-		return keys
+		return b.keys[0][:n]
 	}
 	// Radix sort by the low byte of the frequency, and the high one if needed.
-	keys = b.sortByte(b.keys[1][:n], keys, 9, min(int(most), 255))
+	keys := b.sortByte(b.keys[1][:n], b.keys[0][:n], 9, min(int(most), 255))
 	if most > 255 {
-		keys = b.sortByte(b.keys[0][:n], keys, 17, int(most>>8))
+		keys = b.sortByte(b.keys[2][:n], keys, 17, int(most>>8))
 	}
 	return keys
 }
@@ -84,18 +89,17 @@ func (b *codeBuilder) sorted(freq []uint16) []uint32 {
 // sortByte copies src to dst, in the order of the bytes at shift, none of
 // which is above most.
 func (b *codeBuilder) sortByte(dst, src []uint32, shift uint, most int) []uint32 {
-	count := b.count[:most+1]
-	clear(count)
+	clear(b.count[:most+1])
 	for _, k := range src {
-		count[k>>shift&255]++
+		b.count[uint8(k>>(shift&31))]++
 	}
 	sum := uint16(0)
-	for i, c := range count {
-		count[i] = sum
+	for i, c := range b.count[:most+1] {
+		b.count[i] = sum
 		sum += c
 	}
 	for _, k := range src {
-		c := &count[k>>shift&255]
+		c := &b.count[uint8(k>>(shift&31))]
 		dst[*c] = k
 		*c++
 	}
@@ -131,27 +135,18 @@ func (b *codeBuilder) tree(keys []uint32) {
 	}
 }
 
-// assign sets codes to the canonical code with these lengths (RFC 1951,
-// section 3.2.2). Codes of symbols without a length stay what they are.
-func assignCodes(codes []sendCode, lens []uint8) {
-	var count, next [maxCodeBits + 1]uint16
-	for _, l := range lens {
-		count[l]++
-	}
+// assign makes the canonical code with the lengths of the symbols that occur
+// (RFC 1951, section 3.2.2).
+func (a *alphabet) assign() {
+	var next [maxCodeBits + 1]uint16
 	code := uint16(0)
 	for l := 1; l < maxCodeBits; l++ {
-		code = (code + count[l]) << 1
+		code = (code + a.count[l]) << 1
 		next[l+1] = code
 	}
-	codes = codes[:len(lens)]
-	for s := 0; s < len(lens); s++ {
-		if s+8 <= len(lens) && binary.LittleEndian.Uint64(lens[s:]) == 0 {
-			s += 7
-			continue
-		}
-		if l := lens[s]; l != 0 {
-			codes[s] = sendCode(bits.Reverse16(next[l])>>(16-l))<<4 | sendCode(l)
-			next[l]++
-		}
+	for _, s := range a.used[:a.nused] {
+		l := a.lens[s] & 15
+		a.code[s] = sendCode(bits.Reverse16(next[l])>>((16-l)&15))<<4 | sendCode(l)
+		next[l]++
 	}
 }
