@@ -49,14 +49,17 @@ func hasToken(h http.Header, name, token string) bool {
 }
 
 // validToken reports whether s is a token of RFC 9110, section 5.6.2.
-func validToken(s string) bool {
+func validToken(s string) bool { return s != "" && tokenLen(s) == len(s) }
+
+// tokenLen returns the length of the token that s begins with.
+func tokenLen(s string) int {
 	for i := range len(s) {
 		c := s[i]
 		if c <= ' ' || c >= 0x7f || strings.IndexByte(`"(),/:;<=>?@[\]{}`, c) >= 0 {
-			return false
+			return i
 		}
 	}
-	return s != ""
+	return len(s)
 }
 
 // checkHeader refuses a header of the user's that would break the handshake:

@@ -1,0 +1,168 @@
+package websocket
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// maxExtensionParts bounds how many extensions and parameters, taken together,
+// a Sec-WebSocket-Extensions header may list. Clients send about five; net/http
+// lets through headers of a megabyte.
+const maxExtensionParts = 100
+
+// extension is one element of a Sec-WebSocket-Extensions header: an offer of
+// the client's, or what the server has accepted.
+type extension struct {
+	name   string
+	params []extensionParam
+}
+
+// extensionParam is a parameter of an extension. Its value is without quotes,
+// and "" if it has none: a value is a token, which is never empty.
+type extensionParam struct {
+	name, value string
+}
+
+func (e extension) String() string {
+	var b strings.Builder
+	b.WriteString(e.name)
+	for _, p := range e.params {
+		b.WriteString("; " + p.name)
+		if p.value != "" {
+			b.WriteString("=" + p.value)
+		}
+	}
+	return b.String()
+}
+
+// parseExtensions returns the elements of a Sec-WebSocket-Extensions header
+// that has come in these lines (RFC 6455, section 9.1):
+//
+//	extension-list  = 1#extension
+//	extension       = token *( ";" extension-param )
+//	extension-param = token [ "=" (token | quoted-string) ]
+//
+// with white space anywhere between, and empty elements that do not count. A
+// list of nothing else passes for none. An error means that the whole header
+// must not be used: "the recipient of such malformed data MUST immediately
+// _Fail the WebSocket Connection_".
+func parseExtensions(lines []string) (list []extension, err error) {
+	parts := 0
+	for _, line := range lines {
+		p := extensionParser{rest: line}
+		for p.more() {
+			e, err := p.extension(maxExtensionParts - parts)
+			if err != nil {
+				return nil, &ruleError{"RFC 6455, section 9.1", err}
+			}
+			parts += 1 + len(e.params)
+			list = append(list, e)
+		}
+	}
+	return list, nil
+}
+
+// extensionParser eats its way through one line of the header.
+type extensionParser struct {
+	rest string // begins with no white space, but for the beginning of the line
+}
+
+// more skips what is between two elements, and reports whether another one
+// follows.
+func (p *extensionParser) more() bool {
+	p.rest = strings.TrimLeft(p.rest, ", \t")
+	return p.rest != ""
+}
+
+// extension takes an element, and sees to it that a comma or the end follows.
+// It has at most limit parts, itself included.
+func (p *extensionParser) extension(limit int) (e extension, err error) {
+	for parts := 1; ; parts++ {
+		if parts > limit {
+			return e, fmt.Errorf("header Sec-WebSocket-Extensions lists more than %d extensions and parameters", maxExtensionParts)
+		}
+		if parts == 1 {
+			e.name, err = p.token()
+		} else {
+			var param extensionParam
+			param, err = p.param()
+			e.params = append(e.params, param)
+		}
+		switch {
+		case err != nil:
+			return e, err
+		case p.rest == "" || p.rest[0] == ',':
+			return e, nil
+		case !p.skip(';'):
+			return e, p.malformed("a comma or semicolon")
+		}
+	}
+}
+
+func (p *extensionParser) param() (param extensionParam, err error) {
+	if param.name, err = p.token(); err == nil && p.skip('=') {
+		param.value, err = p.value()
+	}
+	return param, err
+}
+
+// value takes a token, or a quoted string: "the value after quoted-string
+// unescaping MUST conform to the 'token' ABNF".
+func (p *extensionParser) value() (string, error) {
+	if p.rest == "" || p.rest[0] != '"' {
+		return p.token()
+	}
+	var value []byte
+	for i := 1; i < len(p.rest); i++ {
+		switch c := p.rest[i]; {
+		case c == '"':
+			if !validToken(string(value)) {
+				return "", p.malformed("a token in quotes")
+			}
+			p.advance(i + 1)
+			return string(value), nil
+		case c == '\\' && i+1 < len(p.rest):
+			i++
+		}
+		value = append(value, p.rest[i])
+	}
+	return "", p.malformed("a string with an end")
+}
+
+func (p *extensionParser) token() (string, error) {
+	n := tokenLen(p.rest)
+	if n == 0 {
+		return "", p.malformed("a token")
+	}
+	token := p.rest[:n]
+	p.advance(n)
+	return token, nil
+}
+
+// skip takes c if it is next.
+func (p *extensionParser) skip(c byte) bool {
+	if p.rest == "" || p.rest[0] != c {
+		return false
+	}
+	p.advance(1)
+	return true
+}
+
+// advance leaves n bytes behind, and the white space after them.
+func (p *extensionParser) advance(n int) { p.rest = strings.TrimLeft(p.rest[n:], " \t") }
+
+func (p *extensionParser) malformed(want string) error {
+	if p.rest == "" {
+		return errors.New("header Sec-WebSocket-Extensions is malformed: want " + want + " at the end")
+	}
+	return fmt.Errorf("header Sec-WebSocket-Extensions is malformed: want %s at %q", want, printable(p.rest))
+}
+
+// ruleError is an error of the peer's, and what it has broken.
+type ruleError struct {
+	rule string // such as "RFC 6455, section 9.1"
+	err  error
+}
+
+func (e *ruleError) Error() string { return e.err.Error() }
