@@ -1,0 +1,312 @@
+package websocket
+
+import (
+	"fmt"
+	"strconv"
+)
+
+// deflateName is the extension's name, and what follows are its parameters
+// (RFC 7692, section 7.1). They are compared as they are: case matters.
+const (
+	deflateName             = "permessage-deflate"
+	serverNoTakeoverName    = "server_no_context_takeover"
+	clientNoTakeoverName    = "client_no_context_takeover"
+	serverMaxWindowBitsName = "server_max_window_bits"
+	clientMaxWindowBitsName = "client_max_window_bits"
+)
+
+// minBudgetBits is how small fit makes windows: below 512 bytes there is next
+// to nothing left to save, and less to refer to.
+const minBudgetBits = 9
+
+// compression is what the handshake has settled on, seen from this end.
+type compression struct {
+	level, threshold           int
+	sendBits, recvBits         uint8 // windows of what we send and of what we receive
+	sendTakeover, recvTakeover bool  // whether messages refer to earlier ones
+}
+
+// takeoverMemory is about what an encoder keeps between messages, in bytes:
+// the window, and where in it to look for what.
+func takeoverMemory(level, sendBits int) int { return 5<<sendBits>>1 + 2048 }
+
+// sendMemory is how many bytes the sending direction keeps between messages.
+func (c *compression) sendMemory() int {
+	if !c.sendTakeover {
+		return 0
+	}
+	return takeoverMemory(c.level, int(c.sendBits))
+}
+
+// recvMemory is how many the receiving direction keeps.
+func (c *compression) recvMemory() int {
+	if !c.recvTakeover {
+		return 0
+	}
+	return 1 << c.recvBits
+}
+
+// fit makes c keep at most budget bytes between messages; 0 is no bound. It
+// takes the largest windows that do, of the same size where both can be chosen:
+// that of what we receive only if the peer can be limited. If there are none,
+// the direction that keeps more even so gives up takeover. The size of its
+// window then costs nothing between messages, and the other one is fitted anew.
+func (c *compression) fit(budget int, limitable bool) {
+	send, recv := c.sendBits, c.recvBits
+	for budget != 0 {
+		for limit := uint8(maxWindowBits); limit >= minBudgetBits; limit-- {
+			if c.sendTakeover {
+				c.sendBits = min(send, limit)
+			}
+			if c.recvTakeover && limitable {
+				c.recvBits = min(recv, limit)
+			}
+			if c.sendMemory()+c.recvMemory() <= budget {
+				return
+			}
+		}
+		if c.sendMemory() >= c.recvMemory() {
+			c.sendTakeover, c.sendBits = false, send
+		} else {
+			c.recvTakeover, c.recvBits = false, recv
+		}
+	}
+}
+
+// deflateParams are the parameters of permessage-deflate, in an offer or in the
+// answer to one.
+type deflateParams struct {
+	serverNoTakeover bool
+	clientNoTakeover bool
+	serverBits       uint8 // 8 to 15; 0 if not there
+	clientBits       uint8 // 8 to 15; 0 if not there, or there without a value
+	clientLimitable  bool  // client_max_window_bits is there, with a value or without
+}
+
+// parseDeflate judges parameters as section 7.1 wants it of both sides: none
+// is unknown, there twice, or has "an invalid value".
+func parseDeflate(params []extensionParam) (p deflateParams, err error) {
+	for _, param := range params {
+		var twice, valid bool
+		switch param.name {
+		case serverNoTakeoverName:
+			twice, valid = p.serverNoTakeover, param.value == ""
+			p.serverNoTakeover = true
+		case clientNoTakeoverName:
+			twice, valid = p.clientNoTakeover, param.value == ""
+			p.clientNoTakeover = true
+		case serverMaxWindowBitsName:
+			twice = p.serverBits != 0
+			p.serverBits, valid = parseWindowBits(param.value)
+		case clientMaxWindowBitsName:
+			twice, valid = p.clientLimitable, true
+			p.clientLimitable = true
+			if param.value != "" {
+				p.clientBits, valid = parseWindowBits(param.value)
+			}
+		default:
+			return p, fmt.Errorf("%s has no parameter %q", deflateName, printable(param.name))
+		}
+		switch {
+		case twice:
+			return p, fmt.Errorf("%s has parameter %s twice", deflateName, param.name)
+		case !valid && param.value == "":
+			return p, fmt.Errorf("%s has parameter %s without a value", deflateName, param.name)
+		case !valid:
+			return p, fmt.Errorf("%s has parameter %s with value %q", deflateName, param.name, printable(param.value))
+		}
+	}
+	return p, nil
+}
+
+// parseWindowBits takes "a decimal integer value without leading zeroes between
+// 8 to 15, inclusive" (section 7.1.2).
+func parseWindowBits(s string) (bits uint8, ok bool) {
+	switch {
+	case s == "8" || s == "9":
+		return s[0] - '0', true
+	case len(s) == 2 && s[0] == '1' && s[1] >= '0' && s[1] <= '5':
+		return 10 + s[1] - '0', true
+	}
+	return 0, false
+}
+
+// String writes the extension with its parameters.
+func (p deflateParams) String() string {
+	s := deflateName
+	if p.serverNoTakeover {
+		s += "; " + serverNoTakeoverName
+	}
+	if p.clientNoTakeover {
+		s += "; " + clientNoTakeoverName
+	}
+	if p.serverBits != 0 {
+		s += "; " + serverMaxWindowBitsName + "=" + strconv.Itoa(int(p.serverBits))
+	}
+	if p.clientLimitable {
+		s += "; " + clientMaxWindowBitsName
+		if p.clientBits != 0 {
+			s += "=" + strconv.Itoa(int(p.clientBits))
+		}
+	}
+	return s
+}
+
+// chooseDeflate is the server's side: it accepts the first offer of
+// permessage-deflate that it can keep to, and returns the answer, for the
+// header, with what it comes to. If there is none both are zero. "A server MUST
+// decline an extension negotiation offer" with an unknown parameter, an invalid
+// value, or the same parameter twice (section 7.1); the next offer may do.
+func chooseDeflate(offers []extension, o *CompressionOptions) (answer string, c *compression) {
+	for _, offer := range offers {
+		if offer.name != deflateName {
+			continue
+		}
+		if p, err := parseDeflate(offer.params); err == nil {
+			params, c := o.answer(p)
+			return params.String(), &c
+		}
+	}
+	return "", nil
+}
+
+// answer accepts an offer.
+func (o *CompressionOptions) answer(offer deflateParams) (answer deflateParams, c compression) {
+	c = o.compression()
+
+	// 7.1.1.1: the offer's is accepted by answering it, and a server may
+	// also answer it without being asked.
+	c.sendTakeover = !offer.serverNoTakeover && !o.ServerNoContextTakeover
+	// 7.1.1.2: so with the client's. In an offer it is but a hint, and
+	// answering says that we rely on it.
+	c.recvTakeover = !offer.clientNoTakeover && !o.ClientNoContextTakeover
+
+	// 7.1.2.1: "with the same or smaller value as the offer".
+	if offer.serverBits != 0 {
+		c.sendBits = min(c.sendBits, offer.serverBits)
+	}
+	switch {
+	case !offer.clientLimitable:
+		// 7.1.2.2: the answer "MUST NOT include" client_max_window_bits, so
+		// the client has 32 KiB. If that is too much we do not keep them.
+		c.recvTakeover = c.recvTakeover && c.recvBits == maxWindowBits
+		c.recvBits = maxWindowBits
+	case offer.clientBits != 0:
+		c.recvBits = min(c.recvBits, offer.clientBits)
+	}
+	c.fit(o.MemoryBudget, offer.clientLimitable)
+
+	answer.serverNoTakeover = !c.sendTakeover
+	answer.clientNoTakeover = !c.recvTakeover
+	if offer.serverBits != 0 { // to others it makes no difference
+		answer.serverBits = c.sendBits
+	}
+	// 7.1.2.2: absence "indicates that the server can receive messages
+	// compressed using an LZ77 sliding window of up to 32,768 bytes".
+	if offer.clientBits != 0 || c.recvBits < maxWindowBits {
+		answer.clientLimitable = true
+		answer.clientBits = c.recvBits
+	}
+	return answer, c
+}
+
+// deflateOffer is the client's side: what it has offered, and what else it
+// needs to know when the answer comes.
+type deflateOffer struct {
+	deflateParams
+	level, threshold int
+}
+
+// newDeflateOffer makes the offer for o; nil for nil. Whatever a server may
+// answer to it, the connection keeps to o: the server must follow what is said
+// about its messages, and about our own we only tell in advance.
+func newDeflateOffer(o *CompressionOptions) *deflateOffer {
+	if o == nil {
+		return nil
+	}
+	c := o.compression()
+	c.sendTakeover = !o.ClientNoContextTakeover
+	c.recvTakeover = !o.ServerNoContextTakeover
+	c.fit(o.MemoryBudget, true)
+	offer := &deflateOffer{level: c.level, threshold: c.threshold}
+	offer.serverNoTakeover = !c.recvTakeover
+	offer.clientNoTakeover = !c.sendTakeover
+	if c.recvBits < maxWindowBits {
+		offer.serverBits = c.recvBits
+	}
+	offer.clientLimitable = true // lets the server limit us
+	if c.sendBits < maxWindowBits {
+		offer.clientBits = c.sendBits
+	}
+	return offer
+}
+
+// accepted judges the extensions in a server's answer. The server may leave
+// all out; else there must be one, the one offered. A nil f has offered none.
+func (f *deflateOffer) accepted(answer []extension) (*compression, error) {
+	for i, e := range answer {
+		switch {
+		case f == nil || e.name != deflateName:
+			return nil, fmt.Errorf("server uses extension %q, which was not offered", printable(e.String()))
+		case i > 0:
+			return nil, fmt.Errorf("server uses %s %d times, which was offered once", deflateName, len(answer))
+		}
+	}
+	if len(answer) == 0 {
+		return nil, nil
+	}
+	p, err := parseDeflate(answer[0].params)
+	if err != nil {
+		return nil, &ruleError{"RFC 7692, section 7.1", fmt.Errorf("server's %w", err)}
+	}
+	return f.settle(p)
+}
+
+// settle checks the parameters of an answer against those offered.
+func (f *deflateOffer) settle(answer deflateParams) (*compression, error) {
+	broken := func(section, format string, args ...any) (*compression, error) {
+		return nil, &ruleError{"RFC 7692, section " + section, fmt.Errorf(format, args...)}
+	}
+	switch {
+	// It "accepts an extension negotiation offer" with the parameter "by
+	// including" it; it may also come unasked.
+	case f.serverNoTakeover && !answer.serverNoTakeover:
+		return broken("7.1.1.1", "server leaves out %s, which was asked for", serverNoTakeoverName)
+
+	// "The same or smaller value as the offer". It may also come unasked.
+	case f.serverBits != 0 && answer.serverBits == 0:
+		return broken("7.1.2.1", "server leaves out %s, which was asked for", serverMaxWindowBitsName)
+	case f.serverBits != 0 && answer.serverBits > f.serverBits:
+		return broken("7.1.2.1", "server answers %s=%d to an offer of %d", serverMaxWindowBitsName, answer.serverBits, f.serverBits)
+
+	// Without the parameter in the offer the server "MUST NOT include" it;
+	// with a value the server may ignore that, or answer one "equal to or
+	// smaller than the received value".
+	case answer.clientLimitable && answer.clientBits == 0:
+		return broken("7.1.2.2", "server answers %s without a value", clientMaxWindowBitsName)
+	case answer.clientLimitable && !f.clientLimitable:
+		return broken("7.1.2.2", "server answers %s, which was not offered", clientMaxWindowBitsName)
+	case f.clientBits != 0 && answer.clientBits > f.clientBits:
+		return broken("7.1.2.2", "server answers %s=%d to an offer of %d", clientMaxWindowBitsName, answer.clientBits, f.clientBits)
+	}
+	c := &compression{
+		level:     f.level,
+		threshold: f.threshold,
+		sendBits:  maxWindowBits,
+		recvBits:  maxWindowBits,
+		// 7.1.1.2: it may come unasked, and binds us. If it was offered and
+		// left out we still do as we have said.
+		sendTakeover: !f.clientNoTakeover && !answer.clientNoTakeover,
+		recvTakeover: !answer.serverNoTakeover,
+	}
+	// 7.1.2.2: the same holds for the window. An answer is never larger.
+	for _, bits := range [...]uint8{f.clientBits, answer.clientBits} {
+		if bits != 0 {
+			c.sendBits = min(c.sendBits, bits)
+		}
+	}
+	if answer.serverBits != 0 {
+		c.recvBits = answer.serverBits
+	}
+	return c, nil
+}

@@ -1,0 +1,428 @@
+package websocket
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+)
+
+// showCompression writes c as the tables have it: what we send and what we
+// receive, each with its window and a plus if there is takeover.
+func showCompression(c *compression) string {
+	if c == nil {
+		return ""
+	}
+	show := func(bits uint8, takeover bool) string {
+		if takeover {
+			return fmt.Sprintf("%d+", bits)
+		}
+		return fmt.Sprint(bits)
+	}
+	return "send " + show(c.sendBits, c.sendTakeover) + " recv " + show(c.recvBits, c.recvTakeover)
+}
+
+func mustParseExtensions(t *testing.T, lines ...string) []extension {
+	t.Helper()
+	list, err := parseExtensions(lines)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return list
+}
+
+func TestChooseDeflate(t *testing.T) {
+	const name = "permessage-deflate"
+	type options = CompressionOptions
+	for _, tt := range []struct {
+		opts                options
+		offer, answer, want string
+	}{
+		// What there is to choose from.
+		{options{}, "", "", ""},
+		{options{}, "permessage-bzip2, x-webkit-deflate-frame; no_context_takeover", "", ""},
+		{options{}, "Permessage-Deflate", "", ""},
+		{options{}, name, name, "send 15+ recv 15+"},
+		{options{}, name + "; client_max_window_bits", name, "send 15+ recv 15+"}, // Chrome and Firefox
+		{options{}, "x-webkit-deflate-frame, " + name + "; client_max_window_bits, mux", name, "send 15+ recv 15+"},
+		{options{}, name + "; server_max_window_bits=10, " + name, name + "; server_max_window_bits=10", "send 10+ recv 15+"},
+		{options{}, name + ", " + name + "; server_max_window_bits=10", name, "send 15+ recv 15+"},
+		{options{}, name + "; server_max_window_bits=7, " + name + "; server_max_window_bits=16, " + name + "; server_max_window_bits=11, " + name,
+			name + "; server_max_window_bits=11", "send 11+ recv 15+"},
+
+		// What is declined.
+		{options{}, name + "; x", "", ""},
+		{options{}, name + "; x=1; client_max_window_bits", "", ""},
+		{options{}, name + "; Client_Max_Window_Bits", "", ""},
+		{options{}, name + "; x, " + name + "; client_no_context_takeover", name + "; client_no_context_takeover", "send 15+ recv 15"},
+		{options{}, name + "; server_no_context_takeover; server_no_context_takeover", "", ""},
+		{options{}, name + "; client_no_context_takeover; client_no_context_takeover", "", ""},
+		{options{}, name + "; server_max_window_bits=10; server_max_window_bits=10", "", ""},
+		{options{}, name + "; client_max_window_bits; client_max_window_bits", "", ""},
+		{options{}, name + "; client_max_window_bits; client_max_window_bits=10", "", ""},
+		{options{}, name + "; client_max_window_bits=10; client_max_window_bits", "", ""},
+		{options{}, name + "; server_no_context_takeover=1", "", ""},
+		{options{}, name + "; server_no_context_takeover=true", "", ""},
+		{options{}, name + "; client_no_context_takeover=1", "", ""},
+		{options{}, name + "; server_max_window_bits", "", ""},
+		{options{}, name + "; server_max_window_bits=0", "", ""},
+		{options{}, name + "; server_max_window_bits=1", "", ""},
+		{options{}, name + "; server_max_window_bits=7", "", ""},
+		{options{}, name + "; server_max_window_bits=16", "", ""},
+		{options{}, name + "; server_max_window_bits=08", "", ""},
+		{options{}, name + "; server_max_window_bits=010", "", ""},
+		{options{}, name + "; server_max_window_bits=1e1", "", ""},
+		{options{}, name + "; server_max_window_bits=+9", "", ""},
+		{options{}, name + "; server_max_window_bits=-9", "", ""},
+		{options{}, name + "; server_max_window_bits=10.0", "", ""},
+		{options{}, name + "; server_max_window_bits=0xA", "", ""},
+		{options{}, name + "; server_max_window_bits=100", "", ""},
+		{options{}, name + "; server_max_window_bits=264", "", ""}, // 8 more than a byte holds
+		{options{}, name + "; server_max_window_bits=18446744073709551626", "", ""},
+		{options{}, name + "; client_max_window_bits=7", "", ""},
+		{options{}, name + "; client_max_window_bits=16", "", ""},
+		{options{}, name + "; client_max_window_bits=08", "", ""},
+		{options{}, name + "; client_max_window_bits=1e1", "", ""},
+		{options{}, name + "; client_max_window_bits=+9", "", ""},
+
+		// The window of what we send: the offer's or ours, and told only if asked.
+		{options{}, name + "; server_max_window_bits=8", name + "; server_max_window_bits=8", "send 8+ recv 15+"},
+		{options{}, name + "; server_max_window_bits=9", name + "; server_max_window_bits=9", "send 9+ recv 15+"},
+		{options{}, name + "; server_max_window_bits=15", name + "; server_max_window_bits=15", "send 15+ recv 15+"},
+		{options{}, name + `; server_max_window_bits="10"`, name + "; server_max_window_bits=10", "send 10+ recv 15+"},
+		{options{}, name + `; server_max_window_bits="\1\0"`, name + "; server_max_window_bits=10", "send 10+ recv 15+"},
+		{options{WindowBits: 10}, name + "; client_max_window_bits; server_max_window_bits=12",
+			name + "; server_max_window_bits=10; client_max_window_bits=10", "send 10+ recv 10+"},
+		{options{WindowBits: 12}, name + "; client_max_window_bits; server_max_window_bits=10",
+			name + "; server_max_window_bits=10; client_max_window_bits=12", "send 10+ recv 12+"},
+		{options{WindowBits: 10}, name + "; client_max_window_bits", name + "; client_max_window_bits=10", "send 10+ recv 10+"},
+		{options{WindowBits: 15}, name + "; client_max_window_bits", name, "send 15+ recv 15+"},
+
+		// The window of what we receive: answered if it was offered, and says anything.
+		{options{}, name + "; client_max_window_bits=8", name + "; client_max_window_bits=8", "send 15+ recv 8+"},
+		{options{}, name + "; client_max_window_bits=10", name + "; client_max_window_bits=10", "send 15+ recv 10+"},
+		{options{}, name + "; client_max_window_bits=15", name + "; client_max_window_bits=15", "send 15+ recv 15+"},
+		{options{}, name + `; client_max_window_bits="15"`, name + "; client_max_window_bits=15", "send 15+ recv 15+"},
+		{options{WindowBits: 9}, name + "; client_max_window_bits=12", name + "; client_max_window_bits=9", "send 9+ recv 9+"},
+		{options{WindowBits: 8}, name + "; client_max_window_bits", name + "; client_max_window_bits=8", "send 8+ recv 8+"},
+		{options{WindowBits: 14}, name, name + "; client_no_context_takeover", "send 14+ recv 15"},
+		{options{WindowBits: 8}, name + "; server_max_window_bits=15",
+			name + "; client_no_context_takeover; server_max_window_bits=8", "send 8+ recv 15"},
+		{options{WindowBits: 15}, name, name, "send 15+ recv 15+"},
+
+		// Takeover.
+		{options{}, name + "; server_no_context_takeover", name + "; server_no_context_takeover", "send 15 recv 15+"},
+		{options{}, name + "; client_no_context_takeover", name + "; client_no_context_takeover", "send 15+ recv 15"},
+		{options{ServerNoContextTakeover: true}, name, name + "; server_no_context_takeover", "send 15 recv 15+"},
+		{options{ClientNoContextTakeover: true}, name, name + "; client_no_context_takeover", "send 15+ recv 15"},
+		{options{ServerNoContextTakeover: true, ClientNoContextTakeover: true, WindowBits: 11},
+			name + "; client_max_window_bits=12; server_max_window_bits=13; client_no_context_takeover; server_no_context_takeover",
+			name + "; server_no_context_takeover; client_no_context_takeover; server_max_window_bits=11; client_max_window_bits=11",
+			"send 11 recv 11"},
+
+		// A budget. With windows of 15, 14, ... 9 bits both directions keep
+		// 116736, 59392, 30720, 16384, 9216, 5632 and 3840 bytes.
+		{options{MemoryBudget: 116736}, name + "; client_max_window_bits", name, "send 15+ recv 15+"},
+		{options{MemoryBudget: 116735}, name + "; client_max_window_bits", name + "; client_max_window_bits=14", "send 14+ recv 14+"},
+		{options{MemoryBudget: 59391}, name + "; client_max_window_bits; server_max_window_bits=15",
+			name + "; server_max_window_bits=13; client_max_window_bits=13", "send 13+ recv 13+"},
+		{options{MemoryBudget: 3840}, name + "; client_max_window_bits=15", name + "; client_max_window_bits=9", "send 9+ recv 9+"},
+		{options{MemoryBudget: 3840, WindowBits: 8}, name + "; client_max_window_bits", name + "; client_max_window_bits=8", "send 8+ recv 8+"},
+		{options{MemoryBudget: 10000}, name + "; client_max_window_bits; server_max_window_bits=10",
+			name + "; server_max_window_bits=10; client_max_window_bits=12", "send 10+ recv 12+"},
+		// Sending keeps more and is given up. Its window is then free again.
+		{options{MemoryBudget: 3839}, name + "; client_max_window_bits", name + "; server_no_context_takeover; client_max_window_bits=11", "send 15 recv 11+"},
+		{options{MemoryBudget: 512}, name + "; client_max_window_bits", name + "; server_no_context_takeover; client_max_window_bits=9", "send 15 recv 9+"},
+		{options{MemoryBudget: 511}, name + "; client_max_window_bits", name + "; server_no_context_takeover; client_no_context_takeover", "send 15 recv 15"},
+		{options{MemoryBudget: 1, WindowBits: 12}, name + "; client_max_window_bits",
+			name + "; server_no_context_takeover; client_no_context_takeover; client_max_window_bits=12", "send 12 recv 12"},
+		// A client that cannot be limited: 32768 bytes for it, 3328 or more for us.
+		{options{MemoryBudget: 116736}, name, name, "send 15+ recv 15+"},
+		{options{MemoryBudget: 50000}, name, name, "send 12+ recv 15+"},
+		{options{MemoryBudget: 36096}, name, name, "send 9+ recv 15+"},
+		{options{MemoryBudget: 36095}, name, name + "; client_no_context_takeover", "send 13+ recv 15"},
+		{options{MemoryBudget: 3328}, name, name + "; client_no_context_takeover", "send 9+ recv 15"},
+		{options{MemoryBudget: 3327}, name, name + "; server_no_context_takeover; client_no_context_takeover", "send 15 recv 15"},
+		// A direction that keeps nothing needs no smaller window.
+		{options{MemoryBudget: 4000}, name + "; server_no_context_takeover; client_max_window_bits",
+			name + "; server_no_context_takeover; client_max_window_bits=11", "send 15 recv 11+"},
+		{options{MemoryBudget: 8000}, name + "; client_no_context_takeover; client_max_window_bits",
+			name + "; client_no_context_takeover", "send 11+ recv 15"},
+	} {
+		answer, c := chooseDeflate(mustParseExtensions(t, tt.offer), &tt.opts)
+		if got := showCompression(c); answer != tt.answer || got != tt.want {
+			t.Errorf("%+v\noffer %q\ngot  %q, %q\nwant %q, %q", tt.opts, tt.offer, answer, got, tt.answer, tt.want)
+		}
+	}
+}
+
+func TestDeflateOffer(t *testing.T) {
+	const name = "permessage-deflate"
+	type options = CompressionOptions
+	for _, tt := range []struct {
+		opts  options
+		offer string
+		want  string // if the answer is no more than it must be
+	}{
+		{options{}, name + "; client_max_window_bits", "send 15+ recv 15+"},
+		{options{WindowBits: 15}, name + "; client_max_window_bits", "send 15+ recv 15+"},
+		{options{WindowBits: 10}, name + "; server_max_window_bits=10; client_max_window_bits=10", "send 10+ recv 10+"},
+		{options{WindowBits: 8}, name + "; server_max_window_bits=8; client_max_window_bits=8", "send 8+ recv 8+"},
+		{options{ServerNoContextTakeover: true}, name + "; server_no_context_takeover; client_max_window_bits", "send 15+ recv 15"},
+		{options{ClientNoContextTakeover: true}, name + "; client_no_context_takeover; client_max_window_bits", "send 15 recv 15+"},
+		{options{ServerNoContextTakeover: true, ClientNoContextTakeover: true, WindowBits: 14},
+			name + "; server_no_context_takeover; client_no_context_takeover; server_max_window_bits=14; client_max_window_bits=14", "send 14 recv 14"},
+		{options{MemoryBudget: 116736}, name + "; client_max_window_bits", "send 15+ recv 15+"},
+		{options{MemoryBudget: 116735}, name + "; server_max_window_bits=14; client_max_window_bits=14", "send 14+ recv 14+"},
+		{options{MemoryBudget: 3840}, name + "; server_max_window_bits=9; client_max_window_bits=9", "send 9+ recv 9+"},
+		{options{MemoryBudget: 3839}, name + "; client_no_context_takeover; server_max_window_bits=11; client_max_window_bits", "send 15 recv 11+"},
+		{options{MemoryBudget: 1}, name + "; server_no_context_takeover; client_no_context_takeover; client_max_window_bits", "send 15 recv 15"},
+		{options{MemoryBudget: 8000, ServerNoContextTakeover: true}, name + "; server_no_context_takeover; client_max_window_bits=11", "send 11+ recv 15"},
+	} {
+		f := newDeflateOffer(&tt.opts)
+		if got := f.String(); got != tt.offer {
+			t.Errorf("%+v\ngot  %q\nwant %q", tt.opts, got, tt.offer)
+			continue
+		}
+		least := f.deflateParams
+		least.clientNoTakeover, least.clientLimitable, least.clientBits = false, false, 0
+		c, err := f.accepted(mustParseExtensions(t, least.String()))
+		if got := showCompression(c); got != tt.want || err != nil {
+			t.Errorf("%+v\nanswer %q\ngot  %q, %v\nwant %q", tt.opts, least, got, err, tt.want)
+		}
+	}
+	if newDeflateOffer(nil) != nil {
+		t.Error("an offer of nothing")
+	}
+}
+
+// TestDeflateAnswer: what a client takes, and what it does not.
+func TestDeflateAnswer(t *testing.T) {
+	const name = "permessage-deflate"
+	type options = CompressionOptions
+	var (
+		plain   = &options{}
+		small   = &options{WindowBits: 10}
+		without = &options{ServerNoContextTakeover: true, ClientNoContextTakeover: true}
+	)
+	for _, tt := range []struct {
+		opts   *options
+		answer string
+		want   string // what it comes to, or
+		rule   string // what it breaks, and
+		text   string // part of the error
+	}{
+		{opts: plain, answer: ""},
+		{opts: plain, answer: " , ,"},
+		{opts: nil, answer: ""},
+		{opts: plain, answer: name, want: "send 15+ recv 15+"},
+		{opts: plain, answer: " ," + name + " ,", want: "send 15+ recv 15+"},
+		{opts: plain, answer: name + "; server_no_context_takeover", want: "send 15+ recv 15"}, // unasked
+		{opts: plain, answer: name + "; client_no_context_takeover", want: "send 15 recv 15+"}, // unasked
+		{opts: plain, answer: name + "; server_max_window_bits=9", want: "send 15+ recv 9+"},   // unasked
+		{opts: plain, answer: name + "; server_max_window_bits=8", want: "send 15+ recv 8+"},
+		{opts: plain, answer: name + "; server_max_window_bits=15", want: "send 15+ recv 15+"},
+		{opts: plain, answer: name + "; client_max_window_bits=8", want: "send 8+ recv 15+"},
+		{opts: plain, answer: name + `; client_max_window_bits="12"`, want: "send 12+ recv 15+"},
+		{opts: plain, answer: name + "; client_max_window_bits=15", want: "send 15+ recv 15+"},
+		{opts: plain, answer: name + "; client_max_window_bits=12; server_max_window_bits=11; client_no_context_takeover; server_no_context_takeover",
+			want: "send 12 recv 11"},
+
+		{opts: small, answer: name + "; server_max_window_bits=10", want: "send 10+ recv 10+"}, // we keep to what we said
+		{opts: small, answer: name + "; server_max_window_bits=8; client_max_window_bits=9", want: "send 9+ recv 8+"},
+		{opts: small, answer: name + "; server_max_window_bits=10; client_max_window_bits=10", want: "send 10+ recv 10+"},
+		{opts: without, answer: name + "; server_no_context_takeover", want: "send 15 recv 15"}, // here too
+		{opts: without, answer: name + "; server_no_context_takeover; client_no_context_takeover", want: "send 15 recv 15"},
+
+		{opts: nil, answer: name, rule: "", text: `server uses extension "permessage-deflate", which was not offered`},
+		{opts: nil, answer: "a; b=c, " + name, text: `server uses extension "a; b=c", which was not offered`},
+		{opts: plain, answer: "a", text: `server uses extension "a", which was not offered`},
+		{opts: plain, answer: "Permessage-Deflate", text: "which was not offered"},
+		{opts: plain, answer: name + ", a", text: `server uses extension "a", which was not offered`},
+		{opts: plain, answer: name + ", " + name, text: "server uses permessage-deflate 2 times, which was offered once"},
+
+		{opts: plain, answer: name + "; a", rule: "7.1", text: `server's permessage-deflate has no parameter "a"`},
+		{opts: plain, answer: name + "; server_no_context_takeover; server_no_context_takeover", rule: "7.1", text: "has parameter server_no_context_takeover twice"},
+		{opts: plain, answer: name + "; client_no_context_takeover; client_no_context_takeover", rule: "7.1", text: "has parameter client_no_context_takeover twice"},
+		{opts: plain, answer: name + "; server_max_window_bits=9; server_max_window_bits=9", rule: "7.1", text: "has parameter server_max_window_bits twice"},
+		{opts: plain, answer: name + "; client_max_window_bits=9; client_max_window_bits=9", rule: "7.1", text: "has parameter client_max_window_bits twice"},
+		{opts: plain, answer: name + "; server_no_context_takeover=1", rule: "7.1", text: `has parameter server_no_context_takeover with value "1"`},
+		{opts: plain, answer: name + "; client_no_context_takeover=1", rule: "7.1", text: `has parameter client_no_context_takeover with value "1"`},
+		{opts: plain, answer: name + "; server_max_window_bits", rule: "7.1", text: "has parameter server_max_window_bits without a value"},
+		{opts: plain, answer: name + "; server_max_window_bits=7", rule: "7.1", text: `has parameter server_max_window_bits with value "7"`},
+		{opts: plain, answer: name + "; server_max_window_bits=16", rule: "7.1", text: `with value "16"`},
+		{opts: plain, answer: name + "; server_max_window_bits=09", rule: "7.1", text: `with value "09"`},
+		{opts: plain, answer: name + "; client_max_window_bits=7", rule: "7.1", text: `has parameter client_max_window_bits with value "7"`},
+		{opts: plain, answer: name + "; client_max_window_bits=16", rule: "7.1", text: `with value "16"`},
+
+		{opts: plain, answer: name + "; client_max_window_bits", rule: "7.1.2.2", text: "server answers client_max_window_bits without a value"},
+		{opts: small, answer: name + "; server_max_window_bits=10; client_max_window_bits=11", rule: "7.1.2.2", text: "server answers client_max_window_bits=11 to an offer of 10"},
+		{opts: small, answer: name + "; server_max_window_bits=11", rule: "7.1.2.1", text: "server answers server_max_window_bits=11 to an offer of 10"},
+		{opts: small, answer: name + "; client_max_window_bits=10", rule: "7.1.2.1", text: "server leaves out server_max_window_bits"},
+		{opts: without, answer: name + "; client_no_context_takeover", rule: "7.1.1.1", text: "server leaves out server_no_context_takeover"},
+	} {
+		c, err := newDeflateOffer(tt.opts).accepted(mustParseExtensions(t, tt.answer))
+		if got := showCompression(c); got != tt.want {
+			t.Errorf("%+v\nanswer %q\ngot %q, want %q", tt.opts, tt.answer, got, tt.want)
+		}
+		var rule *ruleError
+		switch {
+		case tt.text == "" && err == nil:
+		case tt.text == "" || err == nil || !strings.Contains(err.Error(), tt.text):
+			t.Errorf("%+v\nanswer %q: error %v, want %q", tt.opts, tt.answer, err, tt.text)
+		case errors.As(err, &rule) != (tt.rule != "") || rule != nil && rule.rule != "RFC 7692, section "+tt.rule:
+			t.Errorf("%+v\nanswer %q: error %q breaks %+v, want %q", tt.opts, tt.answer, err, rule, tt.rule)
+		}
+	}
+
+	// Our own clients always offer it, others need not.
+	f := &deflateOffer{}
+	if _, err := f.accepted(mustParseExtensions(t, name+"; client_max_window_bits=15")); err == nil || !strings.Contains(err.Error(), "client_max_window_bits, which was not offered") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestCompressionOptions(t *testing.T) {
+	for _, tt := range []struct {
+		opts *CompressionOptions
+		want string
+	}{
+		{nil, ""},
+		{&CompressionOptions{}, ""},
+		{&CompressionOptions{Level: 1, Threshold: -1, WindowBits: 8, MemoryBudget: 1}, ""},
+		{&CompressionOptions{Level: 9, Threshold: 1 << 30, WindowBits: 15, MemoryBudget: 1 << 30}, ""},
+		{&CompressionOptions{Level: -1}, "websocket: CompressionOptions.Level is -1, want 1 to 9, or 0"},
+		{&CompressionOptions{Level: 10}, "websocket: CompressionOptions.Level is 10, want 1 to 9, or 0"},
+		{&CompressionOptions{WindowBits: -1}, "websocket: CompressionOptions.WindowBits is -1, want 8 to 15, or 0"},
+		{&CompressionOptions{WindowBits: 7}, "websocket: CompressionOptions.WindowBits is 7, want 8 to 15, or 0"},
+		{&CompressionOptions{WindowBits: 16}, "websocket: CompressionOptions.WindowBits is 16, want 8 to 15, or 0"},
+		{&CompressionOptions{WindowBits: 256 + 10}, "websocket: CompressionOptions.WindowBits is 266, want 8 to 15, or 0"},
+		{&CompressionOptions{MemoryBudget: -1}, "websocket: CompressionOptions.MemoryBudget is -1, want bytes, or 0"},
+	} {
+		got := ""
+		if err := tt.opts.check(); err != nil {
+			got = err.Error()
+		}
+		if got != tt.want {
+			t.Errorf("%+v: got %q, want %q", tt.opts, got, tt.want)
+		}
+	}
+	for _, tt := range []struct {
+		level, threshold, wantLevel, wantThreshold int
+	}{
+		{0, 0, defaultCompressionLevel, defaultCompressionThreshold},
+		{1, -1, 1, 0},
+		{9, 1000, 9, 1000},
+	} {
+		o := &CompressionOptions{Level: tt.level, Threshold: tt.threshold}
+		_, server := chooseDeflate(mustParseExtensions(t, "permessage-deflate"), o)
+		client, err := newDeflateOffer(o).accepted(mustParseExtensions(t, "permessage-deflate"))
+		if err != nil || *client != *server {
+			t.Fatalf("got %+v, %v and %+v", client, err, server)
+		}
+		if server.level != tt.wantLevel || server.threshold != tt.wantThreshold {
+			t.Errorf("%+v: got %+v", tt, server)
+		}
+	}
+}
+
+// fuzzCompressionOptions makes valid options of anything.
+func fuzzCompressionOptions(level, window uint8, budget uint32, server, client bool) *CompressionOptions {
+	o := &CompressionOptions{
+		Level: int(level % 10), MemoryBudget: int(budget % 200_000),
+		ServerNoContextTakeover: server, ClientNoContextTakeover: client,
+	}
+	if window %= 9; window > 0 {
+		o.WindowBits = int(window) + 7
+	}
+	return o
+}
+
+// FuzzNegotiation: what our server answers to any offer, our client takes if
+// the offer was its own, and then the two ends fit and keep to their options.
+func FuzzNegotiation(f *testing.F) {
+	const name = "permessage-deflate"
+	for i, offer := range []string{
+		"", // the client's own
+		name, name + "; client_max_window_bits",
+		name + "; server_max_window_bits=10; client_max_window_bits=9",
+		"a, " + name + "; x, " + name + `; server_no_context_takeover; client_max_window_bits="8"`,
+		name + "; client_no_context_takeover; server_max_window_bits=8",
+	} {
+		f.Add(offer, uint8(i), uint8(0), uint32(0), false, false, uint8(0), uint32(0), i == 1, i == 2)
+		f.Add(offer, uint8(i), uint8(3), uint32(0), i == 3, false, uint8(4), uint32(5000), false, false)
+		f.Add(offer, uint8(i), uint8(8), uint32(40_000), false, i == 4, uint8(7), uint32(36_000), false, false)
+	}
+	f.Fuzz(func(t *testing.T, text string, level, sWindow uint8, sBudget uint32, sServer, sClient bool, cWindow uint8, cBudget uint32, cServer, cClient bool) {
+		so := fuzzCompressionOptions(level, sWindow, sBudget, sServer, sClient)
+		var co *CompressionOptions
+		var offers []*deflateOffer
+		if text == "" {
+			co = fuzzCompressionOptions(level, cWindow, cBudget, cServer, cClient)
+			offers = append(offers, newDeflateOffer(co))
+			text = offers[0].String()
+		}
+		list, err := parseExtensions([]string{text})
+		if err != nil {
+			return
+		}
+		for _, e := range list {
+			p, err := parseDeflate(e.params)
+			if e.name != name || err != nil {
+				continue
+			}
+			if again, err := parseExtensions([]string{p.String()}); err != nil || len(again) != 1 {
+				t.Fatalf("%q is written as %q: %v", text, p, err)
+			} else if q, err := parseDeflate(again[0].params); q != p || err != nil {
+				t.Fatalf("%q is written as %q, and that read as %q, %v", text, p, q, err)
+			}
+			if co == nil {
+				offers = append(offers, &deflateOffer{deflateParams: p})
+			}
+		}
+
+		answer, server := chooseDeflate(list, so)
+		if (server != nil) != (len(offers) > 0) || (server != nil) != (answer != "") {
+			t.Fatalf("answer %q and %+v to %d offers in %q", answer, server, len(offers), text)
+		}
+		if server == nil {
+			return
+		}
+		list, err = parseExtensions([]string{answer})
+		if err != nil {
+			t.Fatalf("answer %q to %q: %v", answer, text, err)
+		}
+		client, err := offers[0].accepted(list)
+		if err != nil {
+			t.Fatalf("answer %q to %q: %v", answer, text, err)
+		}
+
+		if server.sendBits > client.recvBits || client.sendBits > server.recvBits ||
+			server.sendTakeover && !client.recvTakeover || client.sendTakeover && !server.recvTakeover {
+			t.Fatalf("answer %q to %q: server %+v, client %+v do not fit", answer, text, server, client)
+		}
+		for _, end := range []struct {
+			o                *CompressionOptions
+			c                *compression
+			noSend, noRecv   bool
+			canLimit, dialed bool
+		}{
+			{o: so, c: server, noSend: sServer, noRecv: sClient, canLimit: offers[0].clientLimitable},
+			{o: co, c: client, noSend: cClient, noRecv: cServer, canLimit: true, dialed: true},
+		} {
+			if end.o == nil {
+				continue // an offer that came from nowhere
+			}
+			c, bits := end.c, end.o.windowBits()
+			ok := c.sendBits >= 8 && c.recvBits >= 8 && c.sendBits <= bits && c.recvBits <= 15
+			if c.recvTakeover || end.canLimit {
+				ok = ok && c.recvBits <= bits
+			}
+			ok = ok && !(end.noSend && c.sendTakeover) && !(end.noRecv && c.recvTakeover)
+			ok = ok && (end.o.MemoryBudget == 0 || c.sendMemory()+c.recvMemory() <= end.o.MemoryBudget)
+			if !ok {
+				t.Fatalf("answer %q to %q: %+v with dialed %v makes %+v", answer, text, end.o, end.dialed, c)
+			}
+		}
+	})
+}

@@ -1,0 +1,112 @@
+package websocket
+
+import "fmt"
+
+// Defaults of [CompressionOptions].
+const (
+	defaultCompressionLevel     = 6
+	defaultCompressionThreshold = 128
+)
+
+// Window sizes that can be negotiated, as base-2 logarithms (RFC 7692,
+// section 7.1.2). Where nothing is said about a window it has the largest.
+const (
+	minWindowBits = 8
+	maxWindowBits = 15
+)
+
+// CompressionOptions are the settings of permessage-deflate (RFC 7692), by
+// which the two sides compress the messages that they send. Both must want it;
+// the handshake settles how. The zero value compresses well, and takes memory
+// for it.
+//
+// A connection may keep, for each direction, what was said lately: the window.
+// A message can then refer to those before it ("context takeover"), and small
+// messages that resemble each other shrink to a fraction. It costs the window
+// of the direction in which the connection receives, and about 2.5 windows of
+// the one in which it sends: 3.5 times 32 KiB, 112 KiB, with the zero value.
+// WindowBits, the two NoContextTakeover fields and MemoryBudget bring that
+// down. A direction without takeover keeps nothing between messages.
+//
+// Do not compress a secret together with text that somebody else may choose:
+// who sees the sizes of the messages can then guess the secret bit by bit, and
+// encryption does not hide sizes (the attacks named CRIME and BREACH). With
+// takeover, messages that are near each other count as together. A connection
+// that carries secrets as well as others' text should not be compressed.
+type CompressionOptions struct {
+	// Level is how hard the connection tries to make messages small: from 1,
+	// the fastest, to 9, the smallest. Zero means 6. The peer chooses its own.
+	Level int
+
+	// Threshold is the size in bytes below which a message is sent as it
+	// is, since small ones gain little. Zero means 128, a negative value
+	// compresses them all.
+	Threshold int
+
+	// WindowBits is the base-2 logarithm of the largest window, in bytes,
+	// that either side uses: from 8, which is 256 bytes, to 15, which is
+	// 32 KiB. Zero means 15. Each step less halves the memory and makes
+	// messages a little larger.
+	//
+	// A client asks the server to keep to it; a server that cannot does
+	// without compression. A server can only limit clients that have said
+	// they can be limited, as browsers do; of others it wants messages that
+	// do not refer to earlier ones.
+	WindowBits int
+
+	// ServerNoContextTakeover and ClientNoContextTakeover are for messages
+	// that do not refer to earlier ones: those that the server sends, and
+	// those that the client sends. Either side can ask for either, and
+	// spares both sides the memory.
+	ServerNoContextTakeover bool
+	ClientNoContextTakeover bool
+
+	// MemoryBudget is how many bytes, at most, the connection may keep
+	// between messages for its compression, both directions together. Where
+	// that is less than the other fields lead to, the handshake settles on
+	// smaller windows, down to 512 bytes, and where that is not enough on no
+	// takeover. It does not bound what is in use while a message is being
+	// compressed or decompressed. Zero means no bound.
+	MemoryBudget int
+}
+
+// check refuses what has no meaning. Nil is fine.
+func (o *CompressionOptions) check() error {
+	switch {
+	case o == nil:
+	case o.Level < 0 || o.Level > 9:
+		return fmt.Errorf("websocket: CompressionOptions.Level is %d, want 1 to 9, or 0", o.Level)
+	case o.WindowBits != 0 && (o.WindowBits < minWindowBits || o.WindowBits > maxWindowBits):
+		return fmt.Errorf("websocket: CompressionOptions.WindowBits is %d, want %d to %d, or 0", o.WindowBits, minWindowBits, maxWindowBits)
+	case o.MemoryBudget < 0:
+		return fmt.Errorf("websocket: CompressionOptions.MemoryBudget is %d, want bytes, or 0", o.MemoryBudget)
+	}
+	return nil
+}
+
+// windowBits is what WindowBits means.
+func (o *CompressionOptions) windowBits() uint8 {
+	if o.WindowBits == 0 {
+		return maxWindowBits
+	}
+	return uint8(o.WindowBits)
+}
+
+// compression returns what o leads to while the peer has had no say.
+func (o *CompressionOptions) compression() compression {
+	c := compression{
+		level:        o.Level,
+		threshold:    max(o.Threshold, 0),
+		sendBits:     o.windowBits(),
+		recvBits:     o.windowBits(),
+		sendTakeover: true,
+		recvTakeover: true,
+	}
+	if o.Level == 0 {
+		c.level = defaultCompressionLevel
+	}
+	if o.Threshold == 0 {
+		c.threshold = defaultCompressionThreshold
+	}
+	return c
+}
