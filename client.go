@@ -100,6 +100,7 @@ func dialHandshake(ctx context.Context, rawURL string, opts *DialOptions) (net.C
 		client:      true,
 		opts:        opts.Options.withDefaults(),
 		subprotocol: hs.subprotocol,
+		compression: hs.compression,
 		request:     resp.Request,
 		early:       hs.early,
 	}, resp, nil
@@ -121,9 +122,10 @@ func dialTimeout(opts *DialOptions, client *http.Client) time.Duration {
 // goroutine that runs Dial uses it.
 type clientHandshake struct {
 	target  dialTarget
-	header  http.Header // the user's, with canonical names and without Host
-	host    string      // the Host header
-	offered []string    // subprotocols
+	header  http.Header   // the user's, with canonical names and without Host
+	host    string        // the Host header
+	offered []string      // subprotocols
+	deflate *deflateOffer // nil if compression is not offered
 	client  *http.Client
 	span    *dialSpan
 	trip    *dialTripper
@@ -131,6 +133,7 @@ type clientHandshake struct {
 	key         string // Sec-WebSocket-Key of the request under way
 	redirectErr error  // why a redirect was not followed
 	subprotocol string // what the server chose
+	compression *compression
 	early       []byte // what came behind the response
 }
 
@@ -147,10 +150,14 @@ func newClientHandshake(ctx context.Context, rawURL string, opts *DialOptions) (
 	if err := checkSubprotocols(opts.Subprotocols); err != nil {
 		return nil, err
 	}
+	if err := opts.Compression.check(); err != nil {
+		return nil, err
+	}
 	hs := &clientHandshake{
 		target:  target,
 		header:  make(http.Header),
 		offered: slices.Clone(opts.Subprotocols),
+		deflate: newDeflateOffer(opts.Compression),
 		client:  opts.HTTPClient,
 	}
 	for i, name := range hs.offered { // "MUST all be unique strings"
@@ -234,6 +241,9 @@ func (hs *clientHandshake) sign(req *http.Request) {
 	req.Header.Set("Sec-WebSocket-Version", "13")
 	if len(hs.offered) > 0 {
 		req.Header.Set("Sec-WebSocket-Protocol", strings.Join(hs.offered, ", "))
+	}
+	if hs.deflate != nil {
+		req.Header.Set("Sec-WebSocket-Extensions", hs.deflate.String())
 	}
 }
 

@@ -102,12 +102,13 @@ func (hs *clientHandshake) checkAccept(h http.Header) error {
 	return nil
 }
 
-// checkExtensions: the server may use only what was offered, which is none.
+// checkExtensions: the server may use only what was offered.
 func (hs *clientHandshake) checkExtensions(h http.Header) error {
-	for item := range listItems(h, "Sec-WebSocket-Extensions") {
-		return fmt.Errorf("server uses extension %q, which was not offered", printable(item))
+	answer, err := parseExtensions(h["Sec-Websocket-Extensions"])
+	if err == nil {
+		hs.compression, err = hs.deflate.accepted(answer)
 	}
-	return nil
+	return err
 }
 
 // checkSubprotocol: the server chooses at most one, from those offered.
@@ -160,7 +161,11 @@ func refusedHandshake(resp *http.Response, body []byte) error {
 // invalidHandshake makes the error for a 101 answer that is not a WebSocket
 // server's.
 func invalidHandshake(err error) error {
-	reason := err.Error() + " (RFC 6455, section 4.1)"
+	rule := "RFC 6455, section 4.1"
+	if e := (*ruleError)(nil); errors.As(err, &e) {
+		rule = e.rule
+	}
+	reason := err.Error() + " (" + rule + ")"
 	return &dialRefusal{
 		"websocket: server's handshake is invalid: " + reason,
 		&HandshakeError{Status: http.StatusSwitchingProtocols, Reason: reason},

@@ -124,6 +124,10 @@ func TestDialRefusesOptions(t *testing.T) {
 		{DialOptions{Header: http.Header{"Host": nil}}, "Host must have one value"},
 		{DialOptions{Subprotocols: []string{"a", "b c"}}, "not a token"},
 		{DialOptions{Subprotocols: []string{"a", "b", "a"}}, "offered twice"},
+		{DialOptions{Header: http.Header{"Sec-WebSocket-Extensions": {"a"}}}, "belongs to the handshake"},
+		{DialOptions{Options: Options{Compression: &CompressionOptions{Level: 10}}}, "Level is 10"},
+		{DialOptions{Options: Options{Compression: &CompressionOptions{WindowBits: 7}}}, "WindowBits is 7"},
+		{DialOptions{Options: Options{Compression: &CompressionOptions{MemoryBudget: -1}}}, "MemoryBudget is -1"},
 	} {
 		tt.opts.HTTPClient = &http.Client{Transport: never}
 		c, resp, err := Dial(t.Context(), "ws://127.0.0.1/", &tt.opts)

@@ -92,6 +92,7 @@ type connConfig struct {
 	client      bool          // we mask, and the peer must not
 	opts        Options       // already through withDefaults
 	subprotocol string        // as negotiated, or ""
+	compression *compression  // as negotiated, or nil
 	request     *http.Request // for Conn.Request; nil for a Pipe
 	early       []byte        // arrived behind the handshake; the Conn owns it from here on
 }

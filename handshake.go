@@ -159,6 +159,8 @@ type serverHandshake struct {
 
 	key         string // as the client sent it
 	subprotocol string // the chosen one, or ""
+	extensions  string // those accepted, as the response has them, or ""
+	compression *compression
 }
 
 // run takes the steps of RFC 6455, section 4.2, in its order, but for the
@@ -178,6 +180,7 @@ func (hs *serverHandshake) run() *HandshakeError {
 		(*serverHandshake).checkKey,
 		(*serverHandshake).checkOrigin,
 		(*serverHandshake).chooseSubprotocol,
+		(*serverHandshake).chooseExtensions,
 	}
 	for _, step := range steps {
 		if err := step(hs); err != nil {
@@ -196,6 +199,9 @@ func (hs *serverHandshake) checkOptions() *HandshakeError {
 		}
 	}
 	if err := checkSubprotocols(hs.opts.Subprotocols); err != nil {
+		return fault(err)
+	}
+	if err := hs.opts.Compression.check(); err != nil {
 		return fault(err)
 	}
 	if err := checkHeader(hs.opts.Header); err != nil {
@@ -359,6 +365,20 @@ func (hs *serverHandshake) chooseSubprotocol() *HandshakeError {
 	return nil
 }
 
+// chooseExtensions accepts compression where it is wanted, and nothing else. An
+// offer that does not suit is passed over; a header that is no list of offers
+// fails the handshake, whatever is in it (section 9.1).
+func (hs *serverHandshake) chooseExtensions() *HandshakeError {
+	offers, err := parseExtensions(hs.r.Header["Sec-Websocket-Extensions"])
+	if err != nil {
+		return refuse(http.StatusBadRequest, "%s", err)
+	}
+	if hs.opts.Compression != nil {
+		hs.extensions, hs.compression = chooseDeflate(offers, hs.opts.Compression)
+	}
+	return nil
+}
+
 // appendResponse appends the 101 response that the steps have led to.
 func (hs *serverHandshake) appendResponse(dst []byte) []byte {
 	dst = append(dst, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: "...)
@@ -366,6 +386,9 @@ func (hs *serverHandshake) appendResponse(dst []byte) []byte {
 	dst = append(dst, "\r\n"...)
 	if hs.subprotocol != "" {
 		dst = append(dst, "Sec-WebSocket-Protocol: "+hs.subprotocol+"\r\n"...)
+	}
+	if hs.extensions != "" {
+		dst = append(dst, "Sec-WebSocket-Extensions: "+hs.extensions+"\r\n"...)
 	}
 	for _, h := range [...]http.Header{hs.inherited, hs.opts.Header} {
 		for _, name := range slices.Sorted(maps.Keys(h)) {

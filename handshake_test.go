@@ -135,6 +135,18 @@ func TestAcceptRefusals(t *testing.T) {
 			reason: `header Sec-WebSocket-Protocol offers "super chat", which is not a token`},
 		{name: "subprotocol beyond ASCII", spoil: func(q *request) { q.add("Sec-WebSocket-Protocol: chat", "Sec-WebSocket-Protocol: ch\xe4t") },
 			status: 400, reason: `header Sec-WebSocket-Protocol offers "ch\xe4t", which is not a token`},
+
+		{name: "malformed extensions", spoil: func(q *request) { q.add("Sec-WebSocket-Extensions: permessage-deflate; =10") },
+			opts: AcceptOptions{Options: Options{Compression: new(CompressionOptions)}}, status: 400,
+			reason: `header Sec-WebSocket-Extensions is malformed: want a token at "=10"`},
+		{name: "malformed extensions behind fine ones", spoil: func(q *request) {
+			q.add("Sec-WebSocket-Extensions: permessage-deflate, x;", "Sec-WebSocket-Extensions: y")
+		}, opts: AcceptOptions{Options: Options{Compression: new(CompressionOptions)}}, status: 400,
+			reason: `header Sec-WebSocket-Extensions is malformed: want a token at the end`},
+		{name: "malformed extensions without compression", spoil: func(q *request) { q.add("Sec-WebSocket-Extensions: x y") },
+			status: 400, reason: `header Sec-WebSocket-Extensions is malformed: want a comma or semicolon at "y"`},
+		{name: "too many extensions", spoil: func(q *request) { q.add("Sec-WebSocket-Extensions: " + strings.Repeat("x,", 101)) },
+			status: 400, reason: `header Sec-WebSocket-Extensions lists more than 100 extensions and parameters`},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -221,7 +233,7 @@ func TestAcceptAnswer(t *testing.T) {
 		}},
 		{name: "empty content", edit: func(q *request) { q.add("Content-Length: 0") }},
 		{name: "same origin", edit: func(q *request) { q.add("Origin: http://server.example:80") }},
-		{name: "extensions that we do not have", edit: func(q *request) { q.add("Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits") }},
+		{name: "compression that we do not want", edit: func(q *request) { q.add("Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits") }},
 		{name: "no common subprotocol", opts: speaks, edit: func(q *request) { q.add("Sec-WebSocket-Protocol: v3.chat, V2.CHAT") }},
 		{name: "server's preference", opts: speaks, subprotocol: "v2.chat",
 			edit: func(q *request) { q.add("Sec-WebSocket-Protocol: v1.chat, v2.chat") }},
@@ -267,6 +279,9 @@ func TestServerFaults(t *testing.T) {
 		{name: "pattern with a path", opts: AcceptOptions{OriginPatterns: []string{"https://a.example/"}}, fault: `"https://a.example/" has a path`},
 		{name: "subprotocol", opts: AcceptOptions{Subprotocols: []string{"ok", "not ok"}}, fault: `subprotocol "not ok"`},
 		{name: "empty subprotocol", opts: AcceptOptions{Subprotocols: []string{""}}, fault: `subprotocol ""`},
+		{name: "level", opts: AcceptOptions{Options: Options{Compression: &CompressionOptions{Level: 10}}}, fault: "Level is 10"},
+		{name: "window", opts: AcceptOptions{Options: Options{Compression: &CompressionOptions{WindowBits: 7}}}, fault: "WindowBits is 7"},
+		{name: "budget", opts: AcceptOptions{Options: Options{Compression: &CompressionOptions{MemoryBudget: -1}}}, fault: "MemoryBudget is -1"},
 		{name: "CR LF in option", opts: AcceptOptions{Header: http.Header{"X-A": {"ok", "a\r\nSet-Cookie: b=c"}}}, fault: "header X-A holds CR"},
 		{name: "LF in option", opts: AcceptOptions{Header: http.Header{"X-A": {"a\nb"}}}, fault: "header X-A holds CR"},
 		{name: "NUL in option", opts: AcceptOptions{Header: http.Header{"X-A": {"a\x00"}}}, fault: "header X-A holds CR"},

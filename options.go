@@ -44,6 +44,11 @@ type Options struct {
 	// longer, whatever the peer does. Zero or less means 5 seconds.
 	CloseTimeout time.Duration
 
+	// Compression turns on permessage-deflate (RFC 7692) with a peer that
+	// wants it too. Nil means off: a client does not offer it, and a server
+	// declines it. What it points to is copied like the rest.
+	Compression *CompressionOptions
+
 	// Logger receives the few events that no call can return, such as a
 	// panic in a handler. Nil means [slog.Default].
 	Logger *slog.Logger
@@ -148,8 +153,11 @@ func (o Options) shared() *Options {
 	return p
 }
 
-// withDefaults returns o with every zero value replaced by what it means.
+// withDefaults returns o with every zero value replaced by what it means. It
+// is what a connection holds on to, so Compression is nil: that belongs to the
+// user, and has done its part when the handshake is over.
 func (o Options) withDefaults() Options {
+	o.Compression = nil
 	switch {
 	case o.ReadLimit == 0:
 		o.ReadLimit = defaultReadLimit

@@ -58,6 +58,7 @@ func Accept(w http.ResponseWriter, r *http.Request, opts *AcceptOptions) (*Conn,
 	return newConn(nc, connConfig{
 		opts:        opts.Options.withDefaults(),
 		subprotocol: hs.subprotocol,
+		compression: hs.compression,
 		request:     detach(r, opts.ForgetRequest),
 		early:       early,
 	}), nil

@@ -1,0 +1,201 @@
+package websocket
+
+import (
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// TestAcceptCompression: the response to an offer, line by line.
+func TestAcceptCompression(t *testing.T) {
+	on := new(CompressionOptions)
+	const header = "Sec-WebSocket-Extensions: "
+	for _, tt := range []struct {
+		name    string
+		opts    *CompressionOptions
+		offer   []string
+		answer  string // "" if there is no such header
+		settled string
+	}{
+		{"not offered", on, nil, "", ""},
+		{"not wanted", nil, []string{header + "permessage-deflate"}, "", ""},
+		{"as browsers offer it", on, []string{header + "permessage-deflate; client_max_window_bits"}, "permessage-deflate", "send 15+ recv 15+"},
+		{"among others", on, []string{"sec-websocket-extensions: mux, permessage-deflate; x", header, header + `foo;bar, permessage-deflate;client_max_window_bits="12"`},
+			"permessage-deflate; client_max_window_bits=12", "send 15+ recv 12+"},
+		{"in no way that suits", on, []string{header + "permessage-deflate; server_max_window_bits=16"}, "", ""},
+		{"with a budget", &CompressionOptions{MemoryBudget: 60_000}, []string{header + "permessage-deflate; server_max_window_bits=15; client_max_window_bits"},
+			"permessage-deflate; server_max_window_bits=14; client_max_window_bits=14", "send 14+ recv 14+"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			opts := &AcceptOptions{Options: Options{Compression: tt.opts}, Subprotocols: []string{"a"}}
+			addr, outcomes := acceptServer(t, opts)
+			q := newHandshakeRequest().add("Sec-WebSocket-Protocol: a").add(tt.offer...)
+			resp, _ := exchangeRaw(t, addr, q.String())
+			if err := mustReceive(t, outcomes); err != nil {
+				t.Fatal(err)
+			}
+			want := http.Header{
+				"Upgrade": {"websocket"}, "Connection": {"Upgrade"}, "Sec-Websocket-Accept": {rfcAccept}, "Sec-Websocket-Protocol": {"a"},
+			}
+			if tt.answer != "" {
+				want["Sec-Websocket-Extensions"] = []string{tt.answer}
+			}
+			if got, want := fmt.Sprint(resp.StatusCode, resp.Header), fmt.Sprint(101, want); got != want {
+				t.Errorf("got %s, want %s", got, want)
+			}
+
+			r := httptest.NewRequest("GET", "/", nil)
+			for _, line := range q.lines {
+				name, value, _ := strings.Cut(line, ":")
+				r.Header.Add(name, strings.TrimSpace(value))
+			}
+			hs := serverHandshake{r: r, opts: opts}
+			if refusal := hs.run(); refusal != nil {
+				t.Fatal(refusal)
+			}
+			if got := showCompression(hs.compression); got != tt.settled {
+				t.Errorf("settled on %q, want %q", got, tt.settled)
+			}
+		})
+	}
+}
+
+// TestConnForgetsCompressionOptions: what they point to is the user's, and a
+// copy for each connection would keep those from sharing their options.
+func TestConnForgetsCompressionOptions(t *testing.T) {
+	conns := make(chan *Conn, 1)
+	opts := &AcceptOptions{Options: Options{Compression: new(CompressionOptions)}}
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		c, err := Accept(w, r, opts)
+		if err != nil {
+			t.Error(err)
+		}
+		conns <- c
+	}))
+	defer srv.Close()
+	client, _, err := Dial(t.Context(), srv.URL, &DialOptions{Options: opts.Options})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.CloseNow()
+	server := mustReceive(t, conns)
+	defer server.CloseNow()
+	for _, c := range []*Conn{client, server} {
+		if c.opts.Compression != nil {
+			t.Errorf("client %v: the connection holds on to the user's CompressionOptions", c.client)
+		}
+	}
+	if client.opts != server.opts {
+		t.Error("options that are the same are not shared")
+	}
+	if h := server.Request().Header; h.Get("Sec-WebSocket-Extensions") != "" {
+		t.Errorf("Conn.Request has %v", h)
+	}
+	if opts.Compression == nil {
+		t.Error("Accept or Dial changed the options")
+	}
+}
+
+func TestDialCompression(t *testing.T) {
+	const name = "permessage-deflate"
+	on := new(CompressionOptions)
+	small := &CompressionOptions{WindowBits: 10, ServerNoContextTakeover: true}
+	for _, tt := range []struct {
+		opts    *CompressionOptions
+		offer   string // "" if there is no such header
+		answer  string // lines of it
+		settled string // or
+		err     string // the whole reason
+	}{
+		{nil, "", "", "", ""},
+		{on, name + "; client_max_window_bits", "", "", ""},
+		{on, name + "; client_max_window_bits", name, "send 15+ recv 15+", ""},
+		{on, name + "; client_max_window_bits", name + "; client_max_window_bits=\"9\"; server_no_context_takeover\n,", "send 9+ recv 15", ""},
+		{small, name + "; server_no_context_takeover; server_max_window_bits=10; client_max_window_bits=10",
+			name + "; server_no_context_takeover; server_max_window_bits=9", "send 10+ recv 9", ""},
+
+		{nil, "", name, "",
+			`server uses extension "permessage-deflate", which was not offered (RFC 6455, section 4.1)`},
+		{on, name + "; client_max_window_bits", "x-other", "",
+			`server uses extension "x-other", which was not offered (RFC 6455, section 4.1)`},
+		{on, name + "; client_max_window_bits", name + "\n" + name, "",
+			`server uses permessage-deflate 2 times, which was offered once (RFC 6455, section 4.1)`},
+		{on, name + "; client_max_window_bits", name + "; client_max_window_bits", "",
+			`server answers client_max_window_bits without a value (RFC 7692, section 7.1.2.2)`},
+		{on, name + "; client_max_window_bits", name + "; server_max_window_bits=16", "",
+			`server's permessage-deflate has parameter server_max_window_bits with value "16" (RFC 7692, section 7.1)`},
+		{small, name + "; server_no_context_takeover; server_max_window_bits=10; client_max_window_bits=10",
+			name + "; server_no_context_takeover; server_max_window_bits=11", "",
+			`server answers server_max_window_bits=11 to an offer of 10 (RFC 7692, section 7.1.2.1)`},
+		{on, name + "; client_max_window_bits", name + ";", "",
+			`header Sec-WebSocket-Extensions is malformed: want a token at the end (RFC 6455, section 9.1)`},
+		{nil, "", "a b", "",
+			`header Sec-WebSocket-Extensions is malformed: want a comma or semicolon at "b" (RFC 6455, section 9.1)`},
+	} {
+		offers := make(chan []string, 1)
+		answer := func(r *http.Request) string {
+			offers <- r.Header["Sec-Websocket-Extensions"]
+			lines := ""
+			for line := range strings.SplitSeq(tt.answer, "\n") {
+				lines += "Sec-WebSocket-Extensions: " + line + "\r\n"
+			}
+			if tt.answer == "" {
+				lines = ""
+			}
+			return dialTestSwitch(r, lines)
+		}
+		opts := dialTestOptions(dialTestTransport(nil))
+		opts.Compression = tt.opts
+		if tt.err == "" {
+			addr := dialTestListen(t, nil, func(p *dialTestPeer) {
+				p.Write([]byte(answer(p.request())))
+				p.echo()
+			})
+			_, cfg, _ := dialTestConn(t, "ws://"+addr, opts)
+			if got := showCompression(cfg.compression); got != tt.settled {
+				t.Errorf("answer %q: settled on %q, want %q", tt.answer, got, tt.settled)
+			}
+		} else {
+			_, err := dialTestAnswer(t, opts, answer)
+			if he := dialTestRefused(t, err, 101, "server's handshake is invalid: "+tt.err); he.Reason != tt.err {
+				t.Errorf("answer %q: reason %q, want %q", tt.answer, he.Reason, tt.err)
+			}
+		}
+		var want []string
+		if tt.offer != "" {
+			want = []string{tt.offer}
+		}
+		if got := mustReceive(t, offers); !slices.Equal(got, want) {
+			t.Errorf("offered %q, want %q", got, want)
+		}
+	}
+}
+
+// TestDialCopiesCompressionOptions: every request of a chain offers what the
+// options said when Dial was called.
+func TestDialCopiesCompressionOptions(t *testing.T) {
+	c := newDialTestChain(t, "http://a.example")
+	opts := c.options()
+	opts.Compression = &CompressionOptions{Level: 3, Threshold: 4, WindowBits: 12}
+	opts.HTTPClient.CheckRedirect = func(req *http.Request, _ []*http.Request) error {
+		req.Header.Set("Sec-WebSocket-Extensions", "mine")
+		*opts.Compression = CompressionOptions{Level: 5, Threshold: 6, WindowBits: 9, ClientNoContextTakeover: true}
+		return nil
+	}
+	_, cfg, _ := dialTestConn(t, "ws://a.example/?to=/b", opts)
+	seen := c.requests()
+	if len(seen) != 2 {
+		t.Fatalf("%d requests", len(seen))
+	}
+	for _, r := range seen {
+		if got := r.Header["Sec-Websocket-Extensions"]; !slices.Equal(got, []string{"permessage-deflate; server_max_window_bits=12; client_max_window_bits=12"}) {
+			t.Errorf("offered %q", got)
+		}
+	}
+	if cfg.compression != nil || cfg.opts.Compression != nil {
+		t.Errorf("got %+v and %+v without an answer", cfg.compression, cfg.opts.Compression)
+	}
+}
