@@ -37,7 +37,7 @@ func (c *Conn) attend() {
 	if in.buffered() == 0 {
 		in.release()
 	}
-	c.t.nc.SetReadDeadline(time.Time{})
+	c.t.SetReadDeadline(time.Time{})
 	pushed := in.gate.pushed()
 	in.gate.endAttend()
 	in.mu.Unlock()
@@ -63,7 +63,7 @@ func (c *Conn) needsAttendant() bool {
 	case l.failed, !l.received:
 		return true
 	}
-	return c.client && l.sent // a client waits for the server to close
+	return c.client() && l.sent // a client waits for the server to close
 }
 
 // attendOnce does one step and reports whether there may be another one.
@@ -76,7 +76,7 @@ func (c *Conn) attendOnce() bool {
 	if !c.needsAttendant() {
 		return false
 	}
-	c.t.nc.SetReadDeadline(time.Now().Add(attendSlice))
+	c.t.SetReadDeadline(time.Now().Add(attendSlice))
 	if in.gate.pushed() { // after the deadline, which theirs would have been lost to
 		return false
 	}
@@ -117,7 +117,7 @@ func (c *Conn) discardFrame() error {
 				return err
 			}
 		}
-		if err := r.payload(in.take(int(min(r.left, int64(in.buffered()))))); err != nil {
+		if err := r.discard(in.take(int(min(r.left, int64(in.buffered()))))); err != nil {
 			return err
 		}
 	}
@@ -128,10 +128,10 @@ func (c *Conn) discardFrame() error {
 // discardInput reads once whatever comes.
 func (c *Conn) discardInput() error {
 	in := &c.in
-	b, err := c.t.read(in.takeBuffer(), false)
-	in.buf, in.pos = b, b.len()
+	b, err := c.t.wait(in.takeBuffer(), false)
+	in.buf, in.pos = b, int32(b.len())
 	if err == nil {
-		c.heard(in.pos)
+		c.heard(b.len())
 	}
 	return err
 }

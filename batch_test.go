@@ -154,7 +154,7 @@ func newShut(t *testing.T, client bool) (s *shut, c *Conn, peer net.Conn) {
 	a, peer := bufpipe.New(1 << 20)
 	s = &shut{Conn: a, open: make(chan struct{}), cut: make(chan struct{})}
 	c = newConn(s, connConfig{client: client, opts: Options{}.withDefaults()})
-	c.t.resumable = true
+	c.t.(*stream).whole = true
 	t.Cleanup(func() {
 		c.CloseNow()
 		peer.Close()
@@ -307,7 +307,7 @@ func TestWritersMeetAndFail(t *testing.T) {
 	}
 	peer.Close()
 	c.CloseNow()
-	c.t.nc.SetWriteDeadline(past) // closing does not wake this transport
+	c.t.SetWriteDeadline(past) // closing does not wake this transport
 	for range 10 {
 		if err := <-errs; CloseCode(err) != StatusAbnormalClosure {
 			t.Error(err)
@@ -388,7 +388,7 @@ func TestCloseBehindAll(t *testing.T) {
 	held := 0
 	for _, size := range []int{1000, 100, 10} {
 		for c.out.joinsLocked(size) {
-			c.joinLocked(OpBinary, make([]byte, size))
+			c.joinLocked(outFrame{op: OpBinary, p: make([]byte, size)})
 			held++
 		}
 	}

@@ -4,45 +4,60 @@ import (
 	"context"
 	"fmt"
 	"sync"
-	"sync/atomic"
 	"time"
 )
 
 // past is a deadline that ends a blocked call on the transport at once.
 var past = time.Unix(1, 0)
 
-// cancelSlot is the place of one direction's canceler, which is made when a
-// context that can end is used for the first time.
-type cancelSlot struct{ k atomic.Pointer[canceler] }
+// cancelers are those of both directions, made when a context that can end is
+// used for the first time.
+type cancelers struct{ read, write canceler }
 
-// begin makes the end of ctx end the call on c's transport that follows, up
-// to end. An error means that ctx has ended already; end must not be called
-// then.
-func (s *cancelSlot) begin(ctx context.Context, c *Conn, writing bool) error {
+// armRead makes the end of ctx end the reads of the transport that follow, up
+// to disarmRead. An error means that ctx has ended already; disarmRead must not
+// be called then.
+func (c *Conn) armRead(ctx context.Context) error {
 	if ctx.Done() == nil {
 		return nil
 	}
-	k := s.k.Load()
-	if k == nil {
-		k = &canceler{c: c, writing: writing}
-		s.k.Store(k)
+	return c.cancelers().read.begin(ctx)
+}
+
+// disarmRead ends what armRead began and restores the deadline. It reports
+// whether the context has interrupted the call.
+func (c *Conn) disarmRead(ctx context.Context) (kicked bool) {
+	return ctx.Done() != nil && c.cancel.Load().read.end()
+}
+
+// armWrite is armRead for the owner of the writing side.
+func (c *Conn) armWrite(ctx context.Context) error {
+	if ctx.Done() == nil {
+		return nil
 	}
-	return k.begin(ctx)
+	return c.cancelers().write.begin(ctx)
 }
 
-// end ends what begin began and restores the deadline. It reports whether the
-// context has interrupted the call.
-func (s *cancelSlot) end(ctx context.Context) (kicked bool) {
-	return ctx.Done() != nil && s.k.Load().end()
+func (c *Conn) disarmWrite(ctx context.Context) (kicked bool) {
+	return ctx.Done() != nil && c.cancel.Load().write.end()
 }
 
-// forget takes the registration back, so that the context no longer holds on
-// to the connection.
-func (s *cancelSlot) forget() {
-	if k := s.k.Load(); k != nil {
-		k.mu.Lock()
-		defer k.mu.Unlock()
-		k.forgetLocked()
+func (c *Conn) cancelers() *cancelers {
+	if k := c.cancel.Load(); k != nil {
+		return k
+	}
+	k := new(cancelers)
+	k.read.c, k.write.c, k.write.writing = c, c, true
+	c.cancel.CompareAndSwap(nil, k) // a call of the other direction may have been faster
+	return c.cancel.Load()
+}
+
+// forgetContexts takes the registrations back, so that no context holds on to
+// the connection any longer.
+func (c *Conn) forgetContexts() {
+	if k := c.cancel.Load(); k != nil {
+		k.read.forget()
+		k.write.forget()
 	}
 }
 
@@ -105,10 +120,16 @@ func (k *canceler) kick(done <-chan struct{}) {
 
 func (k *canceler) setDeadline(t time.Time) {
 	if k.writing {
-		k.c.t.nc.SetWriteDeadline(t)
+		k.c.t.SetWriteDeadline(t)
 	} else {
-		k.c.t.nc.SetReadDeadline(t)
+		k.c.t.SetReadDeadline(t)
 	}
+}
+
+func (k *canceler) forget() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.forgetLocked()
 }
 
 func (k *canceler) forgetLocked() {

@@ -186,13 +186,18 @@ func peerLeft(err error) bool {
 // ProtocolError is a breach of RFC 6455 by the peer.
 type ProtocolError struct {
 	Code    StatusCode // what the connection is closed with
-	Section string     // the section of RFC 6455, such as "5.4"
+	Section string     // of RFC 6455, such as "5.4"; of another RFC with its name, such as "RFC 7692, section 7.2.2"
 	Text    string     // what was wrong
-	Err     error      // ErrMessageTooBig, or nil
+	Err     error      // ErrMessageTooBig, what is wrong with compressed data, or nil
 }
 
-func (e *ProtocolError) Error() string {
-	return "websocket: " + e.Text + " (RFC 6455, section " + e.Section + ")"
+func (e *ProtocolError) Error() string { return "websocket: " + e.Text + e.where() }
+
+func (e *ProtocolError) where() string {
+	if strings.HasPrefix(e.Section, "RFC ") {
+		return " (" + e.Section + ")"
+	}
+	return " (RFC 6455, section " + e.Section + ")"
 }
 
 // Unwrap returns e.Err.

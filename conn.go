@@ -47,14 +47,14 @@ type Message struct {
 // with it once, not once per call.
 type Conn struct {
 	t       transport
-	client  bool
 	opts    *Options // shared, and not changed
 	settled *settled // nil if there is nothing in it
 
 	// Lock order: in.mu, then out.mu, then life.mu.
-	in   inHalf
-	out  outHalf
-	life life
+	in     inHalf
+	out    outHalf
+	life   life
+	cancel atomic.Pointer[cancelers]
 }
 
 // life is the connection's state as a whole. It goes from open to closing,
@@ -69,16 +69,63 @@ type life struct {
 	ended    bool       // the transport is closed
 	last     bool       // the last moments of the probe's time: somebody must read now
 	timer    *time.Timer
-	gone     chan struct{} // closed when ended; made on demand
-	ctx      *lifeContext  // made on demand
-	pings    *pings        // nil if none is under way
+	rare     *rarities // made on demand
 	rtt      atomic.Int64
+}
+
+// rarities are what few connections have at a time.
+type rarities struct {
+	gone  chan struct{} // closed when the connection has ended; made on demand
+	ctx   *lifeContext  // made on demand
+	pings *pings        // nil if none is under way
+}
+
+// rareLocked returns the rarities, for something to be put in.
+func (l *life) rareLocked() *rarities {
+	if l.rare == nil {
+		l.rare = new(rarities)
+	}
+	return l.rare
+}
+
+func (l *life) pingsLocked() *pings {
+	if l.rare == nil {
+		return nil
+	}
+	return l.rare.pings
+}
+
+// forgetPingsLocked lets go of the pings, and of the rest if nothing is in it.
+func (l *life) forgetPingsLocked() {
+	if l.rare == nil {
+		return
+	}
+	if l.rare.pings = nil; *l.rare == (rarities{}) {
+		l.rare = nil
+	}
 }
 
 // settled is what the handshake has left behind.
 type settled struct {
 	subprotocol string
 	request     *http.Request
+	deflate     *deflate
+}
+
+// lastSettled is what a connection has got most recently, if it can be shared.
+var lastSettled atomic.Pointer[settled]
+
+// shared returns s or its equal that other connections have, too: those of a
+// server that forgets requests, and keeps no windows.
+func (s *settled) shared() *settled {
+	if s.request != nil || !s.deflate.stateless() {
+		return s
+	}
+	if last := lastSettled.Load(); last != nil && *last == *s {
+		return last
+	}
+	lastSettled.Store(s)
+	return s
 }
 
 // lifeContext is what Conn.Context returns, and how to end it.
@@ -92,8 +139,8 @@ type connConfig struct {
 	client      bool          // we mask, and the peer must not
 	opts        Options       // already through withDefaults
 	subprotocol string        // as negotiated, or ""
-	compression *compression  // as negotiated, or nil
 	request     *http.Request // for Conn.Request; nil for a Pipe
+	compression *compression  // permessage-deflate as negotiated, or nil
 	early       []byte        // arrived behind the handshake; the Conn owns it from here on
 }
 
@@ -101,14 +148,16 @@ type connConfig struct {
 // its keepalive.
 func newConn(nc net.Conn, cfg connConfig) *Conn {
 	c := &Conn{
-		t:      newTransport(nc),
-		client: cfg.client,
-		opts:   cfg.opts.shared(),
-	}
-	if cfg.subprotocol != "" || cfg.request != nil {
-		c.settled = &settled{cfg.subprotocol, cfg.request}
+		t:    newTransport(nc),
+		opts: cfg.opts.shared(),
 	}
 	c.in.receiver = receiver{client: cfg.client, limit: cfg.opts.ReadLimit}
+	if cfg.subprotocol != "" || cfg.request != nil || cfg.compression != nil {
+		c.settled = (&settled{cfg.subprotocol, cfg.request, newDeflate(cfg.compression)}).shared()
+	}
+	if cfg.compression != nil {
+		c.in.receiver.rsv = rsv1
+	}
 	if len(cfg.early) > 0 {
 		c.in.buf = &buffer{b: cfg.early}
 	}
@@ -117,6 +166,9 @@ func newConn(nc net.Conn, cfg connConfig) *Conn {
 	c.startKeepalive()
 	return c
 }
+
+// client reports whether this is the client's end: we mask, and the peer must not.
+func (c *Conn) client() bool { return c.out.sender.client }
 
 // closing reports whether there is a cause.
 func (c *Conn) closing() bool { return c.life.cause.Load() != nil }
@@ -142,10 +194,10 @@ func (c *Conn) Request() *http.Request {
 }
 
 // LocalAddr returns the local address of the underlying connection.
-func (c *Conn) LocalAddr() net.Addr { return c.t.nc.LocalAddr() }
+func (c *Conn) LocalAddr() net.Addr { return c.t.LocalAddr() }
 
 // RemoteAddr returns the address of the peer, or of a proxy before it.
-func (c *Conn) RemoteAddr() net.Addr { return c.t.nc.RemoteAddr() }
+func (c *Conn) RemoteAddr() net.Addr { return c.t.RemoteAddr() }
 
 // Stats counts what has passed through a connection.
 type Stats struct {
@@ -161,7 +213,7 @@ func (c *Conn) Stats() Stats {
 	defer c.out.unlock()
 	return Stats{
 		MessagesRead:    c.in.gate.count(),
-		MessagesWritten: c.out.messages + c.out.turn.count(),
+		MessagesWritten: c.out.turn.count(),
 		BytesRead:       c.in.bytes.Load(),
 		BytesWritten:    c.out.bytes.Load(),
 	}
@@ -174,18 +226,19 @@ func (c *Conn) Context() context.Context {
 	l := &c.life
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.ctx == nil {
+	r := l.rareLocked()
+	if r.ctx == nil {
 		base := context.Background()
-		if r := c.Request(); r != nil {
-			base = context.WithoutCancel(r.Context())
+		if req := c.Request(); req != nil {
+			base = context.WithoutCancel(req.Context())
 		}
 		ctx, cancel := context.WithCancelCause(base)
-		l.ctx = &lifeContext{ctx, cancel}
+		r.ctx = &lifeContext{ctx, cancel}
 		if cause := l.cause.Load(); cause != nil {
 			cancel(cause)
 		}
 	}
-	return l.ctx.Context
+	return r.ctx.Context
 }
 
 // Close closes the connection with the given code and a reason of at most
@@ -240,13 +293,14 @@ func (c *Conn) ended() <-chan struct{} {
 	l := &c.life
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.gone == nil {
-		l.gone = make(chan struct{})
+	r := l.rareLocked()
+	if r.gone == nil {
+		r.gone = make(chan struct{})
 		if l.ended {
-			close(l.gone)
+			close(r.gone)
 		}
 	}
-	return l.gone
+	return r.gone
 }
 
 // setCause makes the connection closing and reports whether it was open. Waiting
@@ -264,7 +318,10 @@ func (c *Conn) setCause(cause *CloseError, timeout time.Duration) bool {
 		l.rearmLocked(c, timeout)
 	}
 	l.dropPingsLocked()
-	ctx := l.ctx
+	var ctx *lifeContext
+	if l.rare != nil {
+		ctx = l.rare.ctx
+	}
 	l.mu.Unlock()
 	if ctx != nil {
 		ctx.cancel(cause)
@@ -305,13 +362,13 @@ func (c *Conn) finish() {
 	l := &c.life
 	l.mu.Lock()
 	done := l.received && l.sent && !l.ended
-	if done && c.client {
+	if done && c.client() {
 		l.rearmLocked(c, min(c.opts.CloseTimeout, maxLinger))
 	}
 	l.mu.Unlock()
 	switch {
 	case !done:
-	case c.client:
+	case c.client():
 		c.attendInBackground()
 	default:
 		c.end(false)
@@ -336,7 +393,7 @@ func (c *Conn) failRead(err error) error {
 	c.life.mu.Lock()
 	c.life.failed = true
 	c.life.mu.Unlock()
-	reason := pe.Text + " (RFC 6455, section " + pe.Section + ")"
+	reason := pe.Text + pe.where()
 	if len(reason) > maxCloseReason {
 		reason = pe.Text[:min(len(pe.Text), maxCloseReason)]
 	}
@@ -369,19 +426,21 @@ func (c *Conn) end(abort bool) {
 		return
 	}
 	l.ended = true
-	if l.gone == nil {
-		l.gone = make(chan struct{})
-	}
 	timer := l.timer
+	var gone chan struct{}
+	if l.rare != nil {
+		gone = l.rare.gone
+	}
 	l.mu.Unlock()
 
-	c.t.close(abort)
+	c.t.end(abort)
 	if timer != nil {
 		timer.Stop()
 	}
-	c.in.cancel.forget()
-	c.out.cancel.forget()
-	close(l.gone)
+	c.forgetContexts()
+	if gone != nil {
+		close(gone)
+	}
 	if tr := c.opts.Trace; tr != nil && tr.Close != nil {
 		tr.Close(c, l.cause.Load())
 	}
@@ -401,7 +460,7 @@ func (l *life) rearmLocked(c *Conn, d time.Duration) {
 
 func (c *Conn) onTimer() {
 	if c.life.cause.Load() != nil {
-		c.t.close(true) // even if end is at it already
+		c.t.end(true) // even if end is at it already
 		c.end(true)
 		return
 	}

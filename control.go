@@ -51,7 +51,7 @@ func (c *Conn) queueClose(code StatusCode, reason string) {
 
 func (c *Conn) appendControl(dst []byte, op Opcode, p []byte) []byte {
 	var h Header
-	c.out.sender.header(&h, op, true, len(p))
+	c.out.sender.header(&h, op, true, 0, len(p))
 	c.traceOut(&h)
 	return h.appendFrame(dst, p)
 }

@@ -4,12 +4,9 @@ import "sync/atomic"
 
 // gate admits one reader: a call of the user's, or the attendant. It counts
 // the messages on its way, so that a message costs two atomic operations and
-// no third.
-type gate struct {
-	// state is who is inside, and above that, shifted by gateBits, messages.
-	state    atomic.Uint64
-	messages uint64 // for whoever is inside; in state from when it leaves
-}
+// no third. state is who is inside, and above that, shifted by gateBits, how
+// many messages have been read.
+type gate struct{ state atomic.Uint64 }
 
 const (
 	gateUser      = 1 << iota // a user's call is inside
@@ -41,13 +38,13 @@ func (g *gate) push() bool {
 func (g *gate) pushed() bool { return g.state.Load()&gatePushed != 0 }
 
 // handOver lets the call in that has pushed, after the attendant has left.
-func (g *gate) handOver() { g.state.Store(g.messages<<gateBits | gateUser) }
+func (g *gate) handOver() { g.state.Store(g.state.Load()&^gateMask | gateUser) }
 
 // busy reports whether a user's call is inside or about to be.
 func (g *gate) busy() bool { return g.state.Load()&(gateUser|gatePushed) != 0 }
 
-// leave lets the next one in, after a user's call.
-func (g *gate) leave() { g.state.Store(g.messages << gateBits) }
+// leave lets the next one in, after a user's call that has read n messages.
+func (g *gate) leave(n uint8) { g.state.Store(g.state.Load()&^gateMask + uint64(n)<<gateBits) }
 
 // endAttend lets the next one in, after the attendant.
 func (g *gate) endAttend() {

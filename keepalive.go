@@ -65,15 +65,17 @@ func (c *Conn) sendPing() (*ping, error) {
 		l.mu.Unlock()
 		return nil, cause
 	}
-	if l.pings == nil {
-		l.pings = new(pings)
+	ps := l.pingsLocked()
+	if ps == nil {
+		ps = new(pings)
+		l.rareLocked().pings = ps
 	}
 	p := &ping{sent: monotonic(), done: make(chan struct{})}
 	p.id = uint64(p.sent)
-	if n := len(l.pings.list); n > 0 {
-		p.id = max(p.id, l.pings.list[n-1].id+1)
+	if n := len(ps.list); n > 0 {
+		p.id = max(p.id, ps.list[n-1].id+1)
 	}
-	l.pings.list = append(l.pings.list, p)
+	ps.list = append(ps.list, p)
 	l.mu.Unlock()
 	c.queuePing(binary.BigEndian.AppendUint64(nil, p.id))
 	return p, nil
@@ -90,29 +92,31 @@ func (c *Conn) gotPong(payload []byte) {
 	l := &c.life
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.pings == nil || !slices.ContainsFunc(l.pings.list, func(p *ping) bool { return p.id == id }) {
+	ps := l.pingsLocked()
+	if ps == nil || !slices.ContainsFunc(ps.list, func(p *ping) bool { return p.id == id }) {
 		return
 	}
 	now := monotonic()
-	for len(l.pings.list) > 0 && l.pings.list[0].id <= id {
-		p := l.pings.list[0]
+	for len(ps.list) > 0 && ps.list[0].id <= id {
+		p := ps.list[0]
 		p.rtt = max(time.Duration(now-p.sent), 1)
 		if p.id == id {
 			l.rtt.Store(int64(p.rtt))
 		}
 		close(p.done)
-		l.pings.list = l.pings.list[1:]
+		ps.list = ps.list[1:]
 	}
 	l.trimPingsLocked()
 }
 
 func (l *life) dropPingLocked(p *ping) {
-	if l.pings == nil {
+	ps := l.pingsLocked()
+	if ps == nil {
 		return
 	}
-	for i, q := range l.pings.list {
+	for i, q := range ps.list {
 		if p == q {
-			l.pings.list = append(l.pings.list[:i], l.pings.list[i+1:]...)
+			ps.list = append(ps.list[:i], ps.list[i+1:]...)
 			break
 		}
 	}
@@ -121,30 +125,30 @@ func (l *life) dropPingLocked(p *ping) {
 
 // trimPingsLocked lets go of what is not needed while no ping is under way.
 func (l *life) trimPingsLocked() {
-	switch {
-	case len(l.pings.list) > 0:
-	case l.pings.probe == nil:
-		l.pings = nil
+	switch ps := l.pingsLocked(); {
+	case len(ps.list) > 0:
+	case ps.probe == nil:
+		l.forgetPingsLocked()
 	default:
-		l.pings.list = nil
+		ps.list = nil
 	}
 }
 
 // probeLocked returns keepalive's own ping, nil if none is out.
 func (l *life) probeLocked() *ping {
-	if l.pings == nil {
-		return nil
+	if ps := l.pingsLocked(); ps != nil {
+		return ps.probe
 	}
-	return l.pings.probe
+	return nil
 }
 
 // dropPingsLocked has every Ping give up, because the connection is closing.
 func (l *life) dropPingsLocked() {
-	if l.pings != nil {
-		for _, p := range l.pings.list {
+	if ps := l.pingsLocked(); ps != nil {
+		for _, p := range ps.list {
 			close(p.done)
 		}
-		l.pings = nil
+		l.forgetPingsLocked()
 	}
 }
 
@@ -174,7 +178,7 @@ func (c *Conn) keepaliveTick() {
 	}
 	probe := l.probeLocked()
 	if probe != nil && (heard > probe.sent || probe.rtt > 0) {
-		l.pings.probe = nil // any sign of life will do
+		l.pingsLocked().probe = nil // any sign of life will do
 		l.dropPingLocked(probe)
 		probe = nil
 	}
@@ -220,8 +224,8 @@ func (c *Conn) keepaliveTick() {
 	case ping:
 		if p, err := c.sendPing(); err == nil {
 			l.mu.Lock()
-			if l.pings != nil { // not answered already
-				l.pings.probe = p
+			if ps := l.pingsLocked(); ps != nil { // not answered already
+				ps.probe = p
 			}
 			l.mu.Unlock()
 		}

@@ -235,6 +235,6 @@ func until(t testing.TB, what string, ok func() bool) {
 func appendFrame(dst []byte, h Header, p []byte) []byte { return h.appendFrame(dst, p) }
 
 func (s *sender) next(op Opcode, fin bool, length int) (h Header) {
-	s.header(&h, op, fin, length)
+	s.header(&h, op, fin, 0, length)
 	return h
 }

@@ -3,6 +3,8 @@ package websocket
 import (
 	"fmt"
 	"strconv"
+
+	"github.com/fullduplex-go/websocket/internal/flate"
 )
 
 // deflateName is the extension's name, and what follows are its parameters
@@ -26,16 +28,12 @@ type compression struct {
 	sendTakeover, recvTakeover bool  // whether messages refer to earlier ones
 }
 
-// takeoverMemory is about what an encoder keeps between messages, in bytes:
-// the window, and where in it to look for what.
-func takeoverMemory(level, sendBits int) int { return 5<<sendBits>>1 + 2048 }
-
 // sendMemory is how many bytes the sending direction keeps between messages.
 func (c *compression) sendMemory() int {
 	if !c.sendTakeover {
 		return 0
 	}
-	return takeoverMemory(c.level, int(c.sendBits))
+	return flate.EncoderMemory(c.level, int(c.sendBits))
 }
 
 // recvMemory is how many the receiving direction keeps.

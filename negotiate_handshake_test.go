@@ -85,7 +85,7 @@ func TestConnForgetsCompressionOptions(t *testing.T) {
 	defer server.CloseNow()
 	for _, c := range []*Conn{client, server} {
 		if c.opts.Compression != nil {
-			t.Errorf("client %v: the connection holds on to the user's CompressionOptions", c.client)
+			t.Errorf("client %v: the connection holds on to the user's CompressionOptions", c.client())
 		}
 	}
 	if client.opts != server.opts {

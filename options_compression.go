@@ -1,18 +1,22 @@
 package websocket
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/fullduplex-go/websocket/internal/flate"
+)
 
 // Defaults of [CompressionOptions].
 const (
-	defaultCompressionLevel     = 6
+	defaultCompressionLevel     = flate.DefaultLevel
 	defaultCompressionThreshold = 128
 )
 
 // Window sizes that can be negotiated, as base-2 logarithms (RFC 7692,
 // section 7.1.2). Where nothing is said about a window it has the largest.
 const (
-	minWindowBits = 8
-	maxWindowBits = 15
+	minWindowBits = flate.MinWindowBits
+	maxWindowBits = flate.MaxWindowBits
 )
 
 // CompressionOptions are the settings of permessage-deflate (RFC 7692), by
@@ -35,7 +39,7 @@ const (
 // that carries secrets as well as others' text should not be compressed.
 type CompressionOptions struct {
 	// Level is how hard the connection tries to make messages small: from 1,
-	// the fastest, to 9, the smallest. Zero means 6. The peer chooses its own.
+	// the fastest, to 9, the smallest. Zero means 5. The peer chooses its own.
 	Level int
 
 	// Threshold is the size in bytes below which a message is sent as it

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/fullduplex-go/websocket/internal/flate"
 	"github.com/fullduplex-go/websocket/internal/utf8"
 )
 
@@ -38,10 +39,12 @@ const (
 //
 // The caller passes what has arrived to next. When that reports evData, the
 // caller moves the left bytes of payload with payload or payloadTo, in as
-// many pieces as it likes, and then calls endFrame.
+// many pieces as it likes, and then calls endFrame. A message that begins with
+// RSV1 set is compressed: the caller sets dec, and calls inflate instead as
+// long as left or more says so.
 type receiver struct {
 	client bool  // frames come from a server: unmasked
-	rsv    uint8 // reserved bits that an extension has given a meaning
+	rsv    uint8 // reserved bits that an extension has given a meaning, in the first frame of a message
 	phase  phase
 	pos    uint8  // how many bytes of the payload have come, modulo 4: the phase of the mask
 	msg    Opcode // type of the message under way, 0 if none
@@ -49,13 +52,15 @@ type receiver struct {
 	nstash uint8
 	stash  [maxHeaderSize]byte // the start of a header that came in pieces
 	text   utf8.Validator
+	more   bool // the frame is compressed, and not all is out, even if left is 0
 
 	hdr   Header // of the frame under way
 	left  int64  // payload bytes of it still to come
 	limit int64  // largest message in bytes
-	size  int64  // bytes in the frames of the message so far; never above limit
+	size  int64  // bytes in the frames of the message so far, or inflated from them; never above limit
 	err   *ProtocolError
-	ctl   *buffer // the start of a control payload that came in pieces
+	ctl   *buffer        // the start of a control payload that came in pieces
+	dec   *flate.Decoder // of the compressed message under way, or nil
 }
 
 // idle reports whether nothing is under way: no message, no part of a frame.
@@ -179,8 +184,12 @@ func (r *receiver) header(in []byte) (n int, err error) {
 // begin judges the header of a frame, in r.hdr, by what came before it.
 func (r *receiver) begin() error {
 	h := &r.hdr
-	if h.RSV&^r.rsv != 0 {
-		return violation("5.2", "reserved bits %#x set without an extension that uses them", h.RSV&^r.rsv)
+	rsv := r.rsv
+	if h.Opcode.IsControl() || h.Opcode == OpContinuation {
+		rsv = 0
+	}
+	if h.RSV&^rsv != 0 {
+		return violation("5.2", "reserved bits %#x set in a %v frame, where no extension uses them", h.RSV&^rsv, h.Opcode)
 	}
 	if h.Masked == r.client {
 		if r.client {
@@ -201,11 +210,14 @@ func (r *receiver) begin() error {
 	case h.Opcode != OpContinuation:
 		r.msg, r.size = h.Opcode, 0
 	}
+	r.phase = inPayload
+	if r.more = r.dec != nil || h.RSV != 0; r.more {
+		return nil // what counts is what comes out
+	}
 	if h.Length > r.limit-r.size {
 		return tooBig(r.size, h.Length, r.limit)
 	}
 	r.size += h.Length
-	r.phase = inPayload
 	return nil
 }
 
@@ -228,6 +240,52 @@ func (r *receiver) payloadTo(dst, src []byte) error {
 	return nil
 }
 
+// inflate unmasks and inflates src, the next bytes of a compressed data frame,
+// and appends the result to dst, up to its capacity. dst[base:] is what the
+// message has come to so far, since the last call of dec.Save. n is how many
+// bytes of src it took; src is as before behind them.
+func (r *receiver) inflate(dst []byte, base int, src []byte) (out []byte, n int, err error) {
+	if r.hdr.Masked {
+		Mask(src, r.hdr.Key, int(r.pos))
+	}
+	room := cap(dst)
+	if left := r.limit - r.size; int64(room-len(dst)) > left {
+		room = len(dst) + int(left) + 1 // one more, to see that it is too much
+	}
+	last := r.hdr.Fin && int64(len(src)) == r.left
+	out, n, err = r.dec.Decode(dst[:len(dst):room], base, src, last)
+	if r.hdr.Masked {
+		r.pos = uint8(int(r.pos)+n) & 3
+		Mask(src[n:], r.hdr.Key, int(r.pos)) // its own inverse
+	}
+	r.left -= int64(n)
+	r.more = r.left > 0 || len(out) == room
+	r.size += int64(len(out) - len(dst))
+	switch {
+	case err != nil:
+		err = &ProtocolError{Code: StatusInvalidPayload, Section: "RFC 7692, section 7.2.2", Text: err.Error(), Err: err}
+	case r.size > r.limit:
+		err = tooBig(r.size, 0, r.limit)
+	case r.msg == OpText && !r.text.Write(out[len(dst):]):
+		err = badText()
+	}
+	if err != nil {
+		return dst, n, r.fail(err)
+	}
+	return dst[:len(out)], n, nil
+}
+
+// discard takes p, the next bytes of a data frame of which the caller wants
+// nothing but the end.
+func (r *receiver) discard(p []byte) error {
+	if r.dec == nil {
+		return r.payload(p)
+	}
+	r.left -= int64(len(p))
+	r.more, r.text = false, utf8.Validator{}
+	return nil
+}
+
 // endFrame ends the data frame under way, all of whose payload has been
 // moved, and reports whether the message ends with it.
 func (r *receiver) endFrame() (end bool, err error) {
@@ -239,6 +297,10 @@ func (r *receiver) endFrame() (end bool, err error) {
 		return false, r.fail(badText())
 	}
 	r.msg = 0
+	if r.dec != nil {
+		putDecoder(r.dec)
+		r.dec = nil
+	}
 	return true, nil
 }
 
@@ -268,19 +330,19 @@ type sender struct {
 }
 
 // header sets h to the header of the next frame, with a fresh masking key on a
-// client. A data message of several frames names its type in each; the
-// frames behind the first become continuations.
-func (s *sender) header(h *Header, op Opcode, fin bool, length int) {
+// client. A data message of several frames names its type and its reserved bits
+// in each; the frames behind the first become continuations.
+func (s *sender) header(h *Header, op Opcode, fin bool, rsv uint8, length int) {
 	if !op.IsControl() {
 		first := !s.open
 		if s.open == fin {
 			s.open = !fin
 		}
 		if !first {
-			op = OpContinuation
+			op, rsv = OpContinuation, 0
 		}
 	}
-	h.Fin, h.RSV, h.Opcode, h.Masked, h.Length = fin, 0, op, s.client, int64(length)
+	h.Fin, h.RSV, h.Opcode, h.Masked, h.Length = fin, rsv, op, s.client, int64(length)
 	if s.client {
 		h.Key = newMaskKey()
 	}

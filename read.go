@@ -19,16 +19,16 @@ type inHalf struct {
 	wanted  atomic.Int32 // how many wait for control frames: the attendant's reason to be
 	blocked atomic.Bool  // the attendant has met a message, which only a user's call may take
 	more    atomic.Bool  // there is input that a user's call has not looked at yet; see beginWrite
-	lent    bool         // the body of a Messages loop looks at a part of buf
+	pos     int32        // how far buf is parsed
 	heard   atomic.Int64 // when the transport last brought bytes, by monotonic
 	bytes   atomic.Uint64
 
 	receiver receiver
-	buf      *buffer // input, parsed up to pos; nil if there is none
-	pos      int
+	buf      *buffer // input; nil if there is none
 	msg      *buffer // the part of a message that a cancelled call had gathered
 	stream   *messageReader
-	cancel   cancelSlot
+	read     uint8 // messages that the call inside the gate has read: one, and perhaps the rest of another
+	lent     bool  // the body of a Messages loop looks at a part of buf
 }
 
 // Read reads the next message. The caller owns the returned bytes.
@@ -48,20 +48,31 @@ func (c *Conn) ReadAppend(ctx context.Context, dst []byte) (MessageType, []byte,
 	if err := c.beginRead(ctx, nil); err != nil {
 		return 0, dst, err
 	}
-	var typ MessageType
-	m := buffer{b: dst}
+	in, r := &c.in, &c.in.receiver
 	err := c.leaveStream()
-	if err == nil {
-		typ, err = c.readMessage(&m, false)
+	if err == nil && r.phase != inPayload && r.msg == 0 {
+		err = c.nextFrame()
 	}
-	if got := m.b[len(dst):]; err != nil && len(got) > 0 && c.in.receiver.err == nil {
-		c.in.msg = getBuffer(len(got))
-		c.in.msg.b = append(c.in.msg.b, got...)
+	var m Message
+	if err == nil && r.dec != nil { // what size it will have is not known
+		var loan *buffer
+		if m, loan, err = c.readLoan(); err == nil {
+			m.Data = append(dst, m.Data...)
+			putBuffer(loan)
+		}
+	} else if err == nil {
+		b := buffer{b: dst}
+		m.Type, err = c.readMessage(&b, false)
+		m.Data = b.b
+		if got := b.b[len(dst):]; err != nil && len(got) > 0 && r.err == nil {
+			in.msg = getBuffer(len(got))
+			in.msg.b = append(in.msg.b, got...)
+		}
 	}
 	if err = c.endRead(ctx, err); err != nil {
 		return 0, dst, err
 	}
-	return typ, m.b, nil
+	return m.Type, m.Data, nil
 }
 
 // Messages returns an iterator over the messages that arrive. The bytes of a
@@ -111,8 +122,8 @@ func (c *Conn) nextLoan(ctx context.Context, last *buffer) (m Message, loan *buf
 		}
 		if err == nil && c.life.cause.Load() == nil {
 			if typ, p, n := r.whole(in.buf.b[in.pos:]); n > 0 {
-				in.pos += n
-				in.gate.messages++
+				in.pos += int32(n)
+				in.read++
 				loan = in.buf
 				if in.lent = in.buffered() > 0; !in.lent {
 					in.buf = nil
@@ -122,20 +133,28 @@ func (c *Conn) nextLoan(ctx context.Context, last *buffer) (m Message, loan *buf
 		}
 	}
 	if err == nil {
-		if loan, in.msg = in.msg, nil; loan == nil {
-			loan = getBuffer(readBufferSize)
-		}
-		m.Type, err = c.readMessage(loan, true)
-		m.Data = loan.b
-		if err != nil && r.err == nil && len(loan.b) > 0 {
-			loan, in.msg = nil, loan
-		}
-	}
-	if err != nil {
-		putBuffer(loan)
-		m, loan = Message{}, nil
+		m, loan, err = c.readLoan()
 	}
 	return m, loan, c.endRead(ctx, err)
+}
+
+// readLoan reads the rest of the message under way, or the next one, into a
+// buffer that belongs to the caller. The caller is the reader.
+func (c *Conn) readLoan() (m Message, loan *buffer, err error) {
+	in := &c.in
+	if loan, in.msg = in.msg, nil; loan == nil {
+		loan = getBuffer(readBufferSize)
+	}
+	if m.Type, err = c.readMessage(loan, true); err == nil {
+		m.Data = loan.b
+		return m, loan, nil
+	}
+	if in.receiver.err == nil && len(loan.b) > 0 {
+		in.msg = loan
+	} else {
+		putBuffer(loan)
+	}
+	return Message{}, nil, err
 }
 
 // endLoan takes back what nextLoan has lent, unless somebody reads just now.
@@ -153,7 +172,7 @@ func (in *inHalf) takeBack(b *buffer) {
 	case b == in.buf:
 		in.lent = false
 	case in.buf == nil && cap(b.b) <= maxReadSize: // for the next input
-		in.buf, in.pos = b, len(b.b)
+		in.buf, in.pos = b, int32(len(b.b))
 	default:
 		putBuffer(b)
 	}
@@ -172,10 +191,10 @@ func (c *Conn) beginRead(ctx context.Context, last *buffer) error {
 	}
 	for !in.gate.enter() {
 		if in.gate.push() {
-			c.t.nc.SetReadDeadline(past)
+			c.t.SetReadDeadline(past)
 			in.mu.Lock()
 			in.gate.handOver()
-			c.t.nc.SetReadDeadline(time.Time{})
+			c.t.SetReadDeadline(time.Time{})
 			in.mu.Unlock()
 			break
 		}
@@ -187,7 +206,7 @@ func (c *Conn) beginRead(ctx context.Context, last *buffer) error {
 	in.unshare()
 	err := c.readError()
 	if err == nil {
-		err = in.cancel.begin(ctx, c, false)
+		err = c.armRead(ctx)
 	}
 	if err != nil {
 		c.leaveRead()
@@ -212,8 +231,7 @@ func (c *Conn) readError() error {
 // it: an error of the transport becomes the connection's, unless it only
 // stands for the end of ctx.
 func (c *Conn) endRead(ctx context.Context, err error) error {
-	in := &c.in
-	kicked := in.cancel.end(ctx)
+	kicked := c.disarmRead(ctx)
 	if err != nil {
 		cut := kicked && errors.Is(err, os.ErrDeadlineExceeded)
 		switch cause := c.readError(); {
@@ -239,22 +257,35 @@ func (c *Conn) leaveRead() {
 	if more != in.more.Load() {
 		in.more.Store(more)
 	}
-	in.gate.leave()
+	read := in.read
+	in.read = 0
+	in.gate.leave(read)
 	if (in.wanted.Load() > 0 || c.life.cause.Load() != nil) && c.needsAttendant() {
 		c.attendInBackground()
 	}
 }
 
 // readMessage reads the rest of the message under way, or the next one, and
-// appends it to dst. The caller is the reader.
-func (c *Conn) readMessage(dst *buffer, pooled bool) (MessageType, error) {
+// appends it to dst. The caller is the reader. A compressed message needs a
+// buffer of the pool; if it is cut off, the decoder has kept what it needs of
+// what is in dst.
+func (c *Conn) readMessage(dst *buffer, pooled bool) (typ MessageType, err error) {
 	in, r := &c.in, &c.in.receiver
-	start := len(dst.b)
-	if in.msg != nil {
-		dst.b = append(dst.b, in.msg.b...)
-		putBuffer(in.msg)
-		in.msg = nil
+	start := 0
+	if !pooled {
+		start = len(dst.b)
+		if in.msg != nil {
+			dst.b = append(dst.b, in.msg.b...)
+			putBuffer(in.msg)
+			in.msg = nil
+		}
 	}
+	base := len(dst.b)
+	defer func() {
+		if err != nil && r.dec != nil && r.err == nil {
+			r.dec.Save(dst.b, base)
+		}
+	}()
 	for {
 		if r.phase != inPayload {
 			if err := c.nextFrame(); err != nil {
@@ -262,7 +293,12 @@ func (c *Conn) readMessage(dst *buffer, pooled bool) (MessageType, error) {
 			}
 		}
 		typ := MessageType(r.msg)
-		if err := c.readPayload(dst, start, pooled); err != nil {
+		if r.dec != nil {
+			err = c.readDeflated(dst, base)
+		} else {
+			err = c.readPayload(dst, start, pooled)
+		}
+		if err != nil {
 			return 0, err
 		}
 		end, err := r.endFrame()
@@ -272,8 +308,9 @@ func (c *Conn) readMessage(dst *buffer, pooled bool) (MessageType, error) {
 		case !end:
 		case c.life.cause.Load() != nil:
 			dst.b = dst.b[:start] // closing: no more messages, only the close frame
+			base = start
 		default:
-			in.gate.messages++
+			in.read++
 			return typ, nil
 		}
 	}
@@ -309,7 +346,7 @@ func (c *Conn) readPayload(dst *buffer, start int, pooled bool) error {
 			p = p[:r.left]
 		}
 		in.release()
-		n, err := c.t.nc.Read(p)
+		n, err := c.t.Read(p)
 		c.heard(n)
 		if n > 0 {
 			if err := r.payload(p[:n]); err != nil {
@@ -359,7 +396,7 @@ func (c *Conn) nextFrame() error {
 			}
 		}
 		n, ev, ctl, err := r.next(in.buf.b[in.pos:])
-		in.pos += n
+		in.pos += int32(n)
 		if err != nil {
 			return err
 		}
@@ -370,6 +407,9 @@ func (c *Conn) nextFrame() error {
 			tr.FrameIn(c, r.hdr)
 		}
 		if ev == evData {
+			if r.hdr.RSV != 0 {
+				r.dec = c.decoder()
+			}
 			return nil
 		}
 		if err := c.gotControl(r.hdr.Opcode, ctl); err != nil {
@@ -403,7 +443,7 @@ func (c *Conn) fill() error {
 	if in.more.Load() {
 		in.more.Store(false)
 	}
-	b, err := c.t.read(in.takeBuffer(), in.receiver.idle())
+	b, err := c.t.wait(in.takeBuffer(), in.receiver.idle())
 	if err != nil {
 		return err
 	}
@@ -425,7 +465,7 @@ func (in *inHalf) buffered() int {
 	if in.buf == nil {
 		return 0
 	}
-	return len(in.buf.b) - in.pos
+	return len(in.buf.b) - int(in.pos)
 }
 
 // take removes the next n bytes from the input buffer and returns them.
@@ -433,8 +473,8 @@ func (in *inHalf) take(n int) []byte {
 	if n == 0 {
 		return nil // there may be no buffer
 	}
-	p := in.buf.b[in.pos : in.pos+n]
-	in.pos += n
+	p := in.buf.b[in.pos:][:n]
+	in.pos += int32(n)
 	return p
 }
 

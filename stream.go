@@ -7,6 +7,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/fullduplex-go/websocket/internal/flate"
 	"github.com/fullduplex-go/websocket/internal/utf8"
 )
 
@@ -96,24 +97,32 @@ func (c *Conn) readSome(p []byte) (n int, end bool, err error) {
 		}
 		return n, false, nil
 	}
-	for r.phase != inPayload || r.left == 0 {
-		if r.phase == inPayload {
-			if end, err = r.endFrame(); end || err != nil {
-				if end {
-					in.gate.messages++
+	for {
+		for r.phase != inPayload || r.left == 0 && !r.more {
+			if r.phase == inPayload {
+				if end, err = r.endFrame(); end || err != nil {
+					if end {
+						in.read++
+					}
+					return 0, end, err
 				}
-				return 0, end, err
+			}
+			if err = c.nextFrame(); err != nil {
+				return 0, false, err
 			}
 		}
-		if err = c.nextFrame(); err != nil {
-			return 0, false, err
+		if r.dec == nil {
+			break
+		}
+		if n, err = c.inflateSome(p); n > 0 || err != nil {
+			return n, false, err
 		}
 	}
 	p = p[:min(r.left, int64(len(p)))]
 	if in.buffered() == 0 {
 		if len(p) >= readBufferSize {
 			in.release()
-			n, err = c.t.nc.Read(p)
+			n, err = c.t.Read(p)
 			c.heard(n)
 			if n > 0 {
 				err = r.payload(p[:n]) // an error of Read will come again
@@ -162,7 +171,9 @@ type messageWriter struct {
 	mu    sync.Mutex // a courtesy to callers that use it from several goroutines
 	buf   *buffer    // collects small writes
 	text  utf8.Validator
-	begun bool // a frame has been sent
+	pack  packing        // how the message is compressed
+	enc   *flate.Encoder // by what, if that is not the connection's
+	begun bool           // a frame has been sent
 	err   error
 }
 
@@ -182,7 +193,7 @@ func (c *Conn) Writer(ctx context.Context, typ MessageType) (io.WriteCloser, err
 	if err := checkMessage(ctx, typ); err != nil {
 		return nil, err
 	}
-	ahead, owns, err := c.beginWrite(ctx, nil, 0, nil, false)
+	ahead, owns, err := c.beginWrite(ctx, nil, outFrame{}, false)
 	if !owns {
 		return nil, err
 	}
@@ -254,7 +265,10 @@ func (w *messageWriter) send(fin bool, p []byte) error {
 	if w.buf != nil {
 		p = w.buf.b
 	}
-	err := w.c.writeFrame(w.ctx, w, Opcode(w.typ), fin, p)
+	f := outFrame{op: Opcode(w.typ), fin: fin, p: p}
+	z := w.deflate(&f)
+	err := w.c.writeFrame(w.ctx, w, f)
+	putBuffer(z)
 	putBuffer(w.buf)
 	w.buf = nil
 	if err != nil {

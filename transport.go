@@ -3,7 +3,6 @@ package websocket
 import (
 	"io"
 	"net"
-	"os"
 	"sync"
 	"time"
 
@@ -13,62 +12,57 @@ import (
 // transport is the seam between a Conn and what carries its bytes: it reads
 // without holding a buffer while there is nothing to read, and writes a
 // header and its payload at once. One goroutine may read while another one
-// writes; deadlines and Close may come from anywhere.
-type transport struct {
-	nc     net.Conn
-	reader idleReader
-	// vectored: a header and a payload in two slices leave in one syscall.
-	vectored bool
-	// resumable: a write that timed out before its first byte has done no
-	// harm. TLS does not promise that.
-	resumable bool
-}
+// writes; deadlines and the end may come from anywhere.
+type transport interface {
+	net.Conn
 
-// idleReader waits for input and reads once, into b or, if that is nil or does
-// not suit, into a buffer from the pool. The buffer belongs to the caller and
-// is not empty; after an error there is none. It waits without a buffer, in any
-// case where idle says that the wait may be long.
-type idleReader interface {
-	read(b *buffer, idle bool) (*buffer, error)
+	// wait waits for input and reads once, into b or, if that is nil or does
+	// not suit, into a buffer from the pool. The buffer belongs to the caller
+	// and is not empty; after an error there is none. It waits without a
+	// buffer, in any case where idle says that the wait may be long.
+	wait(b *buffer, idle bool) (*buffer, error)
+	// vectored reports whether writev leaves in one system call.
+	vectored() bool
+	writev(head, body []byte) (int64, error)
+	// resumable reports whether a write that timed out before its first byte
+	// has done no harm.
+	resumable() bool
+	// end closes the transport; with abort nothing is waited for.
+	end(abort bool)
+	// closeWrite tells the peer that nothing more will come, where the
+	// transport can tell that apart from closing.
+	closeWrite()
 }
 
 func newTransport(nc net.Conn) transport {
-	t := transport{nc: nc, resumable: true}
 	switch nc := nc.(type) {
 	// Only the types themselves: one that wraps them may do more on Read
 	// than its descriptor shows.
 	case *net.TCPConn:
-		t.reader, t.vectored = newIdleReader(nc), true
+		if t := newSocket(nc, nc); t != nil {
+			return t
+		}
 	case *net.UnixConn:
-		t.reader, t.vectored = newIdleReader(nc), true
+		if t := newSocket(nc, nc); t != nil {
+			return t
+		}
 	case *bufpipe.Conn:
-		t.reader = &byteReader{nc: nc}
-	default:
-		t.reader, t.resumable = &byteReader{nc: nc}, false
+		return &stream{Conn: nc, whole: true}
 	}
-	return t
+	return &stream{Conn: nc}
 }
 
-// read is reader.read with errors as nc.Read returns them.
-func (t *transport) read(b *buffer, idle bool) (*buffer, error) {
-	b, err := t.reader.read(b, idle)
-	if _, ok := err.(*os.SyscallError); ok {
-		local := t.nc.LocalAddr()
-		err = &net.OpError{Op: "read", Net: local.Network(), Source: local, Addr: t.nc.RemoteAddr(), Err: err}
-	}
-	return b, err
-}
-
-// byteReader is the idleReader for any net.Conn: idle, it waits with a few
-// bytes of its own. Where more has arrived with them, as in a TLS record, the
-// receiver asks for it at once, because the frame is incomplete.
-type byteReader struct {
-	nc    net.Conn
+// stream is the transport on any net.Conn, TLS among them. Idle, it waits
+// with a few bytes of its own. Where more has arrived with them, as in a TLS
+// record, the receiver asks for it at once, because the frame is incomplete.
+type stream struct {
+	net.Conn
 	first [16]byte
+	whole bool // a write that reports 0 bytes has written none; TLS does not promise that
 }
 
-func (r *byteReader) read(b *buffer, idle bool) (*buffer, error) {
-	p := r.first[:]
+func (s *stream) wait(b *buffer, idle bool) (*buffer, error) {
+	p := s.first[:]
 	if idle {
 		putBuffer(b)
 		b = nil
@@ -76,7 +70,7 @@ func (r *byteReader) read(b *buffer, idle bool) (*buffer, error) {
 		b = b.orLarger(readBufferSize)
 		p = b.b[:cap(b.b)]
 	}
-	n, err := r.nc.Read(p)
+	n, err := s.Read(p)
 	if n == 0 {
 		putBuffer(b)
 		if err == nil {
@@ -92,6 +86,23 @@ func (r *byteReader) read(b *buffer, idle bool) (*buffer, error) {
 	return b, nil
 }
 
+func (s *stream) vectored() bool  { return false }
+func (s *stream) resumable() bool { return s.whole }
+
+func (s *stream) writev(head, body []byte) (int64, error) { return writev(s.Conn, head, body) }
+
+// end: TLS takes leave of the peer by a record, which may have to wait for
+// room, unless the connection under it is closed.
+func (s *stream) end(abort bool) {
+	if under, ok := s.Conn.(interface{ NetConn() net.Conn }); ok && abort {
+		under.NetConn().Close()
+		return
+	}
+	s.Close()
+}
+
+func (s *stream) closeWrite() { closeWrite(s.Conn) }
+
 // vector is what a vectored write needs in memory; it is pooled because
 // net.Buffers.WriteTo lets it escape.
 type vector struct {
@@ -101,33 +112,21 @@ type vector struct {
 
 var vectors = sync.Pool{New: func() any { return new(vector) }}
 
-// writev writes head and then body in one syscall; only if t.vectored.
-func (t *transport) writev(head, body []byte) (int64, error) {
+// writev writes head and then body.
+func writev(nc net.Conn, head, body []byte) (int64, error) {
 	v := vectors.Get().(*vector)
 	v.parts = [2][]byte{head, body}
 	v.bufs = v.parts[:]
-	n, err := v.bufs.WriteTo(t.nc)
+	n, err := v.bufs.WriteTo(nc)
 	*v = vector{}
 	vectors.Put(v)
 	return n, err
 }
 
-// close closes the transport. TLS takes leave of the peer by a record, which
-// may have to wait for room; with abort nothing is waited for.
-func (t *transport) close(abort bool) {
-	if nc, ok := t.nc.(interface{ NetConn() net.Conn }); ok && abort {
-		nc.NetConn().Close()
-		return
-	}
-	t.nc.Close()
-}
-
-// closeWrite tells the peer that nothing more will come, where the transport
-// can tell that apart from closing.
-func (t *transport) closeWrite() {
-	if nc, ok := t.nc.(interface{ CloseWrite() error }); ok {
+func closeWrite(nc net.Conn) {
+	if nc, ok := nc.(interface{ CloseWrite() error }); ok {
 		// tls.Conn.CloseWrite writes a record.
-		t.nc.SetWriteDeadline(time.Now().Add(time.Second))
+		nc.(net.Conn).SetWriteDeadline(time.Now().Add(time.Second))
 		nc.CloseWrite()
 	}
 }

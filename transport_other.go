@@ -7,9 +7,4 @@ import (
 	"syscall"
 )
 
-func newIdleReader(nc interface {
-	net.Conn
-	syscall.Conn
-}) idleReader {
-	return &byteReader{nc: nc}
-}
+func newSocket(nc net.Conn, _ syscall.Conn) transport { return nil }

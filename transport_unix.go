@@ -9,9 +9,10 @@ import (
 	"syscall"
 )
 
-// rawReader is the idleReader for sockets: it parks on the runtime's poller
-// and takes a buffer when the descriptor is readable.
-type rawReader struct {
+// socket is the transport on a TCP or Unix socket: it parks on the runtime's
+// poller and takes a buffer when the descriptor is readable.
+type socket struct {
+	net.Conn
 	rc   syscall.RawConn
 	try  func(fd uintptr) bool // the method tryRead, bound once: binding allocates
 	buf  *buffer               // to read into, and then what tryRead got
@@ -21,31 +22,37 @@ type rawReader struct {
 	err  syscall.Errno         // what went wrong, or 0
 }
 
-func newIdleReader(nc interface {
-	net.Conn
-	syscall.Conn
-}) idleReader {
-	rc, err := nc.SyscallConn()
+// newSocket returns the transport on nc, nil if its descriptor is out of reach.
+func newSocket(nc net.Conn, sc syscall.Conn) transport {
+	rc, err := sc.SyscallConn()
 	if err != nil {
-		return &byteReader{nc: nc}
+		return nil
 	}
-	r := &rawReader{rc: rc, size: minReadSize}
-	r.try = r.tryRead
-	return r
+	s := &socket{Conn: nc, rc: rc, size: minReadSize}
+	s.try = s.tryRead
+	return s
 }
 
-func (r *rawReader) read(b *buffer, _ bool) (*buffer, error) {
-	r.buf = b
-	err := r.rc.Read(r.try)
-	b = r.buf
+func (s *socket) vectored() bool  { return true }
+func (s *socket) resumable() bool { return true }
+func (s *socket) end(bool)        { s.Close() }
+func (s *socket) closeWrite()     { closeWrite(s.Conn) }
+
+func (s *socket) writev(head, body []byte) (int64, error) { return writev(s.Conn, head, body) }
+
+func (s *socket) wait(b *buffer, _ bool) (*buffer, error) {
+	s.buf = b
+	err := s.rc.Read(s.try)
+	b = s.buf
 	switch {
 	case err != nil:
-	case r.err != 0:
-		err = os.NewSyscallError("read", r.err)
-	case r.eof:
+	case s.err != 0:
+		err = &net.OpError{Op: "read", Net: s.LocalAddr().Network(), Source: s.LocalAddr(), Addr: s.RemoteAddr(),
+			Err: os.NewSyscallError("read", s.err)}
+	case s.eof:
 		err = io.EOF
 	}
-	r.buf, r.err = nil, 0
+	s.buf, s.err = nil, 0
 	if err != nil {
 		putBuffer(b)
 		return nil, err
@@ -55,26 +62,26 @@ func (r *rawReader) read(b *buffer, _ bool) (*buffer, error) {
 
 // tryRead reads without blocking. It returns false, to be called again when
 // the descriptor is readable, if there is nothing to read.
-func (r *rawReader) tryRead(fd uintptr) bool {
-	r.buf = r.buf.orLarger(int(r.size))
-	b := r.buf
+func (s *socket) tryRead(fd uintptr) bool {
+	s.buf = s.buf.orLarger(int(s.size))
+	b := s.buf
 	for {
 		n, err := syscall.Read(int(fd), b.b[:cap(b.b)])
 		switch {
 		case n > 0:
 			b.b = b.b[:n]
-			r.adapt(n, cap(b.b))
+			s.adapt(n, cap(b.b))
 			return true
 		case err == syscall.EINTR:
 			continue
 		case err == syscall.EAGAIN:
 			putBuffer(b)
-			r.buf = nil
+			s.buf = nil
 			return false
 		case err == nil:
-			r.eof = true
+			s.eof = true
 		default:
-			r.err = err.(syscall.Errno)
+			s.err = err.(syscall.Errno)
 		}
 		return true
 	}
@@ -82,13 +89,13 @@ func (r *rawReader) tryRead(fd uintptr) bool {
 
 // adapt chooses the next buffer's size after a read of n bytes into room for
 // size. A large message is often followed by a few bytes, its rest.
-func (r *rawReader) adapt(n, size int) {
-	if n >= int(r.size)/8 {
-		r.less = 0
-	} else if r.less++; r.less == 8 {
-		r.size, r.less = max(r.size/2, minReadSize), 0
+func (s *socket) adapt(n, size int) {
+	if n >= int(s.size)/8 {
+		s.less = 0
+	} else if s.less++; s.less == 8 {
+		s.size, s.less = max(s.size/2, minReadSize), 0
 	}
 	if n == size {
-		r.size = int32(min(2*size, maxReadSize))
+		s.size = int32(min(2*size, maxReadSize))
 	}
 }

@@ -22,9 +22,6 @@ type outHalf struct {
 	stream   *messageWriter // the message under way that Writer began; no other may begin
 	held     *buffer        // encoded frames that go before everything else, at most maxHeld bytes; or nil
 	queue    *outQueue      // nil when nobody waits, and no control frame does
-	flush    func()         // Conn.flush, bound at its first use: binding allocates
-	cancel   cancelSlot     // used by the owner only
-	messages uint64         // written, besides those that turn counts
 }
 
 // turn says whether somebody owns the writing side. It can be taken and
@@ -38,7 +35,7 @@ const (
 
 	turnSizeShift  = 2                            // the size of the message that is being written
 	turnSizeBits   = 17                           // if it is smaller than 128 KiB and was begun without the lock
-	turnCountShift = turnSizeShift + turnSizeBits // the messages written without it
+	turnCountShift = turnSizeShift + turnSizeBits // how many messages were written
 	turnSizeMask   = (1<<turnSizeBits - 1) << turnSizeShift
 )
 
@@ -61,7 +58,9 @@ func (t *turn) taken() bool   { return t.word.Load()&turnTaken != 0 }
 func (t *turn) size() int     { return int(t.word.Load() & turnSizeMask >> turnSizeShift) }
 func (t *turn) count() uint64 { return t.word.Load() >> turnCountShift }
 
-// set is for those who hold the lock.
+// add counts a message; it is for those who hold the lock, as set is.
+func (t *turn) add() { t.word.Add(1 << turnCountShift) }
+
 func (t *turn) set(taken bool) {
 	if taken {
 		t.word.Or(turnTaken)
@@ -101,12 +100,11 @@ type outQueue struct {
 // outWaiter waits for the writing side, or for its message to be taken along.
 type outWaiter struct {
 	stream *messageWriter // the one it writes for, or nil
-	op     Opcode
-	p      []byte        // its message, if it can be taken along
-	joins  bool          // whether it can
-	turn   chan struct{} // closed when it owns, when it is done, or when the connection is closing
-	state  waiterState   // guarded by out.mu, like err
-	err    error         // once done
+	frame  outFrame       // its message, if it can be taken along
+	joins  bool           // whether it can
+	turn   chan struct{}  // closed when it owns, when it is done, or when the connection is closing
+	state  waiterState    // guarded by out.mu, like err
+	err    error          // once done
 }
 
 type waiterState uint8
@@ -114,7 +112,7 @@ type waiterState uint8
 const (
 	waiting waiterState = iota
 	owning              // has the writing side
-	leaving             // its message is in another's write; p is not looked at any more
+	leaving             // its message is in another's write; frame is not looked at any more
 	done                // which has ended, with err
 )
 
@@ -136,15 +134,18 @@ func (o *outHalf) joinsLocked(n int) bool {
 	return o.stream == nil && o.held.len()+maxHeaderSize+n <= maxHeld
 }
 
-// joinLocked puts a message behind what is held.
-func (c *Conn) joinLocked(op Opcode, p []byte) {
+// joinLocked puts a message behind what is held. If it is to be compressed by
+// the connection's own encoder, nobody else has the writing side.
+func (c *Conn) joinLocked(f outFrame) {
 	o := &c.out
+	z := c.pack(&f)
 	var h Header
-	o.sender.header(&h, op, true, len(p))
+	o.sender.header(&h, f.op, true, f.rsv, len(f.p))
 	c.traceOut(&h)
-	o.held = o.held.withRoom(maxHeaderSize + len(p))
-	o.held.b = h.appendFrame(o.held.b, p)
-	o.messages++
+	o.held = o.held.withRoom(maxHeaderSize + len(f.p))
+	o.held.b = h.appendFrame(o.held.b, f.p)
+	o.turn.add()
+	putBuffer(z)
 }
 
 // queueLocked returns the queue, for something to be put in.
@@ -182,7 +183,7 @@ func (c *Conn) await(ctx context.Context, w *outWaiter) (ahead *buffer, owns boo
 	case err != nil:
 		c.releaseLocked(nil)
 	default:
-		return c.takeLocked(len(w.p)), true, nil
+		return c.takeLocked(len(w.frame.p)), true, nil
 	}
 	return nil, false, err
 }
@@ -203,11 +204,11 @@ func (c *Conn) takeLocked(size int) *buffer {
 		i := 0
 		for ; i < len(q.waiting); i++ {
 			w := q.waiting[i]
-			if !w.joins || !o.joinsLocked(len(w.p)) {
+			if !w.joins || !o.joinsLocked(len(w.frame.p)) {
 				break
 			}
-			c.joinLocked(w.op, w.p)
-			w.state, w.p = leaving, nil
+			c.joinLocked(w.frame)
+			w.state, w.frame.p = leaving, nil
 			q.leaving = append(q.leaving, w)
 		}
 		q.waiting = q.waiting[i:]
@@ -300,11 +301,30 @@ func (c *Conn) kickLocked() {
 	if o.turn.taken() || o.flushing || o.held == nil && (o.queue == nil || !o.queue.hasControl()) {
 		return
 	}
-	if o.flush == nil {
-		o.flush = c.flush
-	}
 	o.flushing = true
-	go o.flush()
+	f, _ := flushers.Get().(*flusher)
+	if f == nil {
+		f = new(flusher)
+		f.run = f.flush
+	}
+	f.c = c
+	go f.run()
+}
+
+// flusher is a goroutine's call of flush. It is pooled because a func value
+// of it allocates.
+type flusher struct {
+	c   *Conn
+	run func() // flush
+}
+
+var flushers sync.Pool // of *flusher
+
+func (f *flusher) flush() {
+	c := f.c
+	f.c = nil
+	flushers.Put(f)
+	c.flush()
 }
 
 // flush writes what is queued.
@@ -333,7 +353,7 @@ func (c *Conn) flush() {
 	o.turn.set(true)
 	o.writing = len(b.b)
 	o.unlock()
-	n, err := c.t.nc.Write(b.b)
+	n, err := c.t.Write(b.b)
 	putBuffer(b)
 	o.bytes.Add(uint64(n))
 	switch {

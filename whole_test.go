@@ -122,7 +122,7 @@ func TestMessagesJudges(t *testing.T) {
 			defer client.CloseNow()
 			defer server.CloseNow()
 			server.in.receiver.limit = 100
-			client.t.nc.Write(append(frame(OpText, true, true, "good"), tt.wire...))
+			client.t.Write(append(frame(OpText, true, true, "good"), tt.wire...))
 			n := 0
 			for m, err := range server.Messages(bg) {
 				if err != nil {
@@ -194,7 +194,7 @@ func TestGivenUpWriteLeavesTheRest(t *testing.T) {
 	defer client.CloseNow()
 	defer server.CloseNow()
 	client.out.lock()
-	client.joinLocked(OpText, []byte("held"))
+	client.joinLocked(outFrame{op: OpText, p: []byte("held")})
 	client.out.unlock()
 	ctx, cancel := context.WithCancel(bg)
 	cancel()
@@ -210,7 +210,7 @@ func TestGivenUpWriteLeavesTheRest(t *testing.T) {
 // that it has not.
 func TestCutWriteOnTLS(t *testing.T) {
 	_, c, _ := newShut(t, false)
-	c.t.resumable = false
+	c.t.(*stream).whole = false
 	ctx, cancel := context.WithCancel(bg)
 	errs := make(chan error, 1)
 	go func() { errs <- c.Write(ctx, Text, []byte("cut")) }()

@@ -44,7 +44,30 @@ func (c *Conn) Write(ctx context.Context, typ MessageType, p []byte) error {
 	if typ == Text && !utf8.Valid(p) {
 		return errInvalidText
 	}
-	return c.writeFrame(ctx, nil, Opcode(typ), true, p)
+	return c.writeMessage(ctx, outFrame{op: Opcode(typ), fin: true, p: p})
+}
+
+// WriteUncompressed is Write for a message that is not to be compressed on a
+// connection that does that: because it is already, as images and archives are,
+// or because it holds a secret beside text that others may choose (see
+// [CompressionOptions]).
+func (c *Conn) WriteUncompressed(ctx context.Context, typ MessageType, p []byte) error {
+	if err := checkMessage(ctx, typ); err != nil {
+		return err
+	}
+	if typ == Text && !utf8.Valid(p) {
+		return errInvalidText
+	}
+	return c.writeFrame(ctx, nil, outFrame{op: Opcode(typ), fin: true, p: p})
+}
+
+// outFrame is a data frame on its way out.
+type outFrame struct {
+	op   Opcode
+	fin  bool
+	rsv  uint8   // reserved bits, if it is the first of its message
+	pack packing // p is to be compressed by the connection's own encoder
+	p    []byte
 }
 
 // Buffered returns how many bytes wait to be taken by the transport: what is
@@ -73,32 +96,32 @@ func checkMessage(ctx context.Context, typ MessageType) error {
 
 // beginWrite makes the caller the owner of the writing side, up to
 // releaseLocked, and returns what is to leave ahead of its frame. If it does
-// not own it then, err tells why not; without an error its message, p, is
+// not own it then, err tells why not; without an error its message, f, is
 // taken care of, which can only be if joins is set.
 //
 // While more input is at hand, a message is held, to leave together with the
 // answers to what follows: at the latest when the reader has to wait, because
 // then the goroutine that was started for it gets to run.
-func (c *Conn) beginWrite(ctx context.Context, stream *messageWriter, op Opcode, p []byte, joins bool) (ahead *buffer, owns bool, err error) {
+func (c *Conn) beginWrite(ctx context.Context, stream *messageWriter, f outFrame, joins bool) (ahead *buffer, owns bool, err error) {
 	o := &c.out
 	o.lock()
 	if err := c.readError(); err != nil {
 		o.unlock()
 		return nil, false, err
 	}
-	if joins && c.in.more.Load() && o.joinsLocked(len(p)) && ctx.Err() == nil {
-		c.joinLocked(op, p)
+	if joins && c.in.more.Load() && o.joinsLocked(len(f.p)) && ctx.Err() == nil && !(f.pack != packNone && o.turn.taken()) {
+		c.joinLocked(f)
 		c.kickLocked()
 		o.unlock()
 		return nil, false, nil
 	}
 	if o.freeLocked(stream) {
 		o.turn.set(true)
-		ahead = c.takeLocked(len(p))
+		ahead = c.takeLocked(len(f.p))
 		o.unlock()
 		return ahead, true, nil
 	}
-	w := &outWaiter{stream: stream, op: op, p: p, joins: joins, turn: make(chan struct{})}
+	w := &outWaiter{stream: stream, frame: f, joins: joins, turn: make(chan struct{})}
 	q := o.queueLocked()
 	q.waiting = append(q.waiting, w)
 	o.unlock()
@@ -107,11 +130,11 @@ func (c *Conn) beginWrite(ctx context.Context, stream *messageWriter, op Opcode,
 
 // writeFrame writes a data frame, for stream or, if that is nil, as a message
 // of its own.
-func (c *Conn) writeFrame(ctx context.Context, stream *messageWriter, op Opcode, fin bool, p []byte) error {
+func (c *Conn) writeFrame(ctx context.Context, stream *messageWriter, f outFrame) error {
 	o := &c.out
 	var b *buffer
 	var err error
-	quick := stream == nil && !c.in.more.Load() && o.turn.take(len(p))
+	quick := stream == nil && !c.in.more.Load() && o.turn.take(len(f.p))
 	if quick {
 		if err = c.readError(); err != nil {
 			c.abandonWrite(nil)
@@ -119,31 +142,33 @@ func (c *Conn) writeFrame(ctx context.Context, stream *messageWriter, op Opcode,
 		}
 	} else {
 		var owns bool
-		if b, owns, err = c.beginWrite(ctx, stream, op, p, stream == nil && len(p) <= maxJoin); !owns {
+		if b, owns, err = c.beginWrite(ctx, stream, f, stream == nil && len(f.p) <= maxJoin); !owns {
 			return err
 		}
 	}
 	ahead := b.len()
-	if err = o.cancel.begin(ctx, c, true); err != nil {
+	if err = c.armWrite(ctx); err != nil {
 		c.abandonWrite(b)
 		return err
 	}
+	z := c.pack(&f)
 	var h Header
-	o.sender.header(&h, op, fin, len(p))
+	o.sender.header(&h, f.op, f.fin, f.rsv, len(f.p))
 	c.traceOut(&h)
 	var n int64
-	if c.t.vectored && !h.Masked && len(p) >= vectorSize {
+	if c.t.vectored() && !h.Masked && len(f.p) >= vectorSize {
 		b = b.withRoom(maxHeaderSize)
 		b.b = h.append(b.b)
-		n, err = c.t.writev(b.b, p)
+		n, err = c.t.writev(b.b, f.p)
 	} else {
-		b = b.withRoom(maxHeaderSize + len(p))
-		b.b = h.appendFrame(b.b, p)
+		b = b.withRoom(maxHeaderSize + len(f.p))
+		b.b = h.appendFrame(b.b, f.p)
 		var m int
-		m, err = c.t.nc.Write(b.b)
+		m, err = c.t.Write(b.b)
 		n = int64(m)
 	}
-	kicked := o.cancel.end(ctx)
+	putBuffer(z)
+	kicked := c.disarmWrite(ctx)
 	if kicked && err != nil {
 		err = contextError(ctx)
 	}
@@ -152,7 +177,7 @@ func (c *Conn) writeFrame(ctx context.Context, stream *messageWriter, op Opcode,
 		putBuffer(b)
 		return nil
 	}
-	return c.endWrite(b, ahead, int(n), fin, err, kicked)
+	return c.endWrite(b, ahead, int(n), f, err, kicked)
 }
 
 // abandonWrite hands the writing side on after nothing was written. b, what was
@@ -169,13 +194,16 @@ func (c *Conn) abandonWrite(b *buffer) {
 // the caller is to see it. The first bytes of b, ahead of the caller's frame,
 // are others': if the caller's context ended before its own frame, they stay
 // to be written.
-func (c *Conn) endWrite(b *buffer, ahead, n int, fin bool, err error, kicked bool) error {
+func (c *Conn) endWrite(b *buffer, ahead, n int, f outFrame, err error, kicked bool) error {
 	o := &c.out
 	ours := err // what the messages taken along came to
-	back := err != nil && kicked && n <= ahead && c.t.resumable
+	back := err != nil && kicked && n <= ahead && c.t.resumable()
 	switch {
 	case back:
 		ours = nil
+		if f.pack != packNone {
+			c.deflate().enc.Reset() // the peer has not seen the message
+		}
 	case err != nil:
 		if kicked {
 			err = fmt.Errorf("write cancelled in the middle of a frame: %w", err)
@@ -189,8 +217,8 @@ func (c *Conn) endWrite(b *buffer, ahead, n int, fin bool, err error, kicked boo
 	o.lock()
 	defer o.unlock()
 	switch {
-	case err == nil && fin:
-		o.messages++
+	case err == nil && f.fin:
+		o.turn.add()
 	case back:
 		o.giveBackLocked(b, n, ahead)
 	}

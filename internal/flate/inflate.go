@@ -143,6 +143,9 @@ func (w *inflateWork) ended() bool {
 	return w.stage == stageBlock && w.nbits == 0 && (w.final || w.tail == len(inflateTail))
 }
 
+// Takeover reports whether the window survives the end of a message.
+func (d *Decoder) Takeover() bool { return d.takeover }
+
 // Save is for a caller that lets go of out[start:] before the message is over:
 // it keeps what the window needs of it. The output of the next call of Decode
 // begins empty, with start == len(dst).

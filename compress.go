@@ -1,0 +1,221 @@
+package websocket
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+
+	"github.com/fullduplex-go/websocket/internal/flate"
+)
+
+// deflate is permessage-deflate (RFC 7692) on a connection: what was
+// negotiated, and the state of a direction that keeps its window from message
+// to message. Connections that keep none share it.
+type deflate struct {
+	compression
+	enc *flate.Encoder // nil without takeover; used by the owner of the writing side
+	dec *flate.Decoder // nil without takeover; used by the reader
+}
+
+// rsv1 marks the first frame of a compressed message (RFC 7692, section 6).
+const rsv1 = RSV1
+
+// lastDeflate is what a connection has got most recently, if it can be shared.
+var lastDeflate atomic.Pointer[deflate]
+
+func newDeflate(p *compression) *deflate {
+	if p == nil {
+		return nil
+	}
+	d := &deflate{compression: *p}
+	if p.sendTakeover {
+		d.enc = flate.NewEncoder(p.level, int(p.sendBits), true)
+	}
+	if p.recvTakeover {
+		d.dec = flate.NewDecoder(int(p.recvBits), true)
+	}
+	if !d.stateless() {
+		return d
+	}
+	if last := lastDeflate.Load(); last != nil && *last == *d {
+		return last
+	}
+	lastDeflate.Store(d)
+	return d
+}
+
+// stateless reports whether d, which may be nil, can be shared.
+func (d *deflate) stateless() bool { return d == nil || d.enc == nil && d.dec == nil }
+
+// deflate returns the connection's compression, nil if it has none.
+func (c *Conn) deflate() *deflate {
+	if c.settled == nil {
+		return nil
+	}
+	return c.settled.deflate
+}
+
+// decoders are those of connections without takeover, which have one only as
+// long as a message is under way.
+var decoders = sync.Pool{New: func() any { return new(flate.Decoder) }}
+
+// decoder returns the decoder for a message that begins.
+func (c *Conn) decoder() *flate.Decoder {
+	d := c.deflate()
+	if d.dec != nil {
+		return d.dec
+	}
+	dec := decoders.Get().(*flate.Decoder)
+	dec.Init(int(d.recvBits), false)
+	return dec
+}
+
+// putDecoder ends the use of a decoder for one message.
+func putDecoder(d *flate.Decoder) {
+	if !d.Takeover() {
+		decoders.Put(d)
+	}
+}
+
+// packing says how a frame is compressed.
+type packing uint8
+
+const (
+	packNone    packing = iota
+	packMessage         // a whole message, unless it gets no smaller
+	packPart            // a part of a message, which may refer back to the others
+)
+
+// writeMessage writes a message, compressed if that is worth it. What keeps no
+// window is compressed before its turn comes, what keeps one in its turn.
+func (c *Conn) writeMessage(ctx context.Context, f outFrame) error {
+	d := c.deflate()
+	if d == nil || len(f.p) < d.threshold {
+		return c.writeFrame(ctx, nil, f)
+	}
+	if d.enc != nil {
+		f.pack = packMessage
+		return c.writeFrame(ctx, nil, f)
+	}
+	var enc flate.Encoder
+	enc.Init(d.level, int(d.sendBits), false)
+	z := f.deflate(&enc, packMessage)
+	err := c.writeFrame(ctx, nil, f)
+	putBuffer(z)
+	return err
+}
+
+// pack compresses f as f.pack says. It returns the buffer that f.p is in then,
+// nil if it is where it was. The caller has the writing side.
+func (c *Conn) pack(f *outFrame) *buffer {
+	if f.pack == packNone {
+		return nil
+	}
+	return f.deflate(c.deflate().enc, f.pack)
+}
+
+// deflate compresses f.p into a buffer, which it returns, unless that is not
+// worth it: then it returns nil.
+func (f *outFrame) deflate(enc *flate.Encoder, how packing) *buffer {
+	z := getBuffer(len(f.p) + len(f.p)>>10 + 64)
+	z.b = enc.Encode(z.b, f.p, f.fin)
+	if how == packMessage && len(z.b) >= len(f.p) {
+		enc.Undo()
+		putBuffer(z)
+		return nil
+	}
+	f.p, f.rsv = z.b, rsv1
+	return z
+}
+
+// deflate prepares a fragment of w's message, of which the first one decides
+// for all. It returns a buffer as outFrame.deflate does.
+func (w *messageWriter) deflate(f *outFrame) *buffer {
+	d := w.c.deflate()
+	if d == nil {
+		return nil
+	}
+	if !w.begun {
+		switch {
+		case f.fin && len(f.p) < d.threshold:
+			return nil
+		case f.fin:
+			w.pack = packMessage
+		default:
+			w.pack = packPart
+		}
+		if d.enc == nil {
+			w.enc = flate.NewEncoder(d.level, int(d.sendBits), false)
+		}
+	}
+	switch {
+	case w.pack == packNone:
+		return nil
+	case w.enc == nil:
+		f.pack = w.pack
+		return nil
+	}
+	return f.deflate(w.enc, w.pack)
+}
+
+// readDeflated appends to dst what the rest of a compressed frame comes to.
+// dst.b[base:] has come out since the decoder's window was saved.
+func (c *Conn) readDeflated(dst *buffer, base int) error {
+	in, r := &c.in, &c.in.receiver
+	for r.left > 0 || r.more {
+		src, err := c.peekPayload(r.left)
+		if err != nil {
+			return err
+		}
+		if len(dst.b) == cap(dst.b) {
+			// Twice as much, but no more than may come, and one to see that it does.
+			more := min(int64(len(dst.b)), r.limit-r.size) + 1
+			larger := getBuffer(len(dst.b) + int(more))
+			larger.b = append(larger.b, dst.b...)
+			dst.b, larger.b = larger.b, dst.b
+			putBuffer(larger)
+		}
+		out, n, err := r.inflate(dst.b, base, src)
+		dst.b = out
+		in.pos += int32(n)
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// inflateSome inflates a part of the frame under way into p.
+func (c *Conn) inflateSome(p []byte) (n int, err error) {
+	r := &c.in.receiver
+	for n == 0 && (r.left > 0 || r.more) {
+		// What p has no room for is masked again: little, at the worst.
+		src, err := c.peekPayload(min(r.left, int64(len(p))+64))
+		if err != nil {
+			return 0, err
+		}
+		out, used, err := r.inflate(p[:0:len(p)], 0, src)
+		c.in.pos += int32(used)
+		if err != nil {
+			return 0, err
+		}
+		r.dec.Save(out, 0)
+		n = len(out)
+	}
+	return n, nil
+}
+
+// peekPayload returns the next bytes of the frame's payload, at most n,
+// waiting for some if there are none. They stay in the input buffer.
+func (c *Conn) peekPayload(n int64) ([]byte, error) {
+	in := &c.in
+	if n == 0 {
+		return nil, nil
+	}
+	if in.buffered() == 0 {
+		if err := c.fill(); err != nil {
+			return nil, err
+		}
+	}
+	return in.buf.b[in.pos:][:min(n, int64(in.buffered()))], nil
+}

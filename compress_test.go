@@ -1,0 +1,170 @@
+package websocket
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"testing"
+
+	"github.com/fullduplex-go/websocket/internal/bufpipe"
+)
+
+// compressedPair returns both ends of a connection that compresses as p says,
+// seen from the client.
+func compressedPair(t testing.TB, p compression) (client, server *Conn) {
+	t.Helper()
+	q := p
+	q.sendBits, q.recvBits = p.recvBits, p.sendBits
+	q.sendTakeover, q.recvTakeover = p.recvTakeover, p.sendTakeover
+	a, b := bufpipe.New(1 << 20)
+	opts := Options{ReadLimit: 8 << 20}.withDefaults()
+	client = newConn(a, connConfig{client: true, opts: opts, compression: &p})
+	server = newConn(b, connConfig{opts: opts, compression: &q})
+	t.Cleanup(func() {
+		client.CloseNow()
+		server.CloseNow()
+	})
+	return client, server
+}
+
+// compressions are a few of those that can be negotiated.
+var compressions = []compression{
+	{level: 5, sendBits: 15, recvBits: 15},
+	{level: 5, sendBits: 15, recvBits: 15, sendTakeover: true, recvTakeover: true},
+	{level: 1, sendBits: 8, recvBits: 12, sendTakeover: true},
+	{level: 9, sendBits: 12, recvBits: 8, recvTakeover: true},
+	{level: 3, threshold: 200, sendBits: 10, recvBits: 9, sendTakeover: true, recvTakeover: true},
+}
+
+func compressible(n, seed int) []byte {
+	var b bytes.Buffer
+	for i := 0; b.Len() < n; i++ {
+		fmt.Fprintf(&b, `{"id":%d,"name":"Zoë %d","ok":%v},`, i*seed, i%7, i%3 == 0)
+	}
+	p := b.Bytes()[:n]
+	for len(p) > 0 && p[len(p)-1] >= 0x80 { // not in the middle of a character
+		p = p[:len(p)-1]
+	}
+	return p
+}
+
+func withTrace(o *Options, tr *Trace) *Options {
+	c := *o
+	c.Trace = tr
+	return &c
+}
+
+func TestCompressedEcho(t *testing.T) {
+	for i, p := range compressions {
+		t.Run(fmt.Sprint(i), func(t *testing.T) {
+			client, server := compressedPair(t, p)
+			var last Header
+			server.opts = withTrace(server.opts, &Trace{FrameIn: func(_ *Conn, h Header) { last = h }})
+			go func() {
+				for m, err := range server.Messages(bg) {
+					if err != nil || server.Write(bg, m.Type, m.Data) != nil {
+						return
+					}
+				}
+			}()
+			for j, n := range []int{1000, 0, 1, 1000, 130, 70_000, 1000, 1 << 20, 201, 3 << 20, 1000} {
+				msg := compressible(n, j+1)
+				if err := client.Write(bg, Text, msg); err != nil {
+					t.Fatal(err)
+				}
+				typ, got, err := client.Read(bg)
+				if err != nil || typ != Text || !bytes.Equal(got, msg) {
+					t.Fatalf("message of %d bytes came back as %v of %d, %v", len(msg), typ, len(got), err)
+				}
+				if want := len(msg) >= max(p.threshold, 100); (last.RSV == RSV1) != want || !last.Fin {
+					t.Errorf("%d bytes were sent with header %+v", n, last)
+				}
+				if last.RSV == RSV1 && last.Length > int64(n) {
+					t.Errorf("%d bytes were sent in %d", n, last.Length)
+				}
+			}
+		})
+	}
+}
+
+// TestCompressedStreams: every way to write met by every way to read.
+func TestCompressedStreams(t *testing.T) {
+	reads := map[string]func(c *Conn) ([]byte, error){
+		"Read": func(c *Conn) ([]byte, error) { _, p, err := c.Read(bg); return p, err },
+		"ReadAppend": func(c *Conn) ([]byte, error) {
+			_, p, err := c.ReadAppend(bg, []byte("x"))
+			return bytes.TrimPrefix(p, []byte("x")), err
+		},
+		"Messages": func(c *Conn) ([]byte, error) {
+			for m, err := range c.Messages(bg) {
+				return bytes.Clone(m.Data), err
+			}
+			return nil, io.EOF
+		},
+		"Reader": func(c *Conn) ([]byte, error) {
+			_, r, err := c.Reader(bg)
+			if err != nil {
+				return nil, err
+			}
+			return io.ReadAll(r)
+		},
+		"Reader in small steps": func(c *Conn) ([]byte, error) {
+			_, r, err := c.Reader(bg)
+			if err != nil {
+				return nil, err
+			}
+			return io.ReadAll(stepReader{t, r})
+		},
+	}
+	writes := map[string]func(c *Conn, p []byte) error{
+		"Write":             func(c *Conn, p []byte) error { return c.Write(bg, Text, p) },
+		"WriteUncompressed": func(c *Conn, p []byte) error { return c.WriteUncompressed(bg, Text, p) },
+		"Writer": func(c *Conn, p []byte) error {
+			w, err := c.Writer(bg, Text)
+			if err != nil {
+				return err
+			}
+			for len(p) > 0 {
+				n := min(len(p), 5000)
+				if _, err := w.Write(p[:n]); err != nil {
+					return err
+				}
+				p = p[n:]
+			}
+			return w.Close()
+		},
+	}
+	for i, p := range compressions {
+		client, server := compressedPair(t, p)
+		for wn, write := range writes {
+			for rn, read := range reads {
+				for _, n := range []int{300, 0, 50, 40_000, 20_000} {
+					msg := compressible(n, n+i)
+					errs := make(chan error, 1)
+					go func() { errs <- write(client, msg) }()
+					got, err := read(server)
+					if err != nil || !bytes.Equal(got, msg) {
+						t.Fatalf("%d: %s, %s: %d bytes arrived as %d: %v", i, wn, rn, len(msg), len(got), err)
+					}
+					if err := <-errs; err != nil {
+						t.Fatal(err)
+					}
+				}
+			}
+		}
+	}
+}
+
+// stepReader reads seven bytes at a time, and knows when there are none.
+type stepReader struct {
+	t testing.TB
+	r io.Reader
+}
+
+func (s stepReader) Read(p []byte) (int, error) {
+	n, err := s.r.Read(p[:min(len(p), 7)])
+	if n == 0 && err == nil {
+		s.t.Error("Read returned 0, nil")
+	}
+	return n, err
+}
