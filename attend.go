@@ -9,13 +9,21 @@ import (
 // The attendant reads while no call of the user's does, for those who wait
 // for control frames: Ping, keepalive, the closing handshake. It stops at the
 // first message, which it leaves to the user, and makes way for a user's call
-// at once. On a closing connection it discards messages.
+// at once. On a closing connection it discards messages. On a connection of a
+// Loop it is no goroutine: the loop calls attend while a handler keeps it from
+// reading, and attend returns where it would have to wait.
 
 // attendSlice is how long the attendant reads before it asks itself whether
 // anybody still needs it.
 const attendSlice = time.Second
 
-func (c *Conn) attendInBackground() { go c.attend() }
+func (c *Conn) attendInBackground() {
+	if l := c.looper(); l != nil {
+		l.look()
+		return
+	}
+	go c.attend()
+}
 
 func (c *Conn) attend() {
 	in := &c.in
@@ -43,7 +51,7 @@ func (c *Conn) attend() {
 	in.mu.Unlock()
 	// Somebody may have come too late for the loop and too early for the
 	// lock. A user's call that has taken over does the same in leaveRead.
-	if !pushed && c.needsAttendant() {
+	if !pushed && c.looper() == nil && c.needsAttendant() {
 		c.attendInBackground()
 	}
 }
@@ -94,6 +102,8 @@ func (c *Conn) attendOnce() bool {
 		err = c.discardFrame()
 	}
 	switch {
+	case err == errAgain:
+		return false // a loop comes back when there is input
 	case err == nil, errors.Is(err, os.ErrDeadlineExceeded):
 	case over:
 		c.end(false) // the peer has closed, as was hoped

@@ -46,9 +46,9 @@ type Message struct {
 // A context may be used for any number of calls: the connection registers
 // with it once, not once per call.
 type Conn struct {
-	t       transport
-	opts    *Options // shared, and not changed
-	settled *settled // nil if there is nothing in it
+	t       transport // changes with both halves and life.mu held
+	opts    *Options  // shared, and not changed
+	settled *settled  // nil if there is nothing in it
 
 	// Lock order: in.mu, then out.mu, then life.mu.
 	in     inHalf
@@ -194,10 +194,18 @@ func (c *Conn) Request() *http.Request {
 }
 
 // LocalAddr returns the local address of the underlying connection.
-func (c *Conn) LocalAddr() net.Addr { return c.t.LocalAddr() }
+func (c *Conn) LocalAddr() net.Addr { return c.carrier().LocalAddr() }
 
 // RemoteAddr returns the address of the peer, or of a proxy before it.
-func (c *Conn) RemoteAddr() net.Addr { return c.t.RemoteAddr() }
+func (c *Conn) RemoteAddr() net.Addr { return c.carrier().RemoteAddr() }
+
+// carrier is the transport, for those who have neither half; a Loop may change
+// it.
+func (c *Conn) carrier() transport {
+	c.life.mu.Lock()
+	defer c.life.mu.Unlock()
+	return c.t
+}
 
 // Stats counts what has passed through a connection.
 type Stats struct {
@@ -426,14 +434,14 @@ func (c *Conn) end(abort bool) {
 		return
 	}
 	l.ended = true
-	timer := l.timer
+	timer, t := l.timer, c.t
 	var gone chan struct{}
 	if l.rare != nil {
 		gone = l.rare.gone
 	}
 	l.mu.Unlock()
 
-	c.t.end(abort)
+	t.end(abort)
 	if timer != nil {
 		timer.Stop()
 	}
@@ -460,7 +468,7 @@ func (l *life) rearmLocked(c *Conn, d time.Duration) {
 
 func (c *Conn) onTimer() {
 	if c.life.cause.Load() != nil {
-		c.t.end(true) // even if end is at it already
+		c.carrier().end(true) // even if end is at it already
 		c.end(true)
 		return
 	}

@@ -160,6 +160,21 @@ func (c *Conn) startKeepalive() {
 	}
 }
 
+// remindLocked has keepalive look again after d. A loop does so by itself.
+func (l *life) remindLocked(c *Conn, d time.Duration) {
+	if c.looper() == nil {
+		l.rearmLocked(c, d)
+	}
+}
+
+// sweep is keepalive on a loop, which calls it now and then.
+func (c *Conn) sweep(now int64) {
+	interval := c.opts.PingInterval
+	if interval > 0 && time.Duration(now-c.in.heard.Load()) >= interval && !c.closing() {
+		c.keepaliveTick()
+	}
+}
+
 // keepaliveTick runs when the timer fires on an open connection: the peer
 // may have been silent for the ping interval, or a probe's time may be over.
 func (c *Conn) keepaliveTick() {
@@ -186,7 +201,7 @@ func (c *Conn) keepaliveTick() {
 	var ping, last, dead bool
 	switch {
 	case probe == nil && silent < interval:
-		l.rearmLocked(c, interval-silent)
+		l.remindLocked(c, interval-silent)
 	case probe == nil, timeout < 0:
 		ping = true
 	default:
@@ -194,12 +209,12 @@ func (c *Conn) keepaliveTick() {
 		switch {
 		case left > lastMoments(timeout):
 			// A sign of life in the meantime would start another interval.
-			l.rearmLocked(c, min(interval, left-lastMoments(timeout)))
+			l.remindLocked(c, min(interval, left-lastMoments(timeout)))
 		case !wasLast:
 			// The pong may have come while nobody was reading.
 			last, l.last = true, true
 			c.in.wanted.Add(1)
-			l.rearmLocked(c, max(left, 1))
+			l.remindLocked(c, max(left, 1))
 		case c.in.blocked.Load():
 			// Nobody reads, and a message is in front of the pong: there is
 			// no way to tell whether the peer lives.
@@ -214,7 +229,7 @@ func (c *Conn) keepaliveTick() {
 		if timeout > 0 {
 			wait = min(wait, timeout-lastMoments(timeout))
 		}
-		l.rearmLocked(c, wait)
+		l.remindLocked(c, wait)
 	}
 	l.mu.Unlock()
 

@@ -114,6 +114,11 @@ func tcpPair(t testing.TB) (client, server net.Conn) {
 func tlsPair(t testing.TB) (client, server net.Conn) {
 	t.Helper()
 	a, b := tcpPair(t)
+	return tlsOver(t, a, b)
+}
+
+func tlsOver(t testing.TB, a, b net.Conn) (client, server net.Conn) {
+	t.Helper()
 	cfg := testTLS()
 	c := tls.Client(a, &tls.Config{InsecureSkipVerify: true})
 	s := tls.Server(b, cfg)

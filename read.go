@@ -92,7 +92,7 @@ func (c *Conn) Messages(ctx context.Context) iter.Seq2[Message, error] {
 		for {
 			var m Message
 			var err error
-			m, loan, err = c.nextLoan(ctx, loan)
+			m, loan, err = c.nextLoan(ctx, loan, false)
 			if err != nil {
 				if !peerLeft(err) {
 					yield(Message{}, err)
@@ -109,10 +109,11 @@ func (c *Conn) Messages(ctx context.Context) iter.Seq2[Message, error] {
 
 // nextLoan reads the next message into a buffer that is lent to the caller, up
 // to its next call or endLoan: where the message lies in one piece in the
-// input buffer, that buffer. last is what the caller was lent before.
-func (c *Conn) nextLoan(ctx context.Context, last *buffer) (m Message, loan *buffer, err error) {
+// input buffer, that buffer. last is what the caller was lent before. looped is
+// for a loop, which gets errAgain where it would have to wait.
+func (c *Conn) nextLoan(ctx context.Context, last *buffer, looped bool) (m Message, loan *buffer, err error) {
 	in, r := &c.in, &c.in.receiver
-	if err := c.beginRead(ctx, last); err != nil {
+	if err := c.enterRead(ctx, last, looped); err != nil {
 		return m, nil, err // last is left to the garbage collector: it may be in use
 	}
 	err = c.leaveStream()
@@ -182,12 +183,19 @@ func (in *inHalf) takeBack(b *buffer) {
 // what a Messages loop was lent and does not need any more; input that another
 // one looks at is moved away.
 func (c *Conn) beginRead(ctx context.Context, last *buffer) error {
+	return c.enterRead(ctx, last, false)
+}
+
+func (c *Conn) enterRead(ctx context.Context, last *buffer, looped bool) error {
 	if ctx == nil {
 		return errNilContext
 	}
 	in := &c.in
 	if err := c.readError(); err != nil {
 		return err
+	}
+	if !looped && in.gate.looped() {
+		return errLooped
 	}
 	for !in.gate.enter() {
 		if in.gate.push() {
@@ -205,6 +213,9 @@ func (c *Conn) beginRead(ctx context.Context, last *buffer) error {
 	in.takeBack(last)
 	in.unshare()
 	err := c.readError()
+	if err == nil && !looped && in.gate.looped() { // just now
+		err = errLooped
+	}
 	if err == nil {
 		err = c.armRead(ctx)
 	}
@@ -232,7 +243,7 @@ func (c *Conn) readError() error {
 // stands for the end of ctx.
 func (c *Conn) endRead(ctx context.Context, err error) error {
 	kicked := c.disarmRead(ctx)
-	if err != nil {
+	if err != nil && err != errAgain {
 		cut := kicked && errors.Is(err, os.ErrDeadlineExceeded)
 		switch cause := c.readError(); {
 		case cause != nil && (cut || err == cause):
@@ -254,13 +265,14 @@ func (c *Conn) leaveRead() {
 	if !more {
 		in.release()
 	}
-	if more != in.more.Load() {
+	looped := c.looper() != nil // it has corks of its own, and comes back by itself
+	if more != in.more.Load() && !looped {
 		in.more.Store(more)
 	}
 	read := in.read
 	in.read = 0
 	in.gate.leave(read)
-	if (in.wanted.Load() > 0 || c.life.cause.Load() != nil) && c.needsAttendant() {
+	if !looped && (in.wanted.Load() > 0 || c.life.cause.Load() != nil) && c.needsAttendant() {
 		c.attendInBackground()
 	}
 }
@@ -455,7 +467,13 @@ func (c *Conn) fill() error {
 func (c *Conn) heard(n int) {
 	if n > 0 {
 		if c.opts.PingInterval > 0 { // the clock costs as much as reading a small message
-			c.in.heard.Store(monotonic())
+			now := int64(0)
+			if l := c.looper(); l != nil {
+				now = l.now()
+			} else {
+				now = monotonic()
+			}
+			c.in.heard.Store(now)
 		}
 		c.in.bytes.Add(uint64(n))
 	}

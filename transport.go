@@ -29,12 +29,18 @@ type transport interface {
 	resumable() bool
 	// end closes the transport; with abort nothing is waited for.
 	end(abort bool)
+	// drain waits until all that was written has left for the kernel, or whatever
+	// carries it on, or the end.
+	drain() error
 	// closeWrite tells the peer that nothing more will come, where the
 	// transport can tell that apart from closing.
 	closeWrite()
 }
 
 func newTransport(nc net.Conn) transport {
+	if p, ok := nc.(*pollable); ok { // not under TLS
+		nc = p.get()
+	}
 	switch nc := nc.(type) {
 	// Only the types themselves: one that wraps them may do more on Read
 	// than its descriptor shows.
@@ -101,7 +107,8 @@ func (s *stream) end(abort bool) {
 	s.Close()
 }
 
-func (s *stream) closeWrite() { closeWrite(s.Conn) }
+func (s *stream) closeWrite()  { closeWrite(s.Conn) }
+func (s *stream) drain() error { return nil }
 
 // vector is what a vectored write needs in memory; it is pooled because
 // net.Buffers.WriteTo lets it escape.

@@ -355,6 +355,9 @@ func (c *Conn) flush() {
 	o.unlock()
 	n, err := c.t.Write(b.b)
 	putBuffer(b)
+	if err == nil && closing {
+		err = c.t.drain()
+	}
 	o.bytes.Add(uint64(n))
 	switch {
 	case err != nil:

@@ -1,0 +1,5 @@
+//go:build !wsdebug
+
+package websocket
+
+const scribble = false

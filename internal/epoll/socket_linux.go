@@ -1,0 +1,116 @@
+package epoll
+
+import (
+	"net"
+	"os"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// The descriptors here are non-blocking sockets. What would have to wait
+// returns [Again].
+
+// Again is the error of a call that would have to wait.
+const Again = unix.EAGAIN
+
+// Duplicate returns another descriptor of a socket, which lives until both are
+// closed.
+func Duplicate(rc syscall.RawConn) (fd int, err error) {
+	if cerr := rc.Control(func(old uintptr) {
+		fd, err = unix.FcntlInt(old, unix.F_DUPFD_CLOEXEC, 0)
+	}); cerr != nil {
+		return 0, cerr
+	}
+	return fd, os.NewSyscallError("fcntl", err)
+}
+
+// Accept takes a connection from a listening socket, with Nagle's algorithm
+// off, as package net has it.
+func Accept(listener int) (fd int, err error) {
+	for {
+		fd, sa, err := unix.Accept4(listener, unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC)
+		switch err {
+		case nil:
+			if _, ok := sa.(*unix.SockaddrUnix); !ok {
+				unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
+			}
+			return fd, nil
+		case unix.EINTR, unix.ECONNABORTED:
+			continue
+		}
+		return 0, err
+	}
+}
+
+// Read reads once.
+func Read(fd int, p []byte) (int, error) {
+	for {
+		n, err := unix.Read(fd, p)
+		if err != unix.EINTR {
+			return max(n, 0), err
+		}
+	}
+}
+
+// Write writes as much as the socket takes.
+func Write(fd int, p []byte) (int, error) {
+	for {
+		n, err := unix.Write(fd, p)
+		if err != unix.EINTR {
+			return max(n, 0), err
+		}
+	}
+}
+
+// Writev is Write of several slices at a time.
+func Writev(fd int, parts [][]byte) (int, error) {
+	for {
+		n, err := unix.Writev(fd, parts)
+		if err != unix.EINTR {
+			return max(n, 0), err
+		}
+	}
+}
+
+// CloseWrite tells the peer that nothing more will come.
+func CloseWrite(fd int) error { return unix.Shutdown(fd, unix.SHUT_WR) }
+
+// Close closes fd.
+func Close(fd int) error { return unix.Close(fd) }
+
+// LocalAddr returns the address of the socket, nil if it has none.
+func LocalAddr(fd int) net.Addr {
+	sa, err := unix.Getsockname(fd)
+	if err != nil {
+		return nil
+	}
+	return address(sa)
+}
+
+// RemoteAddr returns the address of the peer, nil if there is none.
+func RemoteAddr(fd int) net.Addr {
+	sa, err := unix.Getpeername(fd)
+	if err != nil {
+		return nil
+	}
+	return address(sa)
+}
+
+func address(sa unix.Sockaddr) net.Addr {
+	switch sa := sa.(type) {
+	case *unix.SockaddrInet4:
+		return &net.TCPAddr{IP: sa.Addr[:], Port: sa.Port}
+	case *unix.SockaddrInet6:
+		a := &net.TCPAddr{IP: sa.Addr[:], Port: sa.Port}
+		if sa.ZoneId != 0 {
+			if i, err := net.InterfaceByIndex(int(sa.ZoneId)); err == nil {
+				a.Zone = i.Name
+			}
+		}
+		return a
+	case *unix.SockaddrUnix:
+		return &net.UnixAddr{Name: sa.Name, Net: "unix"}
+	}
+	return nil
+}

@@ -1,0 +1,317 @@
+package websocket
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"runtime"
+	"sync"
+)
+
+// EventHandler is told what happens on the connections of a [Loop]. For one
+// connection its methods are called one at a time: OnOpen first, then OnMessage
+// for each message, in order, and OnClose once, at the end, whatever happened.
+// Different connections are handled at the same time, so a handler that several
+// share must be safe for concurrent use.
+//
+// A method may block. Others do not wait for it: the loop goes on in another
+// goroutine after a few milliseconds. But it holds up the messages of its own
+// connection. A method that panics closes its connection with
+// [StatusInternalError]; the panic is logged to Options.Logger.
+type EventHandler interface {
+	// OnOpen is called before any message is delivered.
+	OnOpen(c *Conn)
+	// OnMessage is called with each message. p is on loan until OnMessage
+	// returns, and may be changed until then; with the build tag wsdebug it is
+	// overwritten afterwards.
+	//
+	// What the handler writes to c leaves in one system call when all messages
+	// that arrived together have been handled, or earlier if it is much.
+	OnMessage(c *Conn, typ MessageType, p []byte)
+	// OnClose is called when the connection has ended, with the [*CloseError]
+	// that tells why.
+	OnClose(c *Conn, err error)
+}
+
+// LoopOptions are the settings of a [Loop].
+type LoopOptions struct {
+	// Workers is how many goroutines share the connections. Zero means
+	// GOMAXPROCS.
+	Workers int
+
+	// Logger receives what no call can return, and is used where a connection
+	// has none of its own. Nil means [slog.Default].
+	Logger *slog.Logger
+}
+
+// ErrLoopClosed is returned by methods of a [Loop] after Shutdown or Close. It
+// matches [net.ErrClosed].
+var ErrLoopClosed error = loopClosed{}
+
+type loopClosed struct{}
+
+func (loopClosed) Error() string        { return "websocket: the loop is closed" }
+func (loopClosed) Is(target error) bool { return target == net.ErrClosed }
+
+// errLooped is what a reading method returns on a connection of a loop.
+var errLooped = errors.New("websocket: this connection is read by a Loop, which calls OnMessage")
+
+// errAgain is what a transport's reading methods return, on a Loop, where they
+// would have to wait. crypto/tls goes on after it, since it is temporary.
+var errAgain error = again{}
+
+type again struct{}
+
+func (again) Error() string   { return "websocket: no input yet" }
+func (again) Timeout() bool   { return true }
+func (again) Temporary() bool { return true }
+
+// Loop reads from very many connections with few goroutines, and calls an
+// [EventHandler]. A connection on it has no goroutine and no buffer while it is
+// idle: it takes less than 400 bytes. All else is as without a loop: any
+// goroutine may write, ping and close, and options have the same meaning. Only
+// the reading methods of such a connection return an error.
+//
+// On Linux it works by epoll, for TCP and Unix sockets, and for TLS over them if
+// the listener comes from [Loop.Listener], or the connection from [Dial]. Other
+// connections, and all of them on other systems, get a goroutine each, with the
+// same events.
+type Loop struct {
+	logger *slog.Logger
+	engine *engine
+
+	mu        sync.Mutex                // guards what follows; never held while a Conn or a handler is called
+	conns     map[*Conn]*sink           // those that the engine does not watch
+	listeners map[net.Listener]struct{} // that Serve accepts from
+	active    int                       // connections whose OnClose has not returned, and calls that make some
+	phase     serverPhase
+	drained   chan struct{} // nil while serving; closed when active is 0 after that
+}
+
+// looper is the transport of a connection that an engine watches.
+type looper interface {
+	transport
+	// look has the loop look whether there is input that matters.
+	look()
+	// now is the time by monotonic, or a little earlier.
+	now() int64
+}
+
+// looper returns the connection's transport if an engine watches it, else nil.
+func (c *Conn) looper() looper {
+	if !c.in.gate.looped() {
+		return nil
+	}
+	l, _ := c.t.(looper)
+	return l
+}
+
+// NewLoop starts a loop, which runs until Shutdown or Close. A nil opts stands
+// for the zero value.
+func NewLoop(opts *LoopOptions) (*Loop, error) {
+	var o LoopOptions
+	if opts != nil {
+		o = *opts
+	}
+	if o.Workers < 0 {
+		return nil, fmt.Errorf("websocket: LoopOptions.Workers is %d", o.Workers)
+	}
+	if o.Workers == 0 {
+		o.Workers = runtime.GOMAXPROCS(0)
+	}
+	if o.Logger == nil {
+		o.Logger = slog.Default()
+	}
+	l := &Loop{logger: o.Logger, listeners: make(map[net.Listener]struct{})}
+	var err error
+	if l.engine, err = newEngine(l, o.Workers); err != nil {
+		return nil, fmt.Errorf("websocket: starting a loop: %w", err)
+	}
+	return l, nil
+}
+
+// Attach hands the reading of c over to the loop: from now on h hears what
+// happens to c. It may be called once for a connection, at any time, on those
+// of [Accept] and of [Dial] alike; what has arrived already is delivered. It
+// waits for a write that is under way. While another goroutine reads from c it
+// returns [ErrConcurrentRead]. After an error c is as it was, and h is never
+// called for it.
+func (l *Loop) Attach(c *Conn, h EventHandler) error {
+	if h == nil {
+		return errors.New("websocket: nil EventHandler")
+	}
+	return l.attach(c, &sink{l, h})
+}
+
+func (l *Loop) attach(c *Conn, s *sink) error {
+	if err := l.enter(); err != nil {
+		return err
+	}
+	if err := c.join(s); err != nil {
+		l.leave()
+		return err
+	}
+	return nil
+}
+
+// join makes c one of s's loop. Reading and writing are the caller's while the
+// transport changes.
+func (c *Conn) join(s *sink) error {
+	if err := c.beginRead(context.Background(), nil); err != nil {
+		return err
+	}
+	ahead, owns, err := c.beginWrite(context.Background(), nil, outFrame{}, false)
+	if !owns {
+		return c.endRead(context.Background(), err)
+	}
+	t, err := s.loop.engine.adopt(c, s)
+	if err == nil {
+		c.settleOn(t)
+	}
+	c.abandonWrite(ahead)
+	c.leaveRead()
+	if err != nil {
+		return err
+	}
+	s.loop.start(c, s)
+	return nil
+}
+
+// settleOn makes t the transport, nil for the one that is there, and c one that
+// a loop reads. The caller has both halves. From here on keepalive is the
+// loop's.
+func (c *Conn) settleOn(t looper) {
+	l := &c.life
+	l.mu.Lock()
+	ended := l.ended
+	if t != nil {
+		c.t = t
+		if l.timer != nil && l.cause.Load() == nil {
+			l.timer.Stop()
+			l.timer = nil
+		}
+	}
+	c.in.gate.setLooped()
+	l.mu.Unlock()
+	if ended && t != nil { // while it changed hands
+		t.end(true)
+	}
+}
+
+// start starts what the loop does for c.
+func (l *Loop) start(c *Conn, s *sink) {
+	if c.looper() != nil {
+		l.engine.start(c)
+	} else {
+		l.startServing(c, s)
+	}
+	switch l.currentPhase() { // it may have changed meanwhile
+	case phaseDraining:
+		c.startClose(StatusGoingAway, "")
+	case phaseCut:
+		c.CloseNow()
+	}
+}
+
+func (l *Loop) startServing(c *Conn, s *sink) {
+	l.mu.Lock()
+	if l.conns == nil {
+		l.conns = make(map[*Conn]*sink)
+	}
+	l.conns[c] = s
+	l.mu.Unlock()
+	go s.serve(c)
+}
+
+// enter counts a connection in, unless the loop is closing. Each enter is
+// followed by one leave, when the connection's OnClose has returned.
+func (l *Loop) enter() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.drained != nil {
+		return ErrLoopClosed
+	}
+	l.active++
+	return nil
+}
+
+func (l *Loop) leave() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.active--
+	if l.active == 0 && l.drained != nil {
+		close(l.drained)
+	}
+}
+
+// Shutdown ends the loop gently: from now on Attach and Serve return
+// [ErrLoopClosed], listeners that Serve accepts from are closed, and all
+// connections are closed with [StatusGoingAway]. It waits until all OnClose
+// methods have returned, and then releases all that the loop has. If ctx ends
+// first, the connections that are left are cut, and Shutdown returns the error
+// of ctx without waiting for their handlers.
+func (l *Loop) Shutdown(ctx context.Context) error {
+	drained := l.stop(phaseDraining)
+	l.each(nil, func(c *Conn) { c.startClose(StatusGoingAway, "") })
+	select {
+	case <-drained:
+		l.engine.stop()
+		return nil
+	case <-ctx.Done():
+		l.Close()
+		return ctx.Err()
+	}
+}
+
+// Close ends the loop at once: as Shutdown, but all connections are cut, and
+// nothing is waited for. What handlers still run for goes when they return.
+func (l *Loop) Close() error {
+	drained := l.stop(phaseCut)
+	l.each(nil, func(c *Conn) { c.CloseNow() })
+	go func() {
+		<-drained
+		l.engine.stop()
+	}()
+	return nil
+}
+
+func (l *Loop) currentPhase() serverPhase {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.phase
+}
+
+// stop lets nobody in any more. The channel is closed when all have left.
+func (l *Loop) stop(p serverPhase) (drained <-chan struct{}) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.phase = max(l.phase, p)
+	if l.drained == nil {
+		l.drained = make(chan struct{})
+		if l.active == 0 {
+			close(l.drained)
+		}
+	}
+	for ln := range l.listeners {
+		ln.Close()
+	}
+	clear(l.listeners)
+	return l.drained
+}
+
+// each calls f for each connection of s, or of all if that is nil.
+func (l *Loop) each(s *sink, f func(*Conn)) {
+	conns := l.engine.conns(s)
+	l.mu.Lock()
+	for c, its := range l.conns {
+		if s == nil || its == s {
+			conns = append(conns, c)
+		}
+	}
+	l.mu.Unlock()
+	for _, c := range conns {
+		f(c)
+	}
+}

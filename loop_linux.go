@@ -1,0 +1,463 @@
+package websocket
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/fullduplex-go/websocket/internal/epoll"
+)
+
+// engine watches the descriptors of a loop's connections: some workers, each
+// with an epoll instance, a monitor that sees to it that no handler holds up a
+// worker, and a sweeper for keepalive.
+type engine struct {
+	loop    *Loop
+	workers []*worker
+	next    atomic.Uint32 // the worker of the next connection, modulo their number
+	table   table
+	monitor monitor
+	sweeper sweeper
+}
+
+func newEngine(l *Loop, workers int) (*engine, error) {
+	e := &engine{loop: l}
+	e.monitor.init(e)
+	for range workers {
+		w := &worker{engine: e}
+		var err error
+		if w.poll, err = epoll.New(); err != nil {
+			for _, w := range e.workers {
+				w.poll.Close()
+			}
+			return nil, err
+		}
+		w.clock.Store(monotonic())
+		e.workers = append(e.workers, w)
+	}
+	for _, w := range e.workers {
+		w.replace()
+	}
+	go e.monitor.run()
+	return e, nil
+}
+
+// stop releases everything. There are no connections any more.
+func (e *engine) stop() {
+	e.monitor.stop()
+	e.sweeper.stop()
+	for _, w := range e.workers {
+		w.mu.Lock()
+		w.stopped = true
+		w.mu.Unlock()
+		w.wake()
+	}
+}
+
+// conns returns the connections of s, or all if that is nil.
+func (e *engine) conns(s *sink) (all []*Conn) {
+	e.table.each(func(p *polled) {
+		if s == nil || p.sink == s {
+			all = append(all, p.conn)
+		}
+	})
+	return all
+}
+
+// table finds a polled connection by its descriptor. It is read without a lock.
+type table struct {
+	mu     sync.Mutex
+	chunks atomic.Pointer[[]*tableChunk] // replaced when it grows
+}
+
+type tableChunk [1024]atomic.Pointer[polled]
+
+func (t *table) get(fd int) *polled {
+	chunks := t.chunks.Load()
+	if chunks == nil || fd/len(tableChunk{}) >= len(*chunks) {
+		return nil
+	}
+	return (*chunks)[fd/len(tableChunk{})][fd%len(tableChunk{})].Load()
+}
+
+func (t *table) set(fd int, p *polled) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	var chunks []*tableChunk
+	if old := t.chunks.Load(); old != nil {
+		chunks = *old
+	}
+	if i := fd / len(tableChunk{}); i >= len(chunks) {
+		larger := append([]*tableChunk(nil), chunks...)
+		for len(larger) <= i {
+			larger = append(larger, new(tableChunk))
+		}
+		chunks = larger
+		t.chunks.Store(&larger)
+	}
+	chunks[fd/len(tableChunk{})][fd%len(tableChunk{})].Store(p)
+}
+
+func (t *table) each(f func(*polled)) {
+	chunks := t.chunks.Load()
+	if chunks == nil {
+		return
+	}
+	for _, chunk := range *chunks {
+		for i := range chunk {
+			if p := chunk[i].Load(); p != nil {
+				f(p)
+			}
+		}
+	}
+}
+
+// worker is an epoll instance with the connections that it watches. One
+// goroutine works for it, the runner; when a handler keeps that for too long
+// another one takes its place.
+type worker struct {
+	engine *engine
+	poll   *epoll.Poller
+	runner atomic.Pointer[runner]
+	clock  atomic.Int64 // the time by monotonic, when events were last waited for
+	asleep atomic.Bool  // the runner waits, or is about to, without having seen posts
+
+	rooms rooms
+
+	mu      sync.Mutex // guards what follows
+	posts   []post
+	stopped bool
+}
+
+// post is something to do for a connection that no event has told.
+type post struct {
+	p    *polled
+	what task
+}
+
+type task uint8
+
+const (
+	taskOpen  task = iota // call OnOpen, and look for input
+	taskLook              // look for input
+	taskClose             // call OnClose
+)
+
+func (w *worker) post(p *polled, what task) {
+	w.mu.Lock()
+	w.posts = append(w.posts, post{p, what})
+	w.mu.Unlock()
+	w.wake()
+}
+
+func (w *worker) wake() {
+	if w.asleep.CompareAndSwap(true, false) {
+		w.poll.Wake()
+	}
+}
+
+// nextPost takes the oldest post.
+func (w *worker) nextPost() (post, bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if len(w.posts) == 0 {
+		return post{}, false
+	}
+	next := w.posts[0]
+	w.posts[0] = post{}
+	if w.posts = w.posts[1:]; len(w.posts) == 0 {
+		w.posts = nil
+	}
+	return next, true
+}
+
+// posted reports whether there is something to do besides waiting, and whether
+// the worker is to end.
+func (w *worker) posted() (some, stopped bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return len(w.posts) > 0, w.stopped
+}
+
+// replace starts a new runner, which takes over from the one that there is.
+func (w *worker) replace() {
+	r := &runner{worker: w}
+	w.runner.Store(r)
+	go r.run()
+}
+
+// runner is a goroutine that works for a worker, as long as it is its runner.
+type runner struct {
+	worker *worker
+	// state is the number of connections it has turned to, times two, plus
+	// one while it is busy with one; or replaced.
+	state  atomic.Uint64
+	seen   uint64  // state as the monitor has seen it last
+	cur    *polled // what it is busy with
+	events [128]epoll.Event
+}
+
+const replaced = ^uint64(0)
+
+// run works until the worker ends or somebody else takes over. A handler may
+// end the goroutine by runtime.Goexit; then another one is started.
+func (r *runner) run() {
+	w := r.worker
+	returned := false
+	defer func() {
+		if !returned {
+			r.abandoned()
+		}
+	}()
+	for {
+		w.asleep.Store(true)
+		some, stopped := w.posted()
+		if stopped {
+			break
+		}
+		n, err := w.poll.Wait(r.events[:], !some)
+		w.asleep.Store(false)
+		if err != nil {
+			w.engine.loop.logger.Error("websocket: waiting for events", "error", err)
+			time.Sleep(time.Second) // there is no known reason, and no other way
+		}
+		w.clock.Store(monotonic())
+		for i := range r.events[:n] {
+			ev := &r.events[i]
+			// An event is a hint. The descriptor may be another connection's
+			// by now, which does not mind.
+			if p := w.engine.table.get(int(ev.Fd)); p != nil && !r.turnTo(p, post{}, ev.Events) {
+				returned = true
+				return
+			}
+		}
+		for some {
+			next, ok := w.nextPost()
+			if !ok {
+				break
+			}
+			if !r.turnTo(next.p, next, 0) {
+				returned = true
+				return
+			}
+		}
+	}
+	returned = true
+	w.poll.Close()
+}
+
+// turnTo does what there is to do for p, and reports whether r is still its
+// worker's runner.
+func (r *runner) turnTo(p *polled, todo post, events uint32) bool {
+	busy := r.state.Load() + 1
+	r.cur = p
+	r.state.Store(busy)
+	r.worker.engine.monitor.busy()
+	if todo.p != nil {
+		p.do(todo.what)
+	} else {
+		p.ready(events)
+	}
+	if r.state.CompareAndSwap(busy, busy+1) {
+		return true
+	}
+	p.orphaned()
+	return false
+}
+
+// abandoned ends r, whose handler has ended the goroutine.
+func (r *runner) abandoned() {
+	p := r.cur
+	p.conn.startClose(StatusInternalError, "")
+	if s := r.state.Load(); s != replaced && r.state.CompareAndSwap(s, replaced) {
+		r.worker.replace()
+	}
+	p.uncork()
+	p.orphaned()
+}
+
+// handOver has another runner take r's place if r is still busy as the monitor
+// has seen it.
+func (r *runner) handOver() {
+	w := r.worker
+	w.mu.Lock() // r waits for it in orphaned, so that the mark is there when it is taken away
+	if !r.state.CompareAndSwap(r.seen, replaced) {
+		w.mu.Unlock()
+		return
+	}
+	p := r.cur
+	p.setBusy()
+	w.replace()
+	w.mu.Unlock()
+	p.uncork()
+}
+
+// monitor looks after the runners while there is something to do.
+type monitor struct {
+	engine *engine
+	asleep atomic.Bool
+	wakeup chan struct{}
+	done   chan struct{}
+}
+
+const (
+	monitorTick = time.Millisecond
+	monitorIdle = 16 // ticks without work, after which it sleeps
+)
+
+func (m *monitor) init(e *engine) {
+	m.engine = e
+	m.wakeup = make(chan struct{}, 1)
+	m.done = make(chan struct{})
+}
+
+func (m *monitor) stop() { close(m.done) }
+
+// busy tells the monitor that a runner has work.
+func (m *monitor) busy() {
+	if m.asleep.Load() && m.asleep.CompareAndSwap(true, false) {
+		m.wakeup <- struct{}{}
+	}
+}
+
+func (m *monitor) run() {
+	tick := time.NewTicker(monitorTick)
+	defer tick.Stop()
+	for idle := 0; ; {
+		select {
+		case <-tick.C:
+		case <-m.done:
+			return
+		}
+		if idle++; m.look() {
+			idle = 0
+		}
+		if idle < monitorIdle {
+			continue
+		}
+		m.asleep.Store(true)
+		if m.look() && m.asleep.CompareAndSwap(true, false) {
+			idle = 0
+			continue
+		}
+		tick.Stop()
+		select {
+		case <-m.wakeup:
+		case <-m.done:
+			return
+		}
+		tick.Reset(monitorTick)
+		idle = 0
+	}
+}
+
+// look replaces runners that have been busy with one connection since it
+// looked last, and reports whether there is work.
+func (m *monitor) look() (work bool) {
+	for _, w := range m.engine.workers {
+		r := w.runner.Load()
+		s := r.state.Load()
+		switch {
+		case s != r.seen:
+			r.seen = s
+			work = true
+		case s&1 != 0 && s != replaced:
+			r.handOver()
+			work = true
+		}
+	}
+	return work
+}
+
+// sweeper passes over all connections now and then, for their keepalive. That
+// takes no memory per connection, as timers would.
+type sweeper struct {
+	mu     sync.Mutex
+	period time.Duration // 0 if no connection has keepalive
+	timer  *time.Timer
+	ended  bool
+}
+
+// sweepsPerInterval is how often keepalive is looked at within its times, which
+// are kept to that precision.
+const sweepsPerInterval = 8
+
+// include has the sweeper serve a connection with the options o.
+func (s *sweeper) include(e *engine, o *Options) {
+	if o.PingInterval <= 0 {
+		return
+	}
+	period := o.PingInterval
+	if o.PongTimeout > 0 {
+		period = min(period, o.PongTimeout)
+	}
+	period = max(period/sweepsPerInterval, time.Millisecond)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ended || s.period != 0 && s.period <= period {
+		return
+	}
+	s.period = period
+	if s.timer == nil {
+		s.timer = time.AfterFunc(period, func() { s.sweep(e) })
+	} else {
+		s.timer.Reset(period)
+	}
+}
+
+func (s *sweeper) sweep(e *engine) {
+	now := monotonic()
+	e.table.each(func(p *polled) {
+		if c := p.conn; c != nil {
+			c.sweep(now)
+		}
+	})
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.ended {
+		s.timer.Reset(s.period)
+	}
+}
+
+func (s *sweeper) stop() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.ended = true
+	if s.timer != nil {
+		s.timer.Stop()
+	}
+}
+
+// adopt makes a transport of c's that the engine watches, nil if that cannot
+// be. Nobody else uses c's transport meanwhile.
+func (e *engine) adopt(c *Conn, s *sink) (looper, error) {
+	switch t := c.t.(type) {
+	case *socket:
+		fd, err := epoll.Duplicate(t.rc)
+		if err != nil {
+			return nil, err
+		}
+		t.Close()
+		return e.newPolled(c, s, fd), nil
+	case *stream:
+		return e.adoptTLS(c, s, t.Conn)
+	}
+	return nil, nil
+}
+
+func (e *engine) newPolled(c *Conn, s *sink, fd int) *polled {
+	w := e.workers[int(e.next.Add(1))%len(e.workers)]
+	return &polled{conn: c, sink: s, worker: w, fd: int32(fd)}
+}
+
+// start puts c, whose transport the engine has made, to work.
+func (e *engine) start(c *Conn) {
+	p := polledOf(c.t.(looper))
+	e.sweeper.include(e, c.opts)
+	p.mu.Lock()
+	if p.fd >= 0 { // it may have ended
+		e.table.set(int(p.fd), p)
+	}
+	p.mu.Unlock()
+	p.worker.post(p, taskOpen)
+}

@@ -1,0 +1,13 @@
+//go:build !linux
+
+package websocket
+
+// engine watches nothing here: every connection has a goroutine.
+type engine struct{}
+
+func newEngine(*Loop, int) (*engine, error) { return new(engine), nil }
+
+func (*engine) adopt(*Conn, *sink) (looper, error) { return nil, nil }
+func (*engine) start(*Conn)                        {}
+func (*engine) conns(*sink) []*Conn                { return nil }
+func (*engine) stop()                              {}

@@ -1,0 +1,526 @@
+package websocket
+
+import (
+	"context"
+	"io"
+	"net"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/fullduplex-go/websocket/internal/epoll"
+)
+
+// polled is the transport of a connection that an engine watches: a
+// descriptor, and what it did not take yet. Its calls never wait, but for a
+// Write while too much is queued.
+type polled struct {
+	conn   *Conn
+	sink   *sink
+	worker *worker
+
+	mu    sync.Mutex // held during system calls on fd; nothing else is locked under it but the table
+	queue *buffer    // what is to leave before anything else, or nil
+	fd    int32      // -1 when closed
+	state polledState
+}
+
+// polledState is a set of flags. They change only under the lock.
+type polledState struct{ flags atomic.Uint32 }
+
+const (
+	polledIn      = 1 << iota // watched for input
+	polledOut                 // watched for room to write the queue
+	polledCorked              // a batch of input is being handled: writes collect in the queue
+	polledDrained             // the last read took all there was; until uncork
+	polledPaused              // too much is queued: nothing is read until it has left
+	polledBusy                // a runner that was replaced is in a handler of the connection
+	polledCut                 // the write deadline is in the past
+	polledTold                // OnClose was called, or is about to be
+)
+
+const (
+	// maxCork is the size from which a write is not held back, since the
+	// copy would cost about as much as it saves.
+	maxCork = 4 << 10
+	// highWater is how much may be queued. A message that was begun below it is
+	// queued whole.
+	highWater = 256 << 10
+)
+
+func (s *polledState) has(f uint32) bool { return s.flags.Load()&f != 0 }
+
+// set and clear are for those who hold the lock.
+func (s *polledState) set(f uint32)   { s.flags.Store(s.flags.Load() | f) }
+func (s *polledState) clear(f uint32) { s.flags.Store(s.flags.Load() &^ f) }
+
+// watchLocked sets what fd is watched for: input, and room to write.
+func (p *polled) watchLocked(in, out bool) {
+	var want, events uint32
+	if in {
+		want, events = polledIn, epoll.In
+	}
+	if out {
+		want, events = want|polledOut, events|epoll.Out
+	}
+	if p.fd < 0 || p.state.flags.Load()&(polledIn|polledOut) == want {
+		return
+	}
+	var err error
+	poll := p.worker.poll
+	switch {
+	case events == 0:
+		err = poll.Remove(int(p.fd)) // failures would be reported unasked
+	case !p.state.has(polledIn | polledOut):
+		err = poll.Add(int(p.fd), events)
+	default:
+		err = poll.Modify(int(p.fd), events)
+	}
+	if err != nil { // out of memory, or of watches
+		go p.conn.fail(err)
+		return
+	}
+	p.state.clear(polledIn | polledOut)
+	p.state.set(want)
+}
+
+// listenLocked reports whether input matters now. While a handler that was left
+// alone is at work that is up to attend.
+func (p *polled) listenLocked() bool {
+	if p.state.has(polledBusy) {
+		return p.state.has(polledIn)
+	}
+	return !p.state.has(polledPaused)
+}
+
+// do does a task.
+func (p *polled) do(what task) {
+	switch what {
+	case taskOpen:
+		p.mu.Lock()
+		p.watchLocked(true, p.state.has(polledOut))
+		p.mu.Unlock()
+		p.sink.open(p.conn)
+		p.input()
+	case taskLook:
+		p.ready(epoll.In)
+	case taskClose:
+		p.close()
+	}
+}
+
+// ready is called when there may be input, or room to write.
+func (p *polled) ready(events uint32) {
+	if events&^epoll.In != 0 && p.state.has(polledOut) {
+		p.flush()
+	}
+	if p.state.has(polledBusy) {
+		p.attend()
+	} else {
+		p.input()
+	}
+}
+
+// input handles what has arrived: the messages of an open connection, which go
+// to the handler, and what comes on one that is closing.
+func (p *polled) input() {
+	c := p.conn
+	var loan *buffer
+	for !p.state.has(polledPaused) {
+		m, next, err := c.nextLoan(context.Background(), loan, true)
+		if loan = next; err != nil {
+			break
+		}
+		p.sink.message(c, m)
+	}
+	if loan != nil {
+		c.endLoan(loan)
+	}
+	if c.closing() {
+		p.resume() // the peer's close frame matters whatever is queued
+		c.attend()
+	}
+	p.uncork()
+}
+
+// attend reads control frames, if somebody waits for them, while a handler
+// that has been left alone is at work. What else comes is left where it is
+// until the handler returns.
+func (p *polled) attend() {
+	p.conn.attend()
+	needed := p.conn.needsAttendant()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.state.has(polledBusy) {
+		return
+	}
+	p.state.clear(polledDrained)
+	p.watchLocked(needed, p.state.has(polledOut))
+}
+
+// setBusy marks p as left to a runner that was replaced.
+func (p *polled) setBusy() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.state.set(polledBusy)
+}
+
+// orphaned gives p back to its worker, after a runner that was replaced has
+// finished with it.
+func (p *polled) orphaned() {
+	w := p.worker
+	w.mu.Lock() // see handOver
+	w.mu.Unlock()
+	p.mu.Lock()
+	p.state.clear(polledBusy)
+	ended := p.fd < 0
+	p.watchLocked(p.listenLocked(), p.state.has(polledOut))
+	p.mu.Unlock()
+	// Who has attended in the meantime may have read what no event will tell.
+	what := taskLook
+	if ended {
+		what = taskClose
+	}
+	w.post(p, what)
+}
+
+// close calls OnClose, once, unless another runner is still in a handler.
+func (p *polled) close() {
+	p.mu.Lock()
+	ours := !p.state.has(polledBusy | polledTold)
+	if ours {
+		p.state.set(polledTold)
+	}
+	p.mu.Unlock()
+	if ours {
+		defer p.sink.loop.leave()
+		p.sink.close(p.conn)
+	}
+}
+
+func (p *polled) look()      { p.worker.post(p, taskLook) }
+func (p *polled) now() int64 { return p.worker.clock.Load() }
+
+// wait reads once, without waiting.
+func (p *polled) wait(b *buffer, _ bool) (*buffer, error) {
+	if p.state.has(polledDrained) {
+		putBuffer(b)
+		return nil, errAgain
+	}
+	b = b.orLarger(maxReadSize)
+	n, err := p.Read(b.b[:cap(b.b)])
+	if err != nil {
+		putBuffer(b)
+		return nil, err
+	}
+	b.b = b.b[:n]
+	return b, nil
+}
+
+// Read reads without waiting. What is written from here on is held back until
+// uncork, which whoever reads calls in the end.
+func (p *polled) Read(b []byte) (int, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch {
+	case p.fd < 0:
+		return 0, net.ErrClosed
+	case p.state.has(polledDrained):
+		return 0, errAgain
+	}
+	n, err := epoll.Read(int(p.fd), b)
+	set := uint32(polledCorked)
+	if n < len(b) {
+		set |= polledDrained
+	}
+	if !p.state.has(polledBusy) {
+		p.state.set(set)
+	}
+	switch {
+	case err == epoll.Again:
+		return 0, errAgain
+	case err != nil:
+		return 0, p.opError("read", err)
+	case n == 0:
+		return 0, io.EOF
+	}
+	return n, nil
+}
+
+func (p *polled) opError(op string, err error) error {
+	e := &net.OpError{Op: op, Net: "tcp", Err: os.NewSyscallError(op, err)}
+	if a := epoll.LocalAddr(int(p.fd)); a != nil {
+		e.Net, e.Source = a.Network(), a
+	}
+	return e
+}
+
+// uncork ends what Read began.
+func (p *polled) uncork() {
+	if !p.state.has(polledCorked | polledDrained) {
+		return
+	}
+	p.mu.Lock()
+	p.state.clear(polledCorked | polledDrained)
+	var err error
+	if p.queue != nil && !p.state.has(polledOut) {
+		err = p.flushLocked(nil, nil)
+	}
+	p.mu.Unlock()
+	if err != nil {
+		p.conn.fail(err)
+	}
+}
+
+// flush writes what is queued, when there is room.
+func (p *polled) flush() {
+	p.mu.Lock()
+	var err error
+	if p.queue != nil && p.fd >= 0 {
+		err = p.flushLocked(nil, nil)
+	}
+	p.mu.Unlock()
+	if err != nil {
+		p.conn.fail(err)
+	}
+}
+
+// Write sends b, or queues what the socket does not take. It waits while too
+// much is queued.
+func (p *polled) Write(b []byte) (int, error) {
+	n, err := p.writev(nil, b)
+	return int(n), err
+}
+
+func (p *polled) writev(head, body []byte) (int64, error) {
+	if p.state.has(polledPaused | polledCut) {
+		if err := p.waitForRoom(); err != nil {
+			return 0, err
+		}
+	}
+	return p.accept(head, body)
+}
+
+// accept is writev without waiting: it takes everything, or returns an error.
+func (p *polled) accept(head, body []byte) (int64, error) {
+	size := len(head) + len(body)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch {
+	case p.fd < 0:
+		return 0, net.ErrClosed
+	case p.state.has(polledOut), p.state.has(polledCorked) && size <= maxCork && p.queue.len()+size <= maxHeld:
+		p.queueLocked(head, body)
+	default:
+		if err := p.flushLocked(head, body); err != nil {
+			return 0, err
+		}
+	}
+	return int64(size), nil
+}
+
+// queueLocked puts head and body into the queue.
+func (p *polled) queueLocked(head, body []byte) {
+	p.queue = p.queue.withRoom(len(head) + len(body))
+	p.queue.b = append(append(p.queue.b, head...), body...)
+	if p.queue.len() > highWater && p.state.has(polledOut) && !p.state.has(polledPaused) {
+		p.state.set(polledPaused)
+		p.conn.in.blocked.Store(true) // keepalive cannot see a pong
+		p.watchLocked(p.state.has(polledBusy) && p.state.has(polledIn), true)
+	}
+}
+
+// flushLocked writes the queue and then head and body, and queues what the
+// socket does not take.
+func (p *polled) flushLocked(head, body []byte) error {
+	var n int
+	var err error
+	queued := p.queue.len()
+	switch {
+	case queued == 0 && len(head) == 0:
+		n, err = epoll.Write(int(p.fd), body)
+	case len(head)+len(body) == 0:
+		n, err = epoll.Write(int(p.fd), p.queue.b)
+	case queued == 0:
+		n, err = epoll.Writev(int(p.fd), [][]byte{head, body})
+	default:
+		n, err = epoll.Writev(int(p.fd), [][]byte{p.queue.b, head, body})
+	}
+	if err != nil && err != epoll.Again {
+		return p.opError("write", err)
+	}
+	switch taken := min(n, queued); {
+	case taken == queued:
+		putBuffer(p.queue)
+		p.queue = nil
+	case taken > 0:
+		p.queue.b = p.queue.b[:copy(p.queue.b, p.queue.b[taken:])]
+	}
+	n -= min(n, queued)
+	skip := min(n, len(head))
+	head, body = head[skip:], body[n-skip:]
+	if p.queue != nil || len(head)+len(body) > 0 {
+		p.watchLocked(p.listenLocked(), true)
+		p.queueLocked(head, body)
+		return nil
+	}
+	if p.state.has(polledOut) {
+		p.resumeLocked()
+		p.watchLocked(p.listenLocked(), false)
+		p.worker.rooms.wake(p)
+	}
+	return nil
+}
+
+// resume has p read again, although much is queued.
+func (p *polled) resume() {
+	if p.state.has(polledPaused) {
+		p.mu.Lock()
+		p.resumeLocked()
+		p.watchLocked(p.listenLocked(), p.state.has(polledOut))
+		p.mu.Unlock()
+		p.worker.rooms.wake(p)
+	}
+}
+
+func (p *polled) resumeLocked() {
+	if p.state.has(polledPaused) {
+		p.state.clear(polledPaused)
+		p.conn.in.blocked.Store(false)
+	}
+}
+
+// rooms are where writers wait for room, one for each connection.
+type rooms struct {
+	mu      sync.Mutex // nothing else is locked under it
+	waiting map[*polled]chan struct{}
+}
+
+// of returns a channel that is closed when something changes for p's writers.
+func (r *rooms) of(p *polled) <-chan struct{} {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	ch := r.waiting[p]
+	if ch == nil {
+		if r.waiting == nil {
+			r.waiting = make(map[*polled]chan struct{})
+		}
+		ch = make(chan struct{})
+		r.waiting[p] = ch
+	}
+	return ch
+}
+
+func (r *rooms) wake(p *polled) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if ch := r.waiting[p]; ch != nil {
+		close(ch)
+		delete(r.waiting, p)
+	}
+}
+
+// waitForRoom waits until not too much is queued, or there is no more use.
+func (p *polled) waitForRoom() error {
+	for {
+		changed := p.worker.rooms.of(p)
+		switch {
+		case p.state.has(polledCut):
+			return os.ErrDeadlineExceeded
+		case !p.state.has(polledPaused): // or closed
+			return nil
+		}
+		<-changed
+	}
+}
+
+// drain waits until all has left that was written, or the end.
+func (p *polled) drain() error {
+	for {
+		changed := p.worker.rooms.of(p)
+		p.mu.Lock()
+		var err error
+		if p.queue != nil && !p.state.has(polledOut) { // corked
+			err = p.flushLocked(nil, nil)
+		}
+		done := p.queue == nil
+		p.mu.Unlock()
+		if done || err != nil {
+			p.worker.rooms.wake(p) // there may be nobody else to remove it
+			return err
+		}
+		<-changed
+	}
+}
+
+func (p *polled) end(bool) {
+	p.mu.Lock()
+	if p.fd < 0 {
+		p.mu.Unlock()
+		return
+	}
+	p.worker.engine.table.set(int(p.fd), nil)
+	epoll.Close(int(p.fd))
+	p.fd = -1
+	putBuffer(p.queue)
+	p.queue = nil
+	p.state.clear(polledPaused | polledIn | polledOut)
+	p.mu.Unlock()
+	p.worker.rooms.wake(p)
+	p.worker.post(p, taskClose)
+}
+
+func (p *polled) Close() error {
+	p.end(true)
+	return nil
+}
+
+func (p *polled) closeWrite() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.fd >= 0 {
+		epoll.CloseWrite(int(p.fd))
+	}
+}
+
+func (p *polled) vectored() bool  { return true }
+func (p *polled) resumable() bool { return true }
+
+func (p *polled) SetDeadline(t time.Time) error   { return p.SetWriteDeadline(t) }
+func (p *polled) SetReadDeadline(time.Time) error { return nil } // reads never wait
+
+// SetWriteDeadline knows a deadline of the past, and none.
+func (p *polled) SetWriteDeadline(t time.Time) error {
+	p.mu.Lock()
+	if !t.IsZero() && !t.After(time.Now()) {
+		p.state.set(polledCut)
+	} else {
+		p.state.clear(polledCut)
+	}
+	p.mu.Unlock()
+	p.worker.rooms.wake(p)
+	return nil
+}
+
+func (p *polled) LocalAddr() net.Addr  { return p.addr(epoll.LocalAddr) }
+func (p *polled) RemoteAddr() net.Addr { return p.addr(epoll.RemoteAddr) }
+
+// addr asks the system for an address: to keep it would take more memory than
+// all else here.
+func (p *polled) addr(ask func(fd int) net.Addr) net.Addr {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.fd >= 0 {
+		if a := ask(int(p.fd)); a != nil {
+			return a
+		}
+	}
+	return unknownAddr{}
+}
+
+// unknownAddr is the address of a connection that has ended.
+type unknownAddr struct{}
+
+func (unknownAddr) Network() string { return "tcp" }
+func (unknownAddr) String() string  { return "unknown" }

@@ -1,0 +1,87 @@
+package websocket
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"runtime/debug"
+)
+
+// sink is a handler with its loop: what connections share.
+type sink struct {
+	loop    *Loop
+	handler EventHandler
+}
+
+func (s *sink) open(c *Conn) {
+	defer s.contain(c)
+	s.handler.OnOpen(c)
+}
+
+func (s *sink) message(c *Conn, m Message) {
+	defer s.contain(c)
+	s.handler.OnMessage(c, m.Type, m.Data)
+	if scribble {
+		for i := range m.Data {
+			m.Data[i] = 0xdb
+		}
+	}
+}
+
+func (s *sink) close(c *Conn) {
+	defer s.contain(c)
+	s.handler.OnClose(c, c.life.cause.Load())
+}
+
+// contain keeps a handler's panic to its connection.
+func (s *sink) contain(c *Conn) {
+	switch v := recover(); v {
+	case nil:
+	case http.ErrAbortHandler:
+		c.CloseNow()
+	default:
+		logger := c.opts.Logger
+		if logger == nil {
+			logger = s.loop.logger
+		}
+		logger.Error("websocket: panic in an EventHandler", "panic", fmt.Sprint(v),
+			"remote", c.RemoteAddr().String(), "stack", string(debug.Stack()))
+		c.startClose(StatusInternalError, "")
+	}
+}
+
+// serve is the loop of a connection that no engine can watch.
+func (s *sink) serve(c *Conn) {
+	returned := false
+	defer func() {
+		if !returned { // runtime.Goexit in a handler
+			c.startClose(StatusInternalError, "")
+			go s.finish(c)
+		}
+	}()
+	s.open(c)
+	var loan *buffer
+	for {
+		m, next, err := c.nextLoan(context.Background(), loan, true)
+		if err != nil {
+			break
+		}
+		loan = next
+		s.message(c, m)
+	}
+	s.finish(c)
+	returned = true
+}
+
+// finish ends what serve began.
+func (s *sink) finish(c *Conn) {
+	l := s.loop
+	defer func() {
+		l.mu.Lock()
+		delete(l.conns, c)
+		l.mu.Unlock()
+		l.leave()
+	}()
+	<-c.ended()
+	s.close(c)
+}

@@ -1,0 +1,112 @@
+package websocket
+
+import (
+	"bytes"
+	"fmt"
+	"net"
+	"testing"
+	"time"
+)
+
+// funcHandler is an EventHandler of functions, each of which may be nil.
+type funcHandler struct {
+	open    func(*Conn)
+	message func(*Conn, MessageType, []byte)
+	close   func(*Conn, error)
+}
+
+func (h funcHandler) OnOpen(c *Conn) {
+	if h.open != nil {
+		h.open(c)
+	}
+}
+
+func (h funcHandler) OnMessage(c *Conn, typ MessageType, p []byte) {
+	if h.message != nil {
+		h.message(c, typ, p)
+	}
+}
+
+func (h funcHandler) OnClose(c *Conn, err error) {
+	if h.close != nil {
+		h.close(c, err)
+	}
+}
+
+func newTestLoop(t testing.TB, workers int) *Loop {
+	t.Helper()
+	l, err := NewLoop(&LoopOptions{Workers: workers})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	return l
+}
+
+// loopTransports are those of transports, as a loop meets them.
+var loopTransports = []struct {
+	name string
+	pair func(t testing.TB) (client, server net.Conn)
+}{
+	{"pipe", transports[0].pair}, // a goroutine
+	{"tcp", tcpPair},
+	{"tls", pollableTLSPair},
+}
+
+func TestLoopEcho(t *testing.T) {
+	for _, tr := range loopTransports {
+		t.Run(tr.name, func(t *testing.T) {
+			l := newTestLoop(t, 1)
+			a, b := tr.pair(t)
+			client := newConn(a, connConfig{client: true, opts: Options{ReadLimit: 8 << 20}.withDefaults()})
+			server := newConn(b, connConfig{opts: Options{ReadLimit: 8 << 20}.withDefaults()})
+			defer client.CloseNow()
+			var events []string
+			closed := make(chan error, 1)
+			err := l.Attach(server, funcHandler{
+				func(*Conn) { events = append(events, "open") },
+				func(c *Conn, typ MessageType, p []byte) {
+					events = append(events, fmt.Sprint(len(p)))
+					if err := c.Write(bg, typ, p); err != nil {
+						t.Error(err)
+					}
+				},
+				func(c *Conn, err error) { events = append(events, "close"); closed <- err },
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, n := range []int{0, 1, 125, 1000, 70_000, 5, 5 << 20, 1000} {
+				msg := bytes.Repeat([]byte{'a'}, n)
+				go func() {
+					if err := client.Write(bg, Text, msg); err != nil {
+						t.Error(err)
+					}
+				}()
+				_, got, err := client.Read(bg)
+				if err != nil || !bytes.Equal(got, msg) {
+					t.Fatalf("%d bytes came back as %d: %v", n, len(got), err)
+				}
+			}
+			if err := client.Close(StatusNormalClosure, "bye"); err != nil {
+				t.Error(err)
+			}
+			select {
+			case err := <-closed:
+				if CloseCode(err) != StatusNormalClosure {
+					t.Error(err)
+				}
+			case <-time.After(10 * time.Second):
+				t.Fatal("OnClose was not called")
+			}
+			if got, want := fmt.Sprint(events), "[open 0 1 125 1000 70000 5 5242880 1000 close]"; got != want {
+				t.Errorf("events %v, want %v", got, want)
+			}
+		})
+	}
+}
+
+func pollableTLSPair(t testing.TB) (client, server net.Conn) {
+	a, b := tcpPair(t)
+	return tlsOver(t, newPollable(a), newPollable(b))
+}

@@ -1,0 +1,104 @@
+package websocket
+
+import (
+	"crypto/tls"
+	"net"
+	"syscall"
+	"time"
+
+	"github.com/fullduplex-go/websocket/internal/epoll"
+)
+
+// polledTLS is TLS over a polled descriptor. It relies on crypto/tls to go on
+// after an error of the connection under it that is temporary.
+type polledTLS struct {
+	*tls.Conn
+	polled *polled
+}
+
+// adoptTLS is adopt for nc if it is TLS over a connection of Loop.Listener, or
+// of Dial.
+func (e *engine) adoptTLS(c *Conn, s *sink, nc net.Conn) (looper, error) {
+	over, ok := nc.(*tls.Conn)
+	if !ok {
+		return nil, nil
+	}
+	under, ok := over.NetConn().(*pollable)
+	if !ok {
+		return nil, nil
+	}
+	sc, ok := under.get().(syscall.Conn)
+	if !ok {
+		return nil, nil
+	}
+	rc, err := sc.SyscallConn()
+	if err != nil {
+		return nil, err
+	}
+	fd, err := epoll.Duplicate(rc)
+	if err != nil {
+		return nil, err
+	}
+	p := e.newPolled(c, s, fd)
+	under.set(eager{p})
+	return &polledTLS{over, p}, nil
+}
+
+// eager is what TLS writes to: it takes everything, because TLS cannot go on
+// after a part of a record.
+type eager struct{ *polled }
+
+func (e eager) Write(b []byte) (int, error) {
+	n, err := e.accept(nil, b)
+	return int(n), err
+}
+
+func polledOf(l looper) *polled {
+	if t, ok := l.(*polledTLS); ok {
+		return t.polled
+	}
+	return l.(*polled)
+}
+
+func (t *polledTLS) wait(b *buffer, _ bool) (*buffer, error) {
+	b = b.orLarger(readBufferSize)
+	n, err := t.Read(b.b[:cap(b.b)])
+	if n == 0 {
+		putBuffer(b)
+		if err == nil {
+			err = errAgain
+		}
+		return nil, err
+	}
+	b.b = b.b[:n]
+	return b, nil
+}
+
+func (t *polledTLS) Write(b []byte) (int, error) {
+	if t.polled.state.has(polledPaused | polledCut) {
+		if err := t.polled.waitForRoom(); err != nil {
+			return 0, err
+		}
+	}
+	return t.Conn.Write(b)
+}
+
+func (t *polledTLS) vectored() bool  { return false }
+func (t *polledTLS) resumable() bool { return true }
+
+func (t *polledTLS) writev(head, body []byte) (int64, error) { return writev(t, head, body) }
+
+func (t *polledTLS) end(abort bool) {
+	if !abort {
+		t.Conn.Close() // with a record that says so
+	}
+	t.polled.end(abort)
+}
+
+func (t *polledTLS) closeWrite()  { t.Conn.CloseWrite() }
+func (t *polledTLS) drain() error { return t.polled.drain() }
+func (t *polledTLS) look()        { t.polled.look() }
+func (t *polledTLS) now() int64   { return t.polled.now() }
+
+func (t *polledTLS) SetReadDeadline(time.Time) error    { return nil }
+func (t *polledTLS) SetWriteDeadline(d time.Time) error { return t.polled.SetWriteDeadline(d) }
