@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"runtime"
 	"sync"
 	"time"
 )
@@ -30,6 +31,7 @@ type half struct {
 	buf    []byte // written and not yet read
 	eof    bool   // the writer has closed
 	gone   bool   // the reader has closed
+	waits  uint   // how often somebody has waited
 	rd, wr deadline
 }
 
@@ -37,6 +39,24 @@ func newHalf(size int) *half {
 	h := &half{size: size}
 	h.wake.L = &h.mu
 	return h
+}
+
+// fair is after how many waits one lets others go first.
+const fair = 64
+
+// wait waits for a change. The caller holds the lock.
+//
+// Whom another goroutine wakes runs next, in what is left of the other's time
+// slice. So two ends that wake each other in turn would keep the processor to
+// themselves, for seconds if the garbage collector often starts the slice
+// anew, where sockets would let others in.
+func (h *half) wait() {
+	h.wake.Wait()
+	if h.waits++; h.waits%fair == 0 {
+		h.mu.Unlock()
+		runtime.Gosched()
+		h.mu.Lock()
+	}
 }
 
 // deadline is a point in time after which waiting ends.
@@ -93,7 +113,7 @@ func (c *Conn) Read(p []byte) (int, error) {
 		case h.eof:
 			return 0, io.EOF
 		}
-		h.wake.Wait()
+		h.wait()
 	}
 }
 
@@ -120,7 +140,7 @@ func (c *Conn) Write(p []byte) (n int, err error) {
 		if len(p) == 0 {
 			return n, nil
 		}
-		h.wake.Wait()
+		h.wait()
 	}
 }
 

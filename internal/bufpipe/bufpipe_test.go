@@ -6,7 +6,9 @@ import (
 	"io"
 	"net"
 	"os"
+	"runtime"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -314,6 +316,39 @@ func TestCloseWrite(t *testing.T) {
 		b.CloseWrite()
 		returned(t, reads, 0, "", io.EOF)
 	})
+}
+
+// TestFair has two ends wake each other in turn on one processor, on which a
+// third goroutine waits for its turn.
+func TestFair(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
+	a, b := New(10)
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		p := make([]byte, 1)
+		for {
+			if _, err := b.Read(p); err != nil {
+				return
+			}
+			b.Write(p)
+		}
+	})
+	echo := func(times int) {
+		p := make([]byte, 1)
+		for range times {
+			a.Write(p)
+			a.Read(p)
+		}
+	}
+	echo(1) // the other end waits
+	var third atomic.Bool
+	wg.Go(func() { third.Store(true) })
+	echo(2 * fair)
+	if !third.Load() {
+		t.Error("the third goroutine has not run")
+	}
+	a.Close()
+	wg.Wait()
 }
 
 // Close leaves no timer behind that would keep the pipe in memory.
