@@ -53,6 +53,9 @@ func fakeServer(flaw string) {
 	signal.Notify(signals, syscall.SIGUSR1)
 	go func() {
 		for range signals {
+			if flaw == "dies when asked" {
+				os.Exit(1)
+			}
 			fmt.Println("collected")
 		}
 	}()
@@ -71,6 +74,9 @@ func fakeServer(flaw string) {
 			}
 			if flaw == "dies under load" {
 				os.Exit(1)
+			}
+			if flaw == "hangs up" {
+				c.CloseNow()
 			}
 			if flaw == "chatters" {
 				fmt.Fprintln(os.Stderr, "what a message")
@@ -138,19 +144,23 @@ func TestMeasureAll(t *testing.T) {
 }
 
 func TestBadServers(t *testing.T) {
-	for flaw, want := range map[string]string{
-		"dies":            "out of luck",
-		"mumbles":         `prints "hello"`,
-		"dies under load": "the server has ended",
+	for _, tt := range []struct{ flaw, kind, want string }{
+		{"dies", load.Echo, "out of luck"},
+		{"mumbles", load.Echo, `prints "hello"`},
+		{"dies under load", load.Echo, "the server has ended"},
+		{"dies under load", load.Memory, "the server has ended"},
+		{"dies when asked", load.Memory, "the server has ended"},
+		{"hangs up", load.Echo, "connection"}, // and has not ended
 	} {
-		t.Run(flaw, func(t *testing.T) {
-			b := fakeBench(t, flaw)
-			b.scenarios = []scenario{tiny(load.Echo)}
+		t.Run(tt.flaw+" "+tt.kind, func(t *testing.T) {
+			b := fakeBench(t, tt.flaw)
+			b.scenarios = []scenario{tiny(tt.kind)}
 			if err := b.measureAll(t.Context()); err == nil {
 				t.Error("no error in the end")
 			}
-			if c := b.results.Cell(load.Echo, "fake"); c == nil || !strings.Contains(c.Failed, want) {
-				t.Errorf("%+v, want a failure with %q", c, want)
+			c := b.results.Cell(tt.kind, "fake")
+			if c == nil || !strings.Contains(c.Failed, tt.want) || tt.flaw == "hangs up" && strings.Contains(c.Failed, "has ended") {
+				t.Errorf("%+v, want a failure with %q", c, tt.want)
 			}
 		})
 	}

@@ -143,17 +143,19 @@ func (l *launcher) startServer(ctx context.Context, cpu int, program string, fla
 func (p *process) line(ctx context.Context, limit time.Duration) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	select {
-	case line, ok := <-p.lines:
-		if ok {
-			return line, nil
+	lines := p.lines
+	for {
+		select {
+		case line, ok := <-lines:
+			if ok {
+				return line, nil
+			}
+			lines = nil // its output is closed, as it is before it has ended
+		case <-p.done:
+			return "", p.died()
+		case <-ctx.Done():
+			return "", fmt.Errorf("the server prints nothing: %w", ctx.Err())
 		}
-		<-p.done
-		return "", p.died()
-	case <-p.done:
-		return "", p.died()
-	case <-ctx.Done():
-		return "", fmt.Errorf("the server prints nothing: %w", ctx.Err())
 	}
 }
 
@@ -167,7 +169,10 @@ func (p *process) died() error {
 
 // collect has the server collect its garbage, and returns when it has.
 func (p *process) collect(ctx context.Context) error {
-	if err := p.cmd.Process.Signal(syscall.SIGUSR1); err != nil {
+	if err := p.cmd.Process.Signal(syscall.SIGUSR1); errors.Is(err, os.ErrProcessDone) {
+		<-p.done
+		return p.died()
+	} else if err != nil {
 		return fmt.Errorf("SIGUSR1: %w", err)
 	}
 	line, err := p.line(ctx, 30*time.Second)
@@ -175,6 +180,23 @@ func (p *process) collect(ctx context.Context) error {
 		err = fmt.Errorf("the server prints %q instead of \"collected\"", line)
 	}
 	return err
+}
+
+// blame returns why a measurement has failed: err, which the load generator
+// has met, or that the server has ended, which shows there first. The kernel
+// closes the connections of a process before it tells its parent, so whether
+// the server lives is only known when it has answered.
+func (p *process) blame(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return err
+	}
+	p.collect(ctx)
+	select {
+	case <-p.done:
+		return p.died()
+	default:
+		return err
+	}
 }
 
 // stop ends the server and returns when it is gone. A server that does not

@@ -199,13 +199,13 @@ func (b *bench) measure(ctx context.Context, sc scenario, sv server) (map[string
 		resident[state] = float64(n)
 		return err
 	})
+	if err != nil {
+		return nil, p.blame(ctx, err)
+	}
 	select {
 	case <-p.done:
-		return nil, errors.Join(err, p.died())
+		return nil, p.died()
 	default:
-	}
-	if err != nil {
-		return nil, err
 	}
 	p.stop()
 	if text := p.stderr.String(); text != "" {
