@@ -77,6 +77,7 @@ func TestParseExtensionsMalformed(t *testing.T) {
 		{strings.Repeat("a,", maxExtensionParts) + "a", "lists more than 100 extensions and parameters"},
 		{strings.Repeat("a,\n", maxExtensionParts) + "a", "lists more than 100"},
 		{"a" + strings.Repeat(";b", maxExtensionParts), "lists more than 100"},
+		{strings.Repeat("a;b,", maxExtensionParts/2) + "a", "lists more than 100"},
 		{"a;" + strings.Repeat("x", 5000) + "@", `want a comma or semicolon at "@"`},
 		{"@" + strings.Repeat("x", 5000), `xxx..."`},
 	} {
