@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+
+	"github.com/fullduplex-go/websocket/internal/flate"
 )
 
 // showCompression writes c as the tables have it: what we send and what we
@@ -30,6 +32,11 @@ func mustParseExtensions(t *testing.T, lines ...string) []extension {
 	}
 	return list
 }
+
+// keeps returns what a connection of a level keeps between messages if both its
+// windows have so many bits; sends is the share of what it sends.
+func keeps(level, bits int) int { return sends(level, bits) + 1<<bits }
+func sends(level, bits int) int { return flate.EncoderMemory(level, bits) }
 
 func TestChooseDeflate(t *testing.T) {
 	const name = "permessage-deflate"
@@ -120,29 +127,34 @@ func TestChooseDeflate(t *testing.T) {
 			name + "; server_no_context_takeover; client_no_context_takeover; server_max_window_bits=11; client_max_window_bits=11",
 			"send 11 recv 11"},
 
-		// A budget. With windows of 15, 14, ... 9 bits both directions keep
-		// 116736, 59392, 30720, 16384, 9216, 5632 and 3840 bytes.
-		{options{MemoryBudget: 116736}, name + "; client_max_window_bits", name, "send 15+ recv 15+"},
-		{options{MemoryBudget: 116735}, name + "; client_max_window_bits", name + "; client_max_window_bits=14", "send 14+ recv 14+"},
-		{options{MemoryBudget: 59391}, name + "; client_max_window_bits; server_max_window_bits=15",
+		// A budget: all of it is used, and not a byte more.
+		{options{MemoryBudget: 96 << 10}, name + "; client_max_window_bits", name, "send 15+ recv 15+"},
+		{options{MemoryBudget: keeps(5, 15)}, name + "; client_max_window_bits", name, "send 15+ recv 15+"},
+		{options{MemoryBudget: keeps(5, 15) - 1}, name + "; client_max_window_bits", name + "; client_max_window_bits=14", "send 14+ recv 14+"},
+		{options{MemoryBudget: keeps(5, 14) - 1}, name + "; client_max_window_bits; server_max_window_bits=15",
 			name + "; server_max_window_bits=13; client_max_window_bits=13", "send 13+ recv 13+"},
-		{options{MemoryBudget: 3840}, name + "; client_max_window_bits=15", name + "; client_max_window_bits=9", "send 9+ recv 9+"},
-		{options{MemoryBudget: 3840, WindowBits: 8}, name + "; client_max_window_bits", name + "; client_max_window_bits=8", "send 8+ recv 8+"},
-		{options{MemoryBudget: 10000}, name + "; client_max_window_bits; server_max_window_bits=10",
+		{options{MemoryBudget: keeps(5, 9)}, name + "; client_max_window_bits=15", name + "; client_max_window_bits=9", "send 9+ recv 9+"},
+		{options{MemoryBudget: keeps(5, 9), WindowBits: 8}, name + "; client_max_window_bits", name + "; client_max_window_bits=8", "send 8+ recv 8+"},
+		{options{MemoryBudget: sends(5, 10) + 4096}, name + "; client_max_window_bits; server_max_window_bits=10",
 			name + "; server_max_window_bits=10; client_max_window_bits=12", "send 10+ recv 12+"},
+		// The level counts.
+		{options{MemoryBudget: keeps(9, 15), Level: 9}, name + "; client_max_window_bits", name, "send 15+ recv 15+"},
+		{options{MemoryBudget: keeps(9, 15) - 1, Level: 9}, name + "; client_max_window_bits", name + "; client_max_window_bits=14", "send 14+ recv 14+"},
+		{options{MemoryBudget: keeps(5, 15), Level: 9}, name + "; client_max_window_bits", name + "; client_max_window_bits=14", "send 14+ recv 14+"},
 		// Sending keeps more and is given up. Its window is then free again.
-		{options{MemoryBudget: 3839}, name + "; client_max_window_bits", name + "; server_no_context_takeover; client_max_window_bits=11", "send 15 recv 11+"},
+		{options{MemoryBudget: keeps(5, 9) - 1}, name + "; client_max_window_bits", name + "; server_no_context_takeover; client_max_window_bits=10", "send 15 recv 10+"},
 		{options{MemoryBudget: 512}, name + "; client_max_window_bits", name + "; server_no_context_takeover; client_max_window_bits=9", "send 15 recv 9+"},
 		{options{MemoryBudget: 511}, name + "; client_max_window_bits", name + "; server_no_context_takeover; client_no_context_takeover", "send 15 recv 15"},
 		{options{MemoryBudget: 1, WindowBits: 12}, name + "; client_max_window_bits",
 			name + "; server_no_context_takeover; client_no_context_takeover; client_max_window_bits=12", "send 12 recv 12"},
-		// A client that cannot be limited: 32768 bytes for it, 3328 or more for us.
-		{options{MemoryBudget: 116736}, name, name, "send 15+ recv 15+"},
-		{options{MemoryBudget: 50000}, name, name, "send 12+ recv 15+"},
-		{options{MemoryBudget: 36096}, name, name, "send 9+ recv 15+"},
-		{options{MemoryBudget: 36095}, name, name + "; client_no_context_takeover", "send 13+ recv 15"},
-		{options{MemoryBudget: 3328}, name, name + "; client_no_context_takeover", "send 9+ recv 15"},
-		{options{MemoryBudget: 3327}, name, name + "; server_no_context_takeover; client_no_context_takeover", "send 15 recv 15"},
+		// A client that cannot be limited: 32768 bytes for it, what is left for us.
+		{options{MemoryBudget: keeps(5, 15)}, name, name, "send 15+ recv 15+"},
+		{options{MemoryBudget: 32768 + sends(5, 12)}, name, name, "send 12+ recv 15+"},
+		{options{MemoryBudget: 32768 + sends(5, 12) - 1}, name, name, "send 11+ recv 15+"},
+		{options{MemoryBudget: 32768 + sends(5, 9)}, name, name, "send 9+ recv 15+"},
+		{options{MemoryBudget: 32768 + sends(5, 9) - 1}, name, name + "; client_no_context_takeover", "send 14+ recv 15"},
+		{options{MemoryBudget: sends(5, 9)}, name, name + "; client_no_context_takeover", "send 9+ recv 15"},
+		{options{MemoryBudget: sends(5, 9) - 1}, name, name + "; server_no_context_takeover; client_no_context_takeover", "send 15 recv 15"},
 		// A direction that keeps nothing needs no smaller window.
 		{options{MemoryBudget: 4000}, name + "; server_no_context_takeover; client_max_window_bits",
 			name + "; server_no_context_takeover; client_max_window_bits=11", "send 15 recv 11+"},
@@ -172,10 +184,11 @@ func TestDeflateOffer(t *testing.T) {
 		{options{ClientNoContextTakeover: true}, name + "; client_no_context_takeover; client_max_window_bits", "send 15 recv 15+"},
 		{options{ServerNoContextTakeover: true, ClientNoContextTakeover: true, WindowBits: 14},
 			name + "; server_no_context_takeover; client_no_context_takeover; server_max_window_bits=14; client_max_window_bits=14", "send 14 recv 14"},
-		{options{MemoryBudget: 116736}, name + "; client_max_window_bits", "send 15+ recv 15+"},
-		{options{MemoryBudget: 116735}, name + "; server_max_window_bits=14; client_max_window_bits=14", "send 14+ recv 14+"},
-		{options{MemoryBudget: 3840}, name + "; server_max_window_bits=9; client_max_window_bits=9", "send 9+ recv 9+"},
-		{options{MemoryBudget: 3839}, name + "; client_no_context_takeover; server_max_window_bits=11; client_max_window_bits", "send 15 recv 11+"},
+		{options{MemoryBudget: keeps(5, 15)}, name + "; client_max_window_bits", "send 15+ recv 15+"},
+		{options{MemoryBudget: keeps(5, 15) - 1}, name + "; server_max_window_bits=14; client_max_window_bits=14", "send 14+ recv 14+"},
+		{options{MemoryBudget: keeps(9, 15) - 1, Level: 9}, name + "; server_max_window_bits=14; client_max_window_bits=14", "send 14+ recv 14+"},
+		{options{MemoryBudget: keeps(5, 9)}, name + "; server_max_window_bits=9; client_max_window_bits=9", "send 9+ recv 9+"},
+		{options{MemoryBudget: keeps(5, 9) - 1}, name + "; client_no_context_takeover; server_max_window_bits=10; client_max_window_bits", "send 15 recv 10+"},
 		{options{MemoryBudget: 1}, name + "; server_no_context_takeover; client_no_context_takeover; client_max_window_bits", "send 15 recv 15"},
 		{options{MemoryBudget: 8000, ServerNoContextTakeover: true}, name + "; server_no_context_takeover; client_max_window_bits=11", "send 11+ recv 15"},
 	} {
