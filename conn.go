@@ -147,10 +147,14 @@ type connConfig struct {
 // newConn makes a connection of nc, which it owns from here on, and starts
 // its keepalive.
 func newConn(nc net.Conn, cfg connConfig) *Conn {
-	c := &Conn{
-		t:    newTransport(nc),
-		opts: cfg.opts.shared(),
-	}
+	c := makeConn(newTransport(nc), cfg)
+	c.startKeepalive()
+	return c
+}
+
+// makeConn is newConn without keepalive.
+func makeConn(t transport, cfg connConfig) *Conn {
+	c := &Conn{t: t, opts: cfg.opts.shared()}
 	c.in.receiver = receiver{client: cfg.client, limit: cfg.opts.ReadLimit}
 	if cfg.subprotocol != "" || cfg.request != nil || cfg.compression != nil {
 		c.settled = (&settled{cfg.subprotocol, cfg.request, newDeflate(cfg.compression)}).shared()
@@ -163,7 +167,6 @@ func newConn(nc net.Conn, cfg connConfig) *Conn {
 	}
 	c.out.sender = sender{client: cfg.client}
 	c.in.heard.Store(monotonic())
-	c.startKeepalive()
 	return c
 }
 

@@ -82,6 +82,8 @@ type Loop struct {
 	logger *slog.Logger
 	engine *engine
 
+	release sync.Once // stops the engine
+
 	mu        sync.Mutex                // guards what follows; never held while a Conn or a handler is called
 	conns     map[*Conn]*sink           // those that the engine does not watch
 	listeners map[net.Listener]struct{} // that Serve accepts from
@@ -254,10 +256,13 @@ func (l *Loop) leave() {
 // of ctx without waiting for their handlers.
 func (l *Loop) Shutdown(ctx context.Context) error {
 	drained := l.stop(phaseDraining)
-	l.each(nil, func(c *Conn) { c.startClose(StatusGoingAway, "") })
+	l.engine.dropShaking()
+	for _, c := range l.connsOf(nil) {
+		c.startClose(StatusGoingAway, "")
+	}
 	select {
 	case <-drained:
-		l.engine.stop()
+		l.release.Do(l.engine.stop)
 		return nil
 	case <-ctx.Done():
 		l.Close()
@@ -269,10 +274,13 @@ func (l *Loop) Shutdown(ctx context.Context) error {
 // nothing is waited for. What handlers still run for goes when they return.
 func (l *Loop) Close() error {
 	drained := l.stop(phaseCut)
-	l.each(nil, func(c *Conn) { c.CloseNow() })
+	l.engine.dropShaking()
+	for _, c := range l.connsOf(nil) {
+		c.CloseNow()
+	}
 	go func() {
 		<-drained
-		l.engine.stop()
+		l.release.Do(l.engine.stop)
 	}()
 	return nil
 }
@@ -301,17 +309,15 @@ func (l *Loop) stop(p serverPhase) (drained <-chan struct{}) {
 	return l.drained
 }
 
-// each calls f for each connection of s, or of all if that is nil.
-func (l *Loop) each(s *sink, f func(*Conn)) {
+// connsOf returns the connections of s, or all if that is nil.
+func (l *Loop) connsOf(s *sink) []*Conn {
 	conns := l.engine.conns(s)
 	l.mu.Lock()
+	defer l.mu.Unlock()
 	for c, its := range l.conns {
 		if s == nil || its == s {
 			conns = append(conns, c)
 		}
 	}
-	l.mu.Unlock()
-	for _, c := range conns {
-		f(c)
-	}
+	return conns
 }

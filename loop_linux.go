@@ -127,6 +127,8 @@ type worker struct {
 	mu      sync.Mutex // guards what follows
 	posts   []post
 	stopped bool
+	shaking map[int]*shaking // handshakes under way, by descriptor
+	reaper  *time.Timer      // nil if there are none
 }
 
 // post is something to do for a connection that no event has told.
@@ -226,7 +228,14 @@ func (r *runner) run() {
 			ev := &r.events[i]
 			// An event is a hint. The descriptor may be another connection's
 			// by now, which does not mind.
-			if p := w.engine.table.get(int(ev.Fd)); p != nil && !r.turnTo(p, post{}, ev.Events) {
+			p := w.engine.table.get(int(ev.Fd))
+			if p == nil {
+				if s := w.shakingOn(int(ev.Fd)); s != nil {
+					s.ready()
+				}
+				continue
+			}
+			if !r.turnTo(p, post{}, ev.Events) {
 				returned = true
 				return
 			}
@@ -438,16 +447,22 @@ func (e *engine) adopt(c *Conn, s *sink) (looper, error) {
 			return nil, err
 		}
 		t.Close()
-		return e.newPolled(c, s, fd), nil
+		return e.newPolled(c, s, fd, e.nextWorker()), nil
 	case *stream:
 		return e.adoptTLS(c, s, t.Conn)
 	}
 	return nil, nil
 }
 
-func (e *engine) newPolled(c *Conn, s *sink, fd int) *polled {
-	w := e.workers[int(e.next.Add(1))%len(e.workers)]
-	return &polled{conn: c, sink: s, worker: w, fd: int32(fd)}
+func (e *engine) newPolled(c *Conn, s *sink, fd int, w *worker) *polled {
+	p := &polled{conn: c, sink: s, worker: w, fd: int32(fd)}
+	p.state.set(polledNew)
+	return p
+}
+
+// nextWorker is the worker for the next connection.
+func (e *engine) nextWorker() *worker {
+	return e.workers[e.next.Add(1)%uint32(len(e.workers))]
 }
 
 // start puts c, whose transport the engine has made, to work.

@@ -2,6 +2,8 @@
 
 package websocket
 
+import "net"
+
 // engine watches nothing here: every connection has a goroutine.
 type engine struct{}
 
@@ -11,3 +13,6 @@ func (*engine) adopt(*Conn, *sink) (looper, error) { return nil, nil }
 func (*engine) start(*Conn)                        {}
 func (*engine) conns(*sink) []*Conn                { return nil }
 func (*engine) stop()                              {}
+func (*engine) dropShaking()                       {}
+
+func (*engine) accept(*acceptor, net.Listener) error { return errForeign }

@@ -38,6 +38,7 @@ const (
 	polledBusy                // a runner that was replaced is in a handler of the connection
 	polledCut                 // the write deadline is in the past
 	polledTold                // OnClose was called, or is about to be
+	polledNew                 // OnOpen was not called yet
 )
 
 const (
@@ -99,6 +100,7 @@ func (p *polled) do(what task) {
 	switch what {
 	case taskOpen:
 		p.mu.Lock()
+		p.state.clear(polledNew)
 		p.watchLocked(true, p.state.has(polledOut))
 		p.mu.Unlock()
 		p.sink.open(p.conn)
@@ -112,6 +114,9 @@ func (p *polled) do(what task) {
 
 // ready is called when there may be input, or room to write.
 func (p *polled) ready(events uint32) {
+	if p.state.has(polledNew) {
+		return
+	}
 	if events&^epoll.In != 0 && p.state.has(polledOut) {
 		p.flush()
 	}

@@ -50,6 +50,11 @@ func (s *sink) contain(c *Conn) {
 	}
 }
 
+// logPanic reports a panic that no connection is to blame for.
+func (l *Loop) logPanic(where string, v any) {
+	l.logger.Error("websocket: panic in "+where, "panic", fmt.Sprint(v), "stack", string(debug.Stack()))
+}
+
 // serve is the loop of a connection that no engine can watch.
 func (s *sink) serve(c *Conn) {
 	returned := false

@@ -190,9 +190,17 @@ type Server struct {
 	// with [http.ErrAbortHandler] cuts the connection without a log.
 	Handler func(*Conn)
 
+	// Events, in the place of Handler, is told what happens on the connections,
+	// which Loop reads. OnOpen is called when the handshake is done; nothing
+	// closes the connection afterwards but what the handler does, the peer, or
+	// Shutdown and Close of the Server or the Loop.
+	Events EventHandler
+	Loop   *Loop
+
 	mu      sync.Mutex // guards what follows; never held while a Conn is called
 	phase   serverPhase
 	conns   map[*Conn]struct{} // whose Handler is running, or which have not ended
+	sink    *sink              // of those that Loop reads; made at first use
 	active  int                // handshakes and connections that Shutdown waits for
 	drained chan struct{}      // nil while serving; closed when active is 0 after that
 }
@@ -212,8 +220,7 @@ const (
 // What went wrong goes to Options.Logger, since no caller gets it: faults of
 // the server as errors, refused origins as warnings, the rest for debugging.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if s.Handler == nil {
-		err := fault(errors.New("websocket: Server.Handler is nil"))
+	if err := s.checkHandler(); err != nil {
 		answer(w, r, err)
 		s.logFailure(r, err)
 		return
@@ -233,7 +240,23 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.logFailure(r, err)
 		return
 	}
+	if s.Events != nil {
+		s.attach(c)
+		return
+	}
 	go s.serve(c)
+}
+
+func (s *Server) checkHandler() *HandshakeError {
+	switch {
+	case s.Handler == nil && s.Events == nil:
+		return fault(errors.New("websocket: Server.Handler is nil, and so is Server.Events"))
+	case s.Handler != nil && s.Events != nil:
+		return fault(errors.New("websocket: Server has both Handler and Events"))
+	case s.Events != nil && s.Loop == nil:
+		return fault(errors.New("websocket: Server.Events needs Server.Loop"))
+	}
+	return nil
 }
 
 // serve owns c until it has ended.
@@ -333,6 +356,9 @@ func (s *Server) stop(p serverPhase) (conns []*Conn, drained <-chan struct{}) {
 	if p > s.phase {
 		s.phase = p
 		conns = slices.Collect(maps.Keys(s.conns))
+		if s.sink != nil {
+			conns = append(conns, s.Loop.connsOf(s.sink)...)
+		}
 	}
 	return conns, s.drained
 }
