@@ -26,7 +26,7 @@ type seq struct {
 // a call of Encode but memory.
 type blockWriter struct {
 	// The block being made: sequences, then more literals.
-	seqs    [maxSymbols + 1]seq // one more for the literals at the end
+	seqs    [maxSymbols]seq
 	nseqs   int
 	symbols int // literals and matches in seqs
 	lits    int // literals since
@@ -57,6 +57,15 @@ var lengthInfo = func() (t [256]struct{ sym, nextra, extra uint8 }) {
 		}
 	}
 	return t
+}()
+
+// distOffset and distBits are distBase-1 and distExtra, with room for an index
+// that needs no check.
+var distOffset, distBits = func() (offset [32]uint16, bits [32]uint8) {
+	for s, base := range distBase {
+		offset[s], bits[s] = base-1, distExtra[s]
+	}
+	return offset, bits
 }()
 
 // The fixed code (section 3.2.6).
@@ -98,7 +107,7 @@ func (w *blockWriter) match(lits, length, dist int) {
 	w.symbols += lits + 1
 	w.lit.freq[257+uint(info.sym)]++
 	w.dist.freq[d&31]++
-	w.extra += int(info.nextra + distExtra[d])
+	w.extra += int(info.nextra + distBits[d&31])
 }
 
 // count counts literals.
@@ -217,22 +226,24 @@ func (w *blockWriter) flushStored() {
 // alphabet of literals has been built.
 func (w *blockWriter) fixedSize() int {
 	n := 3 + w.extra + 5*w.nseqs
-	for _, s := range w.lit.used[:w.lit.nused] {
-		n += int(w.lit.freq[s]) * int(fixedLit.lens[s])
+	for _, k := range w.lit.used[:w.lit.nused] {
+		n += int(k>>9) * int(fixedLit.lens[k&511])
 	}
 	return n
 }
 
 // write writes the symbols of the block.
 func (w *blockWriter) write(src []byte, lit, dist *[numLitLen]sendCode) {
+	// In locals, and with as few branches as possible, since how many literals
+	// there are is hard to predict.
 	out, pos, acc, n := w.out, w.pos, w.acc, w.nacc
-	w.seqs[w.nseqs] = seq{lits: uint16(w.lits)}
-	for i := range w.seqs[:w.nseqs+1] {
-		// At most 7 bits wait here. Three literals are 45 more, a match is 48.
-		s := w.seqs[i]
-		lits := src[:s.lits]
-		for len(lits) >= 3 {
-			a, b, c := lit[lits[0]], lit[lits[1]], lit[lits[2]]
+	for i := range w.seqs[:w.nseqs] {
+		s := &w.seqs[i]
+		// At most 7 bits wait here. Three literals are 45 more.
+		lits := int(s.lits)
+		for ; lits > 2; lits -= 3 {
+			a, b, c := lit[src[0]], lit[src[1]], lit[src[2]]
+			src = src[3:]
 			acc |= uint64(a>>4) << (n & 63)
 			n += uint(a & 15)
 			acc |= uint64(b>>4) << (n & 63)
@@ -243,39 +254,44 @@ func (w *blockWriter) write(src []byte, lit, dist *[numLitLen]sendCode) {
 			pos += int(n >> 3)
 			acc >>= n &^ 7 & 63
 			n &= 7
-			lits = lits[3:]
 		}
-		for _, c := range lits {
-			a := lit[c]
-			acc |= uint64(a>>4) << (n & 63)
-			n += uint(a & 15)
-		}
+		// None, one or two remain. If less than two, bytes of the match are
+		// looked up and masked.
+		a := lit[src[0]] & -sendCode((lits+1)>>1)
+		b := lit[src[1]] & -sendCode(lits>>1)
+		acc |= uint64(a>>4) << (n & 63)
+		n += uint(a & 15)
+		acc |= uint64(b>>4) << (n & 63)
+		n += uint(b & 15)
 		binary.LittleEndian.PutUint64(out[pos:], acc)
 		pos += int(n >> 3)
 		acc >>= n &^ 7 & 63
 		n &= 7
-		if i == w.nseqs {
-			break
-		}
-		src = src[int(s.lits)+int(s.length)+minMatch:]
+		src = src[lits+int(s.length)+minMatch:]
 
+		// A match is 48 bits more.
 		info := lengthInfo[s.length]
-		a := lit[257+uint(info.sym)]
+		a = lit[257+uint(info.sym)]
 		acc |= uint64(a>>4) << (n & 63)
 		n += uint(a & 15)
 		acc |= uint64(info.extra) << (n & 63)
 		n += uint(info.nextra)
-		a = dist[s.distSym]
+		d := s.distSym & 31
+		a = dist[d]
 		acc |= uint64(a>>4) << (n & 63)
 		n += uint(a & 15)
-		acc |= uint64(s.dist+1-distBase[s.distSym]) << (n & 63)
-		n += uint(distExtra[s.distSym])
+		acc |= uint64(s.dist-distOffset[d]) << (n & 63)
+		n += uint(distBits[d])
 		binary.LittleEndian.PutUint64(out[pos:], acc)
 		pos += int(n >> 3)
 		acc >>= n &^ 7 & 63
 		n &= 7
 	}
 	w.pos, w.acc, w.nacc = pos, acc, n
+	for _, c := range src {
+		a := lit[c]
+		w.bits(uint64(a>>4), uint(a&15))
+	}
 	a := lit[endOfBlock]
 	w.bits(uint64(a>>4), uint(a&15))
 }

@@ -7,9 +7,10 @@ import (
 
 // The ways to find matches.
 const (
-	findFast   = iota // takes the last place with the same hash
-	findBucket        // the better of the last two
-	findChain         // the best of many
+	findFast = iota // takes the last place with the same hash
+	findLazy
+	findBucket // the better of the last two
+	findChain  // the best of many
 )
 
 type levelParams struct {
@@ -21,8 +22,8 @@ type levelParams struct {
 
 var levels = [10]levelParams{
 	1: {find: findFast},
-	2: {find: findBucket},
-	3: {find: findBucket, lazy: 6},
+	2: {find: findLazy},
+	3: {find: findLazy, lazy: 16},
 	4: {find: findBucket, lazy: 12},
 	5: {find: findBucket, lazy: 24},
 	6: {find: findBucket, lazy: 258},
@@ -106,6 +107,72 @@ func (t *past) findFast(w *blockWriter, buf []byte, base uint32, i, stop int) in
 // m at distance e that begins a byte before.
 func better(n, d, m, e int) bool {
 	return 4*(n-m)-bits.Len(uint(d))+bits.Len(uint(e)) > 2
+}
+
+func (t *past) findLazy(w *blockWriter, buf []byte, base uint32, i, stop int) int {
+	window := 1 << t.windowBits
+	shift := 32 - t.indexBits
+	index := t.index[:1<<t.indexBits]
+	lazy := t.params.lazy
+	start := i - w.lits
+	last := min(stop, len(buf)-hashed+1)
+	var n, d int // the match at i-1, if n > 0
+	for i < last {
+		v := load32(buf, i)
+		h := hash4(v, shift)
+		pos := at(base, i)
+		p0 := index[h]
+		index[h] = pos
+
+		var m, e int
+		reach := uint(min(i, window))
+		if c := int(pos - p0); uint(c-1) < reach && load32(buf, i-c) == v {
+			m, e = matchLen(buf, i, i-c), c
+		}
+		switch {
+		case n == 0 && m == 0:
+			w.lit.freq[buf[i]]++
+			i++
+			if skip := (i - start) >> 6; skip > 0 {
+				skip = min(skip, stop-i)
+				w.count(buf[i:][:skip])
+				i += skip
+			}
+			continue
+		case n == 0 || m > 0 && better(m, e, n, d):
+			if n > 0 {
+				w.lit.freq[buf[i-1]]++
+			}
+			n, d = m, e
+			i++
+			if n < lazy {
+				continue
+			}
+		}
+		// The match at i-1 is it.
+		i--
+		w.match(i-start, n, d)
+		end := i + n
+		start = end
+		i += 2
+		for ; i < min(end, len(buf)-hashed+1); i++ {
+			index[hash4(load32(buf, i), shift)] = at(base, i)
+		}
+		i = end
+		n = 0
+	}
+	if n > 0 {
+		i--
+		w.match(i-start, n, d)
+		i += n
+		start = i
+	}
+	if i < stop {
+		w.count(buf[i:stop])
+		i = stop
+	}
+	w.lits = i - start
+	return i
 }
 
 func (t *past) findBucket(w *blockWriter, buf []byte, base uint32, i, stop int) int {

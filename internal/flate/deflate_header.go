@@ -1,5 +1,7 @@
 package flate
 
+import "encoding/binary"
+
 // dynamicHeader describes the codes of a block (RFC 1951, section 3.2.7).
 type dynamicHeader struct {
 	nlit, ndist int                         // code lengths of each
@@ -10,7 +12,7 @@ type dynamicHeader struct {
 }
 
 // repeatBits is the number of extra bits of the symbols 16 to 18.
-var repeatBits = [numCodeLen]uint8{16: 2, 17: 3, 18: 7}
+var repeatBits = [32]uint8{16: 2, 17: 3, 18: 7}
 
 // dynamicSize makes codes for the block and returns its size in bits with
 // them, the header included.
@@ -41,8 +43,8 @@ func (w *blockWriter) dynamicSize() int {
 // runs makes symbols of the code length code from the lengths of lit and dist,
 // which count as one sequence.
 func (h *dynamicHeader) runs(lit, dist *alphabet) {
-	h.nlit = int(lit.used[lit.nused-1]) + 1 // endOfBlock occurs always
-	h.ndist = int(dist.used[dist.nused-1]) + 1
+	h.nlit = int(lit.used[lit.nused-1]&511) + 1 // endOfBlock occurs always
+	h.ndist = int(dist.used[dist.nused-1]&511) + 1
 	h.nsyms = 0
 	clear(h.lens.freq[:numCodeLen])
 	next := 0 // the next length
@@ -51,7 +53,8 @@ func (h *dynamicHeader) runs(lit, dist *alphabet) {
 		*alphabet
 		from int
 	}{{lit, 0}, {dist, h.nlit}} {
-		for _, s := range part.used[:part.nused] {
+		for _, k := range part.used[:part.nused] {
+			s := k & 511
 			l := part.lens[s]
 			at := part.from + int(s)
 			if at == next && l == last {
@@ -114,9 +117,15 @@ func (w *blockWriter) writeHeader() {
 		w.bits(lens>>30, uint(3*h.nlens-30))
 	}
 	h.lens.assign()
+	out, pos, acc, n := w.out, w.pos, w.acc, w.nacc
 	for _, sym := range h.syms[:h.nsyms] {
-		s := sym & 255
-		c := h.lens.code[s]
-		w.bits(uint64(c>>4)|uint64(sym>>8)<<(c&15), uint(c&15)+uint(repeatBits[s]))
+		c := h.lens.code[sym&255]
+		acc |= (uint64(c>>4) | uint64(sym>>8)<<(c&15)) << (n & 63)
+		n += uint(c&15) + uint(repeatBits[sym&31])
+		binary.LittleEndian.PutUint64(out[pos:], acc)
+		pos += int(n >> 3)
+		acc >>= n &^ 7 & 63
+		n &= 7
 	}
+	w.pos, w.acc, w.nacc = pos, acc, n
 }

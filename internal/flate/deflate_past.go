@@ -184,6 +184,8 @@ func (t *past) find(w *blockWriter, buf []byte, base uint32, i int) int {
 	switch t.params.find {
 	case findFast:
 		return t.findFast(w, buf, base, i, stop)
+	case findLazy:
+		return t.findLazy(w, buf, base, i, stop)
 	case findBucket:
 		return t.findBucket(w, buf, base, i, stop)
 	default:

@@ -11,16 +11,16 @@ type sendCode uint32
 // left over from other blocks.
 type alphabet struct {
 	freq  [numLitLen]uint16
-	used  [numLitLen]uint16 // symbols that occur, in ascending order
+	used  [numLitLen]uint32 // keys of the symbols that occur, by symbol
 	nused int
 	lens  [numLitLen]uint8
 	count [maxCodeBits + 1]uint16 // code words by length
 	code  [numLitLen]sendCode
 }
 
-// codeBuilder is scratch for making codes.
+// A key is frequency<<9 | symbol. codeBuilder is scratch for making codes.
 type codeBuilder struct {
-	keys  [3][numLitLen]uint32 // frequency<<9 | symbol
+	keys  [2][numLitLen]uint32
 	nodes [numLitLen]uint32
 	count [256]uint16
 }
@@ -69,19 +69,18 @@ func (b *codeBuilder) sorted(a *alphabet, size int) []uint32 {
 	n, most := 0, uint32(0)
 	for s, f := range a.freq[:size] {
 		// Whether a symbol occurs is hard to predict: no branch.
-		b.keys[0][n] = uint32(f)<<9 | uint32(s)
-		a.used[n] = uint16(s)
+		a.used[n] = uint32(f)<<9 | uint32(s)
 		n += int((uint32(f) + 0xffff) >> 16)
 		most = max(most, uint32(f))
 	}
 	a.nused = n
 	if n < 2 {
-		return b.keys[0][:n]
+		return a.used[:n]
 	}
 	// Radix sort by the low byte of the frequency, and the high one if needed.
-	keys := b.sortByte(b.keys[1][:n], b.keys[0][:n], 9, min(int(most), 255))
+	keys := b.sortByte(b.keys[0][:n], a.used[:n], 9, min(int(most), 255))
 	if most > 255 {
-		keys = b.sortByte(b.keys[2][:n], keys, 17, int(most>>8))
+		keys = b.sortByte(b.keys[1][:n], keys, 17, int(most>>8))
 	}
 	return keys
 }
@@ -144,7 +143,8 @@ func (a *alphabet) assign() {
 		code = (code + a.count[l]) << 1
 		next[l+1] = code
 	}
-	for _, s := range a.used[:a.nused] {
+	for _, k := range a.used[:a.nused] {
+		s := k & 511
 		l := a.lens[s] & 15
 		a.code[s] = sendCode(bits.Reverse16(next[l])>>((16-l)&15))<<4 | sendCode(l)
 		next[l]++
