@@ -151,7 +151,7 @@ func (w *blockWriter) reserve(n int) {
 func (w *blockWriter) bits(v uint64, n uint) {
 	w.acc |= v << (w.nacc & 63)
 	w.nacc += n
-	binary.LittleEndian.PutUint64(w.out[w.pos:], w.acc)
+	binary.LittleEndian.PutUint64(w.out[w.pos:w.pos+8], w.acc)
 	w.pos += int(w.nacc >> 3)
 	w.acc >>= w.nacc &^ 7 & 63
 	w.nacc &= 7
@@ -250,7 +250,7 @@ func (w *blockWriter) write(src []byte, lit, dist *[numLitLen]sendCode) {
 			n += uint(b & 15)
 			acc |= uint64(c>>4) << (n & 63)
 			n += uint(c & 15)
-			binary.LittleEndian.PutUint64(out[pos:], acc)
+			binary.LittleEndian.PutUint64(out[pos:pos+8], acc)
 			pos += int(n >> 3)
 			acc >>= n &^ 7 & 63
 			n &= 7
@@ -263,7 +263,7 @@ func (w *blockWriter) write(src []byte, lit, dist *[numLitLen]sendCode) {
 		n += uint(a & 15)
 		acc |= uint64(b>>4) << (n & 63)
 		n += uint(b & 15)
-		binary.LittleEndian.PutUint64(out[pos:], acc)
+		binary.LittleEndian.PutUint64(out[pos:pos+8], acc)
 		pos += int(n >> 3)
 		acc >>= n &^ 7 & 63
 		n &= 7
@@ -282,7 +282,7 @@ func (w *blockWriter) write(src []byte, lit, dist *[numLitLen]sendCode) {
 		n += uint(a & 15)
 		acc |= uint64(s.dist-distOffset[d]) << (n & 63)
 		n += uint(distBits[d])
-		binary.LittleEndian.PutUint64(out[pos:], acc)
+		binary.LittleEndian.PutUint64(out[pos:pos+8], acc)
 		pos += int(n >> 3)
 		acc >>= n &^ 7 & 63
 		n &= 7

@@ -35,8 +35,8 @@ var levels = [10]levelParams{
 // hashed is how many bytes make a hash, and so the least length of a match.
 const hashed = 4
 
-func load32(b []byte, i int) uint32 { return binary.LittleEndian.Uint32(b[i:]) }
-func load64(b []byte, i int) uint64 { return binary.LittleEndian.Uint64(b[i:]) }
+func load32(b []byte, i int) uint32 { return binary.LittleEndian.Uint32(b[i : i+4]) }
+func load64(b []byte, i int) uint64 { return binary.LittleEndian.Uint64(b[i : i+8]) }
 
 // at returns the position of buf[i].
 func at(base uint32, i int) uint16 { return uint16(base + uint32(i)) }

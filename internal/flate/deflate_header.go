@@ -122,7 +122,7 @@ func (w *blockWriter) writeHeader() {
 		c := h.lens.code[sym&255]
 		acc |= (uint64(c>>4) | uint64(sym>>8)<<(c&15)) << (n & 63)
 		n += uint(c&15) + uint(repeatBits[sym&31])
-		binary.LittleEndian.PutUint64(out[pos:], acc)
+		binary.LittleEndian.PutUint64(out[pos:pos+8], acc)
 		pos += int(n >> 3)
 		acc >>= n &^ 7 & 63
 		n &= 7
