@@ -18,7 +18,7 @@ type Encoder struct {
 
 var (
 	writers = sync.Pool{New: func() any { return new(blockWriter) }}
-	pasts   = sync.Pool{New: func() any { return newPooledPast() }}
+	pasts   = sync.Pool{New: func() any { return &past{base: 1} }}
 )
 
 // NewEncoder returns an Encoder of a level from 1 (fastest) to 9 (best). No

@@ -7,10 +7,10 @@ import (
 
 // The ways to find matches.
 const (
-	findFast = iota // takes the last place with the same hash
-	findLazy
-	findBucket // the better of the last two
-	findChain  // the best of many
+	findFast  = iota // takes the last place with the same hash
+	findLazy         // that, or one at the next byte if it is better
+	findPair         // the better of the last two places, or at the next byte
+	findChain        // the best of many places, or at the next byte
 )
 
 type levelParams struct {
@@ -24,9 +24,9 @@ var levels = [10]levelParams{
 	1: {find: findFast},
 	2: {find: findLazy},
 	3: {find: findLazy, lazy: 16},
-	4: {find: findBucket, lazy: 12},
-	5: {find: findBucket, lazy: 24},
-	6: {find: findBucket, lazy: 258},
+	4: {find: findPair, lazy: 12},
+	5: {find: findPair, lazy: 24},
+	6: {find: findPair, lazy: 258},
 	7: {find: findChain, lazy: 32, nice: 64, depth: 12},
 	8: {find: findChain, lazy: 128, nice: 128, depth: 48},
 	9: {find: findChain, lazy: 258, nice: 258, depth: 512},
@@ -175,21 +175,20 @@ func (t *past) findLazy(w *blockWriter, buf []byte, base uint32, i, stop int) in
 	return i
 }
 
-func (t *past) findBucket(w *blockWriter, buf []byte, base uint32, i, stop int) int {
+func (t *past) findPair(w *blockWriter, buf []byte, base uint32, i, stop int) int {
 	window := 1 << t.windowBits
 	shift := 33 - t.indexBits
-	index := t.index[:1<<t.indexBits]
+	pairs := t.pairs[:1<<t.indexBits/2]
 	lazy := t.params.lazy
 	start := i - w.lits
 	last := min(stop, len(buf)-hashed+1)
 	var n, d int // the match at i-1, if n > 0
 	for i < last {
 		v := load32(buf, i)
-		b := index[hash4(v, shift)*2:]
+		pair := &pairs[hash4(v, shift)]
 		pos := at(base, i)
-		b = b[:2:2]
-		p0, p1 := b[0], b[1]
-		b[0], b[1] = pos, p0
+		p0, p1 := uint16(*pair), uint16(*pair>>16)
+		*pair = *pair<<16 | uint32(pos)
 
 		var m, e int
 		reach := uint(min(i, window))
@@ -229,10 +228,8 @@ func (t *past) findBucket(w *blockWriter, buf []byte, base uint32, i, stop int) 
 		start = end
 		i += 2
 		for ; i < min(end, len(buf)-hashed+1); i++ {
-			h := hash4(load32(buf, i), shift)
-			b := index[h*2:]
-			b = b[:2:2]
-			b[0], b[1] = at(base, i), b[0]
+			pair := &pairs[hash4(load32(buf, i), shift)]
+			*pair = *pair<<16 | uint32(at(base, i))
 		}
 		i = end
 		n = 0

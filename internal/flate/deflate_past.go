@@ -18,11 +18,12 @@ type past struct {
 	windowBits uint8
 	buf        []byte // the bytes sent last are buf[:n]; its size is the window and room for more
 	n          int
-	mark       int    // what n was before the last Encode, negative if that is lost
-	base       uint32 // the position of buf[0]
-	indexBits  uint8
-	index      []uint16 // by hash: positions where such bytes were last
-	prev       []uint16 // by position, modulo the window: where the same hash was before
+	mark       int      // what n was before the last Encode, negative if that is lost
+	base       uint32   // the position of buf[0]
+	indexBits  uint8    // logarithm of the number of positions in index or pairs
+	index      []uint16 // by hash: where such bytes were last
+	pairs      []uint32 // in its place with findPair: where they were last, low, and before that
+	prev       []uint16 // with findChain, by position modulo the window: where the same hash was before
 }
 
 const (
@@ -69,15 +70,22 @@ func newPast(params *levelParams, windowBits int) *past {
 		buf:        make([]byte, bufSize(windowBits)),
 		indexBits:  uint8(keptIndexBits(params, windowBits)),
 	}
-	t.index = make([]uint16, 1<<t.indexBits)
-	if params.find == findChain {
-		t.prev = make([]uint16, 1<<windowBits)
-	}
+	t.makeIndex(int(t.indexBits), windowBits)
 	return t
 }
 
-func newPooledPast() *past {
-	return &past{base: 1, index: make([]uint16, 1<<pooledIndexBits)}
+// makeIndex makes what params need and is not there yet.
+func (t *past) makeIndex(indexBits, windowBits int) {
+	find := t.params.find
+	if find == findPair && t.pairs == nil {
+		t.pairs = make([]uint32, 1<<indexBits/2)
+	}
+	if find != findPair && t.index == nil {
+		t.index = make([]uint16, 1<<indexBits)
+	}
+	if find == findChain && t.prev == nil {
+		t.prev = make([]uint16, 1<<windowBits)
+	}
 }
 
 // reuse prepares a past from the pool for a message that begins with size
@@ -85,15 +93,14 @@ func newPooledPast() *past {
 func (t *past) reuse(params *levelParams, windowBits, size int) {
 	t.params, t.windowBits = params, uint8(windowBits)
 	t.indexBits = uint8(min(max(bits.Len(uint(size))+2, minIndexBits), pooledIndexBits))
-	if params.find == findChain && t.prev == nil {
-		t.prev = make([]uint16, 1<<MaxWindowBits)
-	}
+	t.makeIndex(pooledIndexBits, MaxWindowBits)
 	t.forget()
 	// Positions go on from message to message, so that those of others are too
 	// far back to be looked at. Before they begin anew the index is cleared:
 	// what a message becomes does not depend on those before.
 	if uint64(t.base)+uint64(size) >= 1<<16 {
 		clear(t.index)
+		clear(t.pairs)
 		t.base = 1
 	}
 }
@@ -186,8 +193,8 @@ func (t *past) find(w *blockWriter, buf []byte, base uint32, i int) int {
 		return t.findFast(w, buf, base, i, stop)
 	case findLazy:
 		return t.findLazy(w, buf, base, i, stop)
-	case findBucket:
-		return t.findBucket(w, buf, base, i, stop)
+	case findPair:
+		return t.findPair(w, buf, base, i, stop)
 	default:
 		return t.findChain(w, buf, base, i, stop)
 	}
