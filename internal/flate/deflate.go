@@ -2,9 +2,9 @@ package flate
 
 import "sync"
 
-// DefaultLevel costs little more than the fastest and leaves little to the
-// best.
-const DefaultLevel = 5
+// DefaultLevel takes a quarter more time than level 1 on JSON of 1 KiB, for
+// messages that are 4% smaller, 10% with takeover.
+const DefaultLevel = 4
 
 // Encoder compresses the messages of one direction of a connection (RFC 7692,
 // section 7.2.1). It is not safe for concurrent use. Without takeover it owns

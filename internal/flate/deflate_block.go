@@ -244,10 +244,8 @@ func (w *blockWriter) write(src []byte, lit, dist *[numLitLen]sendCode) {
 		for ; lits > 2; lits -= 3 {
 			a, b, c := lit[src[0]], lit[src[1]], lit[src[2]]
 			src = src[3:]
-			acc |= uint64(a>>4) << (n & 63)
-			n += uint(a & 15)
-			acc |= uint64(b>>4) << (n & 63)
-			n += uint(b & 15)
+			acc |= (uint64(a>>4) | uint64(b>>4)<<(a&15)) << (n & 63)
+			n += uint(a&15) + uint(b&15)
 			acc |= uint64(c>>4) << (n & 63)
 			n += uint(c & 15)
 			binary.LittleEndian.PutUint64(out[pos:pos+8], acc)
@@ -259,10 +257,8 @@ func (w *blockWriter) write(src []byte, lit, dist *[numLitLen]sendCode) {
 		// looked up and masked.
 		a := lit[src[0]] & -sendCode((lits+1)>>1)
 		b := lit[src[1]] & -sendCode(lits>>1)
-		acc |= uint64(a>>4) << (n & 63)
-		n += uint(a & 15)
-		acc |= uint64(b>>4) << (n & 63)
-		n += uint(b & 15)
+		acc |= (uint64(a>>4) | uint64(b>>4)<<(a&15)) << (n & 63)
+		n += uint(a&15) + uint(b&15)
 		binary.LittleEndian.PutUint64(out[pos:pos+8], acc)
 		pos += int(n >> 3)
 		acc >>= n &^ 7 & 63

@@ -8,28 +8,28 @@ import (
 // The ways to find matches.
 const (
 	findFast  = iota // takes the last place with the same hash
-	findLazy         // that, or one at the next byte if it is better
 	findPair         // the better of the last two places, or at the next byte
 	findChain        // the best of many places, or at the next byte
 )
 
 type levelParams struct {
 	find  uint8
-	lazy  int // a match shorter than this gives way to a better one at the next byte
-	nice  int // a match of this length ends the search
-	depth int // places looked at by findChain
+	step  uint8 // of the bytes of a match, every how many-th is put into the index
+	lazy  int   // a match shorter than this gives way to a better one at the next byte
+	nice  int   // a match of this length ends the search
+	depth int   // places looked at by findChain
 }
 
 var levels = [10]levelParams{
 	1: {find: findFast},
-	2: {find: findLazy},
-	3: {find: findLazy, lazy: 16},
-	4: {find: findPair, lazy: 12},
-	5: {find: findPair, lazy: 24},
-	6: {find: findPair, lazy: 258},
-	7: {find: findChain, lazy: 32, nice: 64, depth: 12},
-	8: {find: findChain, lazy: 128, nice: 128, depth: 48},
-	9: {find: findChain, lazy: 258, nice: 258, depth: 512},
+	2: {find: findPair, step: 2},
+	3: {find: findPair, step: 2, lazy: 6},
+	4: {find: findPair, step: 2, lazy: 16},
+	5: {find: findPair, step: 1, lazy: 32},
+	6: {find: findPair, step: 1, lazy: 258},
+	7: {find: findChain, step: 1, lazy: 32, nice: 64, depth: 12},
+	8: {find: findChain, step: 1, lazy: 128, nice: 128, depth: 48},
+	9: {find: findChain, step: 1, lazy: 258, nice: 258, depth: 512},
 }
 
 // hashed is how many bytes make a hash, and so the least length of a match.
@@ -60,6 +60,7 @@ func matchLen(buf []byte, i, j int) int {
 	return n
 }
 
+// findFast skips more and more bytes the longer it finds nothing.
 func (t *past) findFast(w *blockWriter, buf []byte, base uint32, i, stop int) int {
 	window := 1 << t.windowBits
 	shift := 32 - t.indexBits
@@ -73,7 +74,7 @@ func (t *past) findFast(w *blockWriter, buf []byte, base uint32, i, stop int) in
 		d := int(pos - index[h])
 		index[h] = pos
 		if uint(d-1) >= uint(min(i, window)) || load32(buf, i-d) != v {
-			w.lit.freq[buf[i]]++
+			w.lit.freq[byte(v)]++
 			i++
 			if skip := (i - start) >> 5; skip > 0 {
 				skip = min(skip, stop-i)
@@ -109,77 +110,11 @@ func better(n, d, m, e int) bool {
 	return 4*(n-m)-bits.Len(uint(d))+bits.Len(uint(e)) > 2
 }
 
-func (t *past) findLazy(w *blockWriter, buf []byte, base uint32, i, stop int) int {
-	window := 1 << t.windowBits
-	shift := 32 - t.indexBits
-	index := t.index[:1<<t.indexBits]
-	lazy := t.params.lazy
-	start := i - w.lits
-	last := min(stop, len(buf)-hashed+1)
-	var n, d int // the match at i-1, if n > 0
-	for i < last {
-		v := load32(buf, i)
-		h := hash4(v, shift)
-		pos := at(base, i)
-		p0 := index[h]
-		index[h] = pos
-
-		var m, e int
-		reach := uint(min(i, window))
-		if c := int(pos - p0); uint(c-1) < reach && load32(buf, i-c) == v {
-			m, e = matchLen(buf, i, i-c), c
-		}
-		switch {
-		case n == 0 && m == 0:
-			w.lit.freq[buf[i]]++
-			i++
-			if skip := (i - start) >> 6; skip > 0 {
-				skip = min(skip, stop-i)
-				w.count(buf[i:][:skip])
-				i += skip
-			}
-			continue
-		case n == 0 || m > 0 && better(m, e, n, d):
-			if n > 0 {
-				w.lit.freq[buf[i-1]]++
-			}
-			n, d = m, e
-			i++
-			if n < lazy {
-				continue
-			}
-		}
-		// The match at i-1 is it.
-		i--
-		w.match(i-start, n, d)
-		end := i + n
-		start = end
-		i += 2
-		for ; i < min(end, len(buf)-hashed+1); i++ {
-			index[hash4(load32(buf, i), shift)] = at(base, i)
-		}
-		i = end
-		n = 0
-	}
-	if n > 0 {
-		i--
-		w.match(i-start, n, d)
-		i += n
-		start = i
-	}
-	if i < stop {
-		w.count(buf[i:stop])
-		i = stop
-	}
-	w.lits = i - start
-	return i
-}
-
 func (t *past) findPair(w *blockWriter, buf []byte, base uint32, i, stop int) int {
 	window := 1 << t.windowBits
 	shift := 33 - t.indexBits
 	pairs := t.pairs[:1<<t.indexBits/2]
-	lazy := t.params.lazy
+	lazy, step := t.params.lazy, int(t.params.step)
 	start := i - w.lits
 	last := min(stop, len(buf)-hashed+1)
 	var n, d int // the match at i-1, if n > 0
@@ -203,7 +138,7 @@ func (t *past) findPair(w *blockWriter, buf []byte, base uint32, i, stop int) in
 
 		switch {
 		case n == 0 && m == 0:
-			w.lit.freq[buf[i]]++
+			w.lit.freq[byte(v)]++
 			i++
 			if skip := (i - start) >> 6; skip > 0 {
 				skip = min(skip, stop-i)
@@ -221,13 +156,13 @@ func (t *past) findPair(w *blockWriter, buf []byte, base uint32, i, stop int) in
 				continue
 			}
 		}
-		// The match at i-1 is it.
+		// The match at i-1 is taken.
 		i--
 		w.match(i-start, n, d)
 		end := i + n
 		start = end
 		i += 2
-		for ; i < min(end, len(buf)-hashed+1); i++ {
+		for to := min(end, len(buf)-hashed+1); i < to; i += step {
 			pair := &pairs[hash4(load32(buf, i), shift)]
 			*pair = *pair<<16 | uint32(at(base, i))
 		}
@@ -287,7 +222,7 @@ func (t *past) findChain(w *blockWriter, buf []byte, base uint32, i, stop int) i
 
 		switch {
 		case n == 0 && m == 0:
-			w.lit.freq[buf[i]]++
+			w.lit.freq[byte(v)]++
 			i++
 			if skip := (i - start) >> 8; skip > 0 {
 				skip = min(skip, stop-i)
@@ -310,7 +245,7 @@ func (t *past) findChain(w *blockWriter, buf []byte, base uint32, i, stop int) i
 		end := i + n
 		start = end
 		i += 2
-		for ; i < min(end, len(buf)-hashed+1); i++ {
+		for to := min(end, len(buf)-hashed+1); i < to; i++ {
 			h := hash4(load32(buf, i), shift)
 			pos := at(base, i)
 			index[h], prev[int(pos)&(window-1)] = pos, index[h]

@@ -191,8 +191,6 @@ func (t *past) find(w *blockWriter, buf []byte, base uint32, i int) int {
 	switch t.params.find {
 	case findFast:
 		return t.findFast(w, buf, base, i, stop)
-	case findLazy:
-		return t.findLazy(w, buf, base, i, stop)
 	case findPair:
 		return t.findPair(w, buf, base, i, stop)
 	default:
