@@ -10,7 +10,7 @@ func FuzzEncoder(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, data []byte, level, windowBits uint8, takeover bool, ops []byte) {
 		et := newEncoderTest(t, 1+int(level%9), MinWindowBits+int(windowBits%8), takeover)
-		if len(data) > 1<<16 || len(ops) > 200 {
+		if len(data) > 1<<15 || len(ops) > 64 {
 			t.Skip()
 		}
 		at := 0

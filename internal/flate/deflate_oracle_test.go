@@ -101,7 +101,7 @@ func (s *slowPeer) block() bool {
 		for _, r := range []struct{ n, bits int }{{144, 8}, {112, 9}, {24, 7}, {8, 8}} {
 			lens = append(lens, bytes.Repeat([]byte{uint8(r.bits)}, r.n)...)
 		}
-		s.symbols(slowCode(lens, true), slowCode(bytes.Repeat([]byte{5}, 32), true))
+		s.symbols(newSlowCode(lens, true), newSlowCode(bytes.Repeat([]byte{5}, 32), true))
 	case 2:
 		s.symbols(s.dynamic())
 	default:
@@ -111,18 +111,24 @@ func (s *slowPeer) block() bool {
 	return false
 }
 
-type slowWord struct{ code, bits int }
+// slowCode is a canonical code: the symbols with code words of each length,
+// which follow each other from the first one on.
+type slowCode [maxCodeBits + 1]struct {
+	first int
+	syms  []int
+}
 
-// slowCode makes a canonical code. It has to be complete, or if strict is not
-// set of one code word of one bit.
-func slowCode(lens []uint8, strict bool) map[slowWord]int {
-	words, code, room, used := map[slowWord]int{}, 0, 1<<maxCodeBits, 0
+// newSlowCode makes a code, which has to be complete, or if strict is not set
+// of one code word of one bit.
+func newSlowCode(lens []uint8, strict bool) *slowCode {
+	code, next, room, used := new(slowCode), 0, 1<<maxCodeBits, 0
 	for l := 1; l <= maxCodeBits; l++ {
-		code <<= 1
+		next <<= 1
+		code[l].first = next
 		for sym, n := range lens {
 			if int(n) == l {
-				words[slowWord{code, l}] = sym
-				code++
+				code[l].syms = append(code[l].syms, sym)
+				next++
 				used++
 				room -= 1 << (maxCodeBits - l)
 			}
@@ -131,22 +137,21 @@ func slowCode(lens []uint8, strict bool) map[slowWord]int {
 	if room != 0 && (strict || used != 1 || room != 1<<(maxCodeBits-1)) {
 		panic(slowError("code lengths %v leave %d", lens, room))
 	}
-	return words
+	return code
 }
 
-func (s *slowPeer) symbol(code map[slowWord]int) int {
-	var w slowWord
-	for w.bits < maxCodeBits {
-		w.code = w.code<<1 | s.bits(1)
-		w.bits++
-		if sym, ok := code[w]; ok {
-			return sym
+func (s *slowPeer) symbol(code *slowCode) int {
+	word := 0
+	for l := 1; l <= maxCodeBits; l++ {
+		word = word<<1 | s.bits(1)
+		if i := word - code[l].first; i < len(code[l].syms) {
+			return code[l].syms[i]
 		}
 	}
 	panic(slowError("unknown code word"))
 }
 
-func (s *slowPeer) dynamic() (lit, dist map[slowWord]int) {
+func (s *slowPeer) dynamic() (lit, dist *slowCode) {
 	nlit, ndist, ncode := 257+s.bits(5), 1+s.bits(5), 4+s.bits(4)
 	if nlit > 286 || ndist > 30 {
 		panic(slowError("%d and %d codes", nlit, ndist))
@@ -156,7 +161,7 @@ func (s *slowPeer) dynamic() (lit, dist map[slowWord]int) {
 	for _, i := range order[:ncode] {
 		codeLens[i] = uint8(s.bits(3))
 	}
-	code := slowCode(codeLens, true)
+	code := newSlowCode(codeLens, true)
 	var lens []uint8
 	for len(lens) < nlit+ndist {
 		sym := s.symbol(code)
@@ -178,10 +183,10 @@ func (s *slowPeer) dynamic() (lit, dist map[slowWord]int) {
 	if len(lens) > nlit+ndist || lens[256] == 0 {
 		panic(slowError("code lengths"))
 	}
-	return slowCode(lens[:nlit], true), slowCode(lens[nlit:], false)
+	return newSlowCode(lens[:nlit], true), newSlowCode(lens[nlit:], false)
 }
 
-func (s *slowPeer) symbols(lit, dist map[slowWord]int) {
+func (s *slowPeer) symbols(lit, dist *slowCode) {
 	for {
 		sym := s.symbol(lit)
 		if sym < 256 {
