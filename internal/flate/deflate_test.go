@@ -116,9 +116,13 @@ func (et *encoderTest) finish() {
 	}
 }
 
-// allEncoders runs f with every combination of parameters.
+// allEncoders runs f with every combination of parameters, and with few of
+// them under the race detector.
 func allEncoders(t *testing.T, f func(et *encoderTest)) {
 	for level := 1; level <= 9; level++ {
+		if encodeRaced && level%4 != 1 {
+			continue
+		}
 		t.Run(fmt.Sprintf("level-%d", level), func(t *testing.T) {
 			t.Parallel()
 			for windowBits := MinWindowBits; windowBits <= MaxWindowBits; windowBits++ {
@@ -146,11 +150,17 @@ func TestEncodeSmall(t *testing.T) {
 }
 
 func TestEncodeLarge(t *testing.T) {
-	for _, c := range largeCorpora() {
+	for i, c := range largeCorpora() {
+		if encodeRaced && i%4 != 0 {
+			continue
+		}
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			for level := 1; level <= 9; level++ {
 				for _, windowBits := range []int{8, 12, 15} {
+					if encodeRaced && level%4 != 1 {
+						continue
+					}
 					et := newEncoderTest(t, level, windowBits, level%2 == 0)
 					et.message(c.data)
 					et.message(c.data[len(c.data)/2:], 1, len(c.data)/5)
@@ -163,6 +173,9 @@ func TestEncodeLarge(t *testing.T) {
 
 // Some MiB in one message, for compress/flate only.
 func TestEncodeHuge(t *testing.T) {
+	if encodeRaced {
+		t.Skip("slow")
+	}
 	data := bytes.Repeat(append(textCorpus(700000), randomCorpus(100000, 9)...), 4)
 	for _, level := range []int{1, DefaultLevel, 7} {
 		for _, takeover := range []bool{false, true} {
@@ -214,7 +227,6 @@ func TestEncodeDistance(t *testing.T) {
 					} else {
 						et.message(p)
 					}
-					// Level 1 may skip the place.
 					if used := et.peer.farthest == distance; used != (distance <= window) {
 						t.Errorf("level %d, window %d, takeover %v: a repetition at %d, the greatest distance is %d",
 							level, window, takeover, distance, et.peer.farthest)
@@ -356,8 +368,8 @@ func TestEncodeBlocks(t *testing.T) {
 }
 
 func TestEncodeAllocs(t *testing.T) {
-	if testing.Short() {
-		t.Skip("needs many messages")
+	if encodeRaced {
+		t.Skip("pools drop items")
 	}
 	messages := jsonCorpus(1024, 16)
 	dst := make([]byte, 0, 4096)
@@ -382,6 +394,9 @@ func TestEncodeAllocs(t *testing.T) {
 }
 
 func TestEncoderMemory(t *testing.T) {
+	if encodeRaced {
+		t.Skip("the race detector needs memory of its own")
+	}
 	if n := unsafe.Sizeof(Encoder{}); n > 32 {
 		t.Errorf("an Encoder is %d bytes", n)
 	}

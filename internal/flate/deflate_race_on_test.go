@@ -1,0 +1,7 @@
+//go:build race
+
+package flate
+
+// Under the race detector everything is slow, and sync.Pool drops items on
+// purpose.
+const encodeRaced = true
