@@ -28,9 +28,13 @@ type inflateWork struct {
 	length int  // of what is still to be copied in a stored block or a match
 	dist   int  // how far back the match lies
 
-	header inflateHeader
-	tables *inflateTables // of the block under way: own, or the fixed ones
-	own    inflateTables
+	// The tables of the block under way: own, or the fixed ones.
+	litLen *litLenTable
+	dists  *distTable
+
+	header    inflateHeader
+	ownLitLen litLenTable
+	ownDists  distTable
 }
 
 // inflateStage says what comes next in the input.
@@ -184,7 +188,7 @@ func (d *Decoder) release() {
 
 func (d *Decoder) releaseWork() {
 	if w := d.work; w != nil {
-		w.bits, w.nbits, w.stage, w.final, w.tail, w.tables = 0, 0, stageBlock, false, 0, nil
+		w.bits, w.nbits, w.stage, w.final, w.tail = 0, 0, stageBlock, false, 0
 		inflateWorks.Put(w)
 		d.work = nil
 	}

@@ -1,6 +1,8 @@
 package flate
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+)
 
 // run inflates src and appends to dst until src is used up and all that
 // follows from it is out, or dst is full. It begins with room in dst.
@@ -11,7 +13,7 @@ func (d *Decoder) run(dst []byte, start int, src []byte) (out []byte, n int, err
 	for ok := true; ok && err == nil; {
 		switch w.stage {
 		case stageBlock:
-			ok, err = w.block()
+			ok, err = d.block()
 		case stageStored:
 			ok, err = w.stored()
 		case stageBytes:
@@ -21,7 +23,7 @@ func (d *Decoder) run(dst []byte, start int, src []byte) (out []byte, n int, err
 		case stageCodeLens:
 			ok, err = w.codeLens()
 		case stageLens:
-			ok, err = w.lens()
+			ok, err = d.lens()
 		case stageSymbol:
 			if len(w.in) >= fastInput && cap(out)-len(out) >= fastRoom {
 				out, err = d.fast(out, start)
@@ -77,7 +79,7 @@ func (w *inflateWork) lookup(table []uint32, tableBits uint) (e uint32, code, to
 // the bounds of input and output.
 func (w *inflateWork) symbol(out []byte) (_ []byte, ok bool, err error) {
 	w.need(maxCodeBits + 5)
-	e, code, total := w.lookup(w.tables.litLen[:], litLenBits)
+	e, code, total := w.lookup(w.litLen[:], litLenBits)
 	switch {
 	case total > w.nbits:
 		return out, false, nil
@@ -104,17 +106,14 @@ func (w *inflateWork) symbol(out []byte) (_ []byte, ok bool, err error) {
 func (d *Decoder) distance(produced int) (ok bool, err error) {
 	w := d.work
 	w.need(maxCodeBits + 13)
-	e, code, total := w.lookup(w.tables.dist[:], distBits)
+	e, code, total := w.lookup(w.dists[:], distBits)
 	if total > w.nbits {
 		return false, nil
 	}
 	if e&entryInvalid != 0 {
-		return true, errInflateNoDist
+		return true, d.errDistance(e)
 	}
 	w.dist = int(e>>entryValue) + w.take(total)>>code
-	if w.dist > 1<<d.windowBits {
-		return true, d.errWindow()
-	}
 	if w.dist > produced && !d.inWindow(w.dist-produced) {
 		return true, errInflateFar
 	}
@@ -122,8 +121,12 @@ func (d *Decoder) distance(produced int) (ok bool, err error) {
 	return true, nil
 }
 
-func (d *Decoder) errWindow() error {
-	return inflateError("a distance beyond the window of %d bytes", 1<<d.windowBits)
+// errDistance is for the entry of an invalid distance.
+func (d *Decoder) errDistance(e uint32) error {
+	if e&entryWindow != 0 {
+		return inflateError("a distance beyond the window of %d bytes", 1<<d.windowBits)
+	}
+	return errInflateNoDist
 }
 
 // inWindow reports whether the window has this many bytes.
@@ -161,65 +164,60 @@ func (d *Decoder) copyMatch(out []byte, at, start, dist int) {
 }
 
 // What fast needs for one round: two refills, of which the first goes on by
-// seven bytes at most; literals, a match, and what a copy in steps of 8 bytes
-// writes too much.
+// seven bytes at most; literals, a match, and what a copy in steps of up to 32
+// bytes writes too much.
 const (
 	fastInput = 7 + 8
-	fastRoom  = fastLiterals + maxMatch + 7
-
-	fastLiterals = 3
+	fastRoom  = 3 + maxMatch + 31
 )
 
-// fast decodes symbols as long as there is so much input and output that most
-// bounds need no look. It leaves the rest of a block to the functions above.
+// fast decodes symbols as long as there is so much input and room that it need
+// not look for the end of either. It leaves the rest of a block to the
+// functions above.
+//
+// It begins a round with at least 56 bits, enough for three literals or two
+// and a length, and with the entry for the next symbol: to look that up before
+// a match is copied saves the time it takes.
 func (d *Decoder) fast(out []byte, start int) (_ []byte, err error) {
 	w := d.work
-	litLen, distances := &w.tables.litLen, &w.tables.dist
+	litLen, dists := w.litLen, w.dists
 	in, buf := w.in, out[:cap(out)]
-	bits, nbits := w.bits, w.nbits
-	i, o := 0, len(out)
+	o := len(out)
 	maxIn, maxOut := len(in)-fastInput, len(buf)-fastRoom
-	maxDist := 1 << d.windowBits
 
+	bits, nbits, i := refill(w.bits, w.nbits, in, 0)
+	e := litLen[bits&(1<<litLenBits-1)]
 	for i <= maxIn && o <= maxOut {
-		// Bits above nbits are those of the bytes from i on, and setting
-		// them again changes nothing.
-		bits |= binary.LittleEndian.Uint64(in[i:]) << (nbits & 63)
-		i += int((63 - nbits) >> 3)
-		nbits |= 56
-
-		e := litLen[bits&(1<<litLenBits-1)]
 		if e&entryLiteral != 0 {
 			buf[o] = byte(e >> entryValue)
 			o++
-			bits >>= e & entryTotal
-			nbits -= uint(e & entryTotal)
+			bits, nbits = bits>>(e&entryTotal), nbits-uint(e)
 			e = litLen[bits&(1<<litLenBits-1)]
 			if e&entryLiteral != 0 {
 				buf[o] = byte(e >> entryValue)
 				o++
-				bits >>= e & entryTotal
-				nbits -= uint(e & entryTotal)
+				bits, nbits = bits>>(e&entryTotal), nbits-uint(e)
 				e = litLen[bits&(1<<litLenBits-1)]
 				if e&entryLiteral != 0 {
 					buf[o] = byte(e >> entryValue)
 					o++
-					bits >>= e & entryTotal
-					nbits -= uint(e & entryTotal)
+					bits, nbits = bits>>(e&entryTotal), nbits-uint(e)
+					bits, nbits, i = refill(bits, nbits, in, i)
+					e = litLen[bits&(1<<litLenBits-1)]
 					continue
 				}
 			}
 		}
 		if e&entrySpecial != 0 {
 			if e&entryTable != 0 {
-				bits >>= litLenBits
-				nbits -= litLenBits
+				bits, nbits = bits>>litLenBits, nbits-litLenBits
 				e = litLen[uint64(e>>entryValue)+bits&(1<<(e>>entryCode&15)-1)]
 				if e&entryLiteral != 0 {
 					buf[o] = byte(e >> entryValue)
 					o++
-					bits >>= e & entryTotal
-					nbits -= uint(e & entryTotal)
+					bits, nbits = bits>>(e&entryTotal), nbits-uint(e)
+					bits, nbits, i = refill(bits, nbits, in, i)
+					e = litLen[bits&(1<<litLenBits-1)]
 					continue
 				}
 			}
@@ -228,79 +226,91 @@ func (d *Decoder) fast(out []byte, start int) (_ []byte, err error) {
 				break
 			}
 			if e&entrySpecial != 0 {
-				bits >>= e & entryTotal
-				nbits -= uint(e & entryTotal)
-				w.stage = stageBlock // endBlock follows
+				bits, nbits = bits>>(e&entryTotal), nbits-uint(e)
+				w.stage = stageBlock // by endBlock, below
 				break
 			}
 		}
 		length := int(e>>entryValue) + int(bits&(1<<(e&entryTotal)-1)>>(e>>entryCode&15))
-		bits >>= e & entryTotal
-		nbits -= uint(e & entryTotal)
+		bits, nbits = bits>>(e&entryTotal), nbits-uint(e)
 
-		if nbits < maxCodeBits+13 {
-			bits |= binary.LittleEndian.Uint64(in[i:]) << (nbits & 63)
-			i += int((63 - nbits) >> 3)
-			nbits |= 56
+		if nbits&63 < maxCodeBits+13 {
+			bits, nbits, i = refill(bits, nbits, in, i)
 		}
-		e = distances[bits&(1<<distBits-1)]
+		e = dists[bits&(1<<distBits-1)]
 		if e&entrySpecial != 0 {
 			if e&entryTable != 0 {
-				bits >>= distBits
-				nbits -= distBits
-				e = distances[uint64(e>>entryValue)+bits&(1<<(e>>entryCode&15)-1)]
+				bits, nbits = bits>>distBits, nbits-distBits
+				e = dists[uint64(e>>entryValue)+bits&(1<<(e>>entryCode&15)-1)]
 			}
 			if e&entryInvalid != 0 {
-				err = errInflateNoDist
+				err = d.errDistance(e)
 				break
 			}
 		}
 		dist := int(e>>entryValue) + int(bits&(1<<(e&entryTotal)-1)>>(e>>entryCode&15))
-		bits >>= e & entryTotal
-		nbits -= uint(e & entryTotal)
+		bits, nbits = bits>>(e&entryTotal), nbits-uint(e)
+		bits, nbits, i = refill(bits, nbits, in, i)
+		e = litLen[bits&(1<<litLenBits-1)]
 
-		if dist > maxDist {
-			err = d.errWindow()
-			break
-		}
-		end := o + length
-		if dist > o-start {
-			if !d.inWindow(dist - (o - start)) {
+		end, from := o+length, o-dist
+		switch {
+		case from < start:
+			if !d.inWindow(start - from) {
 				err = errInflateFar
+				end = o
 				break
 			}
 			d.copyMatch(buf[:end], o, start, dist)
-			o = end
-			continue
-		}
-		from := o - dist
-		switch {
 		case dist >= 8:
-			for o < end {
-				binary.LittleEndian.PutUint64(buf[o:], binary.LittleEndian.Uint64(buf[from:]))
-				o += 8
-				from += 8
+			copy32(buf[o:o+32], buf[from:from+32])
+			for o, from = o+32, from+32; o < end; o, from = o+16, from+16 {
+				copy16(buf[o:o+16], buf[from:from+16])
 			}
 		case dist == 1:
-			v := uint64(buf[from]) * 0x0101010101010101
-			for o < end {
-				binary.LittleEndian.PutUint64(buf[o:], v)
-				o += 8
+			for run := uint64(buf[from]) * 0x0101010101010101; o < end; o += 8 {
+				binary.LittleEndian.PutUint64(buf[o:o+8], run)
 			}
-		default: // of what each step writes, the first dist bytes are right
-			for o < end {
-				binary.LittleEndian.PutUint64(buf[o:], binary.LittleEndian.Uint64(buf[from:]))
-				o += dist
-				from += dist
+		default: // of what a step writes, the first dist bytes are right
+			for ; o < end; o, from = o+dist, from+dist {
+				binary.LittleEndian.PutUint64(buf[o:o+8], binary.LittleEndian.Uint64(buf[from:from+8]))
 			}
 		}
 		o = end
+		if err != nil {
+			break
+		}
 	}
 
 	w.in = in[i:]
-	w.bits, w.nbits = bits&(1<<(nbits&63)-1), nbits
+	w.nbits = nbits & 63
+	w.bits = bits & (1<<w.nbits - 1)
 	if w.stage == stageBlock {
 		w.endBlock()
 	}
 	return out[:o], err
+}
+
+// refill makes nbits 56 or more. Only its six low bits count, before and
+// after. Bits above them are those of the bytes from in[i] on, and setting
+// them again changes nothing.
+func refill(bits uint64, nbits uint, in []byte, i int) (uint64, uint, int) {
+	bits |= binary.LittleEndian.Uint64(in[i:i+8]) << (nbits & 63)
+	return bits, nbits | 56, i + int((63-nbits)>>3&7)
+}
+
+// copy32 and copy16 copy 8 bytes after the other: from may be in front of to
+// by as little as that, and then what it copies first it copies again.
+func copy32(to, from []byte) {
+	t, f := (*[32]byte)(to), (*[32]byte)(from)
+	binary.LittleEndian.PutUint64(t[:8], binary.LittleEndian.Uint64(f[:8]))
+	binary.LittleEndian.PutUint64(t[8:16], binary.LittleEndian.Uint64(f[8:16]))
+	binary.LittleEndian.PutUint64(t[16:24], binary.LittleEndian.Uint64(f[16:24]))
+	binary.LittleEndian.PutUint64(t[24:], binary.LittleEndian.Uint64(f[24:]))
+}
+
+func copy16(to, from []byte) {
+	t, f := (*[16]byte)(to), (*[16]byte)(from)
+	binary.LittleEndian.PutUint64(t[:8], binary.LittleEndian.Uint64(f[:8]))
+	binary.LittleEndian.PutUint64(t[8:], binary.LittleEndian.Uint64(f[8:]))
 }

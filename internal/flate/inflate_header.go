@@ -59,7 +59,8 @@ func (w *inflateWork) drop(n uint) {
 
 // block reads the first three bits of a block. ok says that they were there;
 // so it does for all the functions below.
-func (w *inflateWork) block() (ok bool, err error) {
+func (d *Decoder) block() (ok bool, err error) {
+	w := d.work
 	if !w.need(3) {
 		return false, nil
 	}
@@ -69,7 +70,7 @@ func (w *inflateWork) block() (ok bool, err error) {
 		w.drop(w.nbits & 7)
 		w.stage = stageStored
 	case 1:
-		w.tables = fixedTables()
+		w.litLen, w.dists = fixedLitLen(), fixedDist[d.windowBits]()
 		w.stage = stageSymbol
 	case 2:
 		w.stage = stageSizes
@@ -136,7 +137,8 @@ func (w *inflateWork) codeLens() (ok bool, err error) {
 	return true, nil
 }
 
-func (w *inflateWork) lens() (ok bool, err error) {
+func (d *Decoder) lens() (ok bool, err error) {
+	w := d.work
 	h := &w.header
 	lens := h.lens[:h.litLens+h.dists]
 	for h.have < len(lens) {
@@ -179,13 +181,13 @@ func (w *inflateWork) lens() (ok bool, err error) {
 	if lens[endOfBlock] == 0 {
 		return true, errInflateNoEnd
 	}
-	if !inflateTable(w.own.litLen[:], litLenBits, lens[:h.litLens], litLenEntries[:], true) {
+	if !inflateTable(w.ownLitLen[:], litLenBits, lens[:h.litLens], litLenEntries[:], true) {
 		return true, errInflateLitLen
 	}
-	if !inflateTable(w.own.dist[:], distBits, lens[h.litLens:], distEntries[:], true) {
+	if !inflateTable(w.ownDists[:], distBits, lens[h.litLens:], distEntries[d.windowBits][:], true) {
 		return true, errInflateDist
 	}
-	w.tables = &w.own
+	w.litLen, w.dists = &w.ownLitLen, &w.ownDists
 	w.stage = stageSymbol
 	return true, nil
 }

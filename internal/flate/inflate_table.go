@@ -8,22 +8,23 @@ import (
 // An entry of a decoding table says what the bits that are its index begin
 // with:
 //
-//	 31   30 … 16   15     14     13    12   11 … 8      7 6   5 … 0
-//	+---+--------+-------+-----+-------+---+----------+-----+------------+
-//	|lit| value  |special|table|invalid| 0 | code bits|  0  | total bits |
-//	+---+--------+-------+-----+-------+---+----------+-----+------------+
+//	  31      30 … 16    15      14      13       12    11 … 8      7 6     5 … 0
+//	+-------+---------+-------+-----+-------+--------+---------+-------+----------+
+//	|literal|  value  |special|table|invalid| window |code bits|   0   |total bits|
+//	+-------+---------+-------+-----+-------+--------+---------+-------+----------+
 //
 // value is a literal, or what a length, a distance or the count of a repeated
 // code length begins from, and total bits are those of the code and the extra
 // bits behind it. special is set if it is none of these but a further table
 // (then value is where that begins, code bits the logarithm of its size and
-// total bits those of this table's index), an invalid symbol or the end of
-// the block.
+// total bits those of this table's index), an invalid symbol (which it may be
+// only because the window is smaller) or the end of the block.
 const (
 	entryLiteral = 1 << 31
 	entrySpecial = 1 << 15
 	entryTable   = 1 << 14
 	entryInvalid = 1 << 13
+	entryWindow  = 1 << 12
 
 	entryValue = 16    // shift
 	entryCode  = 8     // shift
@@ -42,67 +43,95 @@ const (
 	codeLenBits = 7 // no code length code is longer
 )
 
-// inflateTables decodes the symbols of a block.
-type inflateTables struct {
-	litLen [litLenSize]uint32
-	dist   [distSize]uint32
-}
+type (
+	litLenTable [litLenSize]uint32
+	distTable   [distSize]uint32
+)
 
 // The entries of all symbols, which lack the lengths of their codes.
-var litLenEntries, distEntries, codeLenEntries = func() (litLen [numLitLen + 2]uint32, dist [numDist + 2]uint32, codeLen [numCodeLen]uint32) {
-	for sym := range litLen {
-		switch {
-		case sym < endOfBlock:
-			litLen[sym] = entryLiteral | uint32(sym)<<entryValue
-		case sym == endOfBlock:
-			litLen[sym] = entrySpecial
-		case sym < numLitLen:
-			n := sym - endOfBlock - 1
-			litLen[sym] = uint32(lengthBase[n])<<entryValue | uint32(lengthExtra[n])
-		default:
-			litLen[sym] = entrySpecial | entryInvalid
+var (
+	litLenEntries = func() (entries [numLitLen + 2]uint32) {
+		for sym := range entries {
+			switch {
+			case sym < endOfBlock:
+				entries[sym] = entryLiteral | uint32(sym)<<entryValue
+			case sym == endOfBlock:
+				entries[sym] = entrySpecial
+			case sym < numLitLen:
+				n := sym - endOfBlock - 1
+				entries[sym] = uint32(lengthBase[n])<<entryValue | uint32(lengthExtra[n])
+			default:
+				entries[sym] = entrySpecial | entryInvalid
+			}
 		}
-	}
-	for sym := range dist {
-		if sym < numDist {
-			dist[sym] = uint32(distBase[sym])<<entryValue | uint32(distExtra[sym])
-		} else {
-			dist[sym] = entrySpecial | entryInvalid
-		}
-	}
-	for sym := range codeLen {
-		codeLen[sym] = uint32(sym) << entryValue
-	}
-	codeLen[repeatLast] |= 2
-	codeLen[repeatZero] |= 3
-	codeLen[repeatZeroLong] |= 7
-	return
-}()
+		return entries
+	}()
 
-// fixedTables are those of section 3.2.6.
-var fixedTables = sync.OnceValue(func() *inflateTables {
-	var litLen [numLitLen + 2]uint8
-	for sym := range litLen {
-		switch {
-		case sym < 144:
-			litLen[sym] = 8
-		case sym < 256:
-			litLen[sym] = 9
-		case sym < 280:
-			litLen[sym] = 7
-		default:
-			litLen[sym] = 8
+	// By windowBits. The distances of a symbol are all within a window, or
+	// none of them is: the largest of each second symbol is a power of two.
+	distEntries = func() (entries [MaxWindowBits + 1][numDist + 2]uint32) {
+		for windowBits := MinWindowBits; windowBits <= MaxWindowBits; windowBits++ {
+			for sym := range numDist + 2 {
+				e := uint32(entrySpecial | entryInvalid)
+				switch {
+				case sym < 2*windowBits:
+					e = uint32(distBase[sym])<<entryValue | uint32(distExtra[sym])
+				case sym < numDist:
+					e |= entryWindow
+				}
+				entries[windowBits][sym] = e
+			}
 		}
-	}
-	var dist [numDist + 2]uint8
-	for sym := range dist {
-		dist[sym] = 5
-	}
-	t := new(inflateTables)
-	inflateTable(t.litLen[:], litLenBits, litLen[:], litLenEntries[:], false)
-	inflateTable(t.dist[:], distBits, dist[:], distEntries[:], false)
-	return t
-})
+		return entries
+	}()
+
+	codeLenEntries = func() (entries [numCodeLen]uint32) {
+		for sym := range entries {
+			entries[sym] = uint32(sym) << entryValue
+		}
+		entries[repeatLast] |= 2
+		entries[repeatZero] |= 3
+		entries[repeatZeroLong] |= 7
+		return entries
+	}()
+)
+
+// The tables of fixed blocks (section 3.2.6), made when one comes.
+var (
+	fixedLitLen = sync.OnceValue(func() *litLenTable {
+		var lens [numLitLen + 2]uint8
+		for sym := range lens {
+			switch {
+			case sym < 144:
+				lens[sym] = 8
+			case sym < 256:
+				lens[sym] = 9
+			case sym < 280:
+				lens[sym] = 7
+			default:
+				lens[sym] = 8
+			}
+		}
+		t := new(litLenTable)
+		inflateTable(t[:], litLenBits, lens[:], litLenEntries[:], false)
+		return t
+	})
+
+	fixedDist = func() (tables [MaxWindowBits + 1]func() *distTable) { // by windowBits
+		for windowBits := range tables {
+			tables[windowBits] = sync.OnceValue(func() *distTable {
+				var lens [numDist + 2]uint8
+				for sym := range lens {
+					lens[sym] = 5
+				}
+				t := new(distTable)
+				inflateTable(t[:], distBits, lens[:], distEntries[windowBits][:], false)
+				return t
+			})
+		}
+		return tables
+	}()
+)
 
 // inflateTable makes the table for a code, of which lens are the lengths and
 // entries the symbols, with tableBits bits as the index of its first part. It
