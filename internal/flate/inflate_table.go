@@ -138,9 +138,15 @@ var (
 // reports whether the code is complete or, with degenerate, has at most one
 // code of one bit: zlib makes an exception of that too.
 func inflateTable(table []uint32, tableBits uint, lens []uint8, entries []uint32, degenerate bool) bool {
+	// Neighbours are often alike: to add to one counter again and again would
+	// mean to wait for it.
+	var counts [4][maxCodeBits + 1]uint16
+	for i, n := range lens {
+		counts[i&3][n&maxCodeBits]++
+	}
 	var count [maxCodeBits + 1]uint16
-	for _, n := range lens {
-		count[n&maxCodeBits]++
+	for n := range count {
+		count[n] = counts[0][n] + counts[1][n] + counts[2][n] + counts[3][n]
 	}
 	var next [maxCodeBits + 2]uint16 // by length: where its symbols begin in sorted
 	space := 1                       // codes that are still free, of this length
