@@ -241,8 +241,8 @@ func TestInflateWriterOutput(t *testing.T) {
 	for _, size := range []int{1, 2, 10, 300, 5000, 100_000, 1 << 20} {
 		for name, data := range inflateCorpora(size) {
 			for _, level := range inflateLevels {
-				if size == 1<<20 && level > 1 && level != 6 {
-					continue
+				if size >= 100_000 && level%5 != 1 || size >= 1<<20 && name != "json" && name != "binary" {
+					continue // levels 1 and 6 will do, and so will two kinds of data
 				}
 				payload := newInflateDeflater(level).message(data[:size/3], data[size/3:])
 				feeds := inflateFeeds(uint64(level))
