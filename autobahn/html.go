@@ -26,10 +26,8 @@ func class(res result) string {
 	switch {
 	case res.outcome == (outcome{ok, ok}) && res.asExpected():
 		return "ok"
-	case res.asExpected() && res.Behavior == informational:
-		return "info"
 	case res.asExpected():
-		return "later"
+		return "info"
 	case res.Behavior == nonStrict && res.Close == ok:
 		return "loose"
 	}

@@ -78,6 +78,8 @@ func TestRunFails(t *testing.T) {
 		{"dropped", "say=2.1=OK=OK nocode=2.1", "2", []string{"2.1: OK, NOT as expected: no status code of ours came"}},
 		{"a case is missing", "drop=1.1.2", "1.1", []string{"1.1.2: MISSING", "FAILED: 7 OK, 1 MISSING"}},
 		{"unimplemented", "say=1.1.2=UNIMPLEMENTED=OK", "1.1", []string{"1.1.2: UNIMPLEMENTED, NOT as expected"}},
+		{"compression is unimplemented", "say=13.3.1=UNIMPLEMENTED=OK", "13.3", []string{
+			"13.3.1: UNIMPLEMENTED, NOT as expected", "FAILED: 17 OK, 1 UNIMPLEMENTED; 1 not as expected"}},
 		{"informational", "say=1.1.2=INFORMATIONAL=INFORMATIONAL", "1.1", []string{"1.1.2: INFORMATIONAL, NOT as expected"}},
 		{"crash", "crash=1.1.5", "1.1.5,1.1.6", []string{"PROBLEM: ", "wstest", "  | Traceback: the snake has bitten itself", "MISSING"}},
 		{"one case too many", "extra", "1.1", []string{"PROBLEM: "}},
@@ -96,17 +98,6 @@ func TestRunFails(t *testing.T) {
 				}
 			}
 		})
-	}
-}
-
-// TestCompressionLands: the exception for sections 12 and 13 ends both ways.
-func TestCompressionLands(t *testing.T) {
-	say := "say=12.1.1=OK=OK"
-	if deflate {
-		say = "say=12.1.1=UNIMPLEMENTED=OK"
-	}
-	if out, err := fakeRun(t, say, "server", "-cases", "12.1.1,13.7.18"); err == nil {
-		t.Errorf("passed:\n%s", out)
 	}
 }
 

@@ -43,7 +43,7 @@ func cost(id string) int {
 		return 1000 // the suite pauses
 	case section == "9":
 		return 250
-	case deflate && (section == "12" || section == "13"):
+	case section == "12" || section == "13":
 		i, err := strconv.Atoi(id[strings.LastIndexByte(id, '.')+1:])
 		if err == nil && i >= 1 && i <= len(compressionCost) {
 			return compressionCost[i-1]

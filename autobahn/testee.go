@@ -14,8 +14,12 @@ import (
 )
 
 // testeeOptions are those of both our testees. The largest message of the
-// suite, in cases 9.1.6 and 9.2.6, has 16 MiB.
-var testeeOptions = websocket.Options{ReadLimit: 16 << 20}
+// suite, in cases 9.1.6 and 9.2.6, has 16 MiB. Every message is compressed,
+// however small; the suite chooses windows and takeover, and we follow.
+var testeeOptions = websocket.Options{
+	ReadLimit:   16 << 20,
+	Compression: &websocket.CompressionOptions{Threshold: -1},
+}
 
 // echo sends every message back until the connection ends. How it ends is for
 // the suite to judge, so there is no error.

@@ -237,28 +237,37 @@ func (p *rawPeer) receive() (op websocket.Opcode, data []byte, err error) {
 	}
 }
 
-// TestDeflateIsWhatItSays holds the constant to what the testees do.
-func TestDeflateIsWhatItSays(t *testing.T) {
+// TestOffers: the suite has a case for every parameter, and runs those that
+// need client_max_window_bits only if the client offers it.
+func TestOffers(t *testing.T) {
 	s, err := startEchoServer()
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer s.stop()
-	req, err := http.NewRequestWithContext(t.Context(), "GET", "http"+strings.TrimPrefix(s.url, "ws"), nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for name, value := range map[string]string{"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13",
-		"Sec-WebSocket-Key": rfcKey, "Sec-WebSocket-Extensions": "permessage-deflate"} {
-		req.Header.Set(name, value)
-	}
-	resp, err := http.DefaultTransport.RoundTrip(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	resp.Body.Close()
-	if got := strings.Contains(resp.Header.Get("Sec-WebSocket-Extensions"), "permessage-deflate"); got != deflate {
-		t.Errorf("the server's testee negotiates permessage-deflate: %v, and the constant says %v", got, deflate)
+	for _, tt := range []struct{ offer, answer string }{ // sections 12 and 13.1 to 13.6
+		{"permessage-deflate; client_no_context_takeover; client_max_window_bits", "permessage-deflate; client_no_context_takeover"},
+		{"permessage-deflate; server_max_window_bits=9", "permessage-deflate; server_max_window_bits=9"},
+		{"permessage-deflate; server_max_window_bits=15", "permessage-deflate; server_max_window_bits=15"},
+		{"permessage-deflate; server_no_context_takeover; server_max_window_bits=9",
+			"permessage-deflate; server_no_context_takeover; server_max_window_bits=9"},
+	} {
+		req, err := http.NewRequestWithContext(t.Context(), "GET", "http"+strings.TrimPrefix(s.url, "ws"), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for name, value := range map[string]string{"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13",
+			"Sec-WebSocket-Key": rfcKey, "Sec-WebSocket-Extensions": tt.offer} {
+			req.Header.Set(name, value)
+		}
+		resp, err := http.DefaultTransport.RoundTrip(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		if got := resp.Header.Get("Sec-WebSocket-Extensions"); got != tt.answer {
+			t.Errorf("the answer to %q is %q, want %q", tt.offer, got, tt.answer)
+		}
 	}
 
 	offers := make(chan string, 1)
@@ -272,7 +281,7 @@ func TestDeflateIsWhatItSays(t *testing.T) {
 	go server.Serve(ln)
 	defer server.Close()
 	(&fuzzingServer{url: "ws://" + ln.Addr().String()}).runCase(t.Context(), 1)
-	if offer := <-offers; strings.Contains(offer, "permessage-deflate") != deflate {
-		t.Errorf("the client's testee offers %q, and the constant says %v", offer, deflate)
+	if offer, want := <-offers, "permessage-deflate; client_max_window_bits"; offer != want {
+		t.Errorf("the client's testee offers %q, want %q", offer, want)
 	}
 }
