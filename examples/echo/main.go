@@ -3,6 +3,10 @@
 //
 //	go run ./examples/echo -addr 127.0.0.1:9001
 //
+// With -compress it agrees to permessage-deflate with clients that offer it,
+// and -window says how much memory that may take: about 3.5 windows for each
+// connection.
+//
 // Its limits are those of a server on the open internet: handshakes have a
 // deadline and a size, messages have a limit, and a peer that does not take
 // its echoes is not read from any further.
@@ -66,6 +70,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	cert := flags.String("tls-cert", "", "serve wss with the certificate in this PEM `file`")
 	key := flags.String("tls-key", "", "private key of -tls-cert, a PEM `file`")
 	anyOrigin := flags.Bool("any-origin", false, "let pages of every origin connect, not only the server's own")
+	compress := flags.Bool("compress", false, "compress messages (permessage-deflate) with clients that offer it")
+	window := flags.Int("window", 15, "with -compress, base-2 logarithm of the largest window in `bytes`: 8 to 15")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
@@ -75,9 +81,15 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if (*cert == "") != (*key == "") {
 		return errors.New("-tls-cert and -tls-key go together")
 	}
+	if *window < 8 || *window > 15 {
+		return fmt.Errorf("-window is %d, want 8 to 15", *window)
+	}
 
 	ws := &websocket.Server{Handler: echo}
 	ws.ReadLimit = *readLimit
+	if *compress {
+		ws.Compression = &websocket.CompressionOptions{WindowBits: *window}
+	}
 	if *anyOrigin {
 		ws.OriginPatterns = []string{"*"}
 	}

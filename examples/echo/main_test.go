@@ -144,6 +144,47 @@ func TestEcho(t *testing.T) {
 	}
 }
 
+// Compression is for those who offer it, if it was asked for.
+func TestCompress(t *testing.T) {
+	for _, tt := range []struct {
+		args   []string
+		opts   *websocket.CompressionOptions
+		answer string
+	}{
+		{nil, &websocket.CompressionOptions{}, ""},
+		{[]string{"-compress"}, nil, ""},
+		{[]string{"-compress"}, &websocket.CompressionOptions{}, "permessage-deflate"},
+		{[]string{"-compress", "-window", "10"}, &websocket.CompressionOptions{}, "permessage-deflate; client_max_window_bits=10"},
+	} {
+		url, _ := start(t, tt.args...)
+		ctx := testContext(t)
+		opts := &websocket.DialOptions{}
+		opts.Compression = tt.opts
+		compressed := false
+		opts.Trace = &websocket.Trace{FrameIn: func(_ *websocket.Conn, h websocket.Header) {
+			compressed = h.RSV == websocket.RSV1
+		}}
+		c, resp, err := websocket.Dial(ctx, url, opts)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := resp.Header.Get("Sec-WebSocket-Extensions"); got != tt.answer {
+			t.Errorf("%q: negotiated %q, want %q", tt.args, got, tt.answer)
+		}
+		msg := bytes.Repeat([]byte("again and "), 1000)
+		if err := c.Write(ctx, websocket.Text, msg); err != nil {
+			t.Fatal(err)
+		}
+		if _, p, err := c.Read(ctx); err != nil || !bytes.Equal(p, msg) {
+			t.Errorf("%q: sent %d bytes, got %d, %v", tt.args, len(msg), len(p), err)
+		}
+		if compressed != (tt.answer != "") {
+			t.Errorf("%q: the echo is compressed: %v", tt.args, compressed)
+		}
+		c.Close(websocket.StatusNormalClosure, "")
+	}
+}
+
 func TestReadLimit(t *testing.T) {
 	url, _ := start(t, "-read-limit", "1000")
 	ctx := testContext(t)
@@ -230,6 +271,7 @@ func TestUsage(t *testing.T) {
 		{"-tls-cert", "x.pem"},
 		{"-tls-cert", "missing.pem", "-tls-key", "missing.pem"},
 		{"-addr", "nowhere"},
+		{"-compress", "-window", "16"},
 		{"operand"},
 	} {
 		var stdout bytes.Buffer

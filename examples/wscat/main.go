@@ -50,6 +50,7 @@ type config struct {
 	subprotocols []string
 	insecure     bool
 	binary       bool
+	compress     bool
 	ping         time.Duration
 	wait         time.Duration
 	readLimit    int64
@@ -81,6 +82,7 @@ func parse(args []string, stderr io.Writer) (*config, error) {
 	})
 	flags.BoolVar(&cfg.insecure, "insecure", false, "accept any certificate of a wss server")
 	flags.BoolVar(&cfg.binary, "binary", false, "send binary messages, and receive without any conversion")
+	flags.BoolVar(&cfg.compress, "compress", false, "offer compression (permessage-deflate), and tell what was settled")
 	flags.DurationVar(&cfg.ping, "ping", 0, "send a ping at this `interval` and tell the round-trip times")
 	flags.DurationVar(&cfg.wait, "wait", time.Second, "`time` to go on receiving after the end of standard input;\nnegative: until the server closes")
 	flags.Int64Var(&cfg.readLimit, "max", 64<<20, "largest message to accept in `bytes`; negative for no limit")
@@ -99,6 +101,9 @@ func parse(args []string, stderr io.Writer) (*config, error) {
 func (cfg *config) dial(ctx context.Context) (*websocket.Conn, *http.Response, error) {
 	opts := &websocket.DialOptions{Header: cfg.header, Subprotocols: cfg.subprotocols}
 	opts.ReadLimit = cfg.readLimit
+	if cfg.compress {
+		opts.Compression = &websocket.CompressionOptions{}
+	}
 	if cfg.insecure {
 		transport := http.DefaultTransport.(*http.Transport).Clone()
 		transport.TLSClientConfig = &tls.Config{InsecureSkipVerify: true}
@@ -123,7 +128,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		s.refused(resp, err)
 		return 1
 	}
-	if !s.talk(ctx, c, stdin) {
+	if !s.talk(ctx, c, resp, stdin) {
 		return 1
 	}
 	return 0

@@ -143,6 +143,46 @@ func TestHandshakeFlags(t *testing.T) {
 		want(t, 0, "red\ngreen\nhttps://page.example soup\n", ", subprotocol soup\n")
 }
 
+// What comes of -compress is told, and what is not asked for is not offered.
+func TestCompress(t *testing.T) {
+	for _, tt := range []struct {
+		server *websocket.CompressionOptions
+		args   []string
+		want   string // how the line about the connection ends
+		frames string // of the messages that the server gets
+	}{
+		{&websocket.CompressionOptions{WindowBits: 10}, []string{"-compress"},
+			", permessage-deflate; client_max_window_bits=10\n", "compressed"},
+		{nil, []string{"-compress"}, ", no compression\n", "plain"},
+		{&websocket.CompressionOptions{}, nil, "", "plain"},
+	} {
+		frames := make(chan string, 10)
+		ws := &websocket.Server{Handler: func(c *websocket.Conn) { echo(c) }}
+		ws.Compression = tt.server
+		ws.Trace = &websocket.Trace{FrameIn: func(_ *websocket.Conn, h websocket.Header) {
+			switch {
+			case h.Opcode != websocket.OpText:
+			case h.RSV == websocket.RSV1:
+				frames <- "compressed"
+			default:
+				frames <- "plain"
+			}
+		}}
+		server := httptest.NewServer(ws)
+		line := strings.Repeat("again and ", 100) + "\n"
+		r := wscat(t, strings.NewReader(line), append(tt.args, "-wait", "200ms", server.URL)...)
+		r.want(t, 0, line, "connected to "+server.URL+tt.want)
+		if tt.want == "" && !strings.HasPrefix(r.stderr, "connected to "+server.URL+"\n") {
+			t.Errorf("standard error is\n%s", r.stderr)
+		}
+		if got := <-frames; got != tt.frames {
+			t.Errorf("%q: the server got a %s message", tt.args, got)
+		}
+		ws.Close()
+		server.Close()
+	}
+}
+
 func TestClosedByPeer(t *testing.T) {
 	for _, tt := range []struct {
 		name   string

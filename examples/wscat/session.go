@@ -49,13 +49,22 @@ func (s *session) refused(resp *http.Response, err error) {
 	}
 }
 
-// talk carries the session out and reports whether all of it went well.
-func (s *session) talk(ctx context.Context, c *websocket.Conn, stdin io.Reader) bool {
+// talk carries the session out and reports whether all of it went well. resp
+// is the server's part of the handshake.
+func (s *session) talk(ctx context.Context, c *websocket.Conn, resp *http.Response, stdin io.Reader) bool {
 	s.conn = c
 	defer s.helpers.Wait()
 	connected := "connected to " + s.cfg.url
 	if p := c.Subprotocol(); p != "" {
 		connected += ", subprotocol " + p
+	}
+	if s.cfg.compress {
+		// Dial has made sure that this is what was offered.
+		settled := strings.Join(resp.Header.Values("Sec-WebSocket-Extensions"), ", ")
+		if settled == "" {
+			settled = "no compression"
+		}
+		connected += ", " + settled
 	}
 	s.status.Print(connected)
 
