@@ -90,6 +90,22 @@ type server struct {
 	mux *http.ServeMux
 }
 
+// compression is what every page that offers it gets, which is all browsers.
+//
+// What the server sends is much alike, so a window over the last messages is
+// worth having, and 2 KiB do: they bring a conversation down to a third, for
+// 5 KB of memory a page. 32 KiB would bring it to 29 %, for 57 KB; messages each
+// for itself, to 81 %. Short ones gain as well as long ones do.
+//
+// What a page sends starts afresh with each message. It is little, and it begins
+// with the key that a visitor is known by: how long the later ones are must tell
+// nothing about that.
+var compression = &websocket.CompressionOptions{
+	Threshold:               32,
+	WindowBits:              11,
+	ClientNoContextTakeover: true,
+}
+
 func newServer(l limits) *server {
 	s := &server{hub: newHub(l), mux: http.NewServeMux()}
 	s.ws.Handler = func(conn *websocket.Conn) { serve(conn, s.hub) }
@@ -100,6 +116,7 @@ func newServer(l limits) *server {
 	// Conn.RTT is measured by.
 	s.ws.PingInterval = 8 * time.Second
 	s.ws.PongTimeout = 20 * time.Second
+	s.ws.Compression = compression
 
 	page, err := fs.Sub(files, "web")
 	if err != nil {

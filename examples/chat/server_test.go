@@ -65,6 +65,22 @@ func start(t *testing.T, l limits) (url string, s *server) {
 	return ts.URL, s
 }
 
+// TestCompression: pages get it, and their key is in no window.
+func TestCompression(t *testing.T) {
+	url, _ := start(t, defaultLimits)
+	opts := &websocket.DialOptions{Header: http.Header{"Origin": {url}}}
+	opts.Compression = &websocket.CompressionOptions{}
+	conn, resp, err := websocket.Dial(t.Context(), url+"/ws", opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.CloseNow() })
+	const want = "permessage-deflate; client_no_context_takeover; client_max_window_bits=11"
+	if got := resp.Header.Get("Sec-WebSocket-Extensions"); got != want {
+		t.Errorf("negotiated %q, want %q", got, want)
+	}
+}
+
 // dial connects to the chat as a page of its own would.
 func dial(t *testing.T, url string) *page {
 	t.Helper()
