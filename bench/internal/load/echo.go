@@ -59,9 +59,12 @@ func (r *runner) write() error {
 	if r.Depth > 1 || r.Size < 512 {
 		return errors.New("load: compressed messages go one by one, of at least 512 bytes")
 	}
-	window, err := clientWindow(r.result.Extensions)
-	if r.Compress == NoTakeover {
-		window = 0
+	window, err := takenOver(r.result.Extensions, "client")
+	if err == nil {
+		r.serverWindow, err = takenOver(r.result.Extensions, "server")
+	}
+	if r.Compress == NoTakeover { // which both sides have been asked for
+		window, r.serverWindow = 0, 0
 	}
 	if err == nil && window > 0 && window < r.Size {
 		err = fmt.Errorf("the server wants a window of %d bytes, less than a message", window)
@@ -127,6 +130,7 @@ func (e *echoing) start(c *conn, now time.Duration) error {
 	e.busy++
 	c.batch = e.script.batches[c.batches%len(e.script.batches)]
 	c.batches++
+	e.runner.sent += int64(len(c.batch))
 	c.sent, c.got, c.since = 0, 0, now
 	return c.push()
 }

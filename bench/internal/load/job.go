@@ -59,13 +59,14 @@ type Job struct {
 	Timeout time.Duration
 }
 
-// Result is what a job has measured. Messages, CPU, Wall and Wire belong
-// together: all four were taken at the same two moments under full load.
+// Result is what a job has measured. Messages, CPU, Wall, Wire and Sent belong
+// together: all were taken at the same two moments under full load.
 type Result struct {
 	Messages float64       // echoed, delivered, or handshakes made
 	CPU      time.Duration // of the server's process
 	Wall     time.Duration
 	Wire     int64 // bytes of the replies, headers included
+	Sent     int64 // Echo: bytes of the messages whose sending has begun, likewise
 
 	// Round trips of batches (Echo), of messages to their last receiver
 	// (Broadcast), or of connect and upgrade (Handshake).
@@ -128,6 +129,11 @@ type runner struct {
 	script  *script
 	started time.Time // origin of now
 	result  Result
+	sent    int64 // bytes of all batches begun under load
+
+	// serverWindow is what the server's messages may refer back to, in bytes:
+	// 0 without takeover. It is known when the script is written.
+	serverWindow int
 
 	scratch []byte // where replies are received; content is void between calls
 	lat     histogram

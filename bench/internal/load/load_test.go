@@ -97,6 +97,9 @@ func TestEcho(t *testing.T) {
 		if got := float64(r.Wire) / r.Messages; got != float64(size+header) {
 			t.Errorf("size %d: %v bytes per reply, want %d", size, got, size+header)
 		}
+		if got := float64(r.Sent) / r.Messages; got < float64(size) {
+			t.Errorf("size %d: %v bytes per message sent", size, got)
+		}
 		// On a machine that is slow enough, no whole batch may be in the window.
 		batches := r.Messages / float64(job.Conns*job.Depth)
 		if r.CPU <= 0 || r.Wall < job.Time || r.P99 < r.P50 || batches > 2 && r.P50 <= 0 {
@@ -226,8 +229,56 @@ func TestNoWebSocket(t *testing.T) {
 	}
 }
 
-// Ours does not compress yet, or does not here: to be asked for compression
-// and to answer without is an error, not a measurement.
+// Compressed echoes are inflated and compared, and both directions' bytes are
+// those of compressed frames.
+func TestCompressedEcho(t *testing.T) {
+	for name, test := range map[string]struct {
+		compress string
+		options  websocket.CompressionOptions
+	}{
+		"no takeover":  {NoTakeover, websocket.CompressionOptions{}},
+		"takeover":     {Takeover, websocket.CompressionOptions{}},
+		"small window": {Takeover, websocket.CompressionOptions{WindowBits: 11}},
+		"one way":      {Takeover, websocket.CompressionOptions{ServerNoContextTakeover: true}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			srv := httptest.NewServer(&websocket.Server{
+				AcceptOptions: websocket.AcceptOptions{Options: websocket.Options{Compression: &test.options}},
+				Handler:       echo(nil),
+			})
+			defer srv.Close()
+			job := testJob(srv, Echo)
+			job.Compress, job.Size, job.Depth = test.compress, 1024, 1
+			r, err := Run(t.Context(), job, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if wire, sent := float64(r.Wire)/r.Messages, float64(r.Sent)/r.Messages; wire < 50 || wire > 512 || sent < 50 || sent > 512 {
+				t.Errorf("%v bytes per reply, %v per request", wire, sent)
+			}
+		})
+	}
+}
+
+// An echo that is not what was sent is noticed through its compression.
+func TestCompressedLie(t *testing.T) {
+	srv := httptest.NewServer(&websocket.Server{
+		AcceptOptions: websocket.AcceptOptions{Options: websocket.Options{Compression: new(websocket.CompressionOptions)}},
+		Handler: echo(func(_ int, m websocket.Message) websocket.Message {
+			m.Data[len(m.Data)/2] ^= 1
+			return m
+		}),
+	})
+	defer srv.Close()
+	job := testJob(srv, Echo)
+	job.Compress, job.Size, job.Depth = Takeover, 1024, 1
+	if _, err := Run(t.Context(), job, nil); err == nil || !strings.Contains(err.Error(), "differs") {
+		t.Errorf("error %v, want that the message differs", err)
+	}
+}
+
+// To be asked for compression and to answer without is an error, not a
+// measurement.
 func TestCompressionDeclined(t *testing.T) {
 	job := testJob(serve(t, echo(nil)), Echo)
 	job.Compress, job.Size, job.Depth = Takeover, 1024, 1

@@ -97,27 +97,27 @@ func deflate(message, dict []byte) ([]byte, error) {
 	return bytes.TrimSuffix(out.Bytes(), []byte{0, 0, 0xff, 0xff}), nil
 }
 
-// before returns what was sent before the nth message, as far as a window
-// reaches.
-func (s *script) before(n int) []byte {
+// before returns what was sent before the nth message, as far as a window of
+// so many bytes reaches.
+func (s *script) before(n, window int) []byte {
 	var history []byte
 	size := len(s.messages[0])
-	for i := max(0, n-(32<<10)/size-1); i < n; i++ {
+	for i := max(0, n-window/size-1); i < n; i++ {
 		history = append(history, s.messages[i%len(s.messages)]...)
 	}
-	return history[max(0, len(history)-32<<10):]
+	return history[max(0, len(history)-window):]
 }
 
-// clientWindow is the history that a client may use after this answer to its
-// offer of permessage-deflate.
-func clientWindow(extensions string) (int, error) {
+// takenOver is the history, in bytes, that a side ("client" or "server") may
+// use after this answer to an offer of permessage-deflate.
+func takenOver(extensions, side string) (int, error) {
 	window := 32 << 10
 	for param := range strings.SplitSeq(extensions, ";") {
 		name, value, _ := strings.Cut(strings.TrimSpace(param), "=")
 		switch name {
-		case "client_no_context_takeover":
+		case side + "_no_context_takeover":
 			return 0, nil
-		case "client_max_window_bits":
+		case side + "_max_window_bits":
 			bits, err := strconv.Atoi(strings.Trim(value, `"`))
 			if err != nil || bits < 8 || bits > 15 {
 				return 0, fmt.Errorf("the server answers %q", extensions)

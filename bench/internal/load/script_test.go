@@ -55,8 +55,8 @@ func TestDeflateScript(t *testing.T) {
 				history = append(history, want...)
 				history = history[max(0, len(history)-(window-len(want))):]
 			}
-			if have := s.before(n + 1); window == 1<<15 && !bytes.HasSuffix(have, history) {
-				t.Fatalf("before(%d) is not what was sent", n+1)
+			if have := s.before(n+1, window); !bytes.HasSuffix(have, history) || len(have) > window {
+				t.Fatalf("before(%d, %d) is not what was sent", n+1, window)
 			}
 		}
 		if last > 0 && total >= last {
@@ -66,20 +66,56 @@ func TestDeflateScript(t *testing.T) {
 	}
 }
 
-func TestClientWindow(t *testing.T) {
-	for answer, want := range map[string]int{
-		"permessage-deflate":                                                      32 << 10,
-		"permessage-deflate; server_max_window_bits=9":                            32 << 10,
-		"permessage-deflate; client_max_window_bits=12":                           4 << 10,
-		`permessage-deflate;client_max_window_bits="10"`:                          1 << 10,
-		"permessage-deflate; client_no_context_takeover":                          0,
-		"permessage-deflate; client_max_window_bits=16":                           -1,
-		"permessage-deflate; client_max_window_bits":                              -1,
-		"permessage-deflate;server_no_context_takeover;client_max_window_bits=15": 32 << 10,
+func TestTakenOver(t *testing.T) {
+	for answer, want := range map[string]struct{ client, server int }{
+		"permessage-deflate":                                                      {32 << 10, 32 << 10},
+		"permessage-deflate; server_max_window_bits=9":                            {32 << 10, 512},
+		"permessage-deflate; client_max_window_bits=12":                           {4 << 10, 32 << 10},
+		`permessage-deflate;client_max_window_bits="10"`:                          {1 << 10, 32 << 10},
+		"permessage-deflate; client_no_context_takeover":                          {0, 32 << 10},
+		"permessage-deflate; client_max_window_bits=16":                           {-1, 32 << 10},
+		"permessage-deflate; client_max_window_bits":                              {-1, 32 << 10},
+		"permessage-deflate; server_max_window_bits=7":                            {32 << 10, -1},
+		"permessage-deflate;server_no_context_takeover;client_max_window_bits=15": {32 << 10, 0},
 	} {
-		got, err := clientWindow(answer)
-		if (err != nil) != (want < 0) || err == nil && got != want {
-			t.Errorf("%s: %d, %v, want %d", answer, got, err, want)
+		for side, want := range map[string]int{"client": want.client, "server": want.server} {
+			got, err := takenOver(answer, side)
+			if (err != nil) != (want < 0) || err == nil && got != want {
+				t.Errorf("%s, %s: %d, %v, want %d", answer, side, got, err, want)
+			}
+		}
+	}
+}
+
+// A reply must not refer to what the server has agreed to forget.
+func TestRepliesKeepToTheWindow(t *testing.T) {
+	const window, last = 4 << 10, 7
+	near, err := deflateScript(1024, window)
+	if err != nil {
+		t.Fatal(err)
+	}
+	far, err := deflateScript(1024, 32<<10)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, test := range map[string]struct {
+		script *script
+		window int
+		wrong  bool
+	}{
+		"all of it":         {far, 32 << 10, false},
+		"a small one":       {near, window, false},
+		"more than allowed": {far, window, true},
+		"none allowed":      {near, 0, true},
+	} {
+		data := payload(t, test.script.batches[last])
+		reply := append([]byte{finBit | rsv1Bit | opText, 126, byte(len(data) >> 8), byte(len(data))}, data...)
+		x := &exchange{
+			r: &runner{Job: Job{Compress: Takeover}}, opcode: opText, in: reply,
+			messages: test.script.messages[last : last+1], history: test.script.before(last, test.window),
+		}
+		if ok, err := x.complete(); ok == test.wrong || (err != nil) != test.wrong {
+			t.Errorf("%s: complete %v, %v", name, ok, err)
 		}
 	}
 }

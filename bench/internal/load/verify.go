@@ -32,8 +32,8 @@ type exchange struct {
 	deflate bool // the message under way is compressed
 	frames  int
 	wire    int
-	done    int // messages that were right
-	history []byte
+	done    int    // messages that were right
+	history []byte // what the server may refer to
 }
 
 // begin sends a batch that no other connection sends, or the next of the
@@ -45,7 +45,7 @@ func (r *runner) begin(number int, c *conn, count int) (*exchange, error) {
 		n := c.batches % len(r.script.batches)
 		c.batch = r.script.batches[n]
 		x.messages = r.script.messages[n : n+1]
-		x.history = r.script.before(c.batches)
+		x.history = r.script.before(c.batches, r.serverWindow)
 	} else {
 		x.messages = numbered(r.Size, count, uint64(number+1)<<20|uint64(c.batches+1))
 		c.batch = frames(finBit|opBinary, x.messages)
@@ -163,8 +163,6 @@ func (x *exchange) frame(h header, payload []byte) error {
 		if got, err = inflate(x.part, x.history, len(want)); err != nil {
 			return err
 		}
-		x.history = append(x.history, want...)
-		x.history = x.history[max(0, len(x.history)-32<<10):]
 	}
 	if !bytes.Equal(got, want) {
 		return fmt.Errorf("the message differs from what was sent (%d bytes for %d)", len(got), len(want))

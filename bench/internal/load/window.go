@@ -12,6 +12,7 @@ type mark struct {
 	at, cpu  time.Duration
 	messages float64
 	wire     int64
+	sent     int64
 }
 
 // window is the part of a load that is measured: after the warm-up, for the
@@ -41,7 +42,7 @@ func (w *window) step(messages float64, wire int64) error {
 	if err != nil {
 		return err
 	}
-	m := mark{w.r.now(), cpu, messages, wire}
+	m := mark{w.r.now(), cpu, messages, wire, w.r.sent}
 	if !w.open {
 		w.open, w.from, w.look = true, m, m.at+w.r.Time
 		w.r.lat.reset()
@@ -63,6 +64,7 @@ func (w *window) close() error {
 	res.CPU = w.to.cpu - w.from.cpu
 	res.Wall = w.to.at - w.from.at
 	res.Wire = w.to.wire - w.from.wire
+	res.Sent = w.to.sent - w.from.sent
 	res.P50, res.P99 = w.r.lat.quantile(0.50), w.r.lat.quantile(0.99)
 	if res.Messages <= 0 {
 		return fmt.Errorf("load: no reply in %v", res.Wall)
