@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"sync"
 
 	"github.com/fullduplex-go/websocket/bench/internal/report"
@@ -64,7 +65,14 @@ func build(ctx context.Context, bench, dir string, list []server) map[string]err
 
 // entry is how the server appears in the results.
 func (s server) entry() report.Server {
-	return report.Server{Name: s.name, Kind: s.kind, Loop: s.mode == "loop", Floor: s.floor, Flags: []string{"-mode", s.mode}}
+	r := report.Server{Name: s.name, Kind: s.kind, Loop: s.mode == "loop", Floor: s.floor, Flags: s.flags()}
+	if s.window != "" {
+		i := slices.IndexFunc(servers, func(other server) bool {
+			return other.pkg == s.pkg && other.mode == s.mode && other.window == ""
+		})
+		r.Of = servers[i].name
+	}
+	return r
 }
 
 // describe fills in what a server's binary says of itself, and notes the

@@ -171,7 +171,7 @@ func (b *bench) measureAll(ctx context.Context) error {
 
 // measure does one job with one server, which is started for it and stopped.
 func (b *bench) measure(ctx context.Context, sc scenario, sv server) (map[string]float64, error) {
-	if sv.kind == report.Floor && !sc.floors {
+	if sv.kind == report.Floor && !sc.floors || sv.window != "" && sc.job.Compress != load.Takeover {
 		return nil, errUnsupported
 	}
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
@@ -180,8 +180,8 @@ func (b *bench) measure(ctx context.Context, sc scenario, sv server) (map[string
 	if compress == "" {
 		compress = "off"
 	}
-	p, err := b.launcher.startServer(ctx, b.serverCPU, filepath.Join(b.dir, sv.pkg),
-		"-addr", "127.0.0.1:0", "-compress", compress, "-mode", sv.mode)
+	args := append(sv.flags(), "-addr", "127.0.0.1:0", "-compress", compress)
+	p, err := b.launcher.startServer(ctx, b.serverCPU, filepath.Join(b.dir, sv.pkg), args...)
 	if err != nil {
 		return nil, err
 	}
@@ -228,6 +228,7 @@ func (b *bench) measure(ctx context.Context, sc scenario, sv server) (map[string
 	}
 	if job.Kind == load.Echo {
 		samples[report.Wire] = float64(result.Wire) / result.Messages
+		samples[report.Sent] = float64(result.Sent) / result.Messages
 	}
 	if result.Extensions != "" {
 		b.results.Note(sc.Name, sv.name, "negotiates "+result.Extensions)

@@ -73,7 +73,7 @@ func scenarios(conns int) []scenario {
 		list = append(list, scenario{
 			Scenario: report.Scenario{
 				Name: "deflate-" + compress.name, Title: "Echo 1 KiB JSON compressed, " + compress.title, Group: groupDeflate,
-				Compare: []string{report.CPU, report.Wire}, Show: []string{report.Rate, report.P50, report.P99, report.Busy},
+				Compare: []string{report.CPU, report.Wire}, Show: []string{report.Sent, report.Rate, report.P50, report.P99, report.Busy},
 			},
 			job:   load.Job{Kind: load.Echo, Conns: 64, Size: 1 << 10, Depth: 1, Compress: compress.name},
 			quick: true,

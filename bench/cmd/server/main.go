@@ -1,31 +1,45 @@
 // Command server is this library's server in the comparison.
 //
 // [websocket.Server] runs the handler on a goroutine of its own and lets go of
-// net/http's buffers; ForgetRequest lets go of the request, too. Keepalive is off, as no peer has one by default: the
-// idle connections that are weighed are to stay idle.
+// net/http's buffers; ForgetRequest lets go of the request, too. Keepalive is
+// off, as no peer has one by default: the idle connections that are weighed are
+// to stay idle.
+//
+// Compression has its defaults but for the takeover, and for the window where
+// -window says so.
 package main
 
 import (
 	"context"
+	"flag"
 	"net"
 
 	"github.com/fullduplex-go/websocket"
 	"github.com/fullduplex-go/websocket/bench/internal/contract"
 )
 
+// window is beside the flags of the contract.
+var window = flag.Int("window", 0, "with takeover: `bits` of the windows, 8 to 15; 0 for the default")
+
 func main() {
 	contract.Main(contract.Support{
-		{Mode: contract.Conn, Compress: []contract.Compression{contract.Off}},
+		{Mode: contract.Conn, Compress: []contract.Compression{contract.Off, contract.NoTakeover, contract.Takeover}},
 	}, serve)
 }
 
-func serve(l net.Listener, _ contract.Mode, _ contract.Compression) error {
+func serve(l net.Listener, _ contract.Mode, compress contract.Compression) error {
 	options := websocket.AcceptOptions{
 		Options: websocket.Options{
 			ReadLimit:    contract.ReadLimit,
 			PingInterval: -1,
 		},
 		ForgetRequest: true,
+	}
+	switch compress {
+	case contract.NoTakeover:
+		options.Compression = &websocket.CompressionOptions{ServerNoContextTakeover: true, ClientNoContextTakeover: true}
+	case contract.Takeover:
+		options.Compression = &websocket.CompressionOptions{WindowBits: *window}
 	}
 	var everyone contract.Set[*websocket.Conn]
 	echoes := websocket.Server{AcceptOptions: options, Handler: echo}

@@ -16,15 +16,18 @@ import (
 // servers lists what each server claims to do. All else it must refuse.
 var servers = []struct {
 	name     string
-	floor    bool // it sends frames back as they came, masks included
+	flags    []string // besides those of a setting
+	floor    bool     // it sends frames back as they came, masks included
 	quirks   quirks
 	supports []setting
 }{
-	{name: "server", supports: []setting{{contract.Conn, contract.Off}}},
+	{name: "server", supports: []setting{{contract.Conn, contract.Off}, {contract.Conn, contract.NoTakeover}, {contract.Conn, contract.Takeover}}},
+	{name: "server", flags: []string{"-window", "12"}, quirks: quirks{takeover: []string{"client_max_window_bits=12"}},
+		supports: []setting{{contract.Conn, contract.Off}, {contract.Conn, contract.NoTakeover}, {contract.Conn, contract.Takeover}}},
 	{name: "peer-gorilla", supports: []setting{{contract.Conn, contract.Off}, {contract.Conn, contract.NoTakeover}}},
 	{name: "peer-coder", supports: []setting{{contract.Conn, contract.Off}, {contract.Conn, contract.NoTakeover}, {contract.Conn, contract.Takeover}}},
 	{name: "peer-gobwas", supports: []setting{{contract.Conn, contract.Off}, {contract.Conn, contract.NoTakeover}}},
-	{name: "peer-gws", quirks: quirks{windowBits: 12}, supports: []setting{{contract.Conn, contract.Off}, {contract.Conn, contract.NoTakeover}, {contract.Conn, contract.Takeover}}},
+	{name: "peer-gws", quirks: quirks{takeover: []string{"client_max_window_bits=12", "server_max_window_bits=12"}}, supports: []setting{{contract.Conn, contract.Off}, {contract.Conn, contract.NoTakeover}, {contract.Conn, contract.Takeover}}},
 	{name: "peer-nbio", quirks: quirks{noEmpty: true, mayCut: true}, supports: []setting{
 		{contract.Conn, contract.Off}, {contract.Conn, contract.NoTakeover},
 		{contract.Loop, contract.Off}, {contract.Loop, contract.NoTakeover},
@@ -40,8 +43,8 @@ type quirks struct {
 	// mayCut: it may cut a new connection while others are being reset. Its
 	// event loop looks descriptors up after they have changed hands.
 	mayCut bool
-	// windowBits, if not 0, is the window that it asks for with takeover.
-	windowBits int
+	// takeover are the parameters in its answer to an offer with takeover.
+	takeover []string
 }
 
 // smallest is the size of the smallest message that is echoed.
@@ -79,18 +82,18 @@ func TestServers(t *testing.T) {
 	dir := build(t, names)
 	for _, s := range servers {
 		path := filepath.Join(dir, s.name)
-		t.Run(s.name, func(t *testing.T) {
+		t.Run(strings.Join(append([]string{s.name}, s.flags...), " "), func(t *testing.T) {
 			for _, set := range settings() {
 				t.Run(fmt.Sprintf("%s,%s", set.mode, set.compress), func(t *testing.T) {
 					switch {
 					case !slices.Contains(s.supports, set):
-						if status := exitStatus(t, path, set.flags()...); status != 3 {
+						if status := exitStatus(t, path, append(set.flags(), s.flags...)...); status != 3 {
 							t.Errorf("exit status %d, want 3", status)
 						}
 					case s.floor:
-						testFloor(t, start(t, path, set.flags()...))
+						testFloor(t, start(t, path, append(set.flags(), s.flags...)...))
 					default:
-						testPeer(t, start(t, path, set.flags()...), set.compress, s.quirks)
+						testPeer(t, start(t, path, append(set.flags(), s.flags...)...), set.compress, s.quirks)
 					}
 				})
 			}
@@ -104,7 +107,7 @@ func testPeer(t *testing.T, p *process, compress contract.Compression, q quirks)
 	t.Run("echo", func(t *testing.T) { testEcho(t, p, q.smallest()) })
 	t.Run("order", func(t *testing.T) { testOrder(t, p, q.smallest()) })
 	t.Run("broadcast", func(t *testing.T) { testBroadcast(t, p, q.smallest()) })
-	t.Run("negotiation", func(t *testing.T) { testNegotiation(t, p, compress, q.windowBits) })
+	t.Run("negotiation", func(t *testing.T) { testNegotiation(t, p, compress, q.takeover) })
 	if compress != contract.Off {
 		t.Run("compression", func(t *testing.T) { testCompression(t, p, compress) })
 	}
@@ -263,7 +266,7 @@ const offer = "permessage-deflate; client_max_window_bits"
 
 // testNegotiation checks what the server answers to the offer that browsers
 // make, and that without one there is no extension.
-func testNegotiation(t *testing.T, p *process, compress contract.Compression, windowBits int) {
+func testNegotiation(t *testing.T, p *process, compress contract.Compression, takeover []string) {
 	if c := dialRaw(t, p.addr, "/", ""); c.extensions != "" {
 		t.Errorf("answer without an offer: %q", c.extensions)
 	}
@@ -276,11 +279,9 @@ func testNegotiation(t *testing.T, p *process, compress contract.Compression, wi
 	want := map[contract.Compression][]string{
 		contract.Off:        {""},
 		contract.NoTakeover: {"client_no_context_takeover", "permessage-deflate", "server_no_context_takeover"},
-		contract.Takeover:   {"permessage-deflate"},
+		contract.Takeover:   append([]string{"permessage-deflate"}, takeover...),
 	}[compress]
-	if compress == contract.Takeover && windowBits > 0 {
-		want = []string{fmt.Sprintf("client_max_window_bits=%d", windowBits), "permessage-deflate", fmt.Sprintf("server_max_window_bits=%d", windowBits)}
-	}
+	slices.Sort(want)
 	if !slices.Equal(params, want) {
 		t.Errorf("answer %q, want %q", c.extensions, want)
 	}

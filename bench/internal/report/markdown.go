@@ -96,7 +96,16 @@ func (r *Results) verdict(row row, s Server) (ratio float64, verdict string) {
 
 func (r *Results) writeSummary(w io.Writer) {
 	fmt.Fprintf(w, "%s\n%s\n\n", r.environment(), r.manner())
-	ours := r.ours()
+	// A server with other settings has no columns: it is compared in rows of
+	// its own, under the name of the one that it is.
+	ours, variants := r.ours(), []Server(nil)
+	ours = slices.DeleteFunc(ours, func(s Server) bool {
+		known := slices.ContainsFunc(r.ours(), func(other Server) bool { return other.Name == s.Of })
+		if known {
+			variants = append(variants, s)
+		}
+		return known
+	})
 	head := []string{"less is better"}
 	for _, s := range ours {
 		head = append(head, "**"+s.Name+"**", "÷ raw TCP", "÷ best other")
@@ -104,9 +113,9 @@ func (r *Results) writeSummary(w io.Writer) {
 	t := table{w}
 	t.head(append(head, "best other, goroutines", "best other, event loop")...)
 	verdicts := make(map[string][]string)
-	for _, row := range r.rows() {
-		cells := []string{row.title()}
-		for _, s := range ours {
+	write := func(title string, row row, servers []Server) {
+		cells := []string{title}
+		for _, s := range servers {
 			m, ok := r.metric(row.Scenario.Name, s.Name, row.Metric)
 			if !ok {
 				cells = append(cells, r.absent(row, s), "–", "–")
@@ -129,6 +138,17 @@ func (r *Results) writeSummary(w io.Writer) {
 			cells = append(cells, other)
 		}
 		t.row(cells...)
+	}
+	for _, row := range r.rows() {
+		write(row.title(), row, ours)
+		for _, v := range variants {
+			if _, ok := r.metric(row.Scenario.Name, v.Name, row.Metric); !ok && r.absent(row, v) != "failed" {
+				continue
+			}
+			servers := make([]Server, len(ours)) // the others have no figures here
+			servers[slices.IndexFunc(ours, func(s Server) bool { return s.Name == v.Of })] = v
+			write(row.title()+", "+v.Name, row, servers)
+		}
 	}
 	fmt.Fprintln(w)
 	if all := len(verdicts[ahead]) + len(verdicts[level]) + len(verdicts[behind]); all > 0 {

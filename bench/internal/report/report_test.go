@@ -131,6 +131,21 @@ func TestLoopHasAllRivals(t *testing.T) {
 	}
 }
 
+// A server with other settings has rows where it was measured, and no columns.
+func TestVariant(t *testing.T) {
+	r := sample()
+	r.Servers = append(r.Servers, Server{Name: "ours-small", Kind: Ours, Floor: "floor", Of: "ours"})
+	r.Add("memory", "ours-small", map[string]float64{Idle: 2000})
+	r.Miss("won", "ours-small", "not supported")
+	text := string(Summary(r))
+	if got, want := line(t, text, "", "| Memory: idle, "), "| Memory: idle, ours-small | **2,000 B** | 0.50 | 0.12 ✓ | 16,722 B alpha | 860 B beta |"; got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+	if n := strings.Count(text, "ours-small"); n != 1 {
+		t.Errorf("it is named %d times in\n%s", n, text)
+	}
+}
+
 func TestMarkdown(t *testing.T) {
 	text := string(Markdown(sample()))
 	for _, test := range []struct{ after, prefix, want string }{

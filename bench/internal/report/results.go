@@ -49,6 +49,7 @@ type Server struct {
 	Kind    string
 	Loop    bool     // it is event-driven, with no goroutine for a connection
 	Floor   string   // name of the floor that it is measured by
+	Of      string   `json:",omitempty"` // the server that it is, with other settings; "" for none
 	Module  string   // path and version, from the binary's build information
 	Modules []string // all modules in the binary
 	Flags   []string
@@ -81,6 +82,7 @@ const (
 	P50      = "p50"      // round trip in microseconds
 	P99      = "p99"      // round trip in microseconds
 	Wire     = "wire"     // bytes of a reply on the wire
+	Sent     = "sent"     // bytes of a request on the wire
 	Idle     = "idle"     // resident bytes per connection that has done nothing yet
 	Used     = "used"     // resident bytes per connection after traffic
 	Baseline = "baseline" // resident bytes of the server without connections
@@ -99,6 +101,7 @@ var units = map[string]unit{
 	P50:      {"p50", "µs", true},
 	P99:      {"p99", "µs", true},
 	Wire:     {"reply on the wire", "B", true},
+	Sent:     {"request on the wire", "B", true},
 	Idle:     {"idle", "B", true},
 	Used:     {"after traffic", "B", true},
 	Baseline: {"empty server", "B", true},
