@@ -59,9 +59,9 @@ var lengthInfo = func() (t [256]struct{ sym, nextra, extra uint8 }) {
 	return t
 }()
 
-// distOffset and distBits are distBase-1 and distExtra, with room for an index
+// distOffset and paddedDistBits are distBase-1 and distExtra, with room for an index
 // that needs no check.
-var distOffset, distBits = func() (offset [32]uint16, bits [32]uint8) {
+var distOffset, paddedDistBits = func() (offset [32]uint16, bits [32]uint8) {
 	for s, base := range distBase {
 		offset[s], bits[s] = base-1, distExtra[s]
 	}
@@ -69,7 +69,7 @@ var distOffset, distBits = func() (offset [32]uint16, bits [32]uint8) {
 }()
 
 // The fixed code (section 3.2.6).
-var fixedLit, fixedDist = func() (lit, dist alphabet) {
+var fixedLiterals, fixedDistances = func() (lit, dist alphabet) {
 	for s := range lit.lens {
 		l, c := uint8(8), 0b00110000+s
 		switch {
@@ -107,7 +107,7 @@ func (w *blockWriter) match(lits, length, dist int) {
 	w.symbols += lits + 1
 	w.lit.freq[257+uint(info.sym)]++
 	w.dist.freq[d&31]++
-	w.extra += int(info.nextra + distBits[d&31])
+	w.extra += int(info.nextra + paddedDistBits[d&31])
 }
 
 // count counts literals.
@@ -193,7 +193,7 @@ func (w *blockWriter) endBlock(src []byte, more bool) {
 		w.flushStored()
 		w.reserve(fixed/8 + 24)
 		w.bits(1<<1, 3)
-		w.write(src, &fixedLit.code, &fixedDist.code)
+		w.write(src, &fixedLiterals.code, &fixedDistances.code)
 	default:
 		w.flushStored()
 		w.reserve(dynamic/8 + 24)
@@ -227,7 +227,7 @@ func (w *blockWriter) flushStored() {
 func (w *blockWriter) fixedSize() int {
 	n := 3 + w.extra + 5*w.nseqs
 	for _, k := range w.lit.used[:w.lit.nused] {
-		n += int(k>>9) * int(fixedLit.lens[k&511])
+		n += int(k>>9) * int(fixedLiterals.lens[k&511])
 	}
 	return n
 }
@@ -277,7 +277,7 @@ func (w *blockWriter) write(src []byte, lit, dist *[numLitLen]sendCode) {
 		acc |= uint64(a>>4) << (n & 63)
 		n += uint(a & 15)
 		acc |= uint64(s.dist-distOffset[d]) << (n & 63)
-		n += uint(distBits[d])
+		n += uint(paddedDistBits[d])
 		binary.LittleEndian.PutUint64(out[pos:pos+8], acc)
 		pos += int(n >> 3)
 		acc >>= n &^ 7 & 63
