@@ -49,10 +49,7 @@ func (d *deflate) stateless() bool { return d == nil || d.enc == nil && d.dec ==
 
 // deflate returns the connection's compression, nil if it has none.
 func (c *Conn) deflate() *deflate {
-	if c.settled == nil {
-		return nil
-	}
-	return c.settled.deflate
+	return c.agreed().deflate
 }
 
 // decoders are those of connections without takeover, which have one only as

@@ -46,9 +46,9 @@ type Message struct {
 // A context may be used for any number of calls: the connection registers
 // with it once, not once per call.
 type Conn struct {
-	t       transport // changes with both halves and life.mu held
-	opts    *Options  // shared, and not changed
-	settled *settled  // nil if there is nothing in it
+	t       transport               // changes with both halves and life.mu held
+	opts    *Options                // shared, and not changed
+	settled atomic.Pointer[settled] // nil if there is nothing in it; read through agreed
 
 	// Lock order: in.mu, then out.mu, then life.mu.
 	in     inHalf
@@ -105,29 +105,6 @@ func (l *life) forgetPingsLocked() {
 	}
 }
 
-// settled is what the handshake has left behind.
-type settled struct {
-	subprotocol string
-	request     *http.Request
-	deflate     *deflate
-}
-
-// lastSettled is what a connection has got most recently, if it can be shared.
-var lastSettled atomic.Pointer[settled]
-
-// shared returns s or its equal that other connections have, too: those of a
-// server that forgets requests, and keeps no windows.
-func (s *settled) shared() *settled {
-	if s.request != nil || !s.deflate.stateless() {
-		return s
-	}
-	if last := lastSettled.Load(); last != nil && *last == *s {
-		return last
-	}
-	lastSettled.Store(s)
-	return s
-}
-
 // lifeContext is what Conn.Context returns, and how to end it.
 type lifeContext struct {
 	context.Context
@@ -156,9 +133,7 @@ func newConn(nc net.Conn, cfg connConfig) *Conn {
 func makeConn(t transport, cfg connConfig) *Conn {
 	c := &Conn{t: t, opts: cfg.opts.shared()}
 	c.in.receiver = receiver{client: cfg.client, limit: cfg.opts.ReadLimit}
-	if cfg.subprotocol != "" || cfg.request != nil || cfg.compression != nil {
-		c.settled = (&settled{cfg.subprotocol, cfg.request, newDeflate(cfg.compression)}).shared()
-	}
+	c.settled.Store((&settled{cfg.subprotocol, cfg.request, newDeflate(cfg.compression)}).shared())
 	if cfg.compression != nil {
 		c.in.receiver.rsv = rsv1
 	}
@@ -178,22 +153,17 @@ func (c *Conn) closing() bool { return c.life.cause.Load() != nil }
 
 // Subprotocol returns the subprotocol that the handshake settled on, or "".
 func (c *Conn) Subprotocol() string {
-	if c.settled == nil {
-		return ""
-	}
-	return c.settled.subprotocol
+	return c.agreed().subprotocol
 }
 
 // Request returns the request that asked for the connection: what the server
 // received, without its body and the headers that only the handshake needs
 // (Connection, Upgrade and Sec-WebSocket-Key, -Version and -Extensions), or
 // what the client sent. It is nil for a [Pipe], and with
-// [AcceptOptions.ForgetRequest]. It is shared and must not be changed.
+// [AcceptOptions.ForgetRequest], but for the OnOpen method of an
+// [EventHandler]. It is shared and must not be changed.
 func (c *Conn) Request() *http.Request {
-	if c.settled == nil {
-		return nil
-	}
-	return c.settled.request
+	return c.agreed().request
 }
 
 // LocalAddr returns the local address of the underlying connection.

@@ -144,7 +144,7 @@ func (l *Loop) Attach(c *Conn, h EventHandler) error {
 	if h == nil {
 		return errors.New("websocket: nil EventHandler")
 	}
-	return l.attach(c, &sink{l, h})
+	return l.attach(c, &sink{loop: l, handler: h})
 }
 
 func (l *Loop) attach(c *Conn, s *sink) error {

@@ -38,7 +38,7 @@ func (l *Loop) Serve(ln net.Listener, opts *AcceptOptions, h EventHandler) error
 	if opts == nil {
 		opts = new(AcceptOptions)
 	}
-	a := &acceptor{sink: &sink{l, h}, opts: *opts, conn: opts.Options.withDefaults()}
+	a := &acceptor{sink: &sink{l, h, opts.ForgetRequest}, opts: *opts, conn: opts.Options.withDefaults()}
 	defer ln.Close()
 	if err := (&serverHandshake{opts: &a.opts}).checkOptions(); err != nil {
 		return err.err
@@ -91,9 +91,7 @@ func (a *acceptor) answer(head []byte, remote func() string) (response []byte, c
 	if err != nil {
 		return refusal(refuse(http.StatusBadRequest, "not an HTTP request: %v", err)), cfg, false
 	}
-	if !a.opts.ForgetRequest || a.opts.CheckOrigin != nil {
-		r.RemoteAddr = remote()
-	}
+	r.RemoteAddr = remote()
 	hs := serverHandshake{r: r, opts: &a.opts}
 	if err := hs.run(); err != nil {
 		return refusal(err), cfg, false
@@ -102,7 +100,7 @@ func (a *acceptor) answer(head []byte, remote func() string) (response []byte, c
 		opts:        a.conn,
 		subprotocol: hs.subprotocol,
 		compression: hs.compression,
-		request:     detach(r, a.opts.ForgetRequest),
+		request:     detach(r, false),
 	}, true
 }
 

@@ -11,9 +11,13 @@ import (
 type sink struct {
 	loop    *Loop
 	handler EventHandler
+	forget  bool // the request, after OnOpen
 }
 
 func (s *sink) open(c *Conn) {
+	if s.forget {
+		defer c.forgetRequest()
+	}
 	defer s.contain(c)
 	s.handler.OnOpen(c)
 }

@@ -106,7 +106,8 @@ type AcceptOptions struct {
 	// ForgetRequest makes the connection let go of the request it came from,
 	// for servers with very many connections: [Conn.Request] returns nil, and
 	// [Conn.Context] has none of the request's values. It saves about 1 KB per
-	// connection, and more where requests have many headers.
+	// connection, and more where requests have many headers. With an
+	// [EventHandler] it is forgotten when OnOpen has returned.
 	ForgetRequest bool
 
 	// Header is sent with the 101 response, after the headers already set

@@ -235,7 +235,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			s.leave(nil)
 		}
 	}()
-	c, err := Accept(w, r, &s.AcceptOptions)
+	opts := s.AcceptOptions
+	opts.ForgetRequest = opts.ForgetRequest && s.Events == nil // or after OnOpen
+	c, err := Accept(w, r, &opts)
 	if err != nil {
 		s.logFailure(r, err)
 		return

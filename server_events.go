@@ -38,7 +38,7 @@ func (s *Server) events() *sink {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.sink == nil {
-		s.sink = &sink{s.Loop, serverEvents{s}}
+		s.sink = &sink{s.Loop, serverEvents{s}, s.ForgetRequest}
 	}
 	return s.sink
 }

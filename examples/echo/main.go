@@ -7,6 +7,9 @@
 // and -window says how much memory that may take: about 3.5 windows for each
 // connection.
 //
+// With -mode loop the connections are read by an event loop, without a
+// goroutine for each.
+//
 // Its limits are those of a server on the open internet: handshakes have a
 // deadline and a size, messages have a limit, and a peer that does not take
 // its echoes is not read from any further.
@@ -61,6 +64,17 @@ func echo(c *websocket.Conn) {
 	}
 }
 
+// echoEvents is echo for an event loop, which stops reading from whoever leaves
+// too many echoes unread.
+type echoEvents struct{}
+
+func (echoEvents) OnOpen(*websocket.Conn)         {}
+func (echoEvents) OnClose(*websocket.Conn, error) {}
+
+func (echoEvents) OnMessage(c *websocket.Conn, typ websocket.MessageType, p []byte) {
+	c.Write(context.Background(), typ, p)
+}
+
 // run serves until ctx is done, then shuts down.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	flags := flag.NewFlagSet("echo", flag.ContinueOnError)
@@ -71,6 +85,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	key := flags.String("tls-key", "", "private key of -tls-cert, a PEM `file`")
 	anyOrigin := flags.Bool("any-origin", false, "let pages of every origin connect, not only the server's own")
 	compress := flags.Bool("compress", false, "compress messages (permessage-deflate) with clients that offer it")
+	mode := flags.String("mode", "conn", "how to wait for connections: conn, a goroutine for each, or loop, an event loop for all")
 	window := flags.Int("window", 15, "with -compress, base-2 logarithm of the largest window in `bytes`: 8 to 15")
 	if err := flags.Parse(args); err != nil {
 		return err
@@ -85,7 +100,20 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		return fmt.Errorf("-window is %d, want 8 to 15", *window)
 	}
 
-	ws := &websocket.Server{Handler: echo}
+	ws := new(websocket.Server)
+	switch *mode {
+	case "conn":
+		ws.Handler = echo
+	case "loop":
+		loop, err := websocket.NewLoop(nil)
+		if err != nil {
+			return err
+		}
+		defer loop.Close()
+		ws.Events, ws.Loop = echoEvents{}, loop
+	default:
+		return fmt.Errorf("-mode is %q, want conn or loop", *mode)
+	}
 	ws.ReadLimit = *readLimit
 	if *compress {
 		ws.Compression = &websocket.CompressionOptions{WindowBits: *window}
@@ -118,6 +146,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	ln, err := net.Listen("tcp", *addr)
 	if err != nil {
 		return err
+	}
+	if ws.Loop != nil {
+		ln = ws.Loop.Listener(ln) // for the sake of TLS
 	}
 	failed := make(chan error, 1)
 	if server.TLSConfig != nil {

@@ -5,6 +5,8 @@
 // off, as no peer has one by default: the idle connections that are weighed are
 // to stay idle.
 //
+// In the mode "loop", [websocket.Loop] serves the listener itself.
+//
 // Compression has its defaults but for the takeover, and for the window where
 // -window says so.
 package main
@@ -24,10 +26,11 @@ var window = flag.Int("window", 0, "with takeover: `bits` of the windows, 8 to 1
 func main() {
 	contract.Main(contract.Support{
 		{Mode: contract.Conn, Compress: []contract.Compression{contract.Off, contract.NoTakeover, contract.Takeover}},
+		{Mode: contract.Loop, Compress: []contract.Compression{contract.Off, contract.NoTakeover, contract.Takeover}},
 	}, serve)
 }
 
-func serve(l net.Listener, _ contract.Mode, compress contract.Compression) error {
+func serve(l net.Listener, mode contract.Mode, compress contract.Compression) error {
 	options := websocket.AcceptOptions{
 		Options: websocket.Options{
 			ReadLimit:    contract.ReadLimit,
@@ -40,6 +43,9 @@ func serve(l net.Listener, _ contract.Mode, compress contract.Compression) error
 		options.Compression = &websocket.CompressionOptions{ServerNoContextTakeover: true, ClientNoContextTakeover: true}
 	case contract.Takeover:
 		options.Compression = &websocket.CompressionOptions{WindowBits: *window}
+	}
+	if mode == contract.Loop {
+		return serveLoop(l, &options)
 	}
 	var everyone contract.Set[*websocket.Conn]
 	echoes := websocket.Server{AcceptOptions: options, Handler: echo}

@@ -21,9 +21,9 @@ var servers = []struct {
 	quirks   quirks
 	supports []setting
 }{
-	{name: "server", supports: []setting{{contract.Conn, contract.Off}, {contract.Conn, contract.NoTakeover}, {contract.Conn, contract.Takeover}}},
+	{name: "server", supports: settingsOf(contract.Conn, contract.Loop)},
 	{name: "server", flags: []string{"-window", "12"}, quirks: quirks{takeover: []string{"client_max_window_bits=12"}},
-		supports: []setting{{contract.Conn, contract.Off}, {contract.Conn, contract.NoTakeover}, {contract.Conn, contract.Takeover}}},
+		supports: settingsOf(contract.Conn, contract.Loop)},
 	{name: "peer-gorilla", supports: []setting{{contract.Conn, contract.Off}, {contract.Conn, contract.NoTakeover}}},
 	{name: "peer-coder", supports: []setting{{contract.Conn, contract.Off}, {contract.Conn, contract.NoTakeover}, {contract.Conn, contract.Takeover}}},
 	{name: "peer-gobwas", supports: []setting{{contract.Conn, contract.Off}, {contract.Conn, contract.NoTakeover}}},
@@ -62,6 +62,14 @@ type setting struct {
 
 func (s setting) flags() []string {
 	return []string{"-mode", string(s.mode), "-compress", string(s.compress)}
+}
+
+// settingsOf are modes with every compression.
+func settingsOf(modes ...contract.Mode) (all []setting) {
+	for _, m := range modes {
+		all = append(all, setting{m, contract.Off}, setting{m, contract.NoTakeover}, setting{m, contract.Takeover})
+	}
+	return all
 }
 
 // settings are all that the flags can say, and two that they cannot.

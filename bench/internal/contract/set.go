@@ -22,6 +22,9 @@ func (s *Set[T]) All() []T {
 	return nil
 }
 
+// Has looks through all members.
+func (s *Set[T]) Has(member T) bool { return slices.Contains(s.All(), member) }
+
 func (s *Set[T]) Add(member T) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
