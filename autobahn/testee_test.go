@@ -46,9 +46,9 @@ func TestEchoIsExact(t *testing.T) {
 	shapes = append(shapes, shape{"10.1.1", 64 * k, 1300, 0, 1})
 
 	text, noise := payloads(16 * m)
-	for name, connect := range map[string]func(*testing.T) *rawPeer{"server": rawClient, "client": rawServer} {
+	for name, connect := range map[string]func(*testing.T, string) *rawPeer{"server": rawClient, "client": rawServer} {
 		t.Run(name, func(t *testing.T) {
-			p := connect(t)
+			p := connect(t, "")
 			for _, s := range shapes {
 				if raceEnabled { // which looks at every byte
 					s.size /= 16
@@ -111,8 +111,9 @@ type rawPeer struct {
 
 const rfcKey = "dGhlIHNhbXBsZSBub25jZQ=="
 
-// rawClient connects to the testee for the server's side.
-func rawClient(t *testing.T) *rawPeer {
+// rawClient connects to the testee for the server's side. header, if not empty,
+// is a line to be added to the handshake.
+func rawClient(t *testing.T, header string) *rawPeer {
 	s, err := startEchoServer()
 	if err != nil {
 		t.Fatal(err)
@@ -125,7 +126,7 @@ func rawClient(t *testing.T) *rawPeer {
 	t.Cleanup(func() { nc.Close() })
 	nc.SetDeadline(time.Now().Add(time.Minute))
 	fmt.Fprintf(nc, "GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"+
-		"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: %s\r\n\r\n", rfcKey)
+		"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: %s\r\n%s\r\n", rfcKey, header)
 	br := bufio.NewReader(nc)
 	resp, err := http.ReadResponse(br, nil)
 	if err != nil || resp.StatusCode != http.StatusSwitchingProtocols {
@@ -134,8 +135,9 @@ func rawClient(t *testing.T) *rawPeer {
 	return &rawPeer{nc, br, true}
 }
 
-// rawServer lets the testee for the client's side connect.
-func rawServer(t *testing.T) *rawPeer {
+// rawServer lets the testee for the client's side connect, and adds header as
+// rawClient does.
+func rawServer(t *testing.T, header string) *rawPeer {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -161,7 +163,7 @@ func rawServer(t *testing.T) *rawPeer {
 		t.Errorf("asked for %v", req.URL)
 	}
 	fmt.Fprintf(nc, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"+
-		"Sec-WebSocket-Accept: %s\r\n\r\n", websocket.AcceptKey(req.Header.Get("Sec-WebSocket-Key")))
+		"Sec-WebSocket-Accept: %s\r\n%s\r\n", websocket.AcceptKey(req.Header.Get("Sec-WebSocket-Key")), header)
 	return &rawPeer{nc, br, false}
 }
 
@@ -234,54 +236,5 @@ func (p *rawPeer) receive() (op websocket.Opcode, data []byte, err error) {
 		if h.Fin {
 			return op, data, nil
 		}
-	}
-}
-
-// TestOffers: the suite has a case for every parameter, and runs those that
-// need client_max_window_bits only if the client offers it.
-func TestOffers(t *testing.T) {
-	s, err := startEchoServer()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer s.stop()
-	for _, tt := range []struct{ offer, answer string }{ // sections 12 and 13.1 to 13.6
-		{"permessage-deflate; client_no_context_takeover; client_max_window_bits", "permessage-deflate; client_no_context_takeover"},
-		{"permessage-deflate; server_max_window_bits=9", "permessage-deflate; server_max_window_bits=9"},
-		{"permessage-deflate; server_max_window_bits=15", "permessage-deflate; server_max_window_bits=15"},
-		{"permessage-deflate; server_no_context_takeover; server_max_window_bits=9",
-			"permessage-deflate; server_no_context_takeover; server_max_window_bits=9"},
-	} {
-		req, err := http.NewRequestWithContext(t.Context(), "GET", "http"+strings.TrimPrefix(s.url, "ws"), nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for name, value := range map[string]string{"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13",
-			"Sec-WebSocket-Key": rfcKey, "Sec-WebSocket-Extensions": tt.offer} {
-			req.Header.Set(name, value)
-		}
-		resp, err := http.DefaultTransport.RoundTrip(req)
-		if err != nil {
-			t.Fatal(err)
-		}
-		resp.Body.Close()
-		if got := resp.Header.Get("Sec-WebSocket-Extensions"); got != tt.answer {
-			t.Errorf("the answer to %q is %q, want %q", tt.offer, got, tt.answer)
-		}
-	}
-
-	offers := make(chan string, 1)
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		offers <- r.Header.Get("Sec-WebSocket-Extensions")
-	})}
-	go server.Serve(ln)
-	defer server.Close()
-	(&fuzzingServer{url: "ws://" + ln.Addr().String()}).runCase(t.Context(), 1)
-	if offer, want := <-offers, "permessage-deflate; client_max_window_bits"; offer != want {
-		t.Errorf("the client's testee offers %q, want %q", offer, want)
 	}
 }
