@@ -1,6 +1,7 @@
 // Package interop holds tests against other implementations, as programs of
 // their own: node's ws and Python's websockets, each as a client of ours and
-// as a server to ours, curl for handshakes, and nginx as a proxy in between.
+// as a server to ours, Chromium for compression, curl for handshakes, and nginx
+// as a proxy in between.
 //
 // The tests are behind a build tag, because they need those programs:
 //
@@ -13,6 +14,7 @@
 //     environment variable NODE_PATH names the node_modules directory.
 //   - Python: the interpreter named by the environment variable PYTHON, or
 //     else python3 in PATH. It must have the package websockets.
+//   - Chromium: as package browser finds it.
 //   - curl and nginx: in PATH, or in /usr/sbin.
 //
 // The script .ci/run installs all of them. The programs talk over loopback
