@@ -130,7 +130,6 @@ func (e *echoing) start(c *conn, now time.Duration) error {
 	e.busy++
 	c.batch = e.script.batches[c.batches%len(e.script.batches)]
 	c.batches++
-	e.runner.sent += int64(len(c.batch))
 	c.sent, c.got, c.since = 0, 0, now
 	return c.push()
 }
@@ -170,6 +169,7 @@ func (e *echoing) event(c *conn) error {
 			if e.window.open {
 				e.lat.add(now - c.since)
 			}
+			e.sent += int64(len(c.batch))
 			e.busy--
 			if e.window.over {
 				return nil

@@ -66,7 +66,7 @@ type Result struct {
 	CPU      time.Duration // of the server's process
 	Wall     time.Duration
 	Wire     int64 // bytes of the replies, headers included
-	Sent     int64 // Echo: bytes of the messages whose sending has begun, likewise
+	Sent     int64 // Echo: bytes of the batches that were answered, likewise
 
 	// Round trips of batches (Echo), of messages to their last receiver
 	// (Broadcast), or of connect and upgrade (Handshake).
@@ -129,7 +129,7 @@ type runner struct {
 	script  *script
 	started time.Time // origin of now
 	result  Result
-	sent    int64 // bytes of all batches begun under load
+	sent    int64 // bytes of the batches answered under load
 
 	// serverWindow is what the server's messages may refer back to, in bytes:
 	// 0 without takeover. It is known when the script is written.
