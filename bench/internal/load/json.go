@@ -6,9 +6,9 @@ import (
 	"strings"
 )
 
-// jsonMessages makes count messages of exactly size bytes, such as a trading
+// JSONMessages makes count messages of exactly size bytes, such as a trading
 // or chat service sends: the same keys in all, most values different.
-func jsonMessages(size, count int) [][]byte {
+func JSONMessages(size, count int) [][]byte {
 	rnd := rand.New(rand.NewPCG(7, 692))
 	pick := func(words []string) string { return words[rnd.IntN(len(words))] }
 	messages := make([][]byte, count)

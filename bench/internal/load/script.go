@@ -62,7 +62,7 @@ const ring = 256
 // the first refers to none, so the ring can be closed: what any other refers
 // to are its predecessors in the same round.
 func deflateScript(size, window int) (*script, error) {
-	s := &script{messages: jsonMessages(size, ring)}
+	s := &script{messages: JSONMessages(size, ring)}
 	var history []byte
 	for i, m := range s.messages {
 		dict := history[max(0, len(history)-max(0, window-size)):]

@@ -11,7 +11,7 @@ import (
 )
 
 func TestJSONMessages(t *testing.T) {
-	messages := jsonMessages(1024, ring)
+	messages := JSONMessages(1024, ring)
 	seen := make(map[string]bool)
 	for i, m := range messages {
 		if len(m) != 1024 || !json.Valid(m) || seen[string(m)] {
