@@ -9,13 +9,15 @@ import (
 	"runtime"
 	"testing"
 	"unsafe"
+
+	"github.com/fullduplex-go/websocket/internal/flate/flatetest"
 )
 
-// encoderTest sends messages from an Encoder to a slowPeer.
+// encoderTest sends messages from an Encoder to a slow peer.
 type encoderTest struct {
 	t       testing.TB
 	enc     *Encoder
-	peer    slowPeer
+	peer    flatetest.Inflater
 	level   int
 	dst     []byte
 	sent    int    // bytes
@@ -27,13 +29,13 @@ func newEncoderTest(t testing.TB, level, windowBits int, takeover bool) *encoder
 	return &encoderTest{
 		t: t, level: level,
 		enc:  NewEncoder(level, windowBits, takeover),
-		peer: slowPeer{window: 1 << windowBits, takeover: takeover},
+		peer: flatetest.Inflater{Window: 1 << windowBits, Takeover: takeover},
 	}
 }
 
 func (et *encoderTest) fatalf(format string, args ...any) {
 	et.t.Helper()
-	et.t.Fatalf("level %d, window %d, takeover %v: %s", et.level, et.peer.window, et.peer.takeover, fmt.Sprintf(format, args...))
+	et.t.Fatalf("level %d, window %d, takeover %v: %s", et.level, et.peer.Window, et.peer.Takeover, fmt.Sprintf(format, args...))
 }
 
 // encode compresses one part, and checks what can be told without inflating.
@@ -83,7 +85,7 @@ func (et *encoderTest) message(p []byte, cuts ...int) {
 			et.stream = append(et.stream, 0, 0, 0xff, 0xff)
 		}
 		var err error
-		if got, err = et.peer.part(out, last); err != nil {
+		if got, err = et.peer.Part(out, last); err != nil {
 			et.fatalf("%d bytes to %d of %d: %v\n% x", to-from, to, len(p), err, out[:min(len(out), 200)])
 		}
 		from = to
@@ -103,7 +105,7 @@ func (et *encoderTest) undo(p []byte) {
 
 func (et *encoderTest) reset() {
 	et.enc.Reset()
-	et.peer.seen, et.peer.out = nil, nil
+	et.peer.Forget()
 }
 
 // finish has compress/flate inflate all that was sent.
@@ -194,14 +196,14 @@ func TestEncodeHuge(t *testing.T) {
 func TestEncodeSizes(t *testing.T) {
 	text := textCorpus(40000)
 	allEncoders(t, func(et *encoderTest) {
-		rnd := rand.New(rand.NewPCG(31, uint64(et.peer.window)))
+		rnd := rand.New(rand.NewPCG(31, uint64(et.peer.Window)))
 		for i := range 60 {
 			size := rnd.IntN(600)
 			switch {
 			case i%10 == 0:
-				size = min(et.peer.window+i/10-3, 8000)
+				size = min(et.peer.Window+i/10-3, 8000)
 			case i%10 == 5:
-				size = min(et.peer.window/4+i/10-3, 8000)
+				size = min(et.peer.Window/4+i/10-3, 8000)
 			}
 			from := rnd.IntN(len(text) - size)
 			et.message(text[from : from+size])
@@ -227,9 +229,9 @@ func TestEncodeDistance(t *testing.T) {
 					} else {
 						et.message(p)
 					}
-					if used := et.peer.farthest == distance; used != (distance <= window) {
+					if used := et.peer.Farthest == distance; used != (distance <= window) {
 						t.Errorf("level %d, window %d, takeover %v: a repetition at %d, the greatest distance is %d",
-							level, window, takeover, distance, et.peer.farthest)
+							level, window, takeover, distance, et.peer.Farthest)
 					}
 				}
 			}
@@ -248,7 +250,7 @@ func TestEncodeTakeover(t *testing.T) {
 			et.message(p)
 		}
 		size := (et.sent - before) / 10
-		if et.peer.takeover && et.peer.window >= 4096 && size > 260 || size > 480 {
+		if et.peer.Takeover && et.peer.Window >= 4096 && size > 260 || size > 480 {
 			et.fatalf("a message becomes %d bytes", size)
 		}
 	})
@@ -257,11 +259,11 @@ func TestEncodeTakeover(t *testing.T) {
 func TestEncoderUndo(t *testing.T) {
 	text := textCorpus(30000)
 	allEncoders(t, func(et *encoderTest) {
-		rnd := rand.New(rand.NewPCG(37, uint64(et.peer.window)))
+		rnd := rand.New(rand.NewPCG(37, uint64(et.peer.Window)))
 		part := func() []byte {
 			size := rnd.IntN(400)
 			if rnd.IntN(6) == 0 {
-				size = rnd.IntN(min(2*et.peer.window, 8000))
+				size = rnd.IntN(min(2*et.peer.Window, 8000))
 			}
 			from := rnd.IntN(len(text) - size)
 			return text[from : from+size]
@@ -319,7 +321,7 @@ func TestEncoderReset(t *testing.T) {
 			}
 			if i%5 == 0 {
 				// A message of which only the beginning was sent.
-				if _, err := et.peer.part(et.encode(p[:200], false), false); err != nil {
+				if _, err := et.peer.Part(et.encode(p[:200], false), false); err != nil {
 					et.fatalf("%v", err)
 				}
 				et.reset()
@@ -361,8 +363,8 @@ func TestEncodeBlocks(t *testing.T) {
 	} {
 		et := newEncoderTest(t, 1, 15, false)
 		et.message(c.data)
-		if et.peer.types != c.types {
-			t.Errorf("%s: blocks stored, fixed, dynamic: %v, want %v", c.name, et.peer.types, c.types)
+		if et.peer.Blocks != c.types {
+			t.Errorf("%s: blocks stored, fixed, dynamic: %v, want %v", c.name, et.peer.Blocks, c.types)
 		}
 	}
 }
@@ -462,9 +464,9 @@ func heapInUse() uint64 {
 func TestEncoderRange(t *testing.T) {
 	for _, c := range [][2]int{{-1, 15}, {0, 15}, {10, 15}, {1000, 15}, {5, 7}, {5, 16}, {5, 1000}} {
 		e := NewEncoder(c[0], c[1], true)
-		peer := slowPeer{window: 1 << min(max(c[1], MinWindowBits), MaxWindowBits), takeover: true}
+		peer := flatetest.Inflater{Window: 1 << min(max(c[1], MinWindowBits), MaxWindowBits), Takeover: true}
 		p := textCorpus(2000)
-		if got, err := peer.part(e.Encode(nil, p, true), true); err != nil || !bytes.Equal(got, p) {
+		if got, err := peer.Part(e.Encode(nil, p, true), true); err != nil || !bytes.Equal(got, p) {
 			t.Errorf("level %d, window bits %d: %v", c[0], c[1], err)
 		}
 	}

@@ -1,4 +1,5 @@
-package flate
+// Package flatetest is a second opinion on what an encoder makes, for tests.
+package flatetest
 
 import (
 	"bytes"
@@ -6,36 +7,39 @@ import (
 	"fmt"
 )
 
-// A slowPeer inflates messages as RFC 1951 describes it, bit by bit, and
+// An Inflater inflates messages as RFC 1951 describes it, bit by bit, and
 // refuses what a peer with its window could not inflate.
-type slowPeer struct {
-	window   int
-	takeover bool
-	seen     []byte // all that may be referred to
-	out      []byte // the message under way
-	types    [3]int // how many blocks of each type there were
-	farthest int    // the greatest distance
+type Inflater struct {
+	Window   int  // in bytes
+	Takeover bool // messages refer to earlier ones
 
-	in  []byte
-	bit int // of in
+	Blocks   [3]int // how many of each type there were
+	Farthest int    // the greatest distance
+
+	seen []byte // all that may be referred to
+	out  []byte // the message under way
+	in   []byte
+	bit  int // of in
 }
 
-var errSlow = errors.New("the slow inflater refuses it")
+const maxCodeBits = 15
 
-func slowError(format string, args ...any) error {
-	return fmt.Errorf("%w: %s", errSlow, fmt.Sprintf(format, args...))
+var errRefused = errors.New("the slow inflater refuses it")
+
+func refusal(format string, args ...any) error {
+	return fmt.Errorf("%w: %s", errRefused, fmt.Sprintf(format, args...))
 }
 
-// part inflates what one call of Encode made. It returns the whole message if
+// Part inflates what one call of Encode made. It returns the whole message if
 // that was the last part.
-func (s *slowPeer) part(in []byte, last bool) (message []byte, err error) {
+func (s *Inflater) Part(in []byte, last bool) (message []byte, err error) {
 	if last {
 		in = append(bytes.Clone(in), 0, 0, 0xff, 0xff)
 	}
 	s.in, s.bit = in, 0
 	defer func() {
 		if e, ok := recover().(error); ok {
-			if !errors.Is(e, errSlow) {
+			if !errors.Is(e, errRefused) {
 				panic(e)
 			}
 			err = e
@@ -45,22 +49,25 @@ func (s *slowPeer) part(in []byte, last bool) (message []byte, err error) {
 		empty = s.block()
 	}
 	if !bytes.HasSuffix(in, []byte{0, 0, 0xff, 0xff}) {
-		return nil, slowError("does not end with an empty stored block")
+		return nil, refusal("does not end with an empty stored block")
 	}
 	if last {
 		message, s.out = s.out, nil
-		if !s.takeover {
+		if !s.Takeover {
 			s.seen = nil
 		}
 	}
 	return message, nil
 }
 
-func (s *slowPeer) bits(n int) int {
+// Forget is for an encoder that refers to nothing it has sent.
+func (s *Inflater) Forget() { s.seen, s.out = nil, nil }
+
+func (s *Inflater) bits(n int) int {
 	v := 0
 	for i := range n {
 		if s.bit == 8*len(s.in) {
-			panic(slowError("ends too early"))
+			panic(refusal("ends too early"))
 		}
 		v |= int(s.in[s.bit/8]>>(s.bit%8)&1) << i
 		s.bit++
@@ -68,27 +75,27 @@ func (s *slowPeer) bits(n int) int {
 	return v
 }
 
-func (s *slowPeer) literal(c byte) {
+func (s *Inflater) literal(c byte) {
 	s.seen = append(s.seen, c)
 	s.out = append(s.out, c)
 }
 
 // block inflates one and tells if it is an empty stored block.
-func (s *slowPeer) block() bool {
+func (s *Inflater) block() bool {
 	if s.bits(1) != 0 {
-		panic(slowError("a final block"))
+		panic(refusal("a final block"))
 	}
 	typ := s.bits(2)
 	switch typ {
 	case 0:
 		for s.bit%8 != 0 {
 			if s.bits(1) != 0 {
-				panic(slowError("padding is not 0"))
+				panic(refusal("padding is not 0"))
 			}
 		}
 		n := s.bits(16)
 		if s.bits(16) != n^0xffff {
-			panic(slowError("length of a stored block"))
+			panic(refusal("length of a stored block"))
 		}
 		for range n {
 			s.literal(byte(s.bits(8)))
@@ -105,9 +112,9 @@ func (s *slowPeer) block() bool {
 	case 2:
 		s.symbols(s.dynamic())
 	default:
-		panic(slowError("block type 3"))
+		panic(refusal("block type 3"))
 	}
-	s.types[typ]++
+	s.Blocks[typ]++
 	return false
 }
 
@@ -135,12 +142,12 @@ func newSlowCode(lens []uint8, strict bool) *slowCode {
 		}
 	}
 	if room != 0 && (strict || used != 1 || room != 1<<(maxCodeBits-1)) {
-		panic(slowError("code lengths %v leave %d", lens, room))
+		panic(refusal("code lengths %v leave %d", lens, room))
 	}
 	return code
 }
 
-func (s *slowPeer) symbol(code *slowCode) int {
+func (s *Inflater) symbol(code *slowCode) int {
 	word := 0
 	for l := 1; l <= maxCodeBits; l++ {
 		word = word<<1 | s.bits(1)
@@ -148,13 +155,13 @@ func (s *slowPeer) symbol(code *slowCode) int {
 			return code[l].syms[i]
 		}
 	}
-	panic(slowError("unknown code word"))
+	panic(refusal("unknown code word"))
 }
 
-func (s *slowPeer) dynamic() (lit, dist *slowCode) {
+func (s *Inflater) dynamic() (lit, dist *slowCode) {
 	nlit, ndist, ncode := 257+s.bits(5), 1+s.bits(5), 4+s.bits(4)
 	if nlit > 286 || ndist > 30 {
-		panic(slowError("%d and %d codes", nlit, ndist))
+		panic(refusal("%d and %d codes", nlit, ndist))
 	}
 	order := []int{16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15}
 	codeLens := make([]uint8, 19)
@@ -170,7 +177,7 @@ func (s *slowPeer) dynamic() (lit, dist *slowCode) {
 		switch sym {
 		case 16:
 			if len(lens) == 0 {
-				panic(slowError("nothing to repeat"))
+				panic(refusal("nothing to repeat"))
 			}
 			repeat, value = 3+s.bits(2), lens[len(lens)-1]
 		case 17:
@@ -181,12 +188,12 @@ func (s *slowPeer) dynamic() (lit, dist *slowCode) {
 		lens = append(lens, bytes.Repeat([]byte{value}, repeat)...)
 	}
 	if len(lens) > nlit+ndist || lens[256] == 0 {
-		panic(slowError("code lengths"))
+		panic(refusal("code lengths"))
 	}
 	return newSlowCode(lens[:nlit], true), newSlowCode(lens[nlit:], false)
 }
 
-func (s *slowPeer) symbols(lit, dist *slowCode) {
+func (s *Inflater) symbols(lit, dist *slowCode) {
 	for {
 		sym := s.symbol(lit)
 		if sym < 256 {
@@ -203,20 +210,20 @@ func (s *slowPeer) symbols(lit, dist *slowCode) {
 		} else if sym < 28 {
 			length = 3 + (4+sym%4)<<(sym/4-1) + s.bits(sym/4-1)
 		} else if sym > 28 {
-			panic(slowError("length symbol"))
+			panic(refusal("length symbol"))
 		}
 		d := s.symbol(dist)
 		if d > 29 {
-			panic(slowError("distance symbol"))
+			panic(refusal("distance symbol"))
 		}
 		distance := 1 + d
 		if d >= 4 {
 			distance = 1 + (2+d%2)<<(d/2-1) + s.bits(d/2-1)
 		}
-		if distance > s.window || distance > len(s.seen) {
-			panic(slowError("distance %d of a window of %d and %d bytes", distance, s.window, len(s.seen)))
+		if distance > s.Window || distance > len(s.seen) {
+			panic(refusal("distance %d of a window of %d and %d bytes", distance, s.Window, len(s.seen)))
 		}
-		s.farthest = max(s.farthest, distance)
+		s.Farthest = max(s.Farthest, distance)
 		for range length {
 			s.literal(s.seen[len(s.seen)-distance])
 		}
