@@ -121,8 +121,8 @@ func (c *Conn) discardFrame() error {
 			return err
 		}
 	}
-	for r.left > 0 {
-		if in.buffered() == 0 {
+	for r.left > 0 || r.more {
+		if r.left > 0 && in.buffered() == 0 {
 			if err := c.fill(); err != nil {
 				return err
 			}

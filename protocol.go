@@ -260,14 +260,20 @@ func (r *receiver) inflate(dst []byte, base int, src []byte) (out []byte, n int,
 	}
 	r.left -= int64(n)
 	r.more = r.left > 0 || len(out) == room
-	r.size += int64(len(out) - len(dst))
+	// What comes first in the message counts, in however many pieces it is read.
+	got := out[len(dst):]
+	big := int64(len(got)) > r.limit-r.size
+	if big {
+		got = got[:len(got)-1]
+	}
+	r.size += int64(len(got))
 	switch {
+	case r.msg == OpText && !r.text.Write(got):
+		err = badText()
+	case big:
+		err = tooBig(r.size, 1, r.limit)
 	case err != nil:
 		err = &ProtocolError{Code: StatusInvalidPayload, Section: "RFC 7692, section 7.2.2", Text: err.Error(), Err: err}
-	case r.size > r.limit:
-		err = tooBig(r.size, 0, r.limit)
-	case r.msg == OpText && !r.text.Write(out[len(dst):]):
-		err = badText()
 	}
 	if err != nil {
 		return dst, n, r.fail(err)
@@ -276,7 +282,8 @@ func (r *receiver) inflate(dst []byte, base int, src []byte) (out []byte, n int,
 }
 
 // discard takes p, the next bytes of a data frame of which the caller wants
-// nothing but the end.
+// nothing but the end. It is called as inflate is, even with nothing if more
+// says so.
 func (r *receiver) discard(p []byte) error {
 	if r.dec == nil {
 		return r.payload(p)

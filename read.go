@@ -142,7 +142,12 @@ func (c *Conn) nextLoan(ctx context.Context, last *buffer, looped bool) (m Messa
 // readLoan reads the rest of the message under way, or the next one, into a
 // buffer that belongs to the caller. The caller is the reader.
 func (c *Conn) readLoan() (m Message, loan *buffer, err error) {
-	in := &c.in
+	in, r := &c.in, &c.in.receiver
+	if in.msg == nil && r.phase != inPayload { // no buffer before there is something to put in
+		if err = c.nextFrame(); err != nil {
+			return m, nil, err
+		}
+	}
 	if loan, in.msg = in.msg, nil; loan == nil {
 		loan = getBuffer(readBufferSize)
 	}
@@ -150,7 +155,7 @@ func (c *Conn) readLoan() (m Message, loan *buffer, err error) {
 		m.Data = loan.b
 		return m, loan, nil
 	}
-	if in.receiver.err == nil && len(loan.b) > 0 {
+	if r.err == nil && len(loan.b) > 0 {
 		in.msg = loan
 	} else {
 		putBuffer(loan)
@@ -320,7 +325,10 @@ func (c *Conn) readMessage(dst *buffer, pooled bool) (typ MessageType, err error
 		case !end:
 		case c.life.cause.Load() != nil:
 			dst.b = dst.b[:start] // closing: no more messages, only the close frame
-			base = start
+			for err == nil {
+				err = c.discardFrame()
+			}
+			return 0, err
 		default:
 			in.read++
 			return typ, nil
