@@ -18,6 +18,7 @@ type engine struct {
 	table   table
 	monitor monitor
 	sweeper sweeper
+	stopped sync.Once
 }
 
 func newEngine(l *Loop, workers int) (*engine, error) {
@@ -42,16 +43,19 @@ func newEngine(l *Loop, workers int) (*engine, error) {
 	return e, nil
 }
 
-// stop releases everything. There are no connections any more.
+// stop releases everything. There are no connections any more. It may be called
+// again.
 func (e *engine) stop() {
-	e.monitor.stop()
-	e.sweeper.stop()
-	for _, w := range e.workers {
-		w.mu.Lock()
-		w.stopped = true
-		w.mu.Unlock()
-		w.wake()
-	}
+	e.stopped.Do(func() {
+		e.monitor.stop()
+		e.sweeper.stop()
+		for _, w := range e.workers {
+			w.mu.Lock()
+			w.stopped = true
+			w.wakeLocked()
+			w.mu.Unlock()
+		}
+	})
 }
 
 // conns returns the connections of s, or all if that is nil.
@@ -147,15 +151,25 @@ const (
 
 func (w *worker) post(p *polled, what task) {
 	w.mu.Lock()
+	defer w.mu.Unlock()
 	w.posts = append(w.posts, post{p, what})
-	w.mu.Unlock()
-	w.wake()
+	w.wakeLocked()
 }
 
-func (w *worker) wake() {
+// wakeLocked has the runner look. It does so under the lock because the poller
+// may be closed as soon as the runner has looked.
+func (w *worker) wakeLocked() {
 	if w.asleep.CompareAndSwap(true, false) {
 		w.poll.Wake()
 	}
+}
+
+// close releases the poller. Posts may still come, from who is late.
+func (w *worker) close() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.asleep.Store(false) // nobody is woken any more
+	w.poll.Close()
 }
 
 // nextPost takes the oldest post.
@@ -252,7 +266,7 @@ func (r *runner) run() {
 		}
 	}
 	returned = true
-	w.poll.Close()
+	w.close()
 }
 
 // turnTo does what there is to do for p, and reports whether r is still its
