@@ -39,7 +39,7 @@ const (
 // that carries secrets as well as others' text should not be compressed.
 type CompressionOptions struct {
 	// Level is how hard the connection tries to make messages small: from 1,
-	// the fastest, to 9, the smallest. Zero means 5. The peer chooses its own.
+	// the fastest, to 9, the smallest. Zero means 4. The peer chooses its own.
 	Level int
 
 	// Threshold is the size in bytes below which a message is sent as it
