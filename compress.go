@@ -83,13 +83,11 @@ const (
 	packPart            // a part of a message, which may refer back to the others
 )
 
-// writeMessage writes a message, compressed if that is worth it. What keeps no
-// window is compressed before its turn comes, what keeps one in its turn.
-func (c *Conn) writeMessage(ctx context.Context, f outFrame) error {
-	d := c.deflate()
-	if d == nil || len(f.p) < d.threshold {
-		return c.writeFrame(ctx, nil, f)
-	}
+// writeDeflated writes a message, compressed unless it gets no smaller. What
+// keeps no window is compressed before its turn comes, what keeps one in its
+// turn.
+func (c *Conn) writeDeflated(ctx context.Context, d *deflate, typ MessageType, p []byte) error {
+	f := outFrame{op: Opcode(typ), fin: true, p: p}
 	if d.enc != nil {
 		f.pack = packMessage
 		return c.writeFrame(ctx, nil, f)

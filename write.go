@@ -44,7 +44,10 @@ func (c *Conn) Write(ctx context.Context, typ MessageType, p []byte) error {
 	if typ == Text && !utf8.Valid(p) {
 		return errInvalidText
 	}
-	return c.writeMessage(ctx, outFrame{op: Opcode(typ), fin: true, p: p})
+	if d := c.agreed().deflate; d != nil && len(p) >= d.threshold {
+		return c.writeDeflated(ctx, d, typ, p)
+	}
+	return c.writeFrame(ctx, nil, outFrame{op: Opcode(typ), fin: true, p: p})
 }
 
 // WriteUncompressed is Write for a message that is not to be compressed on a
