@@ -106,6 +106,9 @@ func (c *Conn) gotPong(payload []byte) {
 		close(p.done)
 		ps.list = ps.list[1:]
 	}
+	if ps.probe != nil && ps.probe.rtt > 0 {
+		ps.probe = nil
+	}
 	l.trimPingsLocked()
 }
 
