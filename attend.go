@@ -22,10 +22,11 @@ func (c *Conn) attendInBackground() {
 		l.look()
 		return
 	}
-	go c.attend()
+	go c.attend(false)
 }
 
-func (c *Conn) attend() {
+// attend is the attendant's work; looped is for a loop.
+func (c *Conn) attend(looped bool) {
 	in := &c.in
 	if !in.mu.TryLock() {
 		return // another attendant looks, when done, whether one is needed
@@ -40,7 +41,8 @@ func (c *Conn) attend() {
 		return
 	}
 	in.unshare()
-	for c.attendOnce() {
+	late := !looped && c.looper() != nil // started before Attach: a loop would not learn of what it reads
+	for !late && c.attendOnce() {
 	}
 	if in.buffered() == 0 {
 		in.release()
@@ -51,7 +53,7 @@ func (c *Conn) attend() {
 	in.mu.Unlock()
 	// Somebody may have come too late for the loop and too early for the
 	// lock. A user's call that has taken over does the same in leaveRead.
-	if !pushed && c.looper() == nil && c.needsAttendant() {
+	if !pushed && !looped && c.needsAttendant() {
 		c.attendInBackground()
 	}
 }

@@ -99,6 +99,8 @@ type looper interface {
 	look()
 	// now is the time by monotonic, or a little earlier.
 	now() int64
+	// queued is how many bytes it holds that the socket did not take.
+	queued() int
 }
 
 // looper returns the connection's transport if an engine watches it, else nil.
@@ -164,7 +166,7 @@ func (c *Conn) join(s *sink) error {
 	if err := c.beginRead(context.Background(), nil); err != nil {
 		return err
 	}
-	ahead, owns, err := c.beginWrite(context.Background(), nil, outFrame{}, false)
+	ahead, owns, err := c.beginWrite(context.Background(), anyStream, outFrame{}, false)
 	if !owns {
 		return c.endRead(context.Background(), err)
 	}

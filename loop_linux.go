@@ -241,9 +241,9 @@ func (r *runner) run() {
 		for i := range r.events[:n] {
 			ev := &r.events[i]
 			// An event is a hint. The descriptor may be another connection's
-			// by now, which does not mind.
+			// by now, which does not mind, unless it is another worker's.
 			p := w.engine.table.get(int(ev.Fd))
-			if p == nil {
+			if p == nil || p.worker != w {
 				if s := w.shakingOn(int(ev.Fd)); s != nil {
 					s.ready()
 				}
@@ -313,6 +313,9 @@ func (r *runner) handOver() {
 	w.replace()
 	w.mu.Unlock()
 	p.uncork()
+	if p.conn.needsAttendant() { // what it needs may have been read already
+		p.look()
+	}
 }
 
 // monitor looks after the runners while there is something to do.

@@ -86,10 +86,10 @@ func (p *polled) watchLocked(in, out bool) {
 	p.state.set(want)
 }
 
-// listenLocked reports whether input matters now. While a handler that was left
-// alone is at work that is up to attend.
+// listenLocked reports whether input matters now. On a closing connection that
+// is up to input, and while a handler that was left alone is at work, to attend.
 func (p *polled) listenLocked() bool {
-	if p.state.has(polledBusy) {
+	if p.state.has(polledBusy) || p.conn.closing() {
 		return p.state.has(polledIn)
 	}
 	return !p.state.has(polledPaused)
@@ -105,6 +105,7 @@ func (p *polled) do(what task) {
 		p.mu.Unlock()
 		p.sink.open(p.conn)
 		p.input()
+		p.close() // if it ended before it was open
 	case taskLook:
 		p.ready(epoll.In)
 	case taskClose:
@@ -142,9 +143,16 @@ func (p *polled) input() {
 	if loan != nil {
 		c.endLoan(loan)
 	}
+	p.tellPaused()
 	if c.closing() {
 		p.resume() // the peer's close frame matters whatever is queued
-		c.attend()
+		c.attend(true)
+		needed := c.needsAttendant()
+		p.mu.Lock()
+		if !p.state.has(polledBusy) {
+			p.watchLocked(needed, p.state.has(polledOut)) // what nobody reads would be reported over and over
+		}
+		p.mu.Unlock()
 	}
 	p.uncork()
 }
@@ -153,7 +161,7 @@ func (p *polled) input() {
 // that has been left alone is at work. What else comes is left where it is
 // until the handler returns.
 func (p *polled) attend() {
-	p.conn.attend()
+	p.conn.attend(true)
 	needed := p.conn.needsAttendant()
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -190,10 +198,11 @@ func (p *polled) orphaned() {
 	w.post(p, what)
 }
 
-// close calls OnClose, once, unless another runner is still in a handler.
+// close calls OnClose, once, when p has ended, unless it is not open yet or
+// another runner is still in a handler.
 func (p *polled) close() {
 	p.mu.Lock()
-	ours := !p.state.has(polledBusy | polledTold)
+	ours := p.fd < 0 && !p.state.has(polledNew|polledBusy|polledTold)
 	if ours {
 		p.state.set(polledTold)
 	}
@@ -206,6 +215,12 @@ func (p *polled) close() {
 
 func (p *polled) look()      { p.worker.post(p, taskLook) }
 func (p *polled) now() int64 { return p.worker.clock.Load() }
+
+func (p *polled) queued() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.queue.len()
+}
 
 // wait reads once, without waiting.
 func (p *polled) wait(b *buffer, _ bool) (*buffer, error) {
@@ -386,6 +401,18 @@ func (p *polled) resume() {
 		p.watchLocked(p.listenLocked(), p.state.has(polledOut))
 		p.mu.Unlock()
 		p.worker.rooms.wake(p)
+	}
+}
+
+// tellPaused has keepalive know of a pause that began while a message was about
+// to be read, which has taken it for none.
+func (p *polled) tellPaused() {
+	if p.state.has(polledPaused) {
+		p.mu.Lock()
+		if p.state.has(polledPaused) {
+			p.conn.in.blocked.Store(true)
+		}
+		p.mu.Unlock()
 	}
 }
 

@@ -90,6 +90,7 @@ func (t *polledTLS) writev(head, body []byte) (int64, error) { return writev(t, 
 
 func (t *polledTLS) end(abort bool) {
 	if !abort {
+		t.polled.uncork()
 		t.Conn.Close() // with a record that says so
 	}
 	t.polled.end(abort)
@@ -99,6 +100,7 @@ func (t *polledTLS) closeWrite()  { t.Conn.CloseWrite() }
 func (t *polledTLS) drain() error { return t.polled.drain() }
 func (t *polledTLS) look()        { t.polled.look() }
 func (t *polledTLS) now() int64   { return t.polled.now() }
+func (t *polledTLS) queued() int  { return t.polled.queued() }
 
 func (t *polledTLS) SetReadDeadline(time.Time) error    { return nil }
 func (t *polledTLS) SetWriteDeadline(d time.Time) error { return t.polled.SetWriteDeadline(d) }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"iter"
 	"os"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -211,7 +212,11 @@ func (c *Conn) enterRead(ctx context.Context, last *buffer, looped bool) error {
 			in.mu.Unlock()
 			break
 		}
-		if in.gate.busy() {
+		switch {
+		case !in.gate.busy():
+		case looped:
+			runtime.Gosched() // somebody is about to learn that a loop reads
+		default:
 			return ErrConcurrentRead
 		}
 	}

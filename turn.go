@@ -126,7 +126,8 @@ const (
 
 // freeLocked reports whether a writer need not wait.
 func (o *outHalf) freeLocked(stream *messageWriter) bool {
-	return !o.turn.taken() && o.stream == stream && (stream != nil || o.queue == nil || len(o.queue.waiting) == 0)
+	return !o.turn.taken() && (stream == anyStream ||
+		o.stream == stream && (stream != nil || o.queue == nil || len(o.queue.waiting) == 0))
 }
 
 // joinsLocked reports whether a message of n bytes can join what is held.
@@ -255,7 +256,7 @@ func (c *Conn) releaseLocked(err error) {
 	}
 	q.leaving = q.leaving[:0]
 	for i, w := range q.waiting {
-		if w.stream == o.stream {
+		if w.stream == o.stream || w.stream == anyStream {
 			q.waiting = append(q.waiting[:i], q.waiting[i+1:]...)
 			o.turn.set(true)
 			w.state = owning

@@ -81,6 +81,9 @@ func (c *Conn) Buffered() int {
 	o.lock()
 	defer o.unlock()
 	n := o.turn.size() + o.writing + o.held.len()
+	if l := c.looper(); l != nil {
+		n += l.queued()
+	}
 	if o.queue != nil {
 		n += o.queue.size()
 	}
@@ -182,6 +185,10 @@ func (c *Conn) writeFrame(ctx context.Context, stream *messageWriter, f outFrame
 	}
 	return c.endWrite(b, ahead, int(n), f, err, kicked)
 }
+
+// anyStream stands for the message that is under way, if there is one: who has
+// the writing side for it writes nothing.
+var anyStream = new(messageWriter)
 
 // abandonWrite hands the writing side on after nothing was written. b, what was
 // to leave ahead of the owner's frame, stays to be written.
