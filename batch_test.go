@@ -57,7 +57,7 @@ func TestAnswersLeaveTogether(t *testing.T) {
 // TestHeldMessageLeavesAtOnce: a handler that has more to read writes, and
 // never comes back to read it.
 func TestHeldMessageLeavesAtOnce(t *testing.T) {
-	overRaw(t, false, Options{}, func(t *testing.T, c *Conn, peer net.Conn) {
+	overBlockingRaw(t, false, Options{}, func(t *testing.T, c *Conn, peer net.Conn) {
 		stop := make(chan struct{})
 		stopped := make(chan struct{})
 		go func() {
@@ -353,13 +353,13 @@ func TestWritersAndWatchers(t *testing.T) {
 		}
 		go func() {
 			for {
-				if _, _, err := client.Read(bg); err != nil {
+				if _, _, err := reads(client).Read(bg); err != nil {
 					return // for the pongs
 				}
 			}
 		}()
 		for range writers * each {
-			if _, p, err := server.Read(bg); err != nil || len(p) != 100 {
+			if _, p, err := reads(server).Read(bg); err != nil || len(p) != 100 {
 				t.Fatal(len(p), err)
 			}
 		}
@@ -367,7 +367,7 @@ func TestWritersAndWatchers(t *testing.T) {
 		reading := make(chan struct{})
 		go func() { // answers the last pings
 			defer close(reading)
-			server.Read(bg)
+			reads(server).Read(bg)
 		}()
 		close(stop)
 		watching.Wait()

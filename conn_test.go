@@ -16,6 +16,20 @@ var bg = context.Background()
 
 // echo echoes messages until the connection ends, and returns how it did.
 func echo(c *Conn) error {
+	if r := reads(c); r != c {
+		for {
+			typ, p, err := r.Read(bg)
+			if peerLeft(err) {
+				return nil
+			}
+			if err == nil {
+				err = c.Write(bg, typ, p)
+			}
+			if err != nil {
+				return err
+			}
+		}
+	}
 	for m, err := range c.Messages(bg) {
 		if err != nil {
 			return err
@@ -43,7 +57,7 @@ func TestEcho(t *testing.T) {
 			want := pattern(n)
 			for _, typ := range []MessageType{Text, Binary} {
 				go client.Write(bg, typ, want)
-				gotType, got, err := client.Read(bg)
+				gotType, got, err := reads(client).Read(bg)
 				if err != nil || gotType != typ || !bytes.Equal(got, want) {
 					t.Fatalf("%v of %d bytes: got %v of %d, %v", typ, n, gotType, len(got), err)
 				}
@@ -93,13 +107,13 @@ func TestEveryCut(t *testing.T) {
 	for _, client := range []bool{false, true} {
 		for _, s := range wireSamples(!client) {
 			t.Run(fmt.Sprintf("client=%v/%s", client, s.name), func(t *testing.T) {
-				for _, tr := range transports {
+				for _, tr := range kinds {
 					t.Run(tr.name, func(t *testing.T) {
 						for cut := range s.wire {
 							if tr.name != "pipe" && testing.Short() && cut%7 != 0 {
 								continue
 							}
-							testCut(t, tr.pair, client, s, cut)
+							testCut(t, tr, client, s, cut)
 						}
 					})
 				}
@@ -108,13 +122,9 @@ func TestEveryCut(t *testing.T) {
 	}
 }
 
-func testCut(t *testing.T, pair func(testing.TB) (net.Conn, net.Conn), client bool, s wireSample, cut int) {
+func testCut(t *testing.T, k kind, client bool, s wireSample, cut int) {
 	t.Helper()
-	nc, peer := pair(t)
-	if !client {
-		nc, peer = peer, nc
-	}
-	c := newConn(nc, connConfig{client: client, opts: Options{}.withDefaults()})
+	c, peer := k.raw(t, client, Options{})
 	defer c.CloseNow()
 	defer peer.Close()
 	go func() {
@@ -133,7 +143,7 @@ func testCut(t *testing.T, pair func(testing.TB) (net.Conn, net.Conn), client bo
 	for {
 		var typ MessageType
 		var p []byte
-		if typ, p, err = c.Read(ctx); err != nil {
+		if typ, p, err = reads(c).Read(ctx); err != nil {
 			break
 		}
 		msgs = append(msgs, typ.String()[:1]+string(p))
@@ -170,7 +180,7 @@ func TestMisuse(t *testing.T) {
 		if err := client.Write(bg, Text, []byte("still fine")); err != nil {
 			t.Fatal(err)
 		}
-		if _, p, err := client.Read(bg); string(p) != "still fine" || err != nil {
+		if _, p, err := reads(client).Read(bg); string(p) != "still fine" || err != nil {
 			t.Errorf("%q, %v", p, err)
 		}
 
@@ -187,7 +197,7 @@ func TestMisuse(t *testing.T) {
 		if err := client.Write(bg, Text, []byte("and again")); err != nil {
 			t.Fatal(err)
 		}
-		if _, p, err := client.Read(bg); string(p) != "and again" || err != nil {
+		if _, p, err := reads(client).Read(bg); string(p) != "and again" || err != nil {
 			t.Errorf("%q, %v", p, err)
 		}
 	})
@@ -217,13 +227,13 @@ func TestContexts(t *testing.T) {
 			if err := client.Write(c, Text, []byte("x")); err != nil {
 				t.Fatal(i, err)
 			}
-			if _, _, err := client.Read(c); err != nil {
+			if _, _, err := reads(client).Read(c); err != nil {
 				t.Fatal(i, err)
 			}
 		}
 		why := errors.New("why")
 		time.AfterFunc(time.Millisecond, func() { cancel(why) })
-		_, _, err := client.Read(ctx)
+		_, _, err := reads(client).Read(ctx)
 		if !errors.Is(err, context.Canceled) || !errors.Is(err, why) {
 			t.Errorf("got %v", err)
 		}

@@ -222,7 +222,7 @@ func TestPing(t *testing.T) {
 // TestPingWhileReadsComeAndGo: the reader that a Ping found leaves, others
 // come and go.
 func TestPingWhileReadsComeAndGo(t *testing.T) {
-	overRaw(t, false, Options{}, func(t *testing.T, c *Conn, peer net.Conn) {
+	overBlockingRaw(t, false, Options{}, func(t *testing.T, c *Conn, peer net.Conn) {
 		ctx, cancel := context.WithCancel(bg)
 		go c.Read(ctx)
 		until(t, "reader at work", c.in.gate.busy)

@@ -43,15 +43,8 @@ func newTestLoop(t testing.TB, workers int) *Loop {
 	return l
 }
 
-// loopTransports are those of transports, as a loop meets them.
-var loopTransports = []struct {
-	name string
-	pair func(t testing.TB) (client, server net.Conn)
-}{
-	{"pipe", transports[0].pair}, // a goroutine
-	{"tcp", tcpPair},
-	{"tls", pollableTLSPair},
-}
+// loopTransports are those of kinds that are on a loop, to be attached.
+var loopTransports = kinds[len(transports):]
 
 func TestLoopEcho(t *testing.T) {
 	for _, tr := range loopTransports {

@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"os"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -76,18 +77,28 @@ func openDescriptors() (n int) {
 	return n
 }
 
-// The behaviour tests run over each of these.
-var transports = []struct {
+// kind is a kind of connection that the behaviour tests run over.
+type kind struct {
 	name string
 	pair func(t testing.TB) (client, server net.Conn)
-}{
+	loop bool // on a Loop
+}
+
+// transports are those that the tests of blocking reads run over.
+var transports = []kind{
 	{"pipe", func(testing.TB) (net.Conn, net.Conn) {
 		a, b := bufpipe.New(pipeSize)
 		return a, b
-	}},
-	{"tcp", tcpPair},
-	{"tls", tlsPair},
+	}, false},
+	{"tcp", tcpPair, false},
+	{"tls", tlsPair, false},
 }
+
+// kinds are those that all other behaviour tests run over.
+var kinds = append(slices.Clip(transports),
+	kind{"loop pipe", transports[0].pair, true},
+	kind{"loop tcp", tcpPair, true},
+	kind{"loop tls", pollableTLSPair, true})
 
 func tcpPair(t testing.TB) (client, server net.Conn) {
 	t.Helper()
@@ -146,36 +157,77 @@ var testTLS = sync.OnceValue(func() *tls.Config {
 	return &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}}
 })
 
-// overTransports runs f with a connected pair over every transport.
+// overTransports runs f with a connected pair over every kind of connection. It
+// reads by reads.
 func overTransports(t *testing.T, opts Options, f func(t *testing.T, client, server *Conn)) {
-	for _, tr := range transports {
-		t.Run(tr.name, func(t *testing.T) {
-			a, b := tr.pair(t)
+	t.Helper()
+	overPairs(t, kinds, opts, f)
+}
+
+// overBlocking is overTransports for tests of the reading methods themselves.
+func overBlocking(t *testing.T, opts Options, f func(t *testing.T, client, server *Conn)) {
+	t.Helper()
+	overPairs(t, transports, opts, f)
+}
+
+func overPairs(t *testing.T, kinds []kind, opts Options, f func(t *testing.T, client, server *Conn)) {
+	t.Helper()
+	for _, k := range kinds {
+		t.Run(k.name, func(t *testing.T) {
+			a, b := k.pair(t)
 			client := newConn(a, connConfig{client: true, opts: opts.withDefaults()})
 			server := newConn(b, connConfig{opts: opts.withDefaults()})
 			defer client.CloseNow()
 			defer server.CloseNow()
+			if k.loop {
+				l := newTestLoop(t, 2)
+				readOnLoop(t, l, client)
+				readOnLoop(t, l, server)
+			}
 			f(t, client, server)
 		})
 	}
 }
 
-// overRaw runs f over every transport with a Conn in the given role and the
-// bare transport of its peer.
+// overRaw runs f over every kind of connection with a Conn in the given role,
+// which it reads by reads, and the bare transport of its peer.
 func overRaw(t *testing.T, client bool, opts Options, f func(t *testing.T, c *Conn, peer net.Conn)) {
-	for _, tr := range transports {
-		t.Run(tr.name, func(t *testing.T) {
-			a, b := tr.pair(t)
-			if !client {
-				a, b = b, a
-			}
-			c := newConn(a, connConfig{client: client, opts: opts.withDefaults()})
-			defer c.CloseNow()
-			defer b.Close()
-			b.SetDeadline(time.Now().Add(20 * time.Second))
-			f(t, c, b)
+	t.Helper()
+	overRawKinds(t, kinds, client, opts, f)
+}
+
+// overBlockingRaw is overRaw for tests of the reading methods themselves.
+func overBlockingRaw(t *testing.T, client bool, opts Options, f func(t *testing.T, c *Conn, peer net.Conn)) {
+	t.Helper()
+	overRawKinds(t, transports, client, opts, f)
+}
+
+func overRawKinds(t *testing.T, kinds []kind, client bool, opts Options, f func(t *testing.T, c *Conn, peer net.Conn)) {
+	t.Helper()
+	for _, k := range kinds {
+		t.Run(k.name, func(t *testing.T) {
+			c, peer := k.raw(t, client, opts)
+			f(t, c, peer)
 		})
 	}
+}
+
+// raw makes a Conn in the given role, and the bare transport of its peer.
+func (k kind) raw(t testing.TB, client bool, opts Options) (c *Conn, peer net.Conn) {
+	a, b := k.pair(t)
+	if !client {
+		a, b = b, a
+	}
+	b.SetDeadline(time.Now().Add(20 * time.Second))
+	c = newConn(a, connConfig{client: client, opts: opts.withDefaults()})
+	t.Cleanup(func() {
+		c.CloseNow()
+		b.Close()
+	})
+	if k.loop {
+		readOnLoop(t, newTestLoop(t, 1), c)
+	}
+	return c, b
 }
 
 // frame encodes a frame as a client sends it if masked is set.

@@ -13,7 +13,7 @@ import (
 )
 
 func TestNetConnStream(t *testing.T) {
-	overTransports(t, Options{ReadLimit: 4 << 20}, func(t *testing.T, client, server *Conn) {
+	overBlocking(t, Options{ReadLimit: 4 << 20}, func(t *testing.T, client, server *Conn) {
 		a, b := client.NetConn(bg, Binary), server.NetConn(bg, Binary)
 		want := pattern(3 << 20)
 		sent := make(chan error, 1)
@@ -115,7 +115,7 @@ func TestNetConnDeadlines(t *testing.T) {
 }
 
 func TestNetConnWrongType(t *testing.T) {
-	overTransports(t, Options{}, func(t *testing.T, client, server *Conn) {
+	overBlocking(t, Options{}, func(t *testing.T, client, server *Conn) {
 		server.Write(bg, Text, []byte("x"))
 		if _, err := client.NetConn(bg, Binary).Read(make([]byte, 1)); err == nil {
 			t.Error("a text message on a binary stream")

@@ -15,7 +15,7 @@ import (
 
 func TestReadMethodsAgree(t *testing.T) {
 	// Each way of reading gets one message of a cycle, in turn.
-	overTransports(t, Options{}, func(t *testing.T, client, server *Conn) {
+	overBlocking(t, Options{}, func(t *testing.T, client, server *Conn) {
 		sizes := []int{0, 3, 200, 5000, 20000, 70000}
 		go func() {
 			for range 4 {
@@ -73,7 +73,7 @@ func TestReadMethodsAgree(t *testing.T) {
 }
 
 func TestReaderLeftInTheMiddle(t *testing.T) {
-	overTransports(t, Options{}, func(t *testing.T, client, server *Conn) {
+	overBlocking(t, Options{}, func(t *testing.T, client, server *Conn) {
 		go func() {
 			for i := range 4 {
 				w, _ := client.Writer(bg, Text)
@@ -139,7 +139,7 @@ func TestCancelledReadLosesNothing(t *testing.T) {
 	}
 	for name, read := range ways {
 		t.Run(name, func(t *testing.T) {
-			overRaw(t, false, Options{}, func(t *testing.T, c *Conn, peer net.Conn) {
+			overBlockingRaw(t, false, Options{}, func(t *testing.T, c *Conn, peer net.Conn) {
 				var got []string
 				rest := ""
 				for i := range wire {
@@ -175,7 +175,7 @@ func TestCancelledReadLosesNothing(t *testing.T) {
 }
 
 func TestConcurrentReader(t *testing.T) {
-	overTransports(t, Options{}, func(t *testing.T, client, server *Conn) {
+	overBlocking(t, Options{}, func(t *testing.T, client, server *Conn) {
 		first := make(chan error, 1)
 		go func() {
 			_, _, err := server.Read(bg)
@@ -203,7 +203,7 @@ func TestConcurrentReader(t *testing.T) {
 // TestLoan reads, attends and closes while the body of a loop holds on to
 // its message.
 func TestLoan(t *testing.T) {
-	overTransports(t, Options{}, func(t *testing.T, client, server *Conn) {
+	overBlocking(t, Options{}, func(t *testing.T, client, server *Conn) {
 		go func() {
 			for i := range 6 {
 				client.Write(bg, Text, bytes.Repeat([]byte{byte('0' + i)}, 50))
@@ -261,7 +261,7 @@ func TestLoan(t *testing.T) {
 // TestLoopDoesNotWaitForAttendant: while the body of a loop runs the attendant
 // reads, for a ping; the loop must not wait for what that waits for.
 func TestLoopDoesNotWaitForAttendant(t *testing.T) {
-	overRaw(t, false, Options{}, func(t *testing.T, c *Conn, peer net.Conn) {
+	overBlockingRaw(t, false, Options{}, func(t *testing.T, c *Conn, peer net.Conn) {
 		go c.Ping(t.Context())
 		if _, err := (&frameReader{nc: peer}).next(); err != nil {
 			t.Fatal(err)

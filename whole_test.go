@@ -181,7 +181,7 @@ func TestWriteBesideWriter(t *testing.T) {
 			t.Error(err)
 		}
 		w.Close()
-		if _, p, err := server.Read(bg); len(p) != fragmentSize || err != nil {
+		if _, p, err := reads(server).Read(bg); len(p) != fragmentSize || err != nil {
 			t.Error(len(p), err)
 		}
 	})

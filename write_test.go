@@ -48,7 +48,7 @@ func TestManyWriters(t *testing.T) {
 		}
 		next := make([]int, writers)
 		for range writers * each {
-			_, p, err := server.Read(bg)
+			_, p, err := reads(server).Read(bg)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -63,7 +63,7 @@ func TestManyWriters(t *testing.T) {
 }
 
 func TestCancelledWrite(t *testing.T) {
-	overRaw(t, true, Options{}, func(t *testing.T, c *Conn, peer net.Conn) {
+	overBlockingRaw(t, true, Options{}, func(t *testing.T, c *Conn, peer net.Conn) {
 		ctx, cancel := context.WithCancel(bg)
 		go func() {
 			io.ReadFull(peer, make([]byte, 100))
@@ -148,7 +148,7 @@ func TestCancelledWriteBeforeItsFrame(t *testing.T) {
 // TestWriteWithOwnContext: the connection's own context ends when it begins to
 // close. That must not cut the frame that the close frame is to follow.
 func TestWriteWithOwnContext(t *testing.T) {
-	overTransports(t, Options{ReadLimit: 16 << 20}, func(t *testing.T, client, server *Conn) {
+	overBlocking(t, Options{ReadLimit: 16 << 20}, func(t *testing.T, client, server *Conn) {
 		go func() { server.Write(server.Context(), Binary, make([]byte, 16<<20)) }()
 		_, r, err := client.Reader(bg) // now it is in the middle of the frame
 		if err != nil {
