@@ -472,9 +472,7 @@ func (e *engine) adopt(c *Conn, s *sink) (looper, error) {
 }
 
 func (e *engine) newPolled(c *Conn, s *sink, fd int, w *worker) *polled {
-	p := &polled{conn: c, sink: s, worker: w, fd: int32(fd)}
-	p.state.set(polledNew)
-	return p
+	return &polled{conn: c, sink: s, worker: w, fd: int32(fd)}
 }
 
 // nextWorker is the worker for the next connection.

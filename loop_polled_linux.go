@@ -37,8 +37,8 @@ const (
 	polledPaused              // too much is queued: nothing is read until it has left
 	polledBusy                // a runner that was replaced is in a handler of the connection
 	polledCut                 // the write deadline is in the past
+	polledOpened              // OnOpen was called, or is about to be; nothing else is before that
 	polledTold                // OnClose was called, or is about to be
-	polledNew                 // OnOpen was not called yet
 )
 
 const (
@@ -100,12 +100,12 @@ func (p *polled) do(what task) {
 	switch what {
 	case taskOpen:
 		p.mu.Lock()
-		p.state.clear(polledNew)
-		p.watchLocked(true, p.state.has(polledOut))
+		p.state.set(polledOpened)
+		p.watchLocked(p.listenLocked(), p.state.has(polledOut))
 		p.mu.Unlock()
 		p.sink.open(p.conn)
 		p.input()
-		p.close() // if it ended before it was open
+		p.close() // if it has ended, and was told so too early
 	case taskLook:
 		p.ready(epoll.In)
 	case taskClose:
@@ -115,8 +115,8 @@ func (p *polled) do(what task) {
 
 // ready is called when there may be input, or room to write.
 func (p *polled) ready(events uint32) {
-	if p.state.has(polledNew) {
-		return
+	if !p.state.has(polledOpened) {
+		return // taskOpen looks
 	}
 	if events&^epoll.In != 0 && p.state.has(polledOut) {
 		p.flush()
@@ -198,11 +198,11 @@ func (p *polled) orphaned() {
 	w.post(p, what)
 }
 
-// close calls OnClose, once, when p has ended, unless it is not open yet or
-// another runner is still in a handler.
+// close calls OnClose, once, when p has ended, unless OnOpen is still to be
+// called, or another runner is still in a handler: who does that comes back.
 func (p *polled) close() {
 	p.mu.Lock()
-	ours := p.fd < 0 && !p.state.has(polledNew|polledBusy|polledTold)
+	ours := p.fd < 0 && p.state.has(polledOpened) && !p.state.has(polledBusy|polledTold)
 	if ours {
 		p.state.set(polledTold)
 	}

@@ -5,6 +5,7 @@ import (
 	"net"
 	"os"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -73,6 +74,133 @@ func TestLoopReleasedOnce(t *testing.T) {
 		pipes[i+1].Close()
 		if got, err := io.ReadAll(pipes[i]); err != nil || len(got) > 0 {
 			t.Errorf("a pipe that was opened afterwards brings %x, %v", got, err)
+		}
+	}
+}
+
+// journal is a handler that writes down what it is told, and notices calls that
+// overlap.
+type journal struct {
+	t       testing.TB
+	inside  atomic.Int32
+	events  chan string
+	message func(c *Conn, p string) // or nil
+}
+
+func newJournal(t testing.TB) *journal { return &journal{t: t, events: make(chan string, 1000)} }
+
+func (j *journal) enter(event string) {
+	if j.inside.Add(1) != 1 {
+		j.t.Errorf("%q while another call is under way", event)
+	}
+	j.events <- event
+}
+
+func (j *journal) OnOpen(*Conn) {
+	j.enter("open")
+	j.inside.Add(-1)
+}
+
+func (j *journal) OnMessage(c *Conn, _ MessageType, p []byte) {
+	defer j.inside.Add(-1)
+	j.enter(string(p))
+	if j.message != nil {
+		j.message(c, string(p))
+	}
+}
+
+func (j *journal) OnClose(*Conn, error) {
+	j.enter("close")
+	j.inside.Add(-1)
+}
+
+func (j *journal) want(events ...string) {
+	j.t.Helper()
+	for _, want := range events {
+		select {
+		case got := <-j.events:
+			if got != want {
+				j.t.Fatalf("event %q, want %q", got, want)
+			}
+		case <-time.After(10 * time.Second):
+			j.t.Fatalf("no event, want %q", want)
+		}
+	}
+	select {
+	case got := <-j.events:
+		j.t.Fatalf("event %q, want no more", got)
+	default:
+	}
+}
+
+// halfAttach is what Attach does up to the moment that c is the loop's; start is
+// the rest.
+func halfAttach(t testing.TB, l *Loop, c *Conn, h EventHandler) (start func()) {
+	t.Helper()
+	s := &sink{loop: l, handler: h}
+	if err := l.enter(); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.beginRead(bg, nil); err != nil {
+		t.Fatal(err)
+	}
+	ahead, _, err := c.beginWrite(bg, nil, outFrame{}, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	lt, err := l.engine.adopt(c, s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.settleOn(lt)
+	c.abandonWrite(ahead)
+	c.leaveRead()
+	return func() { l.start(c, s) }
+}
+
+// settle waits until the loop's one worker has seen all that it was told.
+func settle(t testing.TB, l *Loop) {
+	t.Helper()
+	client, _ := attached(t, l, funcHandler{message: func(c *Conn, typ MessageType, p []byte) { c.Write(bg, typ, p) }}, Options{})
+	for range 3 {
+		if err := client.Write(bg, Text, []byte("x")); err != nil {
+			t.Fatal(err)
+		}
+		if _, _, err := client.Read(bg); err != nil {
+			t.Fatal(err)
+		}
+	}
+	client.CloseNow()
+}
+
+// What happens to a connection while it is being attached is told after OnOpen.
+func TestLoopOpenComesFirst(t *testing.T) {
+	l := newTestLoop(t, 1)
+	for _, tr := range loopTransports {
+		for name, meanwhile := range map[string]func(*Conn){
+			"cut":   func(c *Conn) { c.CloseNow() },
+			"input": func(c *Conn) { c.attendInBackground() },
+		} {
+			t.Run(tr.name+"/"+name, func(t *testing.T) {
+				a, b := tr.pair(t)
+				client := newConn(a, connConfig{client: true, opts: Options{}.withDefaults()})
+				defer client.CloseNow()
+				server := newConn(b, connConfig{opts: Options{}.withDefaults()})
+				client.Write(bg, Text, []byte("hello"))
+				j := newJournal(t)
+				start := halfAttach(t, l, server, j)
+				meanwhile(server)
+				settle(t, l)
+				j.want()
+				start()
+				if name == "input" {
+					j.want("open", "hello")
+					server.CloseNow()
+					j.want("close")
+				} else {
+					j.want("open", "close")
+				}
+			})
 		}
 	}
 }
