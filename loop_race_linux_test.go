@@ -4,10 +4,13 @@ import (
 	"io"
 	"net"
 	"os"
+	"runtime"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/fullduplex-go/websocket/internal/epoll"
 )
 
 // attached returns a client and a server's connection that l reads for h.
@@ -202,5 +205,41 @@ func TestLoopOpenComesFirst(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// An event that a worker got for a descriptor that has become another worker's
+// connection does not bring that to two workers at a time.
+func TestLoopStaleEvent(t *testing.T) {
+	l := newTestLoop(t, 2)
+	for range 20 {
+		j := newJournal(t)
+		var peer *net.TCPConn
+		var p *polled
+		var stale *epoll.Poller
+		ready := make(chan struct{})
+		j.message = func(c *Conn, msg string) {
+			if msg == "1" {
+				<-ready
+				stale.Add(int(p.fd), epoll.In)
+				peer.Write(frame(OpText, true, true, "2"))
+				for j.inside.Load() == 1 && !p.state.has(polledBusy) {
+					runtime.Gosched()
+				}
+			}
+		}
+		peer, server := bareAttached(t, l, j, Options{})
+		p = polledOf(server.looper())
+		for _, w := range l.engine.workers {
+			if w != p.worker {
+				stale = w.poll
+			}
+		}
+		close(ready)
+		peer.Write(frame(OpText, true, true, "1"))
+		j.want("open", "1", "2")
+		stale.Remove(int(p.fd))
+		server.CloseNow()
+		j.want("close")
 	}
 }
