@@ -292,19 +292,18 @@ func (r *runner) turnTo(p *polled, todo post, events uint32) bool {
 func (r *runner) abandoned() {
 	p := r.cur
 	p.conn.startClose(StatusInternalError, "")
-	if s := r.state.Load(); s != replaced && r.state.CompareAndSwap(s, replaced) {
-		r.worker.replace()
+	if s := r.state.Load(); s != replaced {
+		r.handOver(s)
 	}
-	p.uncork()
 	p.orphaned()
 }
 
-// handOver has another runner take r's place if r is still busy as the monitor
-// has seen it.
-func (r *runner) handOver() {
+// handOver has another runner take r's place if r is still busy as it was in the
+// state seen.
+func (r *runner) handOver(seen uint64) {
 	w := r.worker
 	w.mu.Lock() // r waits for it in orphaned, so that the mark is there when it is taken away
-	if !r.state.CompareAndSwap(r.seen, replaced) {
+	if !r.state.CompareAndSwap(seen, replaced) {
 		w.mu.Unlock()
 		return
 	}
@@ -388,7 +387,7 @@ func (m *monitor) look() (work bool) {
 			r.seen = s
 			work = true
 		case s&1 != 0 && s != replaced:
-			r.handOver()
+			r.handOver(s)
 			work = true
 		}
 	}

@@ -35,10 +35,14 @@ const (
 	polledCorked              // a batch of input is being handled: writes collect in the queue
 	polledDrained             // the last read took all there was; until uncork
 	polledPaused              // too much is queued: nothing is read until it has left
-	polledBusy                // a runner that was replaced is in a handler of the connection
 	polledCut                 // the write deadline is in the past
 	polledOpened              // OnOpen was called, or is about to be; nothing else is before that
 	polledTold                // OnClose was called, or is about to be
+
+	// Above the flags is how many runners were replaced while they were busy with
+	// the connection, and are so still: one in a handler, others that attended.
+	polledOneBusy = 1 << 16
+	polledBusy    = ^uint32(polledOneBusy - 1)
 )
 
 const (
@@ -176,7 +180,7 @@ func (p *polled) attend() {
 func (p *polled) setBusy() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.state.set(polledBusy)
+	p.state.flags.Add(polledOneBusy)
 }
 
 // orphaned gives p back to its worker, after a runner that was replaced has
@@ -186,7 +190,7 @@ func (p *polled) orphaned() {
 	w.mu.Lock() // see handOver
 	w.mu.Unlock()
 	p.mu.Lock()
-	p.state.clear(polledBusy)
+	p.state.flags.Add(^uint32(polledOneBusy - 1)) // one less
 	ended := p.fd < 0
 	p.watchLocked(p.listenLocked(), p.state.has(polledOut))
 	p.mu.Unlock()

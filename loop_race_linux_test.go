@@ -243,3 +243,26 @@ func TestLoopStaleEvent(t *testing.T) {
 		j.want("close")
 	}
 }
+
+// One of several runners that were replaced at a connection ends: the others
+// are still there.
+func TestLoopBusyWithSeveral(t *testing.T) {
+	l := newTestLoop(t, 1)
+	j := newJournal(t)
+	release := make(chan struct{})
+	j.message = func(*Conn, string) { <-release }
+	peer, server := bareAttached(t, l, j, Options{})
+	p := polledOf(server.looper())
+	peer.Write(frame(OpText, true, true, "1"))
+	until(t, "the runner is replaced", func() bool { return p.state.has(polledBusy) })
+	p.setBusy() // as if another one were replaced while it attends
+	p.orphaned()
+	peer.Write(frame(OpText, true, true, "2"))
+	settle(t, l)
+	j.want("open", "1")
+	server.CloseNow()
+	settle(t, l)
+	j.want()
+	release <- struct{}{}
+	j.want("close")
+}
