@@ -266,3 +266,25 @@ func TestLoopBusyWithSeveral(t *testing.T) {
 	release <- struct{}{}
 	j.want("close")
 }
+
+// The attendant is a goroutine that was started before Attach, and comes after
+// it.
+func TestLoopLateAttendant(t *testing.T) {
+	l := newTestLoop(t, 1)
+	j := newJournal(t)
+	peer, server := bareAttached(t, l, j, Options{})
+	p := polledOf(server.looper())
+	j.want("open")
+	settle(t, l)
+	p.mu.Lock()
+	p.watchLocked(false, false)
+	p.mu.Unlock()
+	server.in.wanted.Add(1) // as if for a Ping
+	peer.Write(frame(OpText, true, true, "hello"))
+	settle(t, l) // it has arrived
+	server.attend(false)
+	p.mu.Lock()
+	p.watchLocked(true, false)
+	p.mu.Unlock()
+	j.want("hello")
+}
