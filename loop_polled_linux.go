@@ -140,6 +140,9 @@ func (p *polled) input() {
 	for !p.state.has(polledPaused) {
 		m, next, err := c.nextLoan(context.Background(), loan, true)
 		if loan = next; err != nil {
+			if err == ErrConcurrentRead { // a call that will hear that a loop reads
+				p.look()
+			}
 			break
 		}
 		p.sink.message(c, m)

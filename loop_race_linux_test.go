@@ -288,3 +288,28 @@ func TestLoopLateAttendant(t *testing.T) {
 	p.mu.Unlock()
 	j.want("hello")
 }
+
+// A reading call that comes while Attach is at work may find the door open for a
+// moment. The loop comes back after it.
+func TestLoopLateReader(t *testing.T) {
+	l := newTestLoop(t, 1)
+	for _, tr := range loopTransports {
+		t.Run(tr.name, func(t *testing.T) {
+			a, b := tr.pair(t)
+			defer a.Close()
+			server := newConn(b, connConfig{opts: Options{}.withDefaults(), early: frame(OpText, true, true, "early")})
+			j := newJournal(t)
+			start := halfAttach(t, l, server, j)
+			if !server.in.gate.enter() { // what such a call does
+				t.Fatal("the gate is closed")
+			}
+			start()
+			settle(t, l)
+			j.want("open")
+			server.leaveRead()
+			j.want("early")
+			server.CloseNow()
+			j.want("close")
+		})
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"runtime"
 	"runtime/debug"
 )
 
@@ -72,14 +73,18 @@ func (s *sink) serve(c *Conn) {
 	var loan *buffer
 	for {
 		m, next, err := c.nextLoan(context.Background(), loan, true)
+		loan = next
+		if err == ErrConcurrentRead { // a call that will hear that a loop reads
+			runtime.Gosched()
+			continue
+		}
 		if err != nil {
 			break
 		}
-		loan = next
 		s.message(c, m)
 	}
-	s.finish(c)
 	returned = true
+	s.finish(c)
 }
 
 // finish ends what serve began.
