@@ -145,6 +145,9 @@ func (p *polled) input() {
 			}
 			break
 		}
+		if p.state.has(polledBusy) && c.needsAttendant() {
+			p.look() // what is behind the message no event will tell
+		}
 		p.sink.message(c, m)
 	}
 	if loan != nil {

@@ -313,3 +313,47 @@ func TestLoopLateReader(t *testing.T) {
 		})
 	}
 }
+
+// A pong that has arrived behind a message is seen while the handler has that.
+func TestLoopPongBehindMessage(t *testing.T) {
+	l := newTestLoop(t, 1)
+	for _, first := range []string{"", "1"} { // what the handler is at when the ping is sent
+		t.Run("handling "+first, func(t *testing.T) {
+			j := newJournal(t)
+			sent, ponged := make(chan struct{}), make(chan struct{})
+			j.message = func(_ *Conn, msg string) {
+				wait := ponged
+				if msg == "1" {
+					wait = sent
+				}
+				select {
+				case <-wait:
+				case <-time.After(10 * time.Second):
+					t.Error("Ping does not return")
+				}
+			}
+			peer, server := bareAttached(t, l, j, Options{})
+			j.want("open")
+			if first != "" {
+				peer.Write(frame(OpText, true, true, first))
+				until(t, "the runner is replaced", func() bool { return polledOf(server.looper()).state.has(polledBusy) })
+				j.want(first)
+			}
+			go func() {
+				server.Ping(bg)
+				close(ponged)
+			}()
+			ping, err := (&frameReader{nc: peer}).next()
+			if err != nil || ping.Opcode != OpPing {
+				t.Fatal(ping, err)
+			}
+			peer.Write(append(frame(OpText, true, true, "2"), frame(OpPong, true, true, ping.payload)...))
+			settle(t, l)
+			close(sent)
+			j.want("2")
+			<-ponged
+			server.CloseNow()
+			j.want("close")
+		})
+	}
+}
