@@ -4,7 +4,7 @@
 //	go run ./examples/echo -addr 127.0.0.1:9001
 //
 // With -compress it agrees to permessage-deflate with clients that offer it,
-// and -window says how much memory that may take: about 3.5 windows for each
+// and -window says how much memory that may take: about three windows for each
 // connection.
 //
 // With -mode loop the connections are read by an event loop, without a
