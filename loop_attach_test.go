@@ -80,7 +80,7 @@ func TestAttachWhenEnded(t *testing.T) {
 			<-in
 			c, _ := k.raw(t, false, Options{})
 			r := record(t, funcHandler{})
-			s := &sink{l, r}
+			s := &sink{loop: l, handler: r}
 			if err := l.enter(); err != nil {
 				t.Fatal(err)
 			}
