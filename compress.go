@@ -90,12 +90,12 @@ func (c *Conn) writeDeflated(ctx context.Context, d *deflate, typ MessageType, p
 	f := outFrame{op: Opcode(typ), fin: true, p: p}
 	if d.enc != nil {
 		f.pack = packMessage
-		return c.writeFrame(ctx, nil, f)
+		return c.writeFrame(ctx, nil, &f)
 	}
 	var enc flate.Encoder
 	enc.Init(d.level, int(d.sendBits), false)
 	z := f.deflate(&enc, packMessage)
-	err := c.writeFrame(ctx, nil, f)
+	err := c.writeFrame(ctx, nil, &f)
 	putBuffer(z)
 	return err
 }

@@ -166,7 +166,7 @@ func (c *Conn) join(s *sink) error {
 	if err := c.beginRead(context.Background(), nil); err != nil {
 		return err
 	}
-	ahead, owns, err := c.beginWrite(context.Background(), anyStream, outFrame{}, false)
+	ahead, owns, err := c.beginWrite(context.Background(), anyStream, new(outFrame), false)
 	if !owns {
 		return c.endRead(context.Background(), err)
 	}

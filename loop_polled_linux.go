@@ -526,8 +526,9 @@ func (p *polled) closeWrite() {
 	}
 }
 
-func (p *polled) vectored() bool  { return true }
-func (p *polled) resumable() bool { return true }
+func (p *polled) carrier() net.Conn { return p }
+func (p *polled) vectored() bool    { return true }
+func (p *polled) resumable() bool   { return true }
 
 func (p *polled) SetDeadline(t time.Time) error   { return p.SetWriteDeadline(t) }
 func (p *polled) SetReadDeadline(time.Time) error { return nil } // reads never wait

@@ -147,7 +147,7 @@ func halfAttach(t testing.TB, l *Loop, c *Conn, h EventHandler) (start func()) {
 	if err := c.beginRead(bg, nil); err != nil {
 		t.Fatal(err)
 	}
-	ahead, _, err := c.beginWrite(bg, nil, outFrame{}, false)
+	ahead, _, err := c.beginWrite(bg, nil, new(outFrame), false)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -83,8 +83,9 @@ func (t *polledTLS) Write(b []byte) (int, error) {
 	return t.Conn.Write(b)
 }
 
-func (t *polledTLS) vectored() bool  { return false }
-func (t *polledTLS) resumable() bool { return true }
+func (t *polledTLS) carrier() net.Conn { return t }
+func (t *polledTLS) vectored() bool    { return false }
+func (t *polledTLS) resumable() bool   { return true }
 
 func (t *polledTLS) writev(head, body []byte) (int64, error) { return writev(t, head, body) }
 

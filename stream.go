@@ -193,7 +193,7 @@ func (c *Conn) Writer(ctx context.Context, typ MessageType) (io.WriteCloser, err
 	if err := checkMessage(ctx, typ); err != nil {
 		return nil, err
 	}
-	ahead, owns, err := c.beginWrite(ctx, nil, outFrame{}, false)
+	ahead, owns, err := c.beginWrite(ctx, nil, new(outFrame), false)
 	if !owns {
 		return nil, err
 	}
@@ -267,7 +267,7 @@ func (w *messageWriter) send(fin bool, p []byte) error {
 	}
 	f := outFrame{op: Opcode(w.typ), fin: fin, p: p}
 	z := w.deflate(&f)
-	err := w.c.writeFrame(w.ctx, w, f)
+	err := w.c.writeFrame(w.ctx, w, &f)
 	putBuffer(z)
 	putBuffer(w.buf)
 	w.buf = nil

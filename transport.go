@@ -21,6 +21,9 @@ type transport interface {
 	// and is not empty; after an error there is none. It waits without a
 	// buffer, in any case where idle says that the wait may be long.
 	wait(b *buffer, idle bool) (*buffer, error)
+	// carrier is what Write belongs to: the call through an embedded Conn takes
+	// more of a goroutine's stack, which shall not have to grow for it.
+	carrier() net.Conn
 	// vectored reports whether writev leaves in one system call.
 	vectored() bool
 	writev(head, body []byte) (int64, error)
@@ -92,8 +95,9 @@ func (s *stream) wait(b *buffer, idle bool) (*buffer, error) {
 	return b, nil
 }
 
-func (s *stream) vectored() bool  { return false }
-func (s *stream) resumable() bool { return s.whole }
+func (s *stream) carrier() net.Conn { return s.Conn }
+func (s *stream) vectored() bool    { return false }
+func (s *stream) resumable() bool   { return s.whole }
 
 func (s *stream) writev(head, body []byte) (int64, error) { return writev(s.Conn, head, body) }
 

@@ -33,11 +33,12 @@ func newSocket(nc net.Conn, sc syscall.Conn) transport {
 	return s
 }
 
-func (s *socket) vectored() bool  { return true }
-func (s *socket) resumable() bool { return true }
-func (s *socket) end(bool)        { s.Close() }
-func (s *socket) closeWrite()     { closeWrite(s.Conn) }
-func (s *socket) drain() error    { return nil }
+func (s *socket) carrier() net.Conn { return s.Conn }
+func (s *socket) vectored() bool    { return true }
+func (s *socket) resumable() bool   { return true }
+func (s *socket) end(bool)          { s.Close() }
+func (s *socket) closeWrite()       { closeWrite(s.Conn) }
+func (s *socket) drain() error      { return nil }
 
 func (s *socket) writev(head, body []byte) (int64, error) { return writev(s.Conn, head, body) }
 

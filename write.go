@@ -47,7 +47,7 @@ func (c *Conn) Write(ctx context.Context, typ MessageType, p []byte) error {
 	if d := c.agreed().deflate; d != nil && len(p) >= d.threshold {
 		return c.writeDeflated(ctx, d, typ, p)
 	}
-	return c.writeFrame(ctx, nil, outFrame{op: Opcode(typ), fin: true, p: p})
+	return c.writeFrame(ctx, nil, &outFrame{op: Opcode(typ), fin: true, p: p})
 }
 
 // WriteUncompressed is Write for a message that is not to be compressed on a
@@ -61,7 +61,7 @@ func (c *Conn) WriteUncompressed(ctx context.Context, typ MessageType, p []byte)
 	if typ == Text && !utf8.Valid(p) {
 		return errInvalidText
 	}
-	return c.writeFrame(ctx, nil, outFrame{op: Opcode(typ), fin: true, p: p})
+	return c.writeFrame(ctx, nil, &outFrame{op: Opcode(typ), fin: true, p: p})
 }
 
 // outFrame is a data frame on its way out.
@@ -108,7 +108,7 @@ func checkMessage(ctx context.Context, typ MessageType) error {
 // While more input is at hand, a message is held, to leave together with the
 // answers to what follows: at the latest when the reader has to wait, because
 // then the goroutine that was started for it gets to run.
-func (c *Conn) beginWrite(ctx context.Context, stream *messageWriter, f outFrame, joins bool) (ahead *buffer, owns bool, err error) {
+func (c *Conn) beginWrite(ctx context.Context, stream *messageWriter, f *outFrame, joins bool) (ahead *buffer, owns bool, err error) {
 	o := &c.out
 	o.lock()
 	if err := c.readError(); err != nil {
@@ -116,7 +116,7 @@ func (c *Conn) beginWrite(ctx context.Context, stream *messageWriter, f outFrame
 		return nil, false, err
 	}
 	if joins && c.in.more.Load() && o.joinsLocked(len(f.p)) && ctx.Err() == nil && !(f.pack != packNone && o.turn.taken()) {
-		c.joinLocked(f)
+		c.joinLocked(*f)
 		c.kickLocked()
 		o.unlock()
 		return nil, false, nil
@@ -127,7 +127,7 @@ func (c *Conn) beginWrite(ctx context.Context, stream *messageWriter, f outFrame
 		o.unlock()
 		return ahead, true, nil
 	}
-	w := &outWaiter{stream: stream, frame: f, joins: joins, turn: make(chan struct{})}
+	w := &outWaiter{stream: stream, frame: *f, joins: joins, turn: make(chan struct{})}
 	q := o.queueLocked()
 	q.waiting = append(q.waiting, w)
 	o.unlock()
@@ -136,7 +136,7 @@ func (c *Conn) beginWrite(ctx context.Context, stream *messageWriter, f outFrame
 
 // writeFrame writes a data frame, for stream or, if that is nil, as a message
 // of its own.
-func (c *Conn) writeFrame(ctx context.Context, stream *messageWriter, f outFrame) error {
+func (c *Conn) writeFrame(ctx context.Context, stream *messageWriter, f *outFrame) error {
 	o := &c.out
 	var b *buffer
 	var err error
@@ -157,7 +157,7 @@ func (c *Conn) writeFrame(ctx context.Context, stream *messageWriter, f outFrame
 		c.abandonWrite(b)
 		return err
 	}
-	z := c.pack(&f)
+	z := c.pack(f)
 	var h Header
 	o.sender.header(&h, f.op, f.fin, f.rsv, len(f.p))
 	c.traceOut(&h)
@@ -170,7 +170,7 @@ func (c *Conn) writeFrame(ctx context.Context, stream *messageWriter, f outFrame
 		b = b.withRoom(maxHeaderSize + len(f.p))
 		b.b = h.appendFrame(b.b, f.p)
 		var m int
-		m, err = c.t.Write(b.b)
+		m, err = c.t.carrier().Write(b.b)
 		n = int64(m)
 	}
 	putBuffer(z)
@@ -204,7 +204,7 @@ func (c *Conn) abandonWrite(b *buffer) {
 // the caller is to see it. The first bytes of b, ahead of the caller's frame,
 // are others': if the caller's context ended before its own frame, they stay
 // to be written.
-func (c *Conn) endWrite(b *buffer, ahead, n int, f outFrame, err error, kicked bool) error {
+func (c *Conn) endWrite(b *buffer, ahead, n int, f *outFrame, err error, kicked bool) error {
 	o := &c.out
 	ours := err // what the messages taken along came to
 	back := err != nil && kicked && n <= ahead && c.t.resumable()
