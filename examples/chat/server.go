@@ -94,8 +94,8 @@ type server struct {
 //
 // What the server sends is much alike, so a window over the last messages is
 // worth having, and 2 KiB do: they bring a conversation down to a third, for
-// 5 KB of memory a page. 32 KiB would bring it to 29 %, for 57 KB; messages each
-// for itself, to 81 %. Short ones gain as well as long ones do.
+// 5 KB of memory a page. 32 KiB would bring it to 30 %, for 57 KB; messages each
+// for itself, to 80 %. Short ones gain as well as long ones do.
 //
 // What a page sends starts afresh with each message. It is little, and it begins
 // with the key that a visitor is known by: how long the later ones are must tell
