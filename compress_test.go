@@ -2,8 +2,10 @@ package websocket
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"io"
+	"strings"
 	"testing"
 
 	"github.com/fullduplex-go/websocket/internal/bufpipe"
@@ -85,6 +87,41 @@ func TestCompressedEcho(t *testing.T) {
 			}
 		})
 	}
+}
+
+// readings are the ways to read a message. With an error there is what was read
+// of it, which is something only for a Reader.
+var readings = map[string]func(ctx context.Context, c *Conn) (string, error){
+	"Read": func(ctx context.Context, c *Conn) (string, error) {
+		_, p, err := c.Read(ctx)
+		return string(p), err
+	},
+	"ReadAppend": func(ctx context.Context, c *Conn) (string, error) {
+		_, p, err := c.ReadAppend(ctx, []byte("dst"))
+		return strings.TrimPrefix(string(p), "dst"), err
+	},
+	"Messages": func(ctx context.Context, c *Conn) (string, error) {
+		for m, err := range c.Messages(ctx) {
+			return string(m.Data), err
+		}
+		return "", io.EOF
+	},
+	"Reader": func(ctx context.Context, c *Conn) (string, error) {
+		_, r, err := c.Reader(ctx)
+		if err != nil {
+			return "", err
+		}
+		p, err := io.ReadAll(r)
+		return string(p), err
+	},
+	"drained Reader": func(ctx context.Context, c *Conn) (string, error) {
+		_, r, err := c.Reader(ctx)
+		if err != nil {
+			return "", err
+		}
+		_, err = io.Copy(io.Discard, r)
+		return "", err
+	},
 }
 
 // TestCompressedStreams: every way to write met by every way to read.

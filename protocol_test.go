@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/fullduplex-go/websocket/internal/flate"
 )
 
 // wireFrame is a frame before it is masked: its first byte as on the wire,
@@ -49,7 +51,7 @@ func maskedHeader(header []byte, i int) []byte {
 // out.
 type player struct {
 	r     receiver
-	apart bool // unmask the payload into other memory
+	apart bool // unmask the payload into other memory; inflate it in small steps
 	t     testing.TB
 
 	fed int      // bytes
@@ -89,7 +91,11 @@ func (p *player) feed(in []byte) {
 		case evData:
 			src := in[:min(int64(len(in)), p.r.left)]
 			in = in[len(src):]
-			if err := p.payload(src); err != nil {
+			payload := p.payload
+			if p.r.more || p.r.dec != nil {
+				payload = p.inflate
+			}
+			if err := payload(src); err != nil {
 				p.fail(err)
 				return
 			}
@@ -123,6 +129,43 @@ func (p *player) payload(src []byte) (err error) {
 	}
 	p.msg = append(p.msg, src...)
 	return err
+}
+
+// inflate is payload for a compressed message.
+func (p *player) inflate(src []byte) error {
+	r := &p.r
+	if r.dec == nil {
+		r.dec = flate.NewDecoder(flate.MaxWindowBits, false)
+	}
+	base := len(p.msg)
+	for len(src) > 0 || r.left == 0 && r.more {
+		dst := slices.Grow(p.msg, 100)
+		if p.apart {
+			dst, base = make([]byte, 0, 1+len(p.msg)%7), 0
+		}
+		was := bytes.Clone(src)
+		out, n, err := r.inflate(dst, base, src)
+		if err == nil && len(out) < cap(out) && n < len(src) {
+			p.t.Fatalf("inflate has room, and left %d bytes", len(src)-n)
+		}
+		if !bytes.Equal(src[n:], was[n:]) {
+			p.t.Fatal("inflate changed what it did not take")
+		}
+		src = src[n:]
+		if p.apart {
+			p.msg = append(p.msg, out...)
+			r.dec.Save(out, 0)
+		} else {
+			p.msg = out
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if !p.apart {
+		r.dec.Save(p.msg, base) // comes to nothing if the message is over
+	}
+	return nil
 }
 
 // fail writes err down and checks that it is the last word.

@@ -1,0 +1,511 @@
+package websocket
+
+import (
+	"bytes"
+	"compress/flate"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"runtime"
+	"strings"
+	"testing"
+
+	"github.com/fullduplex-go/websocket/internal/bufpipe"
+)
+
+// What a receiver makes of compressed messages, and what it refuses.
+
+// deflater is a peer's encoder: that of the standard library, which keeps its
+// window from message to message.
+type deflater struct {
+	buf bytes.Buffer
+	w   *flate.Writer
+}
+
+func newDeflater() *deflater {
+	d := new(deflater)
+	d.w, _ = flate.NewWriter(&d.buf, 6)
+	return d
+}
+
+// part compresses a part of a message, such that all of it can be inflated.
+func (d *deflater) part(p string, last bool) string {
+	d.w.Write([]byte(p))
+	d.w.Flush()
+	z := d.buf.String()
+	d.buf.Reset()
+	if last {
+		z = z[:len(z)-4]
+	}
+	return z
+}
+
+// deflated returns p as a message that refers to no other.
+func deflated(p string) string { return newDeflater().part(p, true) }
+
+// inBothRolesCompressed is inBothRoles for receivers that take RSV1.
+func inBothRolesCompressed(t *testing.T, f func(t *testing.T, r receiver, masked bool)) {
+	inBothRoles(t, func(t *testing.T, r receiver, masked bool) {
+		r.rsv = rsv1
+		f(t, r, masked)
+	})
+}
+
+func TestReceiverDeflate(t *testing.T) {
+	text := strings.Repeat("Zürich ", 9)
+	z := deflated(text)
+	for _, tt := range []struct {
+		name   string
+		frames []wireFrame
+		want   []string
+	}{
+		// RFC 7692, section 7.2.3.
+		{"example 1", []wireFrame{{0xc1, "\xf2\x48\xcd\xc9\xc9\x07\x00"}}, []string{`text "Hello"`}},
+		{"example 1 in fragments", []wireFrame{{0x41, "\xf2\x48\xcd"}, {0x80, "\xc9\xc9\x07\x00"}}, []string{`text "Hello"`}},
+		{"example 3, stored", []wireFrame{{0xc1, "\x00\x05\x00\xfa\xff\x48\x65\x6c\x6c\x6f\x00"}}, []string{`text "Hello"`}},
+		{"example 4, with BFINAL", []wireFrame{{0xc1, "\xf3\x48\xcd\xc9\xc9\x07\x00\x00"}}, []string{`text "Hello"`}},
+		{"example 5, two blocks", []wireFrame{{0xc1, "\xf2\x48\x05\x00\x00\x00\xff\xff\xca\xc9\xc9\x07\x00"}}, []string{`text "Hello"`}},
+		{"empty", []wireFrame{{0xc1, "\x00"}, {0xc2, ""}, {0x41, ""}, {0x80, "\x00"}, {0x41, "\x00"}, {0x80, ""}}, []string{`text ""`, `binary ""`, `text ""`, `text ""`}},
+		{"beside messages that are not compressed", []wireFrame{{0x81, "plain"}, {0xc2, z}, {0x02, "pl"}, {0x80, "ain"}, {0xc1, z}},
+			[]string{`text "plain"`, fmt.Sprintf("binary %q", text), `binary "plain"`, fmt.Sprintf("text %q", text)}},
+		{"characters and control frames across fragments", []wireFrame{{0x41, z[:5]}, {0x89, "p"}, {0x00, z[5:6]}, {0x00, ""}, {0x8a, ""}, {0x00, z[6:]}, {0x80, ""}},
+			[]string{`ping "p"`, `pong ""`, fmt.Sprintf("text %q", text)}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			inBothRolesCompressed(t, func(t *testing.T, r receiver, masked bool) {
+				p := playEveryWay(t, r, encode(masked, tt.frames...))
+				if got, want := p.outcome(), strings.Join(tt.want, "\n")+"\n"; got != want {
+					t.Errorf("got\n%swant\n%s", got, want)
+				}
+			})
+		})
+	}
+}
+
+func TestReceiverDeflateViolations(t *testing.T) {
+	z := deflated("Hello")
+	const corrupt = "RFC 7692, section 7.2.2"
+	bits := func(b ...byte) string { return string(b) }
+	for _, tt := range []struct {
+		name    string
+		frames  []wireFrame
+		rest    int // bytes behind the one that is too much
+		code    StatusCode
+		section string
+	}{
+		{"RSV1 on a ping", []wireFrame{{0xc9, ""}}, 0, 1002, "5.2"},
+		{"RSV1 on a pong", []wireFrame{{0xca, ""}}, 0, 1002, "5.2"},
+		{"RSV1 on a close frame", []wireFrame{{0xc8, ""}}, 0, 1002, "5.2"},
+		{"RSV1 on a ping inside a message", []wireFrame{{0x41, z[:3]}, {0xc9, ""}}, 0, 1002, "5.2"},
+		{"RSV1 on a continuation", []wireFrame{{0x41, z[:3]}, {0xc0, ""}}, 0, 1002, "5.2"},
+		{"RSV1 on a continuation of a plain message", []wireFrame{{0x01, "a"}, {0x40, ""}}, 0, 1002, "5.2"},
+		{"RSV2", []wireFrame{{0xa1, ""}}, 0, 1002, "5.2"},
+		{"RSV3", []wireFrame{{0x92, ""}}, 0, 1002, "5.2"},
+		{"RSV1 and 2", []wireFrame{{0xe1, ""}}, 0, 1002, "5.2"},
+		{"a block of the reserved type", []wireFrame{{0xc1, bits(0x06)}}, 0, 1007, corrupt},
+		{"a stored block with a wrong complement", []wireFrame{{0xc1, bits(0, 5, 0, 0xfb, 0xff) + "abcde"}}, 5, 1007, corrupt},
+		{"a match before the first byte", []wireFrame{{0xc2, bits(0x02, 0x02, 0x02)}}, 1, 1007, corrupt},
+		{"the end inside a block", []wireFrame{{0xc2, z[:4]}}, 0, 1007, corrupt},
+		{"the end inside a block, in a fragment", []wireFrame{{0x42, z[:2]}, {0x00, z[2:4]}, {0x80, ""}}, 0, 1007, corrupt},
+		{"text that is not UTF-8", []wireFrame{{0x41, bits(0, 2, 0, 0xfd, 0xff) + "a\xff"}}, 0, 1007, "8.1"},
+		{"the same with more to come in the frame", []wireFrame{{0x41, bits(0, 200, 0, 55, 0xff) + "a\xff" + strings.Repeat("b", 100)}}, 100, 1007, "8.1"},
+		{"text that ends inside a character", []wireFrame{{0xc1, deflated("a\xe2\x82")}}, 0, 1007, "8.1"},
+		{"bad text before corrupt data", []wireFrame{{0xc1, bits(0, 1, 0, 0xfe, 0xff) + "\xff\x06"}}, 1, 1007, "8.1"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			inBothRolesCompressed(t, func(t *testing.T, r receiver, masked bool) {
+				wire := encode(masked, tt.frames...)
+				p := playEveryWay(t, r, wire)
+				wantViolation(t, p.err, tt.code, tt.section)
+				if p.fed != len(wire)-tt.rest {
+					t.Errorf("refused at byte %d of %d, want %d behind it", p.fed, len(wire), tt.rest)
+				}
+			})
+		})
+	}
+	inBothRoles(t, func(t *testing.T, r receiver, masked bool) {
+		for _, b0 := range []byte{0xc1, 0xc2, 0x41} {
+			p := playEveryWay(t, r, encode(masked, wireFrame{b0, ""}))
+			wantViolation(t, p.err, StatusProtocolError, "5.2") // nobody has agreed on it
+		}
+	})
+}
+
+// TestReceiverDeflateLimit: what counts is what comes out.
+func TestReceiverDeflateLimit(t *testing.T) {
+	text := strings.Repeat("0123456789", 30)
+	z := deflated(text)
+	empty := strings.Repeat("\x00\x00\x00\xff\xff", 200) // stored blocks of nothing
+	for _, tt := range []struct {
+		limit  int64
+		frames []wireFrame
+		ok     bool
+	}{
+		{300, []wireFrame{{0xc1, z}, {0xc2, z}}, true},
+		{299, []wireFrame{{0xc1, z}}, false},
+		{300, []wireFrame{{0x41, z[:3]}, {0x00, z[3:12]}, {0x80, z[12:]}}, true},
+		{299, []wireFrame{{0x41, z[:3]}, {0x00, z[3:12]}, {0x80, z[12:]}}, false},
+		{1, []wireFrame{{0xc1, empty + deflated("x")}}, true},
+		{0, []wireFrame{{0xc1, empty + "\x00"}}, true},
+		{0, []wireFrame{{0xc1, empty + deflated("x")}}, false},
+		{300, []wireFrame{{0xc1, z}, {0x01, text[:299]}, {0x80, "x"}, {0xc1, z}}, true}, // each for itself
+	} {
+		inBothRolesCompressed(t, func(t *testing.T, r receiver, masked bool) {
+			r.limit = tt.limit
+			wire := encode(masked, tt.frames...)
+			p := playEveryWay(t, r, wire)
+			if tt.ok {
+				if p.err != nil || !p.r.idle() {
+					t.Errorf("limit %d: %v", tt.limit, p.err)
+				}
+				return
+			}
+			wantViolation(t, p.err, StatusMessageTooBig, "7.4.1")
+			want := fmt.Sprintf("message of %d bytes or more is over the read limit of %d ", tt.limit+1, tt.limit)
+			if !errors.Is(p.err, ErrMessageTooBig) || !strings.Contains(p.err.Error(), want) {
+				t.Errorf("got %v, want %q", p.err, want)
+			}
+		})
+	}
+}
+
+// slowInflate has compress/flate inflate a message, and reports whether it is
+// one: it ends with a block that has BFINAL set, or the tail that the peer
+// left out leads to where another block can begin, whichever that is.
+func slowInflate(payload string) (out string, ok bool) {
+	streams := func(data string) (out string, ok bool) {
+		in := strings.NewReader(data)
+		for in.Len() > 0 {
+			more, err := io.ReadAll(flate.NewReaderDict(in, []byte(out)))
+			out += string(more)
+			if err != nil {
+				return out, false
+			}
+		}
+		return out, true
+	}
+	if out, ok = streams(payload); ok {
+		return out, true
+	}
+	whole := payload + "\x00\x00\xff\xff"
+	out, ok = streams(whole + "\x01\x00\x00\xff\xff")
+	longer, ok2 := streams(whole + "\x01\x01\x00\xfe\xffx")
+	if ok && ok2 && longer == out+"x" {
+		return out, true
+	}
+	out, _ = streams(whole)
+	return out, false
+}
+
+// checkDeflated has a receiver get a compressed message in fragments that end
+// at cuts, in every kind of pieces, and compares with compress/flate.
+func checkDeflated(t *testing.T, payload string, cuts []byte, client, text bool, limit int64) string {
+	t.Helper()
+	op, typ := byte(0x42), OpBinary
+	if text {
+		op, typ = 0x41, OpText
+	}
+	var frames []wireFrame
+	rest := payload
+	for _, cut := range cuts[:min(len(cuts), 10)] {
+		n := min(int(cut), len(rest))
+		frames = append(frames, wireFrame{op, rest[:n]}, wireFrame{0x89, rest[:min(n, 3)]})
+		rest, op = rest[n:], 0
+	}
+	wire := encode(!client, append(frames, wireFrame{op | 0x80, rest})...)
+
+	want, whole := slowInflate(payload)
+	bad := len(want)
+	if text {
+		bad = firstBad([]byte(want))
+	}
+	verdict := "ok"
+	switch {
+	case bad < len(want) && int64(bad) < limit:
+		verdict = "8.1"
+	case int64(len(want)) > limit:
+		verdict = "7.4.1"
+	case !whole:
+		verdict = "RFC 7692, section 7.2.2"
+	case text && !strings.HasPrefix(strings.ToValidUTF8(want, "\xff"), want):
+		verdict = "8.1"
+	}
+	r := receiver{client: client, limit: limit, rsv: rsv1}
+	var each []int
+	for i := range wire {
+		each = append(each, i)
+	}
+	for _, p := range []*player{
+		play(t, r, false, wire), play(t, r, true, wire), play(t, r, false, wire, each...), play(t, r, true, wire, each...),
+		play(t, r, true, wire, len(wire)/2), play(t, r, false, wire, len(wire)/3, len(wire)/2),
+	} {
+		var pe *ProtocolError
+		switch {
+		case errors.As(p.err, &pe):
+			if pe.Section != verdict {
+				t.Fatalf("%x: %v, want %s", wire, pe, verdict)
+			}
+		case verdict != "ok":
+			t.Fatalf("%x: accepted, want %s", wire, verdict)
+		case p.log[len(p.log)-1] != fmt.Sprintf("%v %q", typ, want):
+			t.Fatalf("%x: %.100q, want %.100q", wire, p.log, want)
+		}
+	}
+	return verdict
+}
+
+// TestReceiverDeflateModel is a fuzz target that knows what compressed
+// messages look like.
+func TestReceiverDeflateModel(t *testing.T) {
+	seen := map[string]int{}
+	for seed := range uint64(1500) {
+		rnd := rand.New(rand.NewPCG(seed, 3))
+		payload := randomDeflated(rnd)
+		cuts := make([]byte, rnd.IntN(4))
+		for i := range cuts {
+			cuts[i] = byte(rnd.IntN(20))
+		}
+		limit := []int64{0, 20, 100, 1 << 20}[rnd.IntN(4)|rnd.IntN(4)]
+		seen[checkDeflated(t, payload, cuts, seed&1 == 0, seed&2 == 0, limit)]++
+	}
+	for _, s := range []string{"ok", "8.1", "7.4.1", "RFC 7692, section 7.2.2"} {
+		if seen[s] < 20 {
+			t.Errorf("only %d of the inputs are a case of %q: %v", seen[s], s, seen)
+		}
+	}
+}
+
+func randomDeflated(rnd *rand.Rand) string {
+	texts := []string{"", "a", "Hello, hello, hello", "üüü", "\xc3", "\xbc", "€🙂", "\xf0\x9f", "\x99\x82", strings.Repeat("long ", 30)}
+	var b bytes.Buffer
+	w, _ := flate.NewWriter(&b, rnd.IntN(12)-2)
+	for range 1 + rnd.IntN(5) {
+		io.WriteString(w, texts[rnd.IntN(len(texts))])
+		if rnd.IntN(3) == 0 {
+			w.Flush()
+		}
+	}
+	if rnd.IntN(8) == 0 {
+		w.Close()
+	} else {
+		w.Flush()
+		b.Truncate(b.Len() - 4)
+	}
+	p := b.Bytes()
+	switch rnd.IntN(6) {
+	case 0:
+		p[rnd.IntN(len(p))] ^= 1 << rnd.IntN(8)
+	case 1:
+		p = p[:rnd.IntN(len(p))]
+	}
+	return string(p)
+}
+
+func FuzzReceiverDeflate(f *testing.F) {
+	for seed := range uint64(40) {
+		f.Add(randomDeflated(rand.New(rand.NewPCG(seed, 4))), []byte{byte(seed), 2}, seed&1 == 0, seed&2 == 0, uint32(seed*seed))
+	}
+	f.Fuzz(func(t *testing.T, payload string, cuts []byte, client, text bool, limit uint32) {
+		if len(payload) <= 1000 {
+			checkDeflated(t, payload, cuts, client, text, int64(limit%(1<<17)))
+		}
+	})
+}
+
+// TestWindowIsKept: no distance beyond the window that was negotiated, and in
+// the next message none to the last without takeover.
+func TestWindowIsKept(t *testing.T) {
+	for bits := uint8(8); bits <= 14; bits++ {
+		d := newDeflater()
+		half := string(noise(1<<bits/2, uint64(bits)))
+		near := d.part(half+half, true)
+		d.w.Reset(&d.buf)
+		far := d.part(half+string(noise(1<<bits/2+3, 99))+half, true)
+		d.w.Reset(&d.buf)
+		first, again := d.part(half, true), d.part(half, true)
+		for _, tt := range []struct {
+			takeover bool
+			msgs     []string
+			ok       int
+		}{
+			{false, []string{near}, 1}, {true, []string{near}, 1},
+			{false, []string{far}, 0}, {true, []string{far}, 0},
+			{false, []string{first, again}, 1}, {true, []string{first, again}, 2},
+		} {
+			c, peer := compressedServer(t, transports[0].pair, Options{}, compression{level: 5, sendBits: 15, recvBits: bits, recvTakeover: tt.takeover})
+			for _, z := range tt.msgs {
+				peer.Write(encode(true, wireFrame{0xc2, z}))
+			}
+			var err error
+			n := 0
+			for ; n < len(tt.msgs); n++ {
+				if _, _, err = c.Read(bg); err != nil {
+					break
+				}
+			}
+			if n != tt.ok {
+				t.Fatalf("window bits %d, takeover %v: %d messages of %d, then %v", bits, tt.takeover, n, tt.ok, err)
+			}
+			if n < len(tt.msgs) {
+				wantCorrupt(t, err)
+				if f, err := (&frameReader{nc: peer}).next(); err != nil || f.Opcode != OpClose || !strings.HasPrefix(f.payload, "\x03\xef") {
+					t.Errorf("the peer got %+v, %v, want a close frame with 1007", f, err)
+				}
+			}
+		}
+	}
+}
+
+// wantCorrupt checks that err is that of a connection that has received
+// compressed data that is none.
+func wantCorrupt(t *testing.T, err error) {
+	t.Helper()
+	var pe *ProtocolError
+	if !errors.As(err, &pe) || pe.Code != StatusInvalidPayload || CloseCode(err) != StatusInvalidPayload || !strings.HasPrefix(pe.Section, "RFC 7692, section ") {
+		t.Fatalf("got %v, want 1007 and RFC 7692", err)
+	}
+}
+
+// compressedServer returns a connection that compresses as p says, and the bare
+// transport of its peer.
+func compressedServer(t testing.TB, pair func(testing.TB) (net.Conn, net.Conn), opts Options, p compression) (c *Conn, peer net.Conn) {
+	peer, nc := pair(t)
+	c = newConn(nc, connConfig{opts: opts.withDefaults(), compression: &p})
+	t.Cleanup(func() {
+		c.CloseNow()
+		peer.Close()
+	})
+	return c, peer
+}
+
+// TestBadCompressedInput: what the receiver refuses ends the connection,
+// however it is read, before the message is complete.
+func TestBadCompressedInput(t *testing.T) {
+	bad := newDeflater().part("fine so far, and then \xff\xfe", false)
+	for _, tt := range []struct {
+		name string
+		wire []byte
+		code StatusCode
+	}{
+		{"bad text", encode(true, wireFrame{0x41, bad}), StatusInvalidPayload},
+		{"corrupt", encode(true, wireFrame{0x41, "\x06"}), StatusInvalidPayload},
+		{"RSV1 on a ping", encode(true, wireFrame{0x41, "\x00"}, wireFrame{0xc9, ""}), StatusProtocolError},
+		{"RSV1 on a continuation", encode(true, wireFrame{0x41, "\x00"}, wireFrame{0x40, ""}), StatusProtocolError},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			for _, tr := range transports {
+				for name, read := range readings {
+					for _, p := range compressions[:2] {
+						c, peer := compressedServer(t, tr.pair, Options{}, p)
+						peer.Write(tt.wire)
+						if _, err := read(bg, c); CloseCode(err) != tt.code {
+							t.Errorf("%s, %s: %v", tr.name, name, err)
+						}
+						if f, err := (&frameReader{nc: peer}).next(); err != nil || f.Opcode != OpClose || f.payload[:2] != string(appendClosePayload(nil, tt.code, "")) {
+							t.Errorf("%s, %s: the peer got %+v, %v", tr.name, name, f, err)
+						}
+					}
+				}
+			}
+		})
+	}
+}
+
+// bomb is 30 MiB of nothing, compressed.
+func bomb() string {
+	d := newDeflater()
+	var b strings.Builder
+	for range 29 {
+		b.WriteString(d.part(strings.Repeat("\x00", 1<<20), false))
+	}
+	return b.String() + d.part(strings.Repeat("\x00", 1<<20), true)
+}
+
+// TestBomb: thirty times what the limit is costs as much as the limit.
+func TestBomb(t *testing.T) {
+	const limit = 1 << 20
+	z := bomb()
+	one := encode(true, wireFrame{0xc2, z})
+	many := encode(true, wireFrame{0x42, ""})
+	for rest := z; rest != ""; {
+		n := min(len(rest), 10)
+		many = append(many, encode(true, wireFrame{0x00, rest[:n]})...)
+		rest = rest[n:]
+	}
+	many = append(many, encode(true, wireFrame{0x80, ""})...)
+	for name, wire := range map[string][]byte{"one frame": one, "many fragments": many} {
+		for how, read := range readings {
+			for i, p := range compressions[:2] {
+				t.Run(fmt.Sprintf("%s/%s/%d", name, how, i), func(t *testing.T) {
+					c, peer := compressedServer(t, tcpPair, Options{ReadLimit: limit}, p)
+					go peer.Write(wire)
+					// Buffers that an earlier message has left would not count.
+					runtime.GC()
+					runtime.GC()
+					var before, after runtime.MemStats
+					runtime.ReadMemStats(&before)
+					_, err := read(bg, c)
+					runtime.ReadMemStats(&after)
+					if CloseCode(err) != StatusMessageTooBig || !errors.Is(err, ErrMessageTooBig) {
+						t.Fatal(err)
+					}
+					// A buffer that grows, which is io.ReadAll's own with a Reader.
+					most := uint64(4 * limit)
+					if how == "drained Reader" {
+						most = limit / 2
+					}
+					if n := after.TotalAlloc - before.TotalAlloc; n > most {
+						t.Errorf("%d bytes were allocated", n)
+					}
+				})
+			}
+		}
+	}
+}
+
+// TestCompressedLimit: a message as large as the limit passes.
+func TestCompressedLimit(t *testing.T) {
+	const limit = 100_000
+	for how, read := range readings {
+		for _, p := range compressions[:2] {
+			for _, size := range []int{limit, limit + 1} {
+				c, peer := compressedServer(t, transports[0].pair, Options{ReadLimit: limit}, p)
+				peer.Write(encode(true, wireFrame{0xc2, deflated(string(pattern(size)))}))
+				got, err := read(bg, c)
+				if size == limit && (err != nil || len(got) != size && how != "drained Reader") || size > limit && !errors.Is(err, ErrMessageTooBig) {
+					t.Errorf("%s: %d bytes: %d, %v", how, size, len(got), err)
+				}
+			}
+		}
+	}
+}
+
+// TestCompressedLengthAllocatesNothing: frames that announce much more than the
+// limit, and bring next to nothing, or nothing in many bytes.
+func TestCompressedLengthAllocatesNothing(t *testing.T) {
+	const n = 100
+	head := Header{Fin: true, RSV: RSV1, Opcode: OpBinary, Masked: true, Length: 1 << 60}.Append(nil)
+	wire := append(head, strings.Repeat("\x00\x00\x00\xff\xff", 10_000)...)
+	for i, p := range compressions[:2] {
+		var conns []*Conn
+		grown := heapAfter(func() {
+			for range n {
+				a, b := bufpipe.New(len(wire))
+				c := newConn(b, connConfig{opts: Options{ReadLimit: 10}.withDefaults(), compression: &p})
+				conns = append(conns, c)
+				go c.Read(bg)
+				a.Write(wire)
+				until(t, "read", func() bool { return c.Stats().BytesRead == uint64(len(wire)) })
+			}
+		})
+		for _, c := range conns {
+			c.CloseNow()
+		}
+		// A message under way has its tables, a window's room and two buffers.
+		if per := grown / n; per > 48<<10+int64(len(wire)) {
+			t.Errorf("%d: %d bytes per connection", i, per)
+		}
+	}
+}
