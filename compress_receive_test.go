@@ -308,7 +308,10 @@ func FuzzReceiverDeflate(f *testing.F) {
 		f.Add(randomDeflated(rand.New(rand.NewPCG(seed, 4))), []byte{byte(seed), 2}, seed&1 == 0, seed&2 == 0, uint32(seed*seed))
 	}
 	f.Fuzz(func(t *testing.T, payload string, cuts []byte, client, text bool, limit uint32) {
-		if len(payload) <= 1000 {
+		if len(payload) > 1000 {
+			return
+		}
+		if out, _ := slowInflate(payload); len(out) < 1<<14 { // the model takes its time
 			checkDeflated(t, payload, cuts, client, text, int64(limit%(1<<17)))
 		}
 	})
