@@ -15,7 +15,7 @@ import (
 // TestOffers: the suite has a case for every parameter, and runs those that
 // need client_max_window_bits only if the client offers it.
 func TestOffers(t *testing.T) {
-	s, err := startEchoServer()
+	s, err := startEchoServer("conn")
 	if err != nil {
 		t.Fatal(err)
 	}

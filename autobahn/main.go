@@ -62,6 +62,7 @@ type settings struct {
 	cases   []string // in the suite's order
 	whole   bool     // cases are all that there are
 	shards  int
+	mode    string // of our server: "conn" or "loop"
 	report  string // directory, or "" for none
 	timeout time.Duration
 }
@@ -76,6 +77,7 @@ func parse(args []string, out io.Writer) (*settings, error) {
 	}
 	patterns := flags.String("cases", "", "only the cases that match one of these `patterns`, such as 1.*,6.4.*,9.1.6")
 	flags.StringVar(&s.report, "report", "", "keep the summary (index.html) and the suite's own reports in this `directory`")
+	flags.StringVar(&s.mode, "mode", "conn", "how our server waits for connections: conn, a goroutine for each, or loop")
 	flags.IntVar(&s.shards, "shards", min(2*runtime.NumCPU(), 16), "run so many suites at a time")
 	flags.DurationVar(&s.timeout, "timeout", 20*time.Minute, "give each side up after so long")
 	if len(args) == 0 {
@@ -100,6 +102,9 @@ func parse(args []string, out io.Writer) (*settings, error) {
 	}
 	if flags.NArg() > 0 {
 		return nil, &usageError{fmt.Sprintf("unexpected argument %q", flags.Arg(0))}
+	}
+	if s.mode != "conn" && s.mode != "loop" {
+		return nil, &usageError{fmt.Sprintf("-mode is %q, want conn or loop", s.mode)}
 	}
 	if s.shards < 1 {
 		return nil, &usageError{"-shards must be at least 1"}

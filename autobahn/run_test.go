@@ -151,7 +151,7 @@ func TestInterrupt(t *testing.T) {
 // a pipe, which has to be free in the end.
 func TestFamily(t *testing.T) {
 	useFake(t, "hang=1.1.1")
-	server, err := startEchoServer()
+	server, err := startEchoServer("conn")
 	if err != nil {
 		t.Fatal(err)
 	}

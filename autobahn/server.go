@@ -11,7 +11,7 @@ import (
 
 // runServerShard has the suite's fuzzing client try a server of ours.
 func runServerShard(ctx context.Context, sh *shard) error {
-	server, err := startEchoServer()
+	server, err := startEchoServer(sh.mode)
 	if err != nil {
 		return err
 	}

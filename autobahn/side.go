@@ -21,6 +21,7 @@ type shard struct {
 	dir   string // holds its configuration, log and reports; relative to root
 	root  string
 	tool  *suite
+	mode  string // of our server
 	// began is to be called with each case that begins.
 	began func(id string)
 }
@@ -52,7 +53,7 @@ func runSide(ctx context.Context, tool *suite, side string, s *settings, root st
 	var wg sync.WaitGroup
 	for i, cases := range parts {
 		name := fmt.Sprintf("%s/shard-%d", side, i+1)
-		sh := &shard{cases: cases, dir: name, root: root, tool: tool, began: progress.shard()}
+		sh := &shard{cases: cases, dir: name, root: root, tool: tool, mode: s.mode, began: progress.shard()}
 		wg.Go(func() {
 			err := os.MkdirAll(sh.path(""), 0o755)
 			if err == nil {

@@ -38,12 +38,22 @@ type echoServer struct {
 	ws   *websocket.Server
 }
 
-func startEchoServer() (*echoServer, error) {
+func startEchoServer(mode string) (*echoServer, error) {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
 	}
-	ws := &websocket.Server{Handler: func(c *websocket.Conn) { echo(context.Background(), c) }}
+	ws := new(websocket.Server)
+	if mode == "loop" {
+		loop, err := websocket.NewLoop(nil)
+		if err != nil {
+			ln.Close()
+			return nil, err
+		}
+		ws.Events, ws.Loop = echoEvents{}, loop
+	} else {
+		ws.Handler = func(c *websocket.Conn) { echo(context.Background(), c) }
+	}
 	ws.Options = testeeOptions
 	s := &echoServer{
 		url:  fmt.Sprintf("ws://%v", ln.Addr()),
@@ -57,6 +67,19 @@ func startEchoServer() (*echoServer, error) {
 func (s *echoServer) stop() {
 	s.http.Close()
 	s.ws.Close()
+	if s.ws.Loop != nil {
+		s.ws.Loop.Close()
+	}
+}
+
+// echoEvents is echo on a loop.
+type echoEvents struct{}
+
+func (echoEvents) OnOpen(*websocket.Conn)         {}
+func (echoEvents) OnClose(*websocket.Conn, error) {}
+
+func (echoEvents) OnMessage(c *websocket.Conn, typ websocket.MessageType, p []byte) {
+	c.Write(context.Background(), typ, p)
 }
 
 // fuzzingServer is the suite's server as our client sees it.

@@ -114,7 +114,7 @@ const rfcKey = "dGhlIHNhbXBsZSBub25jZQ=="
 // rawClient connects to the testee for the server's side. header, if not empty,
 // is a line to be added to the handshake.
 func rawClient(t *testing.T, header string) *rawPeer {
-	s, err := startEchoServer()
+	s, err := startEchoServer("conn")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -236,5 +236,30 @@ func (p *rawPeer) receive() (op websocket.Opcode, data []byte, err error) {
 		if h.Fin {
 			return op, data, nil
 		}
+	}
+}
+
+// TestTesteeOnLoop: -mode loop is the same echo.
+func TestTesteeOnLoop(t *testing.T) {
+	s, err := startEchoServer("loop")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.stop()
+	c, _, err := websocket.Dial(t.Context(), s.url, &websocket.DialOptions{Options: testeeOptions})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.CloseNow()
+	for _, msg := range []string{"", "hello", strings.Repeat("x", 1<<20)} {
+		if err := c.Write(t.Context(), websocket.Text, []byte(msg)); err != nil {
+			t.Fatal(err)
+		}
+		if _, p, err := c.Read(t.Context()); err != nil || string(p) != msg {
+			t.Errorf("%d bytes came back as %d, %v", len(msg), len(p), err)
+		}
+	}
+	if err := c.Close(websocket.StatusNormalClosure, ""); err != nil {
+		t.Error(err)
 	}
 }
