@@ -1,0 +1,83 @@
+package websocket
+
+import (
+	"sync/atomic"
+	"time"
+)
+
+// monitor looks after the runners while there is something to do.
+type monitor struct {
+	engine *engine
+	asleep atomic.Bool
+	wakeup chan struct{}
+	done   chan struct{}
+}
+
+const (
+	monitorTick = time.Millisecond
+	monitorIdle = 16 // ticks without work, after which it sleeps
+)
+
+func (m *monitor) init(e *engine) {
+	m.engine = e
+	m.wakeup = make(chan struct{}, 1)
+	m.done = make(chan struct{})
+}
+
+func (m *monitor) stop() { close(m.done) }
+
+// busy tells the monitor that a runner has work.
+func (m *monitor) busy() {
+	if m.asleep.Load() && m.asleep.CompareAndSwap(true, false) {
+		m.wakeup <- struct{}{}
+	}
+}
+
+func (m *monitor) run() {
+	tick := time.NewTicker(monitorTick)
+	defer tick.Stop()
+	for idle := 0; ; {
+		select {
+		case <-tick.C:
+		case <-m.done:
+			return
+		}
+		if idle++; m.look() {
+			idle = 0
+		}
+		if idle < monitorIdle {
+			continue
+		}
+		m.asleep.Store(true)
+		if m.look() && m.asleep.CompareAndSwap(true, false) {
+			idle = 0
+			continue
+		}
+		tick.Stop()
+		select {
+		case <-m.wakeup:
+		case <-m.done:
+			return
+		}
+		tick.Reset(monitorTick)
+		idle = 0
+	}
+}
+
+// look replaces runners that have been busy with one connection since it
+// looked last, and reports whether there is work.
+func (m *monitor) look() (work bool) {
+	for _, w := range m.engine.workers {
+		r := w.runner.Load()
+		s := r.state.Load()
+		switch {
+		case s != r.seen:
+			r.seen = s
+			work = true
+		case s&1 != 0 && s != replaced:
+			r.handOver(s)
+			work = true
+		}
+	}
+	return work
+}

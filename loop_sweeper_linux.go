@@ -1,0 +1,65 @@
+package websocket
+
+import (
+	"sync"
+	"time"
+)
+
+// sweeper passes over all connections now and then, for their keepalive. That
+// takes no memory per connection, as timers would.
+type sweeper struct {
+	mu     sync.Mutex
+	period time.Duration // 0 if no connection has keepalive
+	timer  *time.Timer
+	ended  bool
+}
+
+// sweepsPerInterval is how often keepalive is looked at within its times, which
+// are kept to that precision.
+const sweepsPerInterval = 8
+
+// include has the sweeper serve a connection with the options o.
+func (s *sweeper) include(e *engine, o *Options) {
+	if o.PingInterval <= 0 {
+		return
+	}
+	period := o.PingInterval
+	if o.PongTimeout > 0 {
+		period = min(period, o.PongTimeout)
+	}
+	period = max(period/sweepsPerInterval, time.Millisecond)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ended || s.period != 0 && s.period <= period {
+		return
+	}
+	s.period = period
+	if s.timer == nil {
+		s.timer = time.AfterFunc(period, func() { s.sweep(e) })
+	} else {
+		s.timer.Reset(period)
+	}
+}
+
+func (s *sweeper) sweep(e *engine) {
+	now := monotonic()
+	e.table.each(func(p *polled) {
+		if c := p.conn; c != nil {
+			c.sweep(now)
+		}
+	})
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.ended {
+		s.timer.Reset(s.period)
+	}
+}
+
+func (s *sweeper) stop() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.ended = true
+	if s.timer != nil {
+		s.timer.Stop()
+	}
+}
