@@ -473,11 +473,12 @@ func (p *polled) end(bool) {
 		return
 	}
 	p.worker.engine.table.set(int(p.fd), nil)
+	p.watchLocked(false, false) // closing is not enough if somebody has a duplicate
 	epoll.Close(int(p.fd))
 	p.fd = -1
 	putBuffer(p.queue)
 	p.queue = nil
-	p.state.clear(polledPaused | polledIn | polledOut)
+	p.state.clear(polledPaused)
 	p.mu.Unlock()
 	p.worker.rooms.wake(p)
 	p.worker.post(p, taskClose)

@@ -440,3 +440,29 @@ func TestLoopDoesNotSpin(t *testing.T) {
 		})
 	}
 }
+
+// A descriptor that somebody else has, too, is not watched any more when the
+// connection has ended.
+func TestLoopSharedDescriptor(t *testing.T) {
+	l := newTestLoop(t, 1)
+	a, b := tcpPair(t)
+	defer a.Close()
+	shared, err := b.(*net.TCPConn).File()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer shared.Close()
+	server := newConn(b, connConfig{opts: Options{}.withDefaults()})
+	j := newJournal(t)
+	if err := l.Attach(server, j); err != nil {
+		t.Fatal(err)
+	}
+	j.want("open")
+	settle(t, l)
+	server.CloseNow()
+	j.want("close")
+	a.Write([]byte("hello"))
+	if spinning(l) {
+		t.Error("the worker spins")
+	}
+}

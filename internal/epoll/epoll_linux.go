@@ -82,7 +82,8 @@ func (p *Poller) Modify(fd int, events uint32) error {
 	return p.control(unix.EPOLL_CTL_MOD, fd, events)
 }
 
-// Remove stops watching fd. Closing it does as well.
+// Remove stops watching fd. Closing it does as well, but only when it has no
+// duplicates, in a child process for instance.
 func (p *Poller) Remove(fd int) error { return p.control(unix.EPOLL_CTL_DEL, fd, 0) }
 
 func (p *Poller) control(op, fd int, events uint32) error {
