@@ -459,7 +459,8 @@ func TestBomb(t *testing.T) {
 					if how == "drained Reader" {
 						most = limit / 2
 					}
-					if n := after.TotalAlloc - before.TotalAlloc; n > most {
+					// The race detector has pools drop what they are given.
+					if n := after.TotalAlloc - before.TotalAlloc; n > most && !raceEnabled {
 						t.Errorf("%d bytes were allocated", n)
 					}
 				})
