@@ -103,3 +103,21 @@ func pollableTLSPair(t testing.TB) (client, server net.Conn) {
 	a, b := tcpPair(t)
 	return tlsOver(t, newPollable(a), newPollable(b))
 }
+
+// TestScribble: with the build tag wsdebug a message is overwritten when its
+// loan is over, and only then.
+func TestScribble(t *testing.T) {
+	client, server := Pipe()
+	defer client.CloseNow()
+	defer server.CloseNow()
+	p := []byte("on loan")
+	s := &sink{handler: funcHandler{message: func(_ *Conn, _ MessageType, p []byte) {
+		if string(p) != "on loan" {
+			t.Errorf("the handler sees %q", p)
+		}
+	}}}
+	s.message(client, Message{Text, p})
+	if scribbled := string(p) != "on loan"; scribbled != scribble {
+		t.Errorf("behind the handler the message is %q", p)
+	}
+}
