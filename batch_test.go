@@ -151,9 +151,14 @@ type shut struct {
 }
 
 func newShut(t *testing.T, client bool) (s *shut, c *Conn, peer net.Conn) {
+	return newShutConn(t, connConfig{client: client})
+}
+
+func newShutConn(t *testing.T, cfg connConfig) (s *shut, c *Conn, peer net.Conn) {
 	a, peer := bufpipe.New(1 << 20)
 	s = &shut{Conn: a, open: make(chan struct{}), cut: make(chan struct{})}
-	c = newConn(s, connConfig{client: client, opts: Options{}.withDefaults()})
+	cfg.opts = Options{}.withDefaults()
+	c = newConn(s, cfg)
 	c.t.(*stream).whole = true
 	t.Cleanup(func() {
 		c.CloseNow()
@@ -164,15 +169,22 @@ func newShut(t *testing.T, client bool) (s *shut, c *Conn, peer net.Conn) {
 
 func (s *shut) Write(p []byte) (int, error) {
 	s.mu.Lock()
-	cut := s.cut
+	open, cut := s.open, s.cut
 	s.writes++
 	s.mu.Unlock()
 	select {
-	case <-s.open:
+	case <-open:
 		return s.Conn.Write(p)
 	case <-cut:
 		return 0, os.ErrDeadlineExceeded
 	}
+}
+
+// shutAgain has the writes that follow wait.
+func (s *shut) shutAgain() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.open = make(chan struct{})
 }
 
 func (s *shut) SetWriteDeadline(t time.Time) error {
