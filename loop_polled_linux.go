@@ -435,6 +435,7 @@ func (p *polled) resumeLocked() {
 
 // waitForRoom waits until not too much is queued, or there is no more use.
 func (p *polled) waitForRoom() error {
+	defer p.worker.rooms.wake(p) // there may be nobody else to remove it
 	for {
 		changed := p.worker.rooms.of(p)
 		switch {
