@@ -1,99 +1,158 @@
 package websocket
 
 import (
+	"bytes"
 	"crypto/tls"
+	"errors"
 	"fmt"
+	"io"
 	"net"
+	"sync"
 	"testing"
+	"time"
 )
 
-// drip is the connection under TLS as a Loop makes it: it hands out what it was
-// fed, and then says that there is nothing yet.
-type drip struct {
-	net.Conn
-	in []byte
+// A Loop relies on a property of crypto/tls that its documentation does not
+// promise: Read can be resumed after an error of the connection under it whose
+// Temporary method reports true, at any byte, and loses nothing.
+
+const tlsPromise = "crypto/tls does not behave as loop_tls_linux.go relies on: " +
+	"tls.Conn.Read must go on after a temporary error; without that Loop must give TLS connections a goroutine each"
+
+// fed is a connection that has what it was given to read, and never waits.
+type fed struct {
+	net.Conn // for its addresses
+	mu       sync.Mutex
+	input    []byte
+	output   []byte
 }
 
-func (d *drip) Read(p []byte) (int, error) {
-	if len(d.in) == 0 {
+func (f *fed) Read(p []byte) (int, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if len(f.input) == 0 {
 		return 0, errAgain
 	}
-	n := copy(p, d.in)
-	d.in = d.in[n:]
+	n := copy(p, f.input)
+	f.input = f.input[n:]
 	return n, nil
 }
 
-// tap keeps what is written to it.
-type tap struct {
-	net.Conn
-	out []byte
-}
-
-func (t *tap) Write(p []byte) (int, error) {
-	t.out = append(t.out, p...)
+func (f *fed) Write(p []byte) (int, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.output = append(f.output, p...)
 	return len(p), nil
 }
 
-// inside is a connection whose inside changes after the handshake.
-type inside struct{ net.Conn }
+func (f *fed) take() []byte {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	p := f.output
+	f.output = nil
+	return p
+}
 
-// TestTLSResumes pins what a Loop relies on: that crypto/tls goes on after an
-// error of the connection under it that is temporary, wherever in a record it
-// comes. If this fails with a new release of Go, Loop fails over TLS.
+func (f *fed) give(p []byte) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.input = append(f.input, p...)
+}
+
+func (f *fed) SetDeadline(time.Time) error      { return nil }
+func (f *fed) SetReadDeadline(time.Time) error  { return nil }
+func (f *fed) SetWriteDeadline(time.Time) error { return nil }
+func (f *fed) Close() error                     { return nil }
+
+// fedTLS makes a handshake over a real connection and then puts a fed one under
+// either end. What the server sends behind the handshake, tickets among it, has
+// been left for the test.
+func fedTLS(t *testing.T, version uint16) (client, server *tls.Conn, cf, sf *fed) {
+	t.Helper()
+	a, b := tcpPair(t)
+	cp, sp := newPollable(a).(*pollable), newPollable(b).(*pollable)
+	cfg := testTLS().Clone()
+	cfg.MinVersion, cfg.MaxVersion = version, version
+	client = tls.Client(cp, &tls.Config{InsecureSkipVerify: true, MinVersion: version, MaxVersion: version, ClientSessionCache: tls.NewLRUClientSessionCache(1)})
+	server = tls.Server(sp, cfg)
+	done := make(chan error, 1)
+	go func() { done <- server.Handshake() }()
+	if err := client.Handshake(); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	cf, sf = &fed{Conn: a}, &fed{Conn: b}
+	// What is on its way to the client is read before the exchange.
+	sp.set(sf)
+	rest, err := io.ReadAll(a)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cf.give(rest)
+	cp.set(cf)
+	return client, server, cf, sf
+}
+
+// TestTLSResumes feeds records cut at every byte, on both versions, in both
+// directions, after each of which Read is called until it asks for more.
 func TestTLSResumes(t *testing.T) {
 	for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
-		for _, step := range []int{1, 2, 5, 1000, 1 << 20} {
-			t.Run(fmt.Sprint(tls.VersionName(version), " ", step), func(t *testing.T) {
-				a, b := tcpPair(t)
-				defer a.Close()
-				defer b.Close()
-				underClient, underServer := &inside{a}, &inside{b}
-				client := tls.Client(underClient, &tls.Config{InsecureSkipVerify: true, MinVersion: version, MaxVersion: version})
-				cfg := testTLS().Clone()
-				cfg.MinVersion, cfg.MaxVersion = version, version
-				server := tls.Server(underServer, cfg)
-				done := make(chan error, 1)
-				go func() { done <- server.Handshake() }()
-				if err := client.Handshake(); err != nil {
-					t.Fatal(err)
-				}
-				if err := <-done; err != nil {
-					t.Fatal(err)
-				}
-				// What the server says behind its handshake the client reads
-				// when it is first asked to.
-				out, in := &tap{Conn: a}, &drip{Conn: b}
-				underClient.Conn, underServer.Conn = out, in
-
-				var want, got []byte
-				for _, n := range []int{1, 100, 20_000, 3} { // several records
-					p := compressible(n, n)
-					want = append(want, p...)
-					if _, err := client.Write(p); err != nil {
-						t.Fatal(err)
+		for _, step := range []int{1, 2, 7, 100, 5000, 1 << 20} {
+			for _, toClient := range []bool{false, true} {
+				t.Run(fmt.Sprintf("%s/%d/client=%v", tls.VersionName(version), step, toClient), func(t *testing.T) {
+					client, server, cf, sf := fedTLS(t, version)
+					from, to, ff, tf := client, server, cf, sf
+					if toClient {
+						from, to, ff, tf = server, client, sf, cf
 					}
-				}
-				buf := make([]byte, 4096)
-				wire := out.out
-				for {
-					n, err := server.Read(buf)
-					got = append(got, buf[:n]...)
-					if err != nil && err != errAgain {
-						t.Fatalf("crypto/tls does not go on after a temporary error: %v", err)
+					var want []byte
+					size := 40_000 // several records
+					if step == 1 {
+						size = 3000
 					}
-					if err == nil {
-						continue
+					for _, n := range []int{1, 100, size, 0, 17} {
+						p := pattern(n)
+						if _, err := from.Write(p); err != nil {
+							t.Fatal(err)
+						}
+						want = append(want, p...)
 					}
-					if len(wire) == 0 {
-						break
+					wire := append(tf.input, ff.take()...)
+					tf.input = nil
+					var got []byte
+					buf := make([]byte, 1000)
+					again := 0
+					for len(wire) > 0 {
+						n := min(step, len(wire))
+						tf.give(wire[:n])
+						wire = wire[n:]
+						for {
+							n, err := to.Read(buf)
+							got = append(got, buf[:n]...)
+							if errors.Is(err, errAgain) {
+								again++
+								break
+							}
+							if err != nil {
+								t.Fatalf("%s: after %d bytes and %d errors: %v", tlsPromise, len(got), again, err)
+							}
+						}
 					}
-					n = min(step, len(wire))
-					in.in, wire = append(in.in, wire[:n]...), wire[n:]
-				}
-				if string(got) != string(want) {
-					t.Fatalf("%d bytes of %d arrived", len(got), len(want))
-				}
-			})
+					if !bytes.Equal(got, want) || again == 0 {
+						t.Fatalf("%s: %d bytes of %d arrived, with %d errors", tlsPromise, len(got), len(want), again)
+					}
+					// And the other direction, after all these errors.
+					if _, err := to.Write([]byte("answer")); err != nil {
+						t.Fatalf("%s: writing: %v", tlsPromise, err)
+					}
+					ff.give(tf.take())
+					if n, err := from.Read(buf); string(buf[:n]) != "answer" || err != nil {
+						t.Fatalf("%s: %q, %v", tlsPromise, buf[:n], err)
+					}
+				})
+			}
 		}
 	}
 }
