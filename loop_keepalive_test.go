@@ -1,0 +1,126 @@
+package websocket
+
+import (
+	"errors"
+	"net"
+	"testing"
+	"time"
+)
+
+// Keepalive on a loop, in real time: what is expected comes within generous
+// bounds, and a connection that lives is watched for many intervals.
+
+var loopKeepalive = Options{PingInterval: 30 * time.Millisecond, PongTimeout: 2 * time.Second}
+
+func overKeepalive(t *testing.T, opts Options, f func(t *testing.T, l *Loop, c *Conn, peer net.Conn)) {
+	t.Helper()
+	for _, k := range loopTransports {
+		t.Run(k.name, func(t *testing.T) {
+			t.Parallel()
+			k.loop = false
+			c, peer := k.raw(t, false, opts)
+			f(t, newTestLoop(t, 1), c, peer)
+		})
+	}
+}
+
+// TestLoopKeepaliveFindsDeadPeer: a silent peer is pinged, and given up.
+func TestLoopKeepaliveFindsDeadPeer(t *testing.T) {
+	opts := Options{PingInterval: 30 * time.Millisecond, PongTimeout: 60 * time.Millisecond}
+	overKeepalive(t, opts, func(t *testing.T, l *Loop, c *Conn, peer net.Conn) {
+		r := attach(t, l, c, funcHandler{})
+		if f, err := (&frameReader{nc: peer}).next(); err != nil || f.Opcode != OpPing {
+			t.Fatal(f, err)
+		}
+		if err := mustReceive(t, r.closed); !errors.Is(err, ErrDead) || CloseCode(err) != StatusAbnormalClosure {
+			t.Error(err)
+		}
+	})
+}
+
+// TestLoopKeepaliveKeepsAlive: a peer that answers stays, and its round-trip
+// time is known.
+func TestLoopKeepaliveKeepsAlive(t *testing.T) {
+	overKeepalive(t, loopKeepalive, func(t *testing.T, l *Loop, c *Conn, peer net.Conn) {
+		r := attach(t, l, c, funcHandler{})
+		fr := &frameReader{nc: peer}
+		for range 20 {
+			f, err := fr.next()
+			if err != nil || f.Opcode != OpPing {
+				t.Fatal(f, err)
+			}
+			peer.Write(frame(OpPong, true, true, f.payload))
+		}
+		until(t, "RTT is known", func() bool { return c.RTT() > 0 })
+		peer.Write(closeFrame(true, 1000, ""))
+		r.want(t, 1000)
+	})
+}
+
+// TestLoopKeepaliveAnySign: whoever sends anything lives, even if it never
+// answers a ping.
+func TestLoopKeepaliveAnySign(t *testing.T) {
+	opts := Options{PingInterval: 300 * time.Millisecond, PongTimeout: 300 * time.Millisecond}
+	overKeepalive(t, opts, func(t *testing.T, l *Loop, c *Conn, peer net.Conn) {
+		r := attach(t, l, c, funcHandler{})
+		var log []string
+		for range 100 { // over three times as long as a silent one would have
+			time.Sleep(20 * time.Millisecond)
+			log = append(log, "x")
+			peer.Write(text("x"))
+		}
+		peer.Write(closeFrame(true, 1000, ""))
+		r.want(t, 1000, log...)
+	})
+}
+
+// TestLoopKeepalivePaused: nothing is read from a peer that does not read, so
+// its pong cannot be seen. It is not given up for that.
+func TestLoopKeepalivePaused(t *testing.T) {
+	opts := Options{PingInterval: 50 * time.Millisecond, PongTimeout: 100 * time.Millisecond}
+	for _, k := range loopTransports[1:] {
+		t.Run(k.name, func(t *testing.T) {
+			k.loop = false
+			c, peer := k.raw(t, false, opts)
+			r := attach(t, newTestLoop(t, 1), c, funcHandler{})
+			full, stopped := make(chan struct{}), make(chan struct{})
+			go func() { // it lives until then
+				defer close(stopped)
+				for {
+					select {
+					case <-full:
+						return
+					case <-time.After(2 * time.Millisecond):
+						peer.Write(text("x"))
+					}
+				}
+			}()
+			want := 0
+			for c.Buffered() <= 256<<10 {
+				if err := c.Write(bg, Binary, make([]byte, 1<<20)); err != nil {
+					t.Fatal(err)
+				}
+				want++
+			}
+			close(full)
+			<-stopped
+			time.Sleep(600 * time.Millisecond) // many intervals
+			if err := c.life.cause.Load(); err != nil {
+				t.Fatal(err)
+			}
+			fr := &frameReader{nc: peer}
+			for want > 0 {
+				f, err := fr.next()
+				if err != nil {
+					t.Fatal(err)
+				}
+				if f.Opcode == OpBinary {
+					want--
+				}
+			}
+			if err := mustReceive(t, r.closed); !errors.Is(err, ErrDead) { // now it can tell
+				t.Error(err)
+			}
+		})
+	}
+}
