@@ -314,11 +314,13 @@ func (s *soakConn) run(l *Loop, server *Conn) {
 	}
 }
 
-// soakTime is how long the soak test runs. It comes from the environment: SOAK=5m.
+// soakTime is how long the soak test runs. It comes from the environment:
+// SOAK=5m. Without it there is no soak, since what is random belongs to who
+// looks at the outcome.
 func soakTime(t *testing.T) time.Duration {
 	s := os.Getenv("SOAK")
 	if s == "" {
-		return 2 * time.Second
+		t.Skip("SOAK is not set")
 	}
 	d, err := time.ParseDuration(s)
 	if err != nil {

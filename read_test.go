@@ -278,13 +278,7 @@ func TestLoopDoesNotWaitForAttendant(t *testing.T) {
 				break
 			}
 			if n++; n == 2 {
-				until(t, "attendant at work", func() bool {
-					if c.in.mu.TryLock() {
-						c.in.mu.Unlock()
-						return false
-					}
-					return true
-				})
+				until(t, "attendant at work", func() bool { return c.in.gate.state.Load()&gateAttendant != 0 })
 				cancel()
 			}
 		}
