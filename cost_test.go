@@ -8,6 +8,7 @@ import (
 	"runtime/debug"
 	"testing"
 	"time"
+	"unsafe"
 
 	"github.com/fullduplex-go/websocket/internal/bufpipe"
 )
@@ -275,5 +276,13 @@ func BenchmarkEcho(b *testing.B) {
 				client.ReadAppend(bg, dst)
 			}
 		})
+	}
+}
+
+// TestConnSize: the next larger size class of the allocator is 352 bytes, and a
+// loop has promised less than 400 for all that an idle connection has.
+func TestConnSize(t *testing.T) {
+	if n := unsafe.Sizeof(Conn{}); unsafe.Sizeof(uintptr(0)) == 8 && n > 320 {
+		t.Errorf("a Conn has %d bytes", n)
 	}
 }

@@ -82,8 +82,6 @@ type Loop struct {
 	logger *slog.Logger
 	engine *engine
 
-	release sync.Once // stops the engine
-
 	mu        sync.Mutex                // guards what follows; never held while a Conn or a handler is called
 	conns     map[*Conn]*sink           // those that the engine does not watch
 	listeners map[net.Listener]struct{} // that Serve accepts from
@@ -264,7 +262,7 @@ func (l *Loop) Shutdown(ctx context.Context) error {
 	}
 	select {
 	case <-drained:
-		l.release.Do(l.engine.stop)
+		l.engine.stop()
 		return nil
 	case <-ctx.Done():
 		l.Close()
@@ -282,7 +280,7 @@ func (l *Loop) Close() error {
 	}
 	go func() {
 		<-drained
-		l.release.Do(l.engine.stop)
+		l.engine.stop()
 	}()
 	return nil
 }

@@ -38,6 +38,7 @@ const (
 	polledCut                 // the write deadline is in the past
 	polledOpened              // OnOpen was called, or is about to be; nothing else is before that
 	polledTold                // OnClose was called, or is about to be
+	polledLost                // it ended before all had left
 
 	// Above the flags is how many runners were replaced while they were busy with
 	// the connection, and are so still: one in a handler, others that attended.
@@ -457,6 +458,9 @@ func (p *polled) drain() error {
 		if p.queue != nil && !p.state.has(polledOut) { // corked
 			err = p.flushLocked(nil, nil)
 		}
+		if p.state.has(polledLost) {
+			err = net.ErrClosed
+		}
 		done := p.queue == nil
 		p.mu.Unlock()
 		if done || err != nil {
@@ -477,6 +481,9 @@ func (p *polled) end(bool) {
 	p.watchLocked(false, false) // closing is not enough if somebody has a duplicate
 	epoll.Close(int(p.fd))
 	p.fd = -1
+	if p.queue != nil {
+		p.state.set(polledLost)
+	}
 	putBuffer(p.queue)
 	p.queue = nil
 	p.state.clear(polledPaused)
