@@ -400,7 +400,7 @@ func TestCloseBehindAll(t *testing.T) {
 	held := 0
 	for _, size := range []int{1000, 100, 10} {
 		for c.out.joinsLocked(size) {
-			c.joinLocked(outFrame{op: OpBinary, p: make([]byte, size)})
+			c.joinLocked(outFrame{op: OpBinary, fin: true, p: make([]byte, size)})
 			held++
 		}
 	}

@@ -81,6 +81,7 @@ const (
 	packNone    packing = iota
 	packMessage         // a whole message, unless it gets no smaller
 	packPart            // a part of a message, which may refer back to the others
+	packAlone           // a whole message that is compressed already, and refers to none before it
 )
 
 // writeDeflated writes a message, compressed unless it gets no smaller. What
@@ -92,9 +93,7 @@ func (c *Conn) writeDeflated(ctx context.Context, d *deflate, typ MessageType, p
 		f.pack = packMessage
 		return c.writeFrame(ctx, nil, &f)
 	}
-	var enc flate.Encoder
-	enc.Init(d.level, int(d.sendBits), false)
-	z := f.deflate(&enc, packMessage)
+	z := f.deflateAlone(&d.compression)
 	err := c.writeFrame(ctx, nil, &f)
 	putBuffer(z)
 	return err
@@ -103,10 +102,22 @@ func (c *Conn) writeDeflated(ctx context.Context, d *deflate, typ MessageType, p
 // pack compresses f as f.pack says. It returns the buffer that f.p is in then,
 // nil if it is where it was. The caller has the writing side.
 func (c *Conn) pack(f *outFrame) *buffer {
-	if f.pack == packNone {
+	switch f.pack {
+	case packNone:
+		return nil
+	case packAlone:
+		c.deflate().enc.Reset() // it has not seen this message, and begins anew behind it
 		return nil
 	}
 	return f.deflate(c.deflate().enc, f.pack)
+}
+
+// deflateAlone compresses f, a whole message, without a look at those before
+// it. It returns what deflate does.
+func (f *outFrame) deflateAlone(p *compression) *buffer {
+	var enc flate.Encoder
+	enc.Init(p.level, int(p.sendBits), false)
+	return f.deflate(&enc, packMessage)
 }
 
 // deflate compresses f.p into a buffer, which it returns, unless that is not

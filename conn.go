@@ -307,7 +307,7 @@ func (c *Conn) setCause(cause *CloseError, timeout time.Duration) bool {
 	if ctx != nil {
 		ctx.cancel(cause)
 	}
-	c.out.wakeAll()
+	c.wakeAll()
 	return true
 }
 

@@ -99,6 +99,8 @@ type looper interface {
 	now() int64
 	// queued is how many bytes it holds that the socket did not take.
 	queued() int
+	// awaitDrained has it call tellDrained when there are none any more.
+	awaitDrained()
 }
 
 // looper returns the connection's transport if an engine watches it, else nil.

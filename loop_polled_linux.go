@@ -21,7 +21,7 @@ type polled struct {
 	worker *worker
 
 	mu    sync.Mutex // held during system calls on fd; nothing else is locked under it but the table
-	queue *buffer    // what is to leave before anything else, or nil
+	queue *backlog   // what is to leave before anything else, or nil
 	fd    int32      // -1 when closed
 	state polledState
 }
@@ -39,6 +39,7 @@ const (
 	polledOpened              // OnOpen was called, or is about to be; nothing else is before that
 	polledTold                // OnClose was called, or is about to be
 	polledLost                // it ended before all had left
+	polledAwaited             // somebody wants to hear when the queue is empty
 
 	// Above the flags is how many runners were replaced while they were busy with
 	// the connection, and are so still: one in a handler, others that attended.
@@ -47,9 +48,9 @@ const (
 )
 
 const (
-	// maxCork is the size from which a write is not held back, since the
-	// copy would cost about as much as it saves.
-	maxCork = 4 << 10
+	// maxCork is the size of the largest write that is held back, which means
+	// that it is copied.
+	maxCork = maxJoin
 	// highWater is how much may be queued. A message that was begun below it is
 	// queued whole.
 	highWater = 256 << 10
@@ -233,6 +234,13 @@ func (p *polled) queued() int {
 	return p.queue.len()
 }
 
+// awaitDrained has the connection told when the queue, if there is one, is empty.
+func (p *polled) awaitDrained() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.state.set(polledAwaited)
+}
+
 // wait reads once, without waiting.
 func (p *polled) wait(b *buffer, _ bool) (*buffer, error) {
 	if p.state.has(polledDrained) {
@@ -296,7 +304,7 @@ func (p *polled) uncork() {
 	p.state.clear(polledCorked | polledDrained)
 	var err error
 	if p.queue != nil && !p.state.has(polledOut) {
-		err = p.flushLocked(nil, nil)
+		err = p.flushLocked(nil, nil, false)
 	}
 	p.mu.Unlock()
 	if err != nil {
@@ -309,7 +317,7 @@ func (p *polled) flush() {
 	p.mu.Lock()
 	var err error
 	if p.queue != nil && p.fd >= 0 {
-		err = p.flushLocked(nil, nil)
+		err = p.flushLocked(nil, nil, false)
 	}
 	p.mu.Unlock()
 	if err != nil {
@@ -335,26 +343,67 @@ func (p *polled) writev(head, body []byte) (int64, error) {
 
 // accept is writev without waiting: it takes everything, or returns an error.
 func (p *polled) accept(head, body []byte) (int64, error) {
-	size := len(head) + len(body)
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	return int64(len(head) + len(body)), p.acceptLocked(head, body, false)
+}
+
+// acceptLocked sends head and body, or queues them; with shared body itself
+// instead of a copy.
+func (p *polled) acceptLocked(head, body []byte, shared bool) error {
+	size := len(head) + len(body)
 	switch {
 	case p.fd < 0:
-		return 0, net.ErrClosed
-	case p.state.has(polledOut), p.state.has(polledCorked) && size <= maxCork && p.queue.len()+size <= maxHeld:
-		p.queueLocked(head, body)
+		return net.ErrClosed
+	case p.state.has(polledOut):
+		p.queueLocked(head, body, shared)
+	case p.state.has(polledCorked) && size <= maxCork && p.queue.len()+size <= maxHeld:
+		p.queueLocked(head, body, false)
 	default:
-		if err := p.flushLocked(head, body); err != nil {
-			return 0, err
+		return p.flushLocked(head, body, shared)
+	}
+	return nil
+}
+
+// offer takes all of b, unless with that more than limit bytes might be queued.
+func (p *polled) offer(b []byte, shared bool, limit int) (int, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	err := p.roomLocked(len(b), limit)
+	if err == nil {
+		err = p.acceptLocked(nil, b, shared)
+	}
+	if err != nil {
+		return 0, err
+	}
+	return len(b), nil
+}
+
+// roomLocked returns ErrBackpressure if n bytes more than what is queued would
+// be more than limit.
+func (p *polled) roomLocked(n, limit int) error {
+	if p.queue.len()+n > limit && p.fd >= 0 && !p.state.has(polledOut) { // corked
+		if err := p.flushLocked(nil, nil, false); err != nil {
+			return err
 		}
 	}
-	return int64(size), nil
+	if p.queue.len()+n > limit {
+		return ErrBackpressure
+	}
+	return nil
 }
 
 // queueLocked puts head and body into the queue.
-func (p *polled) queueLocked(head, body []byte) {
-	p.queue = p.queue.withRoom(len(head) + len(body))
-	p.queue.b = append(append(p.queue.b, head...), body...)
+func (p *polled) queueLocked(head, body []byte, shared bool) {
+	if p.queue == nil {
+		p.queue = getBacklog()
+	}
+	p.queue.copy(head)
+	if shared {
+		p.queue.share(body)
+	} else {
+		p.queue.copy(body)
+	}
 	if p.queue.len() > highWater && p.state.has(polledOut) && !p.state.has(polledPaused) {
 		p.state.set(polledPaused)
 		p.conn.in.blocked.Store(true) // keepalive cannot see a pong
@@ -363,37 +412,31 @@ func (p *polled) queueLocked(head, body []byte) {
 }
 
 // flushLocked writes the queue and then head and body, and queues what the
-// socket does not take.
-func (p *polled) flushLocked(head, body []byte) error {
-	var n int
-	var err error
-	queued := p.queue.len()
-	switch {
-	case queued == 0 && len(head) == 0:
-		n, err = epoll.Write(int(p.fd), body)
-	case len(head)+len(body) == 0:
-		n, err = epoll.Write(int(p.fd), p.queue.b)
-	case queued == 0:
-		n, err = epoll.Writev(int(p.fd), [][]byte{head, body})
-	default:
-		n, err = epoll.Writev(int(p.fd), [][]byte{p.queue.b, head, body})
+// socket does not take, body as queueLocked does.
+func (p *polled) flushLocked(head, body []byte, shared bool) error {
+	for {
+		n, more, err := p.writeLocked(head, body)
+		if err != nil && err != epoll.Again {
+			return p.opError("write", err)
+		}
+		if p.queue != nil {
+			queued := min(n, p.queue.len())
+			p.queue.leave(queued)
+			n -= queued
+			if p.queue.len() == 0 {
+				putBacklog(p.queue)
+				p.queue = nil
+			}
+		}
+		skip := min(n, len(head))
+		head, body = head[skip:], body[n-skip:]
+		if !more || err != nil {
+			break
+		}
 	}
-	if err != nil && err != epoll.Again {
-		return p.opError("write", err)
-	}
-	switch taken := min(n, queued); {
-	case taken == queued:
-		putBuffer(p.queue)
-		p.queue = nil
-	case taken > 0:
-		p.queue.b = p.queue.b[:copy(p.queue.b, p.queue.b[taken:])]
-	}
-	n -= min(n, queued)
-	skip := min(n, len(head))
-	head, body = head[skip:], body[n-skip:]
 	if p.queue != nil || len(head)+len(body) > 0 {
 		p.watchLocked(p.listenLocked(), true)
-		p.queueLocked(head, body)
+		p.queueLocked(head, body, shared)
 		return nil
 	}
 	if p.state.has(polledOut) {
@@ -401,7 +444,44 @@ func (p *polled) flushLocked(head, body []byte) error {
 		p.watchLocked(p.listenLocked(), false)
 		p.worker.rooms.wake(p)
 	}
+	if p.state.has(polledAwaited) {
+		p.state.clear(polledAwaited)
+		go p.conn.tellDrained() // which locks what comes before p.mu
+	}
 	return nil
+}
+
+// writeLocked writes once. It reports whether the socket has taken all that it
+// was offered and there is more.
+func (p *polled) writeLocked(head, body []byte) (n int, more bool, err error) {
+	switch {
+	case p.queue != nil && len(head)+len(body) == 0 && p.queue.only() != nil:
+		n, err = epoll.Write(int(p.fd), p.queue.only())
+	case p.queue != nil:
+		return p.gatherLocked(head, body)
+	case len(head) == 0:
+		n, err = epoll.Write(int(p.fd), body)
+	default:
+		n, err = epoll.Writev(int(p.fd), [][]byte{head, body})
+	}
+	return n, false, err
+}
+
+// gatherLocked is writeLocked where something is queued.
+func (p *polled) gatherLocked(head, body []byte) (n int, more bool, err error) {
+	var parts [maxVector + 2][]byte
+	v := p.queue.vector(parts[:0:maxVector])
+	size := 0
+	for _, part := range v {
+		size += len(part)
+	}
+	all := size == p.queue.len()
+	if all && len(head)+len(body) > 0 {
+		v = append(parts[:len(v)], head, body)
+		size += len(head) + len(body)
+	}
+	n, err = epoll.Writev(int(p.fd), v)
+	return n, n == size && !all, err
 }
 
 // resume has p read again, although much is queued.
@@ -456,7 +536,7 @@ func (p *polled) drain() error {
 		p.mu.Lock()
 		var err error
 		if p.queue != nil && !p.state.has(polledOut) { // corked
-			err = p.flushLocked(nil, nil)
+			err = p.flushLocked(nil, nil, false)
 		}
 		if p.state.has(polledLost) {
 			err = net.ErrClosed
@@ -484,7 +564,7 @@ func (p *polled) end(bool) {
 	if p.queue != nil {
 		p.state.set(polledLost)
 	}
-	putBuffer(p.queue)
+	putBacklog(p.queue)
 	p.queue = nil
 	p.state.clear(polledPaused)
 	p.mu.Unlock()

@@ -83,6 +83,19 @@ func (t *polledTLS) Write(b []byte) (int, error) {
 	return t.Conn.Write(b)
 }
 
+// offer leaves the rest to TLS, which cannot be told to share, nor how much more
+// a record takes.
+func (t *polledTLS) offer(b []byte, _ bool, limit int) (int, error) {
+	p := t.polled
+	p.mu.Lock()
+	err := p.roomLocked(len(b), limit)
+	p.mu.Unlock()
+	if err != nil {
+		return 0, err
+	}
+	return t.Conn.Write(b)
+}
+
 func (t *polledTLS) carrier() net.Conn { return t }
 func (t *polledTLS) vectored() bool    { return false }
 func (t *polledTLS) resumable() bool   { return true }
@@ -97,11 +110,12 @@ func (t *polledTLS) end(abort bool) {
 	t.polled.end(abort)
 }
 
-func (t *polledTLS) closeWrite()  { t.Conn.CloseWrite() }
-func (t *polledTLS) drain() error { return t.polled.drain() }
-func (t *polledTLS) look()        { t.polled.look() }
-func (t *polledTLS) now() int64   { return t.polled.now() }
-func (t *polledTLS) queued() int  { return t.polled.queued() }
+func (t *polledTLS) closeWrite()   { t.Conn.CloseWrite() }
+func (t *polledTLS) drain() error  { return t.polled.drain() }
+func (t *polledTLS) look()         { t.polled.look() }
+func (t *polledTLS) now() int64    { return t.polled.now() }
+func (t *polledTLS) queued() int   { return t.polled.queued() }
+func (t *polledTLS) awaitDrained() { t.polled.awaitDrained() }
 
 func (t *polledTLS) SetReadDeadline(time.Time) error    { return nil }
 func (t *polledTLS) SetWriteDeadline(d time.Time) error { return t.polled.SetWriteDeadline(d) }

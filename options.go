@@ -14,6 +14,7 @@ const (
 	defaultPingInterval = 30 * time.Second
 	defaultPongTimeout  = 30 * time.Second
 	defaultCloseTimeout = 5 * time.Second
+	defaultSendBuffer   = 256 << 10
 )
 
 // Options are the settings that both ends of a connection have in common.
@@ -43,6 +44,10 @@ type Options struct {
 	// CloseTimeout bounds the closing handshake: [Conn.Close] never takes
 	// longer, whatever the peer does. Zero or less means 5 seconds.
 	CloseTimeout time.Duration
+
+	// SendBuffer bounds what [Conn.Send] queues, in bytes as they go on the wire.
+	// No message may be larger. Zero or less means 256 KiB.
+	SendBuffer int
 
 	// Compression turns on permessage-deflate (RFC 7692) with a peer that
 	// wants it too. Nil means off: a client does not offer it, and a server
@@ -173,6 +178,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.CloseTimeout <= 0 {
 		o.CloseTimeout = defaultCloseTimeout
+	}
+	if o.SendBuffer <= 0 {
+		o.SendBuffer = defaultSendBuffer
 	}
 	if o.Logger == nil {
 		o.Logger = slog.Default()

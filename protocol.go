@@ -349,6 +349,12 @@ func (s *sender) header(h *Header, op Opcode, fin bool, rsv uint8, length int) {
 			op, rsv = OpContinuation, 0
 		}
 	}
+	s.frame(h, op, fin, rsv, length)
+}
+
+// frame is header for a frame that has nothing to do with the message under
+// way, if there is one.
+func (s *sender) frame(h *Header, op Opcode, fin bool, rsv uint8, length int) {
 	h.Fin, h.RSV, h.Opcode, h.Masked, h.Length = fin, rsv, op, s.client, int64(length)
 	if s.client {
 		h.Key = newMaskKey()

@@ -27,6 +27,11 @@ type transport interface {
 	// vectored reports whether writev leaves in one system call.
 	vectored() bool
 	writev(head, body []byte) (int64, error)
+	// offer writes what is possible without waiting, 0 bytes if it cannot know.
+	// With shared it may keep b, which will not change. If it keeps what the
+	// kernel does not take, it keeps no more than limit bytes: else it returns
+	// ErrBackpressure, and has taken nothing.
+	offer(b []byte, shared bool, limit int) (int, error)
 	// resumable reports whether a write that timed out before its first byte
 	// has done no harm.
 	resumable() bool
@@ -98,6 +103,8 @@ func (s *stream) wait(b *buffer, idle bool) (*buffer, error) {
 func (s *stream) carrier() net.Conn { return s.Conn }
 func (s *stream) vectored() bool    { return false }
 func (s *stream) resumable() bool   { return s.whole }
+
+func (s *stream) offer([]byte, bool, int) (int, error) { return 0, nil }
 
 func (s *stream) writev(head, body []byte) (int64, error) { return writev(s.Conn, head, body) }
 

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"sync"
 	"syscall"
 )
 
@@ -41,6 +42,50 @@ func (s *socket) closeWrite()       { closeWrite(s.Conn) }
 func (s *socket) drain() error      { return nil }
 
 func (s *socket) writev(head, body []byte) (int64, error) { return writev(s.Conn, head, body) }
+
+func (s *socket) offer(b []byte, _ bool, _ int) (int, error) {
+	t, _ := trials.Get().(*trial)
+	if t == nil {
+		t = new(trial)
+		t.run = t.write
+	}
+	t.b, t.n, t.err = b, 0, 0
+	err := s.rc.Write(t.run)
+	n := t.n
+	if err == nil && t.err != 0 {
+		err = &net.OpError{Op: "write", Net: s.LocalAddr().Network(), Source: s.LocalAddr(), Addr: s.RemoteAddr(),
+			Err: os.NewSyscallError("write", t.err)}
+	}
+	t.b = nil
+	trials.Put(t)
+	return n, err
+}
+
+// trial is a write that does not wait. It is pooled because a func value of it
+// allocates.
+type trial struct {
+	b   []byte
+	n   int
+	err syscall.Errno
+	run func(fd uintptr) bool // write
+}
+
+var trials sync.Pool // of *trial
+
+func (t *trial) write(fd uintptr) bool {
+	for {
+		n, err := syscall.Write(int(fd), t.b)
+		switch {
+		case err == nil:
+			t.n = n
+		case err == syscall.EINTR:
+			continue
+		case err != syscall.EAGAIN:
+			t.err = err.(syscall.Errno)
+		}
+		return true
+	}
+}
 
 func (s *socket) wait(b *buffer, _ bool) (*buffer, error) {
 	s.buf = b

@@ -89,6 +89,9 @@ type outQueue struct {
 	waiting []*outWaiter // writers, first come first served
 	leaving []*outWaiter // whose messages the owner has taken along
 
+	sends   int           // bytes of Send that wait, or that a goroutine is writing
+	drained chan struct{} // closed when nothing is buffered any more; nil if nobody wants to hear
+
 	// Control frames, encoded.
 	pongs    []byte
 	lastPong int // where the newest one starts
@@ -102,6 +105,7 @@ type outWaiter struct {
 	stream *messageWriter // the one it writes for, or nil
 	frame  outFrame       // its message, if it can be taken along
 	joins  bool           // whether it can
+	batch  *batch         // the messages of Send that it stands for, or nil
 	turn   chan struct{}  // closed when it owns, when it is done, or when the connection is closing
 	state  waiterState    // guarded by out.mu, like err
 	err    error          // once done
@@ -132,7 +136,7 @@ func (o *outHalf) freeLocked(stream *messageWriter) bool {
 
 // joinsLocked reports whether a message of n bytes can join what is held.
 func (o *outHalf) joinsLocked(n int) bool {
-	return o.stream == nil && o.held.len()+maxHeaderSize+n <= maxHeld
+	return o.stream == nil && o.held.len()+maxHeaderSize+n <= maxHeld && (o.queue == nil || o.queue.sends == 0)
 }
 
 // joinLocked puts a message behind what is held. If it is to be compressed by
@@ -141,10 +145,9 @@ func (c *Conn) joinLocked(f outFrame) {
 	o := &c.out
 	z := c.pack(&f)
 	var h Header
-	o.sender.header(&h, f.op, true, f.rsv, len(f.p))
-	c.traceOut(&h)
+	c.header(&h, &f)
 	o.held = o.held.withRoom(maxHeaderSize + len(f.p))
-	o.held.b = h.appendFrame(o.held.b, f.p)
+	o.held.b = f.append(o.held.b, &h)
 	o.turn.add()
 	putBuffer(z)
 }
@@ -197,11 +200,7 @@ func (c *Conn) takeLocked(size int) *buffer {
 	o := &c.out
 	q := o.queue
 	if q != nil {
-		if n := len(q.pongs) + len(q.ping); n > 0 && o.held.len()+n <= maxHeld {
-			o.held = o.held.withRoom(n)
-			o.held.b = append(append(o.held.b, q.pongs...), q.ping...)
-			q.pongs, q.lastPong, q.npongs, q.ping = nil, 0, 0, nil
-		}
+		o.holdControlLocked()
 		i := 0
 		for ; i < len(q.waiting); i++ {
 			w := q.waiting[i]
@@ -218,6 +217,20 @@ func (c *Conn) takeLocked(size int) *buffer {
 	o.held = nil
 	o.writing = b.len() + size
 	return b
+}
+
+// holdControlLocked puts the control frames that wait, but for the close frame,
+// behind what is held.
+func (o *outHalf) holdControlLocked() {
+	q := o.queue
+	if q == nil {
+		return
+	}
+	if n := len(q.pongs) + len(q.ping); n > 0 && o.held.len()+n <= maxHeld {
+		o.held = o.held.withRoom(n)
+		o.held.b = append(append(o.held.b, q.pongs...), q.ping...)
+		q.pongs, q.lastPong, q.npongs, q.ping = nil, 0, 0, nil
+	}
 }
 
 // giveBackLocked undoes takeLocked for b[from:to].
@@ -260,14 +273,24 @@ func (c *Conn) releaseLocked(err error) {
 			q.waiting = append(q.waiting[:i], q.waiting[i+1:]...)
 			o.turn.set(true)
 			w.state = owning
-			close(w.turn)
+			if w.batch != nil {
+				go c.writeBatch(w.batch)
+			} else {
+				close(w.turn)
+			}
 			return
 		}
 	}
-	if len(q.waiting) == 0 && !q.hasControl() {
+	c.tellDrainedLocked()
+	if q.empty() {
 		o.queue = nil
 	}
 	c.kickLocked()
+}
+
+// empty reports whether nobody waits any more, and nothing does.
+func (q *outQueue) empty() bool {
+	return len(q.waiting) == 0 && !q.hasControl() && q.sends == 0 && q.drained == nil
 }
 
 func (o *outHalf) forgetLocked(w *outWaiter) {
@@ -283,16 +306,30 @@ func (o *outHalf) forgetLocked(w *outWaiter) {
 }
 
 // wakeAll has every waiting writer look up, because the connection is
-// closing.
-func (o *outHalf) wakeAll() {
+// closing. What Send has queued still leaves, ahead of the close frame, unless
+// it would have to wait for a message that will not be completed.
+func (c *Conn) wakeAll() {
+	o := &c.out
 	o.lock()
 	defer o.unlock()
-	if o.queue != nil {
-		for _, w := range o.queue.waiting {
-			close(w.turn)
-		}
-		o.queue.waiting = nil
+	q := o.queue
+	if q == nil {
+		return
 	}
+	var batches []*outWaiter
+	for _, w := range q.waiting {
+		switch {
+		case w.batch == nil:
+			close(w.turn)
+		case o.stream == nil:
+			batches = append(batches, w)
+		default:
+			q.sends -= w.batch.bytes.len()
+			putBacklog(w.batch.bytes)
+		}
+	}
+	q.waiting = batches
+	c.tellDrainedLocked()
 }
 
 // kickLocked sees to it that what is queued leaves: with the owner of the

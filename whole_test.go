@@ -194,7 +194,7 @@ func TestGivenUpWriteLeavesTheRest(t *testing.T) {
 	defer client.CloseNow()
 	defer server.CloseNow()
 	client.out.lock()
-	client.joinLocked(outFrame{op: OpText, p: []byte("held")})
+	client.joinLocked(outFrame{op: OpText, fin: true, p: []byte("held")})
 	client.out.unlock()
 	ctx, cancel := context.WithCancel(bg)
 	cancel()

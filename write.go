@@ -69,8 +69,27 @@ type outFrame struct {
 	op   Opcode
 	fin  bool
 	rsv  uint8   // reserved bits, if it is the first of its message
-	pack packing // p is to be compressed by the connection's own encoder
+	pack packing // what the connection's own encoder has to do with it
+	wire bool    // p is a whole frame as a server sends it, with its header, and does not change
 	p    []byte
+}
+
+// header sets h to the header of f.
+func (c *Conn) header(h *Header, f *outFrame) {
+	if f.wire {
+		*h, _, _ = ParseHeader(f.p)
+	} else {
+		c.out.sender.header(h, f.op, f.fin, f.rsv, len(f.p))
+	}
+	c.traceOut(h)
+}
+
+// append appends f to dst. h is its header.
+func (f *outFrame) append(dst []byte, h *Header) []byte {
+	if f.wire {
+		return append(dst, f.p...)
+	}
+	return h.appendFrame(dst, f.p)
 }
 
 // Buffered returns how many bytes wait to be taken by the transport: what is
@@ -80,12 +99,17 @@ func (c *Conn) Buffered() int {
 	o := &c.out
 	o.lock()
 	defer o.unlock()
+	return c.bufferedLocked()
+}
+
+func (c *Conn) bufferedLocked() int {
+	o := &c.out
 	n := o.turn.size() + o.writing + o.held.len()
 	if l := c.looper(); l != nil {
 		n += l.queued()
 	}
 	if o.queue != nil {
-		n += o.queue.size()
+		n += o.queue.size() + o.queue.sends
 	}
 	return n
 }
@@ -159,18 +183,21 @@ func (c *Conn) writeFrame(ctx context.Context, stream *messageWriter, f *outFram
 	}
 	z := c.pack(f)
 	var h Header
-	o.sender.header(&h, f.op, f.fin, f.rsv, len(f.p))
-	c.traceOut(&h)
+	c.header(&h, f)
 	var n int64
-	if c.t.vectored() && !h.Masked && len(f.p) >= vectorSize {
+	if c.t.vectored() && !h.Masked && len(f.p) >= vectorSize && !f.wire {
 		b = b.withRoom(maxHeaderSize)
 		b.b = h.append(b.b)
 		n, err = c.t.writev(b.b, f.p)
 	} else {
-		b = b.withRoom(maxHeaderSize + len(f.p))
-		b.b = h.appendFrame(b.b, f.p)
+		out := f.p
+		if !f.wire || b != nil {
+			b = b.withRoom(maxHeaderSize + len(f.p))
+			b.b = f.append(b.b, &h)
+			out = b.b
+		}
 		var m int
-		m, err = c.t.carrier().Write(b.b)
+		m, err = c.t.carrier().Write(out)
 		n = int64(m)
 	}
 	putBuffer(z)

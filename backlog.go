@@ -1,0 +1,163 @@
+package websocket
+
+import (
+	"net"
+	"slices"
+	"sync"
+)
+
+// backlog is bytes that wait to be written. Some are in buffers of its own;
+// others belong to a PreparedMessage and are shared with other connections, so
+// that a message to very many takes memory once, however slow they are.
+type backlog struct {
+	parts []backlogPart // in order; those before first have left
+	first int
+	gone  int // how many bytes of the first one have left
+	size  int // how many have not, in all
+}
+
+// backlogPart is a buffer that the backlog owns, or else memory that it shares.
+type backlogPart struct {
+	own    *buffer
+	shared []byte
+}
+
+func (p *backlogPart) bytes() []byte {
+	if p.own != nil {
+		return p.own.b
+	}
+	return p.shared
+}
+
+const (
+	// A backlog's own buffers are larger the more there are already.
+	minBacklogPart = 4 << 10
+	maxBacklogPart = 64 << 10
+	// maxVector is how many parts are written in one call.
+	maxVector = 64
+)
+
+var backlogs = sync.Pool{New: func() any { return new(backlog) }}
+
+func getBacklog() *backlog { return backlogs.Get().(*backlog) }
+
+// putBacklog gives l back, and what is still in it. It may be nil.
+func putBacklog(l *backlog) {
+	if l == nil {
+		return
+	}
+	for _, p := range l.parts {
+		putBuffer(p.own)
+	}
+	clear(l.parts)
+	if cap(l.parts) > maxVector {
+		l.parts = nil
+	}
+	l.parts, l.first, l.gone, l.size = l.parts[:0], 0, 0, 0
+	backlogs.Put(l)
+}
+
+// len is the number of bytes in l, which may be nil.
+func (l *backlog) len() int {
+	if l == nil {
+		return 0
+	}
+	return l.size
+}
+
+// add appends a part. Where that needs more memory, the place of those that
+// have left comes first.
+func (l *backlog) add(p backlogPart) {
+	if len(l.parts) == cap(l.parts) && l.first > len(l.parts)/2 {
+		l.parts = slices.Delete(l.parts, 0, l.first)
+		l.first = 0
+	}
+	l.parts = append(l.parts, p)
+}
+
+// room returns a buffer of l's own to which n bytes can be appended; the caller
+// then adds to l.size what it has.
+func (l *backlog) room(n int) *buffer {
+	size := minBacklogPart
+	if last := len(l.parts) - 1; last >= l.first {
+		if b := l.parts[last].own; b != nil {
+			if cap(b.b)-len(b.b) >= n {
+				return b
+			}
+			size = min(4*cap(b.b), maxBacklogPart)
+		}
+	}
+	b := getBuffer(max(n, size))
+	l.add(backlogPart{own: b})
+	return b
+}
+
+// copy appends a copy of p.
+func (l *backlog) copy(p []byte) {
+	if len(p) > 0 {
+		b := l.room(len(p))
+		b.b = append(b.b, p...)
+		l.size += len(p)
+	}
+}
+
+// share appends p itself, which must not be changed any more.
+func (l *backlog) share(p []byte) {
+	if len(p) > 0 {
+		l.add(backlogPart{shared: p})
+		l.size += len(p)
+	}
+}
+
+// begin makes b[n:] what l, which is empty, begins with. b is l's from here on.
+func (l *backlog) begin(b *buffer, n int) {
+	l.add(backlogPart{own: b})
+	l.gone, l.size = n, len(b.b)-n
+}
+
+// only returns what l consists of, nil if that is in several parts.
+func (l *backlog) only() []byte {
+	if len(l.parts)-l.first != 1 {
+		return nil
+	}
+	return l.parts[l.first].bytes()[l.gone:]
+}
+
+// vector appends the parts to v, as many as it has room for.
+func (l *backlog) vector(v [][]byte) [][]byte {
+	gone := l.gone
+	for i := l.first; i < len(l.parts) && len(v) < cap(v); i++ {
+		v = append(v, l.parts[i].bytes()[gone:])
+		gone = 0
+	}
+	return v
+}
+
+// leave removes the first n bytes.
+func (l *backlog) leave(n int) {
+	l.size -= n
+	l.gone += n
+	for l.first < len(l.parts) {
+		p := &l.parts[l.first]
+		size := len(p.bytes())
+		if l.gone < size {
+			return
+		}
+		l.gone -= size
+		putBuffer(p.own)
+		*p = backlogPart{}
+		l.first++
+	}
+}
+
+// putAhead puts b in front of l, of which nothing has left.
+func (l *backlog) putAhead(b *buffer) {
+	l.parts = slices.Insert(l.parts, 0, backlogPart{own: b})
+	l.size += len(b.b)
+}
+
+// writeTo writes all of l to t.
+func (l *backlog) writeTo(t transport) (n int64, err error) {
+	bufs := net.Buffers(l.vector(make([][]byte, 0, len(l.parts)-l.first)))
+	return bufs.WriteTo(t.carrier())
+}
