@@ -78,6 +78,7 @@ type rarities struct {
 	gone  chan struct{} // closed when the connection has ended; made on demand
 	ctx   *lifeContext  // made on demand
 	pings *pings        // nil if none is under way
+	left  net.Addr      // where the peer was, of a transport that has ended and would not know
 }
 
 // rareLocked returns the rarities, for something to be put in.
@@ -166,11 +167,30 @@ func (c *Conn) Request() *http.Request {
 	return c.agreed().request
 }
 
-// LocalAddr returns the local address of the underlying connection.
+// LocalAddr returns the local address of the underlying connection. On a [Loop]
+// it is unknown when the connection has ended.
 func (c *Conn) LocalAddr() net.Addr { return c.carrier().LocalAddr() }
 
-// RemoteAddr returns the address of the peer, or of a proxy before it.
+// RemoteAddr returns the address of the peer, or of a proxy before it, also when
+// the connection has ended.
 func (c *Conn) RemoteAddr() net.Addr { return c.carrier().RemoteAddr() }
+
+// keepRemoteAddr has keptRemoteAddr return a.
+func (c *Conn) keepRemoteAddr(a net.Addr) {
+	c.life.mu.Lock()
+	defer c.life.mu.Unlock()
+	c.life.rareLocked().left = a
+}
+
+// keptRemoteAddr returns what keepRemoteAddr was told, or nil.
+func (c *Conn) keptRemoteAddr() net.Addr {
+	c.life.mu.Lock()
+	defer c.life.mu.Unlock()
+	if c.life.rare == nil {
+		return nil
+	}
+	return c.life.rare.left
+}
 
 // carrier is the transport, for those who have neither half; a Loop may change
 // it.

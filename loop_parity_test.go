@@ -2,7 +2,9 @@ package websocket
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
+	"net"
 	"net/http"
 	"sync"
 	"testing"
@@ -74,5 +76,51 @@ func TestSameWithAndWithoutLoop(t *testing.T) {
 				t.Errorf("frames %v, want %v", got, want)
 			}
 		})
+	}
+}
+
+// TestRemoteAddrAfterEnd: who has left is known to those who hear of it, however
+// the end came.
+func TestRemoteAddrAfterEnd(t *testing.T) {
+	for _, k := range kinds {
+		for name, leave := range map[string]func(c *Conn, peer net.Conn){
+			"closed": func(_ *Conn, peer net.Conn) { peer.Write(closeFrame(true, 1000, "")) },
+			"gone":   func(_ *Conn, peer net.Conn) { peer.Close() },
+			"cut":    func(c *Conn, _ net.Conn) { c.CloseNow() },
+			"reset": func(_ *Conn, peer net.Conn) {
+				switch under := peer.(type) {
+				case *tls.Conn:
+					peer = under.NetConn()
+					if p, ok := peer.(*pollable); ok {
+						peer = p.get()
+					}
+				}
+				if tcp, ok := peer.(*net.TCPConn); ok {
+					tcp.SetLinger(0)
+				}
+				peer.Close()
+			},
+		} {
+			t.Run(k.name+"/"+name, func(t *testing.T) {
+				told := make(chan string, 2)
+				tell := func(c *Conn, _ error) { told <- c.RemoteAddr().Network() + " " + c.RemoteAddr().String() }
+				loop := k.loop
+				k.loop = false
+				c, peer := k.raw(t, false, Options{Trace: &Trace{Close: tell}})
+				want, times := c.RemoteAddr().Network()+" "+c.RemoteAddr().String(), 1
+				if loop {
+					attach(t, newTestLoop(t, 1), c, funcHandler{close: tell})
+					times = 2
+				} else {
+					go c.Read(bg)
+				}
+				leave(c, peer)
+				for range times {
+					if got := mustReceive(t, told); got != want {
+						t.Errorf("the remote address is %s, it was %s", got, want)
+					}
+				}
+			})
+		}
 	}
 }

@@ -552,6 +552,7 @@ func (p *polled) drain() error {
 }
 
 func (p *polled) end(bool) {
+	p.conn.keepRemoteAddr(p.RemoteAddr())
 	p.mu.Lock()
 	if p.fd < 0 {
 		p.mu.Unlock()
@@ -605,23 +606,39 @@ func (p *polled) SetWriteDeadline(t time.Time) error {
 	return nil
 }
 
-func (p *polled) LocalAddr() net.Addr  { return p.addr(epoll.LocalAddr) }
-func (p *polled) RemoteAddr() net.Addr { return p.addr(epoll.RemoteAddr) }
-
-// addr asks the system for an address: to keep it would take more memory than
+// The system is asked for addresses: to keep them would take more memory than
 // all else here.
-func (p *polled) addr(ask func(fd int) net.Addr) net.Addr {
+
+func (p *polled) LocalAddr() net.Addr {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.fd >= 0 {
-		if a := ask(int(p.fd)); a != nil {
-			return a
-		}
-	}
-	return unknownAddr{}
+	return known(epoll.LocalAddr(int(p.fd)))
 }
 
-// unknownAddr is the address of a connection that has ended.
+func (p *polled) RemoteAddr() net.Addr {
+	p.mu.Lock()
+	fd := p.fd
+	var a net.Addr
+	if fd >= 0 {
+		a = epoll.RemoteAddr(int(fd))
+	}
+	p.mu.Unlock()
+	if fd < 0 {
+		a = p.conn.keptRemoteAddr()
+	}
+	return known(a)
+}
+
+// known returns a, or unknownAddr for none.
+func known(a net.Addr) net.Addr {
+	if a == nil {
+		return unknownAddr{}
+	}
+	return a
+}
+
+// unknownAddr is the local address of a connection that has ended, and the
+// peer's where the system did not tell it.
 type unknownAddr struct{}
 
 func (unknownAddr) Network() string { return "tcp" }

@@ -4,6 +4,7 @@ import (
 	"net"
 	"os"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -226,5 +227,68 @@ func TestDuplicate(t *testing.T) {
 	Close(fd)
 	if n, err := client.Read(buf[:]); n != 0 || err == nil {
 		t.Error(n, err)
+	}
+}
+
+// The address of the peer is known as long as the socket is there.
+func TestRemoteAddr(t *testing.T) {
+	for _, on := range []struct{ network, address string }{{"tcp4", "127.0.0.1:0"}, {"tcp6", "[::1]:0"}, {"unix", t.TempDir() + "/socket"}} {
+		t.Run(on.network, func(t *testing.T) {
+			ln, err := net.Listen(on.network, on.address)
+			if err != nil {
+				t.Skip(err)
+			}
+			defer ln.Close()
+			client, err := net.Dial(on.network, ln.Addr().String())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer client.Close()
+			server, err := ln.Accept()
+			if err != nil {
+				t.Fatal(err)
+			}
+			rc, _ := server.(syscall.Conn).SyscallConn()
+			fd, err := Duplicate(rc)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer Close(fd)
+			server.Close()
+			want := func(when string) {
+				t.Helper()
+				if a := RemoteAddr(fd); a == nil || a.String() != server.RemoteAddr().String() || a.Network() != server.RemoteAddr().Network() {
+					t.Errorf("%s: %v, want %v", when, a, server.RemoteAddr())
+				}
+			}
+			want("connected")
+			tcp, ok := client.(*net.TCPConn)
+			if !ok {
+				return
+			}
+			tcp.SetLinger(0)
+			tcp.Close()
+			for deadline := time.Now().Add(10 * time.Second); ; {
+				_, err := Read(fd, make([]byte, 1))
+				if err == unix.ECONNRESET {
+					break
+				}
+				if err != Again || time.Now().After(deadline) {
+					t.Fatal(err)
+				}
+				time.Sleep(time.Millisecond)
+			}
+			want("reset")
+		})
+	}
+	fds, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer Close(fds)
+	for _, fd := range []int{fds, -1} {
+		if a := RemoteAddr(fd); a != nil {
+			t.Errorf("descriptor %d, which is not connected, has the peer %v", fd, a)
+		}
 	}
 }

@@ -1,9 +1,12 @@
 package epoll
 
 import (
+	"bytes"
+	"encoding/binary"
 	"net"
 	"os"
 	"syscall"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -88,8 +91,12 @@ func LocalAddr(fd int) net.Addr {
 	return address(sa)
 }
 
-// RemoteAddr returns the address of the peer, nil if there is none.
+// RemoteAddr returns the address of the peer, nil if there is none. It is
+// known also when the peer has reset the connection.
 func RemoteAddr(fd int) net.Addr {
+	if a := peerName(fd); a != nil {
+		return a
+	}
 	sa, err := unix.Getpeername(fd)
 	if err != nil {
 		return nil
@@ -97,12 +104,44 @@ func RemoteAddr(fd int) net.Addr {
 	return address(sa)
 }
 
+// peerName asks for the peer's address by an option that does not mind, as
+// getpeername does, whether there is still a connection. But it demands room for
+// no more than the address takes. It returns nil if it is none of IP.
+func peerName(fd int) net.Addr {
+	var sa unix.RawSockaddrInet4
+	if getOption(fd, unix.SO_PEERNAME, unsafe.Pointer(&sa), unix.SizeofSockaddrInet4) != nil {
+		return nil
+	}
+	switch sa.Family {
+	case unix.AF_INET:
+		return address(&unix.SockaddrInet4{Addr: sa.Addr, Port: port(&sa.Port)})
+	case unix.AF_INET6:
+		var sa unix.RawSockaddrInet6
+		if getOption(fd, unix.SO_PEERNAME, unsafe.Pointer(&sa), unix.SizeofSockaddrInet6) == nil {
+			return address(&unix.SockaddrInet6{Addr: sa.Addr, Port: port(&sa.Port), ZoneId: sa.Scope_id})
+		}
+	}
+	return nil
+}
+
+func getOption(fd, name int, value unsafe.Pointer, size uint32) error {
+	_, _, errno := unix.RawSyscall6(unix.SYS_GETSOCKOPT, uintptr(fd), unix.SOL_SOCKET, uintptr(name),
+		uintptr(value), uintptr(unsafe.Pointer(&size)), 0)
+	if errno != 0 {
+		return errno
+	}
+	return nil
+}
+
+// port decodes a port as it is in an address.
+func port(p *uint16) int { return int(binary.BigEndian.Uint16((*[2]byte)(unsafe.Pointer(p))[:])) }
+
 func address(sa unix.Sockaddr) net.Addr {
 	switch sa := sa.(type) {
 	case *unix.SockaddrInet4:
-		return &net.TCPAddr{IP: sa.Addr[:], Port: sa.Port}
+		return &net.TCPAddr{IP: bytes.Clone(sa.Addr[:]), Port: sa.Port}
 	case *unix.SockaddrInet6:
-		a := &net.TCPAddr{IP: sa.Addr[:], Port: sa.Port}
+		a := &net.TCPAddr{IP: bytes.Clone(sa.Addr[:]), Port: sa.Port}
 		if sa.ZoneId != 0 {
 			if i, err := net.InterfaceByIndex(int(sa.ZoneId)); err == nil {
 				a.Zone = i.Name
