@@ -17,6 +17,7 @@ type pings struct {
 type ping struct {
 	id   uint64
 	sent int64         // by monotonic
+	last int64         // keepalive's own: when its last moments began
 	rtt  time.Duration // set before done is closed, 0 if there was no answer
 	done chan struct{}
 }
@@ -178,22 +179,23 @@ func (c *Conn) sweep(now int64) {
 	}
 }
 
-// keepaliveTick runs when the timer fires on an open connection: the peer
-// may have been silent for the ping interval, or a probe's time may be over.
+// keepaliveTick runs when the timer fires on an open connection, or a loop
+// sweeps, at any time: the peer may have been silent for the ping interval, or a
+// probe's time may be over.
 func (c *Conn) keepaliveTick() {
 	interval, timeout := c.opts.PingInterval, c.opts.PongTimeout
 	l := &c.life
+	l.mu.Lock()
+	wasLast, t := l.last, c.t
+	l.mu.Unlock()
+	arrived := wasLast && inputWaits(t) // before heard is looked at, which takes over when it is read
 	l.mu.Lock()
 	if l.cause.Load() != nil {
 		l.mu.Unlock()
 		return
 	}
 	now, heard := monotonic(), c.in.heard.Load()
-	wasLast := l.last
-	l.last = false
-	if wasLast {
-		c.in.wanted.Add(-1)
-	}
+	wasLast, l.last = l.last, false
 	probe := l.probeLocked()
 	if probe != nil && (heard > probe.sent || probe.rtt > 0) {
 		l.pingsLocked().probe = nil // any sign of life will do
@@ -201,30 +203,18 @@ func (c *Conn) keepaliveTick() {
 		probe = nil
 	}
 	silent := time.Duration(now - heard)
-	var ping, last, dead bool
+	var ping, dead bool
 	switch {
 	case probe == nil && silent < interval:
 		l.remindLocked(c, interval-silent)
 	case probe == nil, timeout < 0:
 		ping = true
 	default:
-		left := timeout - time.Duration(now-probe.sent)
-		switch {
-		case left > lastMoments(timeout):
-			// A sign of life in the meantime would start another interval.
-			l.remindLocked(c, min(interval, left-lastMoments(timeout)))
-		case !wasLast:
-			// The pong may have come while nobody was reading.
-			last, l.last = true, true
-			c.in.wanted.Add(1)
-			l.remindLocked(c, max(left, 1))
-		case c.in.blocked.Load():
-			// Nobody reads, and a message is in front of the pong: there is
-			// no way to tell whether the peer lives.
-			ping = true
-		default:
-			dead = true
-		}
+		ping, dead = c.judgeLocked(probe, now, wasLast, arrived)
+	}
+	last := l.last
+	if wasLast && !last {
+		c.in.wanted.Add(-1)
 	}
 	if ping {
 		l.dropPingLocked(probe)
@@ -250,6 +240,37 @@ func (c *Conn) keepaliveTick() {
 	case last:
 		c.attendInBackground()
 	}
+}
+
+// judgeLocked decides about a peer that has not answered the probe. On a busy
+// machine it is called before the pong is read that has long been there. So the
+// last moments take their time, however late they begin, and go on as long as
+// something has arrived that nobody has read yet.
+func (c *Conn) judgeLocked(probe *ping, now int64, wasLast, arrived bool) (ping, dead bool) {
+	interval, timeout := c.opts.PingInterval, c.opts.PongTimeout
+	l := &c.life
+	left, moments := timeout-time.Duration(now-probe.sent), lastMoments(timeout)
+	switch {
+	case left > moments:
+		// A sign of life in the meantime would start another interval.
+		l.remindLocked(c, min(interval, left-moments))
+		return false, false
+	case !wasLast:
+		// The pong may have come while nobody was reading.
+		probe.last = now
+		c.in.wanted.Add(1)
+	case time.Duration(now-probe.last) < moments:
+		moments -= time.Duration(now - probe.last)
+	case c.in.blocked.Load():
+		// Nobody reads, and a message is in front of the pong: there is
+		// no way to tell whether the peer lives.
+		return true, false
+	case !arrived:
+		return false, true
+	}
+	l.last = true
+	l.remindLocked(c, moments)
+	return false, false
 }
 
 // lastMoments is the part of the pong timeout, at its end, during which the

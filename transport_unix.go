@@ -40,6 +40,7 @@ func (s *socket) resumable() bool   { return true }
 func (s *socket) end(bool)          { s.Close() }
 func (s *socket) closeWrite()       { closeWrite(s.Conn) }
 func (s *socket) drain() error      { return nil }
+func (s *socket) inputWaits() bool  { return readable(s.rc) }
 
 func (s *socket) writev(head, body []byte) (int64, error) { return writev(s.Conn, head, body) }
 

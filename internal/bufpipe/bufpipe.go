@@ -117,6 +117,14 @@ func (c *Conn) Read(p []byte) (int, error) {
 	}
 }
 
+// InputWaits reports whether Read would not wait.
+func (c *Conn) InputWaits() bool {
+	h := c.in
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return len(h.buf) > 0 || h.eof || h.gone
+}
+
 // Write waits until there is room for all of p.
 func (c *Conn) Write(p []byte) (n int, err error) {
 	h := c.out

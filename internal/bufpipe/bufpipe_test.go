@@ -294,6 +294,28 @@ func TestCloseWakes(t *testing.T) {
 	})
 }
 
+// TestInputWaits: what Read would return at once can be told without taking it.
+func TestInputWaits(t *testing.T) {
+	a, b := New(10)
+	want := func(waits bool) {
+		t.Helper()
+		if b.InputWaits() != waits {
+			t.Errorf("InputWaits returns %v", !waits)
+		}
+	}
+	want(false)
+	a.Write([]byte("x"))
+	want(true)
+	b.Read(make([]byte, 1))
+	want(false)
+	a.CloseWrite()
+	want(true)
+	a, b = New(10)
+	want(false)
+	b.Close()
+	want(true)
+}
+
 func TestCloseWrite(t *testing.T) {
 	inBubble(t, func(t *testing.T, a, b *Conn) {
 		waits := start(write(a, "0123456789abc"))

@@ -76,6 +76,16 @@ func Writev(fd int, parts [][]byte) (int, error) {
 	}
 }
 
+// Readable reports whether Read would not return [Again].
+func Readable(fd int) bool {
+	for {
+		n, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, 0)
+		if err != unix.EINTR {
+			return n > 0
+		}
+	}
+}
+
 // CloseWrite tells the peer that nothing more will come.
 func CloseWrite(fd int) error { return unix.Shutdown(fd, unix.SHUT_WR) }
 

@@ -1,0 +1,126 @@
+package websocket
+
+import (
+	"context"
+	"errors"
+	"net"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// Keepalive on a machine where things happen late, or too often: a peer that
+// has answered is not given up.
+
+// age lets time pass, as keepalive sees it.
+func age(c *Conn, d time.Duration) {
+	c.in.heard.Add(-int64(d))
+	c.life.mu.Lock()
+	defer c.life.mu.Unlock()
+	if p := c.life.probeLocked(); p != nil {
+		p.sent -= int64(d)
+		p.last -= int64(d)
+	}
+}
+
+// TestKeepaliveLate: the process was stopped, and the pong came meanwhile. When
+// it goes on the timer is late, and faster than whoever reads.
+func TestKeepaliveLate(t *testing.T) {
+	for _, reads := range []bool{true, false} {
+		bubble(t, Options{}, func(t *testing.T, c *Conn, peer net.Conn) {
+			if reads {
+				go c.Read(bg)
+			}
+			f, err := (&frameReader{nc: peer}).next()
+			if err != nil || f.Opcode != OpPing {
+				t.Fatal(f, err)
+			}
+			age(c, time.Hour)
+			c.keepaliveTick()
+			time.Sleep(lastMoments(defaultPongTimeout) / 2)
+			peer.Write(frame(OpPong, true, true, f.payload))
+			time.Sleep(defaultPingInterval / 2)
+			if err := context.Cause(c.Context()); err != nil || c.RTT() == 0 {
+				t.Error(err, c.RTT())
+			}
+		})
+	}
+}
+
+// TestKeepaliveSwept: looking at it more often, as a loop does, changes nothing.
+func TestKeepaliveSwept(t *testing.T) {
+	for _, period := range []time.Duration{100 * time.Millisecond, 999 * time.Millisecond, defaultPingInterval / sweepsPerInterval} {
+		bubble(t, Options{}, func(t *testing.T, c *Conn, peer net.Conn) {
+			start := time.Now()
+			go func() {
+				for {
+					time.Sleep(period)
+					c.sweep(monotonic())
+					if c.closing() {
+						return
+					}
+				}
+			}()
+			f, err := (&frameReader{nc: peer}).next()
+			if err != nil || f.Opcode != OpPing || time.Since(start) != defaultPingInterval {
+				t.Errorf("after %v: %+v, %v", time.Since(start), f, err)
+			}
+			<-c.Context().Done()
+			if d := time.Since(start); d != defaultPingInterval+defaultPongTimeout {
+				t.Errorf("swept every %v it is given up after %v", period, d)
+			}
+			synctest.Wait()
+			time.Sleep(period) // for the sweeper to notice
+		})
+	}
+}
+
+// TestKeepaliveLooksFirst: a pong has come, but whoever reads does not get the
+// processor.
+func TestKeepaliveLooksFirst(t *testing.T) {
+	opts := Options{PingInterval: time.Hour, PongTimeout: time.Hour}
+	overBlockingRaw(t, false, opts, func(t *testing.T, c *Conn, peer net.Conn) {
+		if !c.in.gate.enter() { // a call that has come so far
+			t.Fatal("somebody reads")
+		}
+		keepsWaiting(t, c, peer, c.keepaliveTick)
+		c.leaveRead()
+		until(t, "the pong is read", func() bool { return c.RTT() > 0 })
+		givesUp(t, c, c.keepaliveTick)
+	})
+}
+
+// keepsWaiting has keepalive ping the peer, which answers, and then look again
+// and again, by tick, at c, which nobody reads.
+func keepsWaiting(t *testing.T, c *Conn, peer net.Conn, tick func()) {
+	t.Helper()
+	age(c, 2*time.Hour)
+	tick()
+	f, err := (&frameReader{nc: peer}).next()
+	if err != nil || f.Opcode != OpPing {
+		t.Fatal(f, err)
+	}
+	peer.Write(frame(OpPong, true, true, f.payload))
+	until(t, "the pong has come", func() bool { return inputWaits(c.carrier()) })
+	age(c, 2*time.Hour)
+	for range 5 {
+		tick()
+		age(c, time.Second)
+	}
+	if err := c.readError(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// givesUp has keepalive look after c, of whose peer nothing is heard any more.
+func givesUp(t *testing.T, c *Conn, tick func()) {
+	t.Helper()
+	tick()
+	for range 3 {
+		age(c, 2*time.Hour)
+		tick() // ping, begin with the last moments, give up
+	}
+	if err := c.readError(); !errors.Is(err, ErrDead) {
+		t.Error(err)
+	}
+}
