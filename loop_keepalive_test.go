@@ -1,8 +1,10 @@
 package websocket
 
 import (
+	"context"
 	"errors"
 	"net"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -74,8 +76,8 @@ func TestLoopKeepaliveAnySign(t *testing.T) {
 	})
 }
 
-// TestLoopKeepalivePaused: nothing is read from a peer that does not read, so
-// its pong cannot be seen. It is not given up for that.
+// TestLoopKeepalivePaused: messages are not read from a peer that does not read,
+// so a pong behind them cannot be seen. It is not given up for that.
 func TestLoopKeepalivePaused(t *testing.T) {
 	opts := Options{PingInterval: 50 * time.Millisecond, PongTimeout: 100 * time.Millisecond}
 	for _, k := range loopTransports[1:] {
@@ -104,6 +106,7 @@ func TestLoopKeepalivePaused(t *testing.T) {
 			}
 			close(full)
 			<-stopped
+			peer.Write(text("x"))
 			time.Sleep(600 * time.Millisecond) // many intervals
 			if err := c.life.cause.Load(); err != nil {
 				t.Fatal(err)
@@ -122,5 +125,69 @@ func TestLoopKeepalivePaused(t *testing.T) {
 				t.Error(err)
 			}
 		})
+	}
+}
+
+// TestKeepaliveFullPeer: a peer that reads nothing lives as long as it sends
+// something, even when nothing more can be written to it. It is given up when it
+// falls silent, unless that cannot be told because a message is in front of what
+// it may have sent.
+func TestKeepaliveFullPeer(t *testing.T) {
+	opts := Options{PingInterval: 50 * time.Millisecond, PongTimeout: 200 * time.Millisecond}
+	for _, k := range kinds {
+		for _, tt := range []struct {
+			name            string
+			answer, message bool // it has sent a message, whose handler writes; and another one
+		}{{"", false, false}, {"in the handler", true, false}, {"in the handler, with a message", true, true}} {
+			t.Run(k.name+" "+tt.name, func(t *testing.T) {
+				t.Parallel()
+				loop := k.loop
+				k.loop = false
+				c, peer := k.raw(t, false, opts)
+				var written atomic.Int64
+				write := func() {
+					for c.Write(bg, Binary, make([]byte, 64<<10)) == nil {
+						written.Add(1)
+					}
+				}
+				if loop {
+					attach(t, newTestLoop(t, 1), c, funcHandler{message: func(*Conn, MessageType, []byte) { write() }})
+				} else {
+					go func() {
+						for third(c.Read(bg)) == nil {
+							write()
+						}
+					}()
+				}
+				if tt.answer {
+					peer.Write(text("x"))
+				} else {
+					go write()
+				}
+				alive := func(d time.Duration) { // for so long
+					for end := time.Now().Add(d); time.Now().Before(end); time.Sleep(2 * time.Millisecond) {
+						if _, err := peer.Write(frame(OpPong, true, true, "")); err != nil {
+							t.Fatal(context.Cause(c.Context()))
+						}
+					}
+				}
+				for before := int64(-1); before < written.Load(); alive(50 * time.Millisecond) {
+					before = written.Load()
+				}
+				alive(600 * time.Millisecond)
+				if tt.message {
+					peer.Write(text("in front"))
+					time.Sleep(600 * time.Millisecond)
+					if err := context.Cause(c.Context()); err != nil {
+						t.Error(err)
+					}
+					return
+				}
+				until(t, "it is given up", func() bool { return c.Context().Err() != nil })
+				if err := context.Cause(c.Context()); !errors.Is(err, ErrDead) {
+					t.Error(err)
+				}
+			})
+		}
 	}
 }

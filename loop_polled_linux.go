@@ -34,7 +34,7 @@ const (
 	polledOut                 // watched for room to write the queue
 	polledCorked              // a batch of input is being handled: writes collect in the queue
 	polledDrained             // the last read took all there was; until uncork
-	polledPaused              // too much is queued: nothing is read until it has left
+	polledPaused              // too much is queued: until it has left nothing is read, unless to attend
 	polledCut                 // the write deadline is in the past
 	polledOpened              // OnOpen was called, or is about to be; nothing else is before that
 	polledTold                // OnClose was called, or is about to be
@@ -92,14 +92,16 @@ func (p *polled) watchLocked(in, out bool) {
 	p.state.set(want)
 }
 
-// listenLocked reports whether input matters now. On a closing connection that
-// is up to input, and while a handler that was left alone is at work, to attend.
+// listenLocked reports whether input matters now. Where only an attendant may
+// read that is up to input, and while a handler that was left alone is at work,
+// to attend.
 func (p *polled) listenLocked() bool {
-	if p.state.has(polledBusy) || p.conn.closing() {
-		return p.state.has(polledIn)
-	}
-	return !p.state.has(polledPaused)
+	return !p.attendedLocked() && !p.state.has(polledBusy) || p.state.has(polledIn)
 }
+
+// attendedLocked reports whether nobody but an attendant reads from p: because
+// too much is queued, or no message matters any more.
+func (p *polled) attendedLocked() bool { return p.state.has(polledPaused) || p.conn.closing() }
 
 // do does a task.
 func (p *polled) do(what task) {
@@ -155,13 +157,14 @@ func (p *polled) input() {
 	if loan != nil {
 		c.endLoan(loan)
 	}
-	p.tellPaused()
 	if c.closing() {
-		p.resume() // the peer's close frame matters whatever is queued
+		p.resume() // who writes gives up
+	}
+	if p.state.has(polledPaused) || c.closing() {
 		c.attend(true)
 		needed := c.needsAttendant()
 		p.mu.Lock()
-		if !p.state.has(polledBusy) {
+		if !p.state.has(polledBusy) && p.attendedLocked() {
 			p.watchLocked(needed, p.state.has(polledOut)) // what nobody reads would be reported over and over
 		}
 		p.mu.Unlock()
@@ -406,7 +409,6 @@ func (p *polled) queueLocked(head, body []byte, shared bool) {
 	}
 	if p.queue.len() > highWater && p.state.has(polledOut) && !p.state.has(polledPaused) {
 		p.state.set(polledPaused)
-		p.conn.in.blocked.Store(true) // keepalive cannot see a pong
 		p.watchLocked(p.state.has(polledBusy) && p.state.has(polledIn), true)
 	}
 }
@@ -495,24 +497,9 @@ func (p *polled) resume() {
 	}
 }
 
-// tellPaused has keepalive know of a pause that began while a message was about
-// to be read, which has taken it for none.
-func (p *polled) tellPaused() {
-	if p.state.has(polledPaused) {
-		p.mu.Lock()
-		if p.state.has(polledPaused) {
-			p.conn.in.blocked.Store(true)
-		}
-		p.mu.Unlock()
-	}
-}
-
-func (p *polled) resumeLocked() {
-	if p.state.has(polledPaused) {
-		p.state.clear(polledPaused)
-		p.conn.in.blocked.Store(false)
-	}
-}
+// resumeLocked ends a pause. Who ends it looks for input: an attendant may have
+// taken what no event will tell.
+func (p *polled) resumeLocked() { p.state.clear(polledPaused) }
 
 // waitForRoom waits until not too much is queued, or there is no more use.
 func (p *polled) waitForRoom() error {

@@ -386,6 +386,18 @@ func TestLoopDoesNotSpin(t *testing.T) {
 	}{
 		{"half-closed", false, 1, func(peer *net.TCPConn, _ *Conn) { peer.CloseWrite() }, true},
 		{"half-closed with a full queue", false, highWater, func(peer *net.TCPConn, _ *Conn) { peer.CloseWrite() }, false},
+		{"pinged with a full queue", false, highWater, func(peer *net.TCPConn, server *Conn) {
+			go server.Ping(bg)
+			peer.Write(frame(OpPong, true, true, "?")[:1])
+		}, false},
+		{"pinged with a full queue, behind a message", false, highWater, func(peer *net.TCPConn, server *Conn) {
+			go server.Ping(bg)
+			peer.Write(frame(OpText, true, true, "2"))
+		}, false},
+		{"pinged and half-closed with a full queue", false, highWater, func(peer *net.TCPConn, server *Conn) {
+			go server.Ping(bg)
+			peer.CloseWrite()
+		}, true},
 		{"reset with a full queue", false, highWater, func(peer *net.TCPConn, _ *Conn) { reset(peer) }, true},
 		{"reset while a handler blocks", true, 0, func(peer *net.TCPConn, _ *Conn) { reset(peer) }, false},
 		{"half-closed while a handler blocks", true, 0, func(peer *net.TCPConn, _ *Conn) { peer.CloseWrite() }, false},
