@@ -1,0 +1,233 @@
+package websocket
+
+import (
+	"net"
+	"os"
+
+	"github.com/fullduplex-go/websocket/internal/epoll"
+)
+
+// uncork ends what Read began.
+func (p *polled) uncork() {
+	if !p.state.has(polledCorked | polledDrained) {
+		return
+	}
+	p.mu.Lock()
+	p.state.clear(polledCorked | polledDrained)
+	var err error
+	if p.queue != nil && !p.state.has(polledOut) {
+		err = p.flushLocked(nil, nil, false)
+	}
+	p.mu.Unlock()
+	if err != nil {
+		p.conn.fail(err)
+	}
+}
+
+// flush writes what is queued, when there is room.
+func (p *polled) flush() {
+	p.mu.Lock()
+	var err error
+	if p.queue != nil && p.fd >= 0 {
+		err = p.flushLocked(nil, nil, false)
+	}
+	p.mu.Unlock()
+	if err != nil {
+		p.conn.fail(err)
+	}
+}
+
+// Write sends b, or queues what the socket does not take. It waits while too
+// much is queued.
+func (p *polled) Write(b []byte) (int, error) {
+	n, err := p.writev(nil, b)
+	return int(n), err
+}
+
+func (p *polled) writev(head, body []byte) (int64, error) {
+	if p.state.has(polledPaused | polledCut) {
+		if err := p.waitForRoom(); err != nil {
+			return 0, err
+		}
+	}
+	return p.accept(head, body)
+}
+
+// accept is writev without waiting: it takes everything, or returns an error.
+func (p *polled) accept(head, body []byte) (int64, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return int64(len(head) + len(body)), p.acceptLocked(head, body, false)
+}
+
+// acceptLocked sends head and body, or queues them; with shared body itself
+// instead of a copy.
+func (p *polled) acceptLocked(head, body []byte, shared bool) error {
+	size := len(head) + len(body)
+	switch {
+	case p.fd < 0:
+		return net.ErrClosed
+	case p.state.has(polledOut):
+		p.queueLocked(head, body, shared)
+	case p.state.has(polledCorked) && size <= maxCork && p.queue.len()+size <= maxHeld:
+		p.queueLocked(head, body, false)
+	default:
+		return p.flushLocked(head, body, shared)
+	}
+	return nil
+}
+
+// offer takes all of b, unless with that more than limit bytes might be queued.
+func (p *polled) offer(b []byte, shared bool, limit int) (int, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	err := p.roomLocked(len(b), limit)
+	if err == nil {
+		err = p.acceptLocked(nil, b, shared)
+	}
+	if err != nil {
+		return 0, err
+	}
+	return len(b), nil
+}
+
+// roomLocked returns ErrBackpressure if n bytes more than what is queued would
+// be more than limit.
+func (p *polled) roomLocked(n, limit int) error {
+	if p.queue.len()+n > limit && p.fd >= 0 && !p.state.has(polledOut) { // corked
+		if err := p.flushLocked(nil, nil, false); err != nil {
+			return err
+		}
+	}
+	if p.queue.len()+n > limit {
+		return ErrBackpressure
+	}
+	return nil
+}
+
+// queueLocked puts head and body into the queue.
+func (p *polled) queueLocked(head, body []byte, shared bool) {
+	if p.queue == nil {
+		p.queue = getBacklog()
+	}
+	p.queue.copy(head)
+	if shared {
+		p.queue.share(body)
+	} else {
+		p.queue.copy(body)
+	}
+	if p.queue.len() > highWater && p.state.has(polledOut) && !p.state.has(polledPaused) {
+		p.state.set(polledPaused)
+		p.watchLocked(p.state.has(polledBusy) && p.state.has(polledIn), true)
+	}
+}
+
+// flushLocked writes the queue and then head and body, and queues what the
+// socket does not take, body as queueLocked does.
+func (p *polled) flushLocked(head, body []byte, shared bool) error {
+	for {
+		n, more, err := p.writeLocked(head, body)
+		if err != nil && err != epoll.Again {
+			return p.opError("write", err)
+		}
+		if p.queue != nil {
+			queued := min(n, p.queue.len())
+			p.queue.leave(queued)
+			n -= queued
+			if p.queue.len() == 0 {
+				putBacklog(p.queue)
+				p.queue = nil
+			}
+		}
+		skip := min(n, len(head))
+		head, body = head[skip:], body[n-skip:]
+		if !more || err != nil {
+			break
+		}
+	}
+	if p.queue != nil || len(head)+len(body) > 0 {
+		p.watchLocked(p.listenLocked(), true)
+		p.queueLocked(head, body, shared)
+		return nil
+	}
+	if p.state.has(polledOut) {
+		p.resumeLocked()
+		p.watchLocked(p.listenLocked(), false)
+		p.worker.rooms.wake(p)
+	}
+	if p.state.has(polledAwaited) {
+		p.state.clear(polledAwaited)
+		go p.conn.tellDrained() // which locks what comes before p.mu
+	}
+	return nil
+}
+
+// writeLocked writes once. It reports whether the socket has taken all that it
+// was offered and there is more.
+func (p *polled) writeLocked(head, body []byte) (n int, more bool, err error) {
+	switch {
+	case p.queue != nil && len(head)+len(body) == 0 && p.queue.only() != nil:
+		n, err = epoll.Write(int(p.fd), p.queue.only())
+	case p.queue != nil:
+		return p.gatherLocked(head, body)
+	case len(head) == 0:
+		n, err = epoll.Write(int(p.fd), body)
+	default:
+		n, err = epoll.Writev(int(p.fd), [][]byte{head, body})
+	}
+	return n, false, err
+}
+
+// gatherLocked is writeLocked where something is queued.
+func (p *polled) gatherLocked(head, body []byte) (n int, more bool, err error) {
+	var parts [maxVector + 2][]byte
+	v := p.queue.vector(parts[:0:maxVector])
+	size := 0
+	for _, part := range v {
+		size += len(part)
+	}
+	all := size == p.queue.len()
+	if all && len(head)+len(body) > 0 {
+		v = append(parts[:len(v)], head, body)
+		size += len(head) + len(body)
+	}
+	n, err = epoll.Writev(int(p.fd), v)
+	return n, n == size && !all, err
+}
+
+// waitForRoom waits until not too much is queued, or there is no more use.
+func (p *polled) waitForRoom() error {
+	defer p.worker.rooms.wake(p) // there may be nobody else to remove it
+	for {
+		changed := p.worker.rooms.of(p)
+		switch {
+		case p.state.has(polledCut):
+			return os.ErrDeadlineExceeded
+		case !p.state.has(polledPaused): // or closed
+			return nil
+		}
+		<-changed
+	}
+}
+
+// drain waits until all has left that was written, or the end.
+func (p *polled) drain() error {
+	for {
+		changed := p.worker.rooms.of(p)
+		p.mu.Lock()
+		var err error
+		if p.queue != nil && !p.state.has(polledOut) { // corked
+			err = p.flushLocked(nil, nil, false)
+		}
+		if p.state.has(polledLost) {
+			err = net.ErrClosed
+		}
+		done := p.queue == nil
+		p.mu.Unlock()
+		if done || err != nil {
+			p.worker.rooms.wake(p) // there may be nobody else to remove it
+			return err
+		}
+		<-changed
+	}
+}
