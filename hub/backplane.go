@@ -1,0 +1,109 @@
+package hub
+
+import (
+	"fmt"
+
+	"github.com/fullduplex-go/websocket"
+)
+
+// Backplane carries messages between the hubs of several processes, which see
+// it as a set of topics like their own. Package natsplane has one for NATS,
+// [Memory] is one for tests.
+//
+// A topic is any string, the empty one included. A message is bytes that only
+// hubs understand.
+type Backplane interface {
+	// Publish sends msg, which it does not keep, to all who have subscribed to
+	// topic. It must not take long: it holds up who publishes to the topic. It
+	// is called from several goroutines.
+	Publish(topic string, msg []byte) error
+
+	// Subscribe calls deliver with each message that is published to topic from
+	// now on, one at a time and in the order of each publisher, until
+	// unsubscribe is called. Whether that includes what this hub itself
+	// publishes does not matter, the hub ignores it. deliver does not keep the
+	// message, and never waits for a reader. It may be called at any time, from
+	// within Publish for example.
+	//
+	// A hub subscribes to a topic once at a time, and unsubscribes once.
+	Subscribe(topic string, deliver func(msg []byte)) (unsubscribe func() error, err error)
+}
+
+// connect sees to it that t gets what others publish.
+func (t *topic) connect() error {
+	b := t.hub.opts.Backplane
+	if b == nil {
+		return nil
+	}
+	t.link.Lock()
+	defer t.link.Unlock()
+	switch {
+	case t.unlink != nil:
+		return nil
+	case t.isDead():
+		return ErrClosed
+	}
+	unlink, err := b.Subscribe(t.name, t.receive)
+	if err != nil {
+		return fmt.Errorf("hub: backplane: %w", err)
+	}
+	t.unlink = unlink
+	return nil
+}
+
+func (t *topic) isDead() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.dead
+}
+
+// disconnect undoes connect, if that is so that nobody needs it.
+func (t *topic) disconnect() error {
+	t.link.Lock()
+	defer t.link.Unlock()
+	return t.disconnectLocked()
+}
+
+func (t *topic) disconnectLocked() error {
+	if t.unlink == nil {
+		return nil
+	}
+	err := t.unlink()
+	t.unlink = nil
+	if err != nil {
+		return fmt.Errorf("hub: backplane: %w", err)
+	}
+	return nil
+}
+
+// receive takes a message from the backplane.
+func (t *topic) receive(msg []byte) {
+	h := t.hub
+	e, err := parseEnvelope(msg)
+	if err != nil {
+		h.invalid(t, err)
+		return
+	}
+	if e.hub == h.id {
+		return
+	}
+	prepared, err := websocket.NewPreparedMessage(e.typ, e.payload)
+	if err != nil {
+		h.invalid(t, err)
+		return
+	}
+	if !h.calls.enter() {
+		return
+	}
+	defer h.calls.leave()
+	h.counters.received.Add(1)
+	h.deliver(t, t.name, &message{prepared: prepared, key: e.key})
+}
+
+// invalid counts a message that was not understood. As there may be very many
+// it logs only the first, the second, the fourth, and so on.
+func (h *Hub) invalid(t *topic, err error) {
+	if n := h.counters.invalid.Add(1); n&(n-1) == 0 {
+		h.logger().Warn("hub: invalid message from the backplane", "topic", t.name, "error", err, "so far", n)
+	}
+}

@@ -1,0 +1,3 @@
+// Package hub sends messages to very many connections: to all that have
+// subscribed to a topic, in this process and in others.
+package hub

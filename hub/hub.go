@@ -1,0 +1,257 @@
+package hub
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	"github.com/fullduplex-go/websocket"
+)
+
+// ErrClosed is returned by the methods of a [Hub] after its Shutdown. It
+// matches [net.ErrClosed].
+var ErrClosed error = closedError{}
+
+type closedError struct{}
+
+func (closedError) Error() string        { return "hub: shut down" }
+func (closedError) Is(target error) bool { return target == net.ErrClosed }
+
+// Hub is topics and who has subscribed to them. Its methods may be called from
+// any number of goroutines, but, like those of a connection, not from the hooks
+// of a [websocket.Trace].
+//
+// A topic is any string, and need not be made: it exists while somebody has
+// subscribed to it. One that does not exist takes no memory.
+type Hub struct {
+	opts     Options
+	id       hubID
+	counters counters
+
+	calls   group // calls that Shutdown waits for; closed by it
+	pending group // subscriptions for which messages wait
+	telling group // goroutines that call OnJoin and OnLeave
+
+	// Lock order: mu, then topic.mu. See topic for the others.
+	mu     sync.RWMutex
+	topics map[string]*topic // nil after Shutdown
+	attic  attic
+}
+
+// New returns a hub with the given options, which are copied and may be nil.
+// It has no goroutines while nothing happens, so one that is no longer used
+// need not be shut down, unless it has a Backplane.
+func New(opts *Options) *Hub {
+	h := &Hub{topics: make(map[string]*topic)}
+	if opts != nil {
+		h.opts = *opts
+	}
+	h.opts = h.opts.withDefaults()
+	rand.Read(h.id[:])
+	return h
+}
+
+// Publish sends a message with the content p, which it does not keep, to all
+// who have subscribed to topic, here and, with a Backplane, in other processes.
+//
+// It never waits for a reader, and encodes the message once. When it returns,
+// every connection here has been given the message, or the policy of the
+// subscription has been applied. All subscribers of a topic get its messages in
+// the same order; those of other processes, relative to messages published
+// here, may come in another. Whoever publishes to a topic waits for those who
+// were first.
+//
+// A message that cannot be sent, such as a text that is not UTF-8, is refused
+// with the error of [websocket.NewPreparedMessage]. Any other error is
+// [ErrClosed], or wraps that of the Backplane: then the message has been
+// delivered here, but may not arrive elsewhere.
+func (h *Hub) Publish(topic string, typ websocket.MessageType, p []byte) error {
+	return h.PublishKey(topic, "", typ, p)
+}
+
+// PublishKey is [Hub.Publish] for a message that says how something is now, the
+// something being key: the message makes earlier ones with the same key
+// superfluous. [KeepLatest] and Options.Replay make use of that. With the key
+// "" it is Publish.
+func (h *Hub) PublishKey(topic, key string, typ websocket.MessageType, p []byte) error {
+	prepared, err := websocket.NewPreparedMessage(typ, p)
+	if err != nil {
+		return err
+	}
+	if !h.calls.enter() {
+		return ErrClosed
+	}
+	defer h.calls.leave()
+	h.counters.published.Add(1)
+	m := &message{prepared: prepared, key: key}
+	if h.opts.Backplane == nil {
+		h.deliver(h.find(topic), topic, m)
+		return nil
+	}
+	t := h.find(topic)
+	if t != nil {
+		t.out.Lock()
+		defer t.out.Unlock()
+	}
+	h.deliver(t, topic, m)
+	if err := h.opts.Backplane.Publish(topic, appendEnvelope(nil, &envelope{h.id, typ, key, p})); err != nil {
+		return fmt.Errorf("hub: backplane: %w", err)
+	}
+	return nil
+}
+
+// deliver gives m to all who have subscribed to topic here. t is that topic as
+// it was found, or nil.
+func (h *Hub) deliver(t *topic, name string, m *message) {
+	var n tally
+	for t != nil && !t.publish(m, &n) { // forgotten meanwhile
+		t = h.find(name)
+	}
+	h.counters.add(&n)
+}
+
+// find returns the topic of that name, or nil if there is none, and there need
+// not be one.
+func (h *Hub) find(name string) *topic {
+	h.mu.RLock()
+	t := h.topics[name]
+	h.mu.RUnlock()
+	if t == nil && h.opts.Replay > 0 {
+		if t = h.acquire(name); t != nil {
+			t.release()
+		}
+	}
+	return t
+}
+
+// acquire returns the topic of that name, which is made if need be, and kept
+// until it is released. After Shutdown it returns nil.
+func (h *Hub) acquire(name string) *topic {
+	for {
+		h.mu.RLock()
+		t := h.topics[name]
+		h.mu.RUnlock()
+		if t == nil {
+			if t = h.open(name); t == nil {
+				return nil
+			}
+		}
+		if t.retain() {
+			return t
+		}
+	}
+}
+
+// open returns the topic of that name, and makes it if there is none.
+func (h *Hub) open(name string) *topic {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.topics == nil {
+		return nil
+	}
+	t := h.topics[name]
+	if t == nil {
+		t = &topic{hub: h, name: name}
+		h.topics[name] = t
+	}
+	return t
+}
+
+// Members returns the members that have subscribed to topic here (see
+// SubscribeOptions.Member), sorted. The caller owns the slice.
+func (h *Hub) Members(topic string) []string {
+	h.mu.RLock()
+	t := h.topics[topic]
+	h.mu.RUnlock()
+	if t == nil {
+		return nil
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	members := make([]string, 0, len(t.members))
+	for m := range t.members {
+		members = append(members, m)
+	}
+	slices.Sort(members)
+	return members
+}
+
+// Subscribers returns how many subscriptions to topic there are here.
+func (h *Hub) Subscribers(topic string) int {
+	h.mu.RLock()
+	t := h.topics[topic]
+	h.mu.RUnlock()
+	if t == nil {
+		return 0
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.set.size
+}
+
+// Totals counts what a hub has done since it was made, and what it has now.
+type Totals struct {
+	Topics        int // that exist, including those that linger
+	Subscriptions int
+
+	Published    uint64 // messages that were published here
+	Received     uint64 // messages that came from the backplane
+	Invalid      uint64 // messages of the backplane that were not understood
+	Delivered    uint64 // messages given to connections: one to ten connections is ten
+	Dropped      uint64 // not given to a connection, because its peer did not keep up
+	Conflated    uint64 // replaced by a newer one of the same key, for the same reason
+	Disconnected uint64 // connections that Disconnect has closed
+}
+
+type counters struct {
+	subscriptions                        atomic.Int64
+	published, received, invalid         atomic.Uint64
+	delivered, dropped, conflated, ended atomic.Uint64
+}
+
+// tally is what became of a message, or of several, until it is added up.
+type tally struct{ delivered, dropped, conflated, disconnected uint64 }
+
+func (c *counters) add(t *tally) {
+	for _, part := range [...]struct {
+		total *atomic.Uint64
+		n     uint64
+	}{{&c.delivered, t.delivered}, {&c.dropped, t.dropped}, {&c.conflated, t.conflated}, {&c.ended, t.disconnected}} {
+		if part.n > 0 {
+			part.total.Add(part.n)
+		}
+	}
+}
+
+// Stats returns the counters as they stand.
+func (h *Hub) Stats() Totals {
+	h.mu.RLock()
+	topics := len(h.topics)
+	h.mu.RUnlock()
+	c := &h.counters
+	return Totals{
+		Topics:        topics,
+		Subscriptions: int(c.subscriptions.Load()),
+		Published:     c.published.Load(),
+		Received:      c.received.Load(),
+		Invalid:       c.invalid.Load(),
+		Delivered:     c.delivered.Load(),
+		Dropped:       c.dropped.Load(),
+		Conflated:     c.conflated.Load(),
+		Disconnected:  c.ended.Load(),
+	}
+}
+
+func (h *Hub) logger() *slog.Logger {
+	if h.opts.Logger != nil {
+		return h.opts.Logger
+	}
+	return slog.Default()
+}
+
+var errNilConn = errors.New("hub: nil Conn")

@@ -1,0 +1,77 @@
+package hub
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"maps"
+	"slices"
+)
+
+// Shutdown ends the hub: from now on Publish and Subscribe return [ErrClosed],
+// and what comes from the backplane is ignored. It waits until calls under way
+// have returned and what waits for slow readers has been given to their
+// connections, but not for longer than ctx. Then it ends all subscriptions,
+// unsubscribes from the backplane, and waits for OnLeave to have been called.
+//
+// It does not close connections. Do that next, with the Shutdown of a
+// [websocket.Server] or a [websocket.Loop], which lets what is queued in a
+// connection leave.
+//
+// If ctx ends first, Shutdown ends the subscriptions all the same, leaves the
+// backplane and the callbacks to themselves, and returns the error of ctx.
+// Otherwise it returns what the backplane has. It may be called repeatedly.
+func (h *Hub) Shutdown(ctx context.Context) error {
+	h.calls.close()
+	err := h.calls.wait(ctx)
+	if err == nil {
+		err = h.pending.wait(ctx)
+	}
+	topics := h.end()
+	disconnected := make(chan error, 1)
+	go func() { disconnected <- disconnect(topics) }()
+	select {
+	case e := <-disconnected:
+		if e == nil {
+			e = h.telling.wait(ctx)
+		}
+		return cmp.Or(err, e)
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// end ends all subscriptions, and returns the topics that there were.
+func (h *Hub) end() []*topic {
+	h.attic.close()
+	h.mu.Lock()
+	topics := slices.Collect(maps.Values(h.topics))
+	h.topics = nil
+	h.mu.Unlock()
+	for _, t := range topics {
+		t.mu.Lock()
+		t.dead = true
+		chunks := t.set.chunks
+		t.mu.Unlock()
+		for _, c := range chunks {
+			c.mu.Lock()
+			subs := slices.Clone(c.subs)
+			c.mu.Unlock()
+			for _, s := range subs {
+				s.Unsubscribe()
+			}
+		}
+	}
+	return topics
+}
+
+// disconnect ends the subscriptions of topics at the backplane.
+func disconnect(topics []*topic) error {
+	var errs []error
+	for _, t := range topics {
+		if err := t.disconnect(); err != nil {
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,99 @@
+package hub
+
+import (
+	"sync"
+
+	"github.com/fullduplex-go/websocket"
+)
+
+// message is a message of a topic, as it is published and as it waits for slow
+// readers: they all share it.
+type message struct {
+	prepared *websocket.PreparedMessage
+	key      string
+	seq      uint64 // its number in the topic, from 1
+
+	older, newer *message // its neighbours in the topic's replay; guarded by topic.mu
+}
+
+// topic is who has subscribed to it, and what is kept for them.
+//
+// Its locks are taken in this order: out, publishing, link; and then chunk.mu
+// or mu, neither under the other. Only out and link are held while the
+// backplane is called, and the backplane's calls need neither, so that it may
+// deliver in the middle of a Publish. Nothing but chunk.mu is needed to give a
+// message to a subscriber, and nobody holds it for longer than it takes to give
+// one message to one chunk: to subscribe or to end a subscription never waits
+// for a message to go to a hundred thousand.
+type topic struct {
+	hub  *Hub
+	name string
+
+	out        sync.Mutex // held by who publishes here, so that others get it in the same order
+	publishing sync.Mutex // held while a message goes to all subscribers, one message at a time
+
+	link   sync.Mutex   // held while the backplane is told who wants the topic
+	unlink func() error // guarded by link; nil if the hub has not subscribed at the backplane
+
+	mu      sync.Mutex // guards what follows
+	refs    int        // subscriptions, calls under way, and what else keeps the topic
+	dead    bool       // it is no longer in Hub.topics, or about to be removed
+	used    bool       // the replay has got something since the attic has looked
+	resting bool       // it is in the attic
+	seq     uint64     // of the newest message
+	set     set
+	replay  replay
+	members map[string]int // how many subscriptions each has
+	events  []event        // that OnJoin and OnLeave have not been called for yet
+	telling bool           // a goroutine calls them
+}
+
+// retain keeps t until release is called; unless it is dead.
+func (t *topic) retain() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.dead {
+		return false
+	}
+	t.refs++
+	return true
+}
+
+func (t *topic) release() {
+	t.mu.Lock()
+	t.refs--
+	last := t.refs == 0 && !t.dead
+	t.mu.Unlock()
+	if last {
+		t.hub.rest(t)
+	}
+}
+
+// publish gives m to all subscribers. If t is dead it does nothing and returns
+// false.
+func (t *topic) publish(m *message, n *tally) bool {
+	t.publishing.Lock()
+	defer t.publishing.Unlock()
+	chunks, ok := t.number(m)
+	for _, c := range chunks {
+		c.deliver(m, n)
+	}
+	return ok
+}
+
+// number makes m the newest message and returns where the subscribers are that
+// are to get it. Who comes later gets it from the replay.
+func (t *topic) number(m *message) ([]*chunk, bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.dead {
+		return nil, false
+	}
+	t.seq++
+	m.seq = t.seq
+	if limit := t.hub.opts.Replay; limit > 0 {
+		t.used = true
+		t.replay.add(m, limit)
+	}
+	return t.set.chunks, true
+}
