@@ -139,7 +139,6 @@ func (h *Hub) forget(t *topic) bool {
 		t.resting, t.used = true, false
 		return false
 	}
-	t.dead = true
-	delete(h.topics, t.name)
+	h.closeLocked(t)
 	return true
 }

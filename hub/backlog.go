@@ -100,31 +100,47 @@ func (s *Subscription) drain(b *backlog) {
 		case <-b.stop:
 			return
 		}
+		// The first one is tried in any case, since a connection that is closing
+		// counts as drained, whatever is buffered, and then tells.
 		var n tally
-		more := true
-		for more && s.sendOne(b, &n, &more) {
+		next := s.sendOne(b, false, &n)
+		for next == again {
+			next = s.sendOne(b, true, &n)
 		}
 		s.topic.hub.counters.add(&n)
-		if !more {
+		if next == done {
 			return
 		}
 	}
 }
 
-// sendOne sends the first message of b, if the connection takes it, and
-// reports whether it did. It clears more when there is no more to do. The lock
-// is not held for longer, so that others need not wait.
-func (s *Subscription) sendOne(b *backlog, n *tally, more *bool) (sent bool) {
-	c := s.chunk
-	c.mu.Lock()
-	if s.gone {
-		c.mu.Unlock()
-		*more = false
-		return false
+// step is what drain does next.
+type step uint8
+
+const (
+	again step = iota // send one more
+	await             // the connection takes no more
+	done              // nothing is left, or the subscription has ended
+)
+
+// sendOne sends the first message of b; but, if it looks, only to a connection
+// that keeps up. The lock is not held for longer, so that others need not wait.
+func (s *Subscription) sendOne(b *backlog, look bool, n *tally) step {
+	next, ended := s.sendFirst(b, look, n)
+	if ended {
+		s.left()
 	}
-	if s.conn.Buffered() > slack {
-		c.mu.Unlock()
-		return false
+	return next
+}
+
+func (s *Subscription) sendFirst(b *backlog, look bool, n *tally) (next step, ended bool) {
+	s.chunk.mu.Lock()
+	defer s.chunk.mu.Unlock()
+	switch {
+	case s.gone:
+		return done, false
+	case look && s.conn.Buffered() > slack:
+		return await, false
 	}
 	err := s.conn.SendPrepared(b.first().prepared)
 	switch {
@@ -132,23 +148,17 @@ func (s *Subscription) sendOne(b *backlog, n *tally, more *bool) (sent bool) {
 		s.sent++
 		n.delivered++
 	case errors.Is(err, websocket.ErrBackpressure):
-		c.mu.Unlock()
-		return false
+		return await, false
 	case tooBig(err):
 		s.dropped++
 		n.dropped++
 	default: // the connection has ended
 		s.removeLocked()
-		c.mu.Unlock()
-		s.left()
-		*more = false
-		return false
+		return done, true
 	}
-	b.pop()
-	if b.n == 0 {
-		s.backlog = nil
-		*more = false
+	if b.pop(); b.n > 0 {
+		return again, false
 	}
-	c.mu.Unlock()
-	return true
+	s.backlog = nil
+	return done, false
 }

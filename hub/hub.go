@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
 	"slices"
 	"sync"
@@ -40,7 +41,8 @@ type Hub struct {
 	// Lock order: mu, then topic.mu. See topic for the others.
 	mu     sync.RWMutex
 	topics map[string]*topic // nil after Shutdown
-	attic  attic
+	most   int               // how many there were since the map was made
+	attic  attic             // for those that nobody needs any more
 }
 
 // New returns a hub with the given options, which are copied and may be nil.
@@ -60,16 +62,18 @@ func New(opts *Options) *Hub {
 // who have subscribed to topic, here and, with a Backplane, in other processes.
 //
 // It never waits for a reader, and encodes the message once. When it returns,
-// every connection here has been given the message, or the policy of the
-// subscription has been applied. All subscribers of a topic get its messages in
-// the same order; those of other processes, relative to messages published
-// here, may come in another. Whoever publishes to a topic waits for those who
-// were first.
+// every connection here has been given the message, or the policy of its
+// subscription has been applied; so it takes longer the more there are, and
+// whoever publishes to the same topic meanwhile has to wait. All subscribers of
+// this hub get the messages of a topic in the same order, and those of each hub
+// come in the same order everywhere.
 //
 // A message that cannot be sent, such as a text that is not UTF-8, is refused
 // with the error of [websocket.NewPreparedMessage]. Any other error is
 // [ErrClosed], or wraps that of the Backplane: then the message has been
-// delivered here, but may not arrive elsewhere.
+// delivered here, but may not arrive elsewhere. A message larger than
+// [websocket.Options].SendBuffer of a connection is for that connection as one
+// for which there is no room.
 func (h *Hub) Publish(topic string, typ websocket.MessageType, p []byte) error {
 	return h.PublishKey(topic, "", typ, p)
 }
@@ -121,7 +125,7 @@ func (h *Hub) find(name string) *topic {
 	h.mu.RLock()
 	t := h.topics[name]
 	h.mu.RUnlock()
-	if t == nil && h.opts.Replay > 0 {
+	if t == nil && h.opts.Replay > 0 && h.opts.Linger > 0 {
 		if t = h.acquire(name); t != nil {
 			t.release()
 		}
@@ -158,8 +162,21 @@ func (h *Hub) open(name string) *topic {
 	if t == nil {
 		t = &topic{hub: h, name: name}
 		h.topics[name] = t
+		h.most = max(h.most, len(h.topics))
 	}
 	return t
+}
+
+// closeLocked undoes open. Now and then it makes a new map, since one never
+// shrinks.
+func (h *Hub) closeLocked(t *topic) {
+	t.dead = true
+	delete(h.topics, t.name)
+	if h.most > 1024 && len(h.topics) < h.most/4 {
+		topics := make(map[string]*topic, len(h.topics))
+		maps.Copy(topics, h.topics)
+		h.topics, h.most = topics, len(topics)
+	}
 }
 
 // Members returns the members that have subscribed to topic here (see
@@ -209,22 +226,24 @@ type Totals struct {
 }
 
 type counters struct {
-	subscriptions                        atomic.Int64
-	published, received, invalid         atomic.Uint64
-	delivered, dropped, conflated, ended atomic.Uint64
+	subscriptions                               atomic.Int64
+	published, received, invalid                atomic.Uint64
+	delivered, dropped, conflated, disconnected atomic.Uint64
 }
 
 // tally is what became of a message, or of several, until it is added up.
 type tally struct{ delivered, dropped, conflated, disconnected uint64 }
 
 func (c *counters) add(t *tally) {
-	for _, part := range [...]struct {
-		total *atomic.Uint64
-		n     uint64
-	}{{&c.delivered, t.delivered}, {&c.dropped, t.dropped}, {&c.conflated, t.conflated}, {&c.ended, t.disconnected}} {
-		if part.n > 0 {
-			part.total.Add(part.n)
-		}
+	addTo(&c.delivered, t.delivered)
+	addTo(&c.dropped, t.dropped)
+	addTo(&c.conflated, t.conflated)
+	addTo(&c.disconnected, t.disconnected)
+}
+
+func addTo(total *atomic.Uint64, n uint64) {
+	if n > 0 {
+		total.Add(n)
 	}
 }
 
@@ -243,7 +262,7 @@ func (h *Hub) Stats() Totals {
 		Delivered:     c.delivered.Load(),
 		Dropped:       c.dropped.Load(),
 		Conflated:     c.conflated.Load(),
-		Disconnected:  c.ended.Load(),
+		Disconnected:  c.disconnected.Load(),
 	}
 }
 

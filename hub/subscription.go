@@ -159,8 +159,8 @@ func (t *topic) welcome(s *Subscription) bool {
 }
 
 // Unsubscribe ends the subscription: once it has returned, no more messages
-// are sent for it, and what waited for a slow reader is forgotten. It may be
-// called repeatedly.
+// are given to the connection, and what waited in the hub is forgotten. What
+// waits in the connection leaves. It may be called repeatedly.
 func (s *Subscription) Unsubscribe() {
 	s.chunk.mu.Lock()
 	ours := !s.gone
