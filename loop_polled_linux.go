@@ -50,7 +50,7 @@ const (
 const (
 	// maxCork is the size of the largest write that is held back, which means
 	// that it is copied.
-	maxCork = maxJoin
+	maxCork = maxJoin + maxHeaderSize
 	// highWater is how much may be queued. A message that was begun below it is
 	// queued whole.
 	highWater = 256 << 10

@@ -36,9 +36,7 @@ func (e *events) OnMessage(c *websocket.Conn, typ websocket.MessageType, p []byt
 		c.Write(ctx, typ, p) // one that fails ends by itself
 		return
 	}
-	for _, to := range e.everyone.All() {
-		to.Write(ctx, typ, p)
-	}
+	sendAll(e.everyone.All(), typ, p)
 }
 
 func (e *events) OnClose(c *websocket.Conn, err error) { e.everyone.Remove(c) }

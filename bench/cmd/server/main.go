@@ -66,14 +66,23 @@ func echo(c *websocket.Conn) {
 	}
 }
 
+// sendAll sends a message to all: encoded once, and no slow one delays another.
+func sendAll(all []*websocket.Conn, typ websocket.MessageType, p []byte) {
+	m, err := websocket.NewPreparedMessage(typ, p)
+	if err != nil {
+		return // it came from a peer, so it is good
+	}
+	for _, c := range all {
+		c.SendPrepared(m) // one that fails ends by itself
+	}
+}
+
 func broadcast(c *websocket.Conn, everyone *contract.Set[*websocket.Conn]) {
 	ctx := context.Background()
 	for m, err := range c.Messages(ctx) {
 		if err != nil {
 			return
 		}
-		for _, to := range everyone.All() {
-			to.Write(ctx, m.Type, m.Data) // one that fails ends by itself
-		}
+		sendAll(everyone.All(), m.Type, m.Data)
 	}
 }
