@@ -6,33 +6,15 @@ import (
 	"bytes"
 	"context"
 	"debug/buildinfo"
-	"errors"
 	"fmt"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
 	"sync"
 
 	"github.com/fullduplex-go/websocket/bench/internal/report"
+	"github.com/fullduplex-go/websocket/bench/internal/rig"
 )
-
-// benchDir finds the folder of the bench module: here or above.
-func benchDir() (string, error) {
-	dir, err := os.Getwd()
-	for err == nil {
-		text, readErr := os.ReadFile(filepath.Join(dir, "go.mod"))
-		if readErr == nil && bytes.HasPrefix(text, []byte("module "+ourModule+"/bench\n")) {
-			return dir, nil
-		}
-		parent := filepath.Dir(dir)
-		if parent == dir {
-			return "", errors.New("run this in the bench folder: go run ./cmd/compare")
-		}
-		dir = parent
-	}
-	return "", err
-}
 
 // build compiles the programs of the given servers into dir. A program that
 // does not compile is reported in the results of its servers and left out.
@@ -86,7 +68,7 @@ func describe(program string, s server, machine *report.Machine) (report.Server,
 	machine.Go = info.GoVersion
 	for _, m := range info.Deps {
 		version := m.Path + " " + m.Version
-		if m.Path == ourModule {
+		if m.Path == rig.OurModule {
 			version = m.Path + " (this tree)"
 		}
 		if m.Path == s.module {
@@ -98,17 +80,4 @@ func describe(program string, s server, machine *report.Machine) (report.Server,
 		r.Module = "standard library"
 	}
 	return r, nil
-}
-
-// revision names the commit of the tree, or is "" where git does not know.
-func revision(ctx context.Context, dir string) string {
-	head, err := exec.CommandContext(ctx, "git", "-C", dir, "rev-parse", "--short=10", "HEAD").Output()
-	if err != nil {
-		return ""
-	}
-	name := string(bytes.TrimSpace(head))
-	if changes, err := exec.CommandContext(ctx, "git", "-C", dir, "status", "--porcelain").Output(); err != nil || len(changes) > 0 {
-		name += " with changes"
-	}
-	return name
 }

@@ -22,6 +22,7 @@ import (
 	"github.com/fullduplex-go/websocket"
 	"github.com/fullduplex-go/websocket/bench/internal/load"
 	"github.com/fullduplex-go/websocket/bench/internal/report"
+	"github.com/fullduplex-go/websocket/bench/internal/rig"
 )
 
 // fakeEnv makes the test binary a server of the contract, with the named flaw.
@@ -29,7 +30,7 @@ const fakeEnv = "WEBSOCKET_BENCH_FAKE"
 
 func TestMain(m *testing.M) {
 	switch {
-	case os.Getenv(loadEnv) != "":
+	case rig.IsLoad():
 		loadMain()
 	case os.Getenv(fakeEnv) != "":
 		fakeServer(os.Getenv(fakeEnv))
@@ -42,7 +43,7 @@ func fakeServer(flaw string) {
 	switch flaw {
 	case "unsupported":
 		fmt.Fprintln(os.Stderr, "no such mode")
-		os.Exit(exitUnsupported)
+		os.Exit(3)
 	case "dies":
 		fmt.Fprintln(os.Stderr, "out of luck")
 		os.Exit(1)
@@ -93,7 +94,7 @@ func fakeBench(t *testing.T, flaw string) *bench {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cpus, err := allowedCPUs()
+	cpus, err := rig.AllowedCPUs()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -102,7 +103,7 @@ func fakeBench(t *testing.T, flaw string) *bench {
 		dir:       filepath.Dir(self),
 		stdout:    io.Discard,
 		stderr:    io.Discard,
-		launcher:  newLauncher(),
+		launcher:  rig.NewLauncher(),
 		serverCPU: cpus[0], loadCPU: cpus[len(cpus)-1],
 		results: &report.Results{},
 	}
@@ -178,15 +179,15 @@ func TestBadServers(t *testing.T) {
 // when the run is interrupted.
 func TestNothingStays(t *testing.T) {
 	b := fakeBench(t, "stubborn")
-	p, err := b.launcher.startServer(t.Context(), b.serverCPU, filepath.Join(b.dir, b.servers[0].pkg))
+	p, err := b.launcher.StartServer(t.Context(), b.serverCPU, exec.Command(filepath.Join(b.dir, b.servers[0].pkg)))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := p.collect(t.Context()); err != nil {
+	if err := p.Collect(t.Context()); err != nil {
 		t.Error(err)
 	}
-	p.stop()
-	if err := syscall.Kill(p.cmd.Process.Pid, 0); !errors.Is(err, syscall.ESRCH) {
+	p.Stop()
+	if err := syscall.Kill(p.PID(), 0); !errors.Is(err, syscall.ESRCH) {
 		t.Errorf("the server is still there: %v", err)
 	}
 
@@ -197,28 +198,6 @@ func TestNothingStays(t *testing.T) {
 	time.AfterFunc(50*time.Millisecond, cancel)
 	if err := b.measureAll(ctx); !errors.Is(err, context.Canceled) {
 		t.Errorf("error %v, want context.Canceled", err)
-	}
-}
-
-func TestLauncherPins(t *testing.T) {
-	cpus, err := allowedCPUs()
-	if err != nil {
-		t.Fatal(err)
-	}
-	l := newLauncher()
-	for _, cpu := range cpus[:min(2, len(cpus))] {
-		var out strings.Builder
-		cmd := exec.Command("grep", "Cpus_allowed_list", "/proc/self/status")
-		cmd.Stdout = &out
-		if err := l.start(cmd, cpu); err != nil {
-			t.Fatal(err)
-		}
-		if err := cmd.Wait(); err != nil {
-			t.Fatal(err)
-		}
-		if got := strings.Fields(out.String()); !slices.Equal(got, []string{"Cpus_allowed_list:", fmt.Sprint(cpu)}) {
-			t.Errorf("started on %v, want %d", got, cpu)
-		}
 	}
 }
 

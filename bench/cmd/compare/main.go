@@ -24,11 +24,13 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/fullduplex-go/websocket/bench/internal/load"
 	"github.com/fullduplex-go/websocket/bench/internal/report"
+	"github.com/fullduplex-go/websocket/bench/internal/rig"
 )
 
 func main() {
-	if os.Getenv(loadEnv) != "" {
+	if rig.IsLoad() {
 		loadMain()
 		return
 	}
@@ -45,6 +47,13 @@ func main() {
 		fmt.Fprintln(os.Stderr, "compare:", err)
 		os.Exit(1)
 	}
+}
+
+// loadMain is the program as load generator.
+func loadMain() {
+	rig.LoadMain(func(ctx context.Context, job load.Job, pause func(string) error) (load.Result, error) {
+		return load.Run(ctx, job, pause)
+	})
 }
 
 // usageError is a mistake on the command line.

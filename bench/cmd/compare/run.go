@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -15,27 +16,32 @@ import (
 
 	"github.com/fullduplex-go/websocket/bench/internal/load"
 	"github.com/fullduplex-go/websocket/bench/internal/report"
+	"github.com/fullduplex-go/websocket/bench/internal/rig"
 )
 
 // bench is a run of the comparison.
 type bench struct {
 	*settings
 	stdout, stderr io.Writer
-	launcher       *launcher
+	launcher       *rig.Launcher
 	dir            string // of the binaries
 	serverCPU      int
 	loadCPU        int
 	results        *report.Results
 }
 
+// loadEnv keeps the load generator from collecting its garbage, unless there is
+// very much.
+var loadEnv = []string{"GOGC=off", "GOMEMLIMIT=2GiB"}
+
 // memoryRounds bounds how often memory is measured, which varies little.
 const memoryRounds = 3
 
 // prepare builds the servers and looks at the machine.
 func prepare(ctx context.Context, s *settings, stdout, stderr io.Writer) (*bench, error) {
-	b := &bench{settings: s, stdout: stdout, stderr: stderr, launcher: newLauncher()}
+	b := &bench{settings: s, stdout: stdout, stderr: stderr, launcher: rig.NewLauncher()}
 	b.results = &report.Results{Date: time.Now().UTC().Truncate(time.Second), Command: s.command, Rounds: s.rounds, Time: s.time, Machine: report.ThisMachine()}
-	cpus, err := allowedCPUs()
+	cpus, err := rig.AllowedCPUs()
 	if err != nil {
 		return nil, err
 	}
@@ -48,11 +54,11 @@ func prepare(ctx context.Context, s *settings, stdout, stderr io.Writer) (*bench
 	if err := b.limitConns(); err != nil {
 		return nil, err
 	}
-	module, err := benchDir()
+	module, err := rig.ModuleDir()
 	if err != nil {
 		return nil, err
 	}
-	b.results.Machine.Revision = revision(ctx, module)
+	b.results.Machine.Revision = rig.Revision(ctx, module)
 	if b.dir, err = os.MkdirTemp("", "websocket-bench-"); err != nil {
 		return nil, err
 	}
@@ -141,7 +147,7 @@ func (b *bench) measureAll(ctx context.Context) error {
 				}
 				b.progress("%s, round %d of %d: %s", sc.Name, round+1, rounds, sv.name)
 				samples, err := b.measure(ctx, sc, sv)
-				if err != nil && !errors.Is(err, errUnsupported) && ctx.Err() == nil {
+				if err != nil && !errors.Is(err, rig.ErrUnsupported) && ctx.Err() == nil {
 					b.note(fmt.Sprintf("%s, %s: repeated, as it failed at first: %v", sc.Name, sv.name, err))
 					samples, err = b.measure(ctx, sc, sv)
 				}
@@ -150,7 +156,7 @@ func (b *bench) measureAll(ctx context.Context) error {
 				case ctx.Err() != nil:
 					b.note("The run was interrupted; what is missing was not measured.")
 					return fmt.Errorf("interrupted: %w", ctx.Err())
-				case errors.Is(err, errUnsupported):
+				case errors.Is(err, rig.ErrUnsupported):
 					b.results.Miss(sc.Name, sv.name, "not supported")
 				case err != nil:
 					failures++
@@ -172,7 +178,7 @@ func (b *bench) measureAll(ctx context.Context) error {
 // measure does one job with one server, which is started for it and stopped.
 func (b *bench) measure(ctx context.Context, sc scenario, sv server) (map[string]float64, error) {
 	if sv.kind == report.Floor && !sc.floors || sv.window != "" && sc.job.Compress != load.Takeover {
-		return nil, errUnsupported
+		return nil, rig.ErrUnsupported
 	}
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
 	defer cancel()
@@ -181,18 +187,18 @@ func (b *bench) measure(ctx context.Context, sc scenario, sv server) (map[string
 		compress = "off"
 	}
 	args := append(sv.flags(), "-addr", "127.0.0.1:0", "-compress", compress)
-	p, err := b.launcher.startServer(ctx, b.serverCPU, filepath.Join(b.dir, sv.pkg), args...)
+	p, err := b.launcher.StartServer(ctx, b.serverCPU, exec.Command(filepath.Join(b.dir, sv.pkg), args...))
 	if err != nil {
 		return nil, err
 	}
-	defer p.stop()
+	defer p.Stop()
 	job := sc.job
-	job.Addr, job.PID, job.Raw = p.addr, p.cmd.Process.Pid, sv.kind == report.Floor
+	job.Addr, job.PID, job.Raw = p.Addr, p.PID(), sv.kind == report.Floor
 	job.Warmup, job.Time = b.time/2, b.time
 	job.Spin = b.serverCPU != b.loadCPU
 	resident := make(map[string]float64)
-	result, err := b.launcher.runLoad(ctx, b.loadCPU, job, func(state string) error {
-		if err := p.collect(ctx); err != nil {
+	result, err := rig.RunLoad[load.Result](ctx, b.launcher, b.loadCPU, loadEnv, job, func(state string) error {
+		if err := p.Collect(ctx); err != nil {
 			return err
 		}
 		n, err := load.Resident(job.PID)
@@ -200,15 +206,13 @@ func (b *bench) measure(ctx context.Context, sc scenario, sv server) (map[string
 		return err
 	})
 	if err != nil {
-		return nil, p.blame(ctx, err)
+		return nil, p.Blame(ctx, err)
 	}
-	select {
-	case <-p.done:
-		return nil, p.died()
-	default:
+	if err := p.Alive(); err != nil {
+		return nil, err
 	}
-	p.stop()
-	if text := p.stderr.String(); text != "" {
+	p.Stop()
+	if text := p.Stderr(); text != "" {
 		b.results.Note(sc.Name, sv.name, "writes to standard error: "+text)
 	}
 	if job.Kind == load.Memory {

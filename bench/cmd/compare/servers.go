@@ -2,7 +2,10 @@
 
 package main
 
-import "github.com/fullduplex-go/websocket/bench/internal/report"
+import (
+	"github.com/fullduplex-go/websocket/bench/internal/report"
+	"github.com/fullduplex-go/websocket/bench/internal/rig"
+)
 
 // server is a program to be measured, in one of its modes. Its package keeps
 // the contract that ../../README.md tells.
@@ -25,15 +28,13 @@ func (s server) flags() []string {
 	return flags
 }
 
-const ourModule = "github.com/fullduplex-go/websocket"
-
 // servers is the whole list. A server or mode that does not exist yet is
 // reported as missing. ours-w12 has the windows that gws has by default, so that
 // memory and sizes can be compared.
 var servers = []server{
-	{"ours", report.Ours, "server", ourModule, "conn", "floor-goroutine", ""},
-	{"ours-w12", report.Ours, "server", ourModule, "conn", "floor-goroutine", "12"},
-	{"ours-loop", report.Ours, "server", ourModule, "loop", "floor-epoll", ""},
+	{"ours", report.Ours, "server", rig.OurModule, "conn", "floor-goroutine", ""},
+	{"ours-w12", report.Ours, "server", rig.OurModule, "conn", "floor-goroutine", "12"},
+	{"ours-loop", report.Ours, "server", rig.OurModule, "loop", "floor-epoll", ""},
 	{"gorilla", report.Peer, "peer-gorilla", "github.com/gorilla/websocket", "conn", "floor-goroutine", ""},
 	{"coder", report.Peer, "peer-coder", "github.com/coder/websocket", "conn", "floor-goroutine", ""},
 	{"gobwas", report.Peer, "peer-gobwas", "github.com/gobwas/ws", "conn", "floor-goroutine", ""},

@@ -1,0 +1,184 @@
+//go:build linux
+
+package rig
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// Server is a server under measurement, in a process of its own.
+type Server struct {
+	Addr string // where it listens
+
+	cmd    *exec.Cmd
+	lines  chan string // of its standard output, after the first
+	stderr *tail
+	done   chan struct{} // closed when it has ended
+}
+
+// ErrUnsupported says that a server does not have the mode asked for.
+var ErrUnsupported = errors.New("not supported")
+
+// exitUnsupported is the exit status by which a server says so.
+const exitUnsupported = 3
+
+// StartServer starts a program of the contract on a CPU and waits until it
+// listens.
+func (l *Launcher) StartServer(ctx context.Context, cpu int, cmd *exec.Cmd) (*Server, error) {
+	s := &Server{cmd: cmd, stderr: new(tail), lines: make(chan string, 16), done: make(chan struct{})}
+	cmd.Stderr = s.stderr
+	out, in, err := os.Pipe()
+	if err != nil {
+		return nil, err
+	}
+	cmd.Stdout = in
+	err = l.Start(cmd, cpu)
+	in.Close()
+	if err != nil {
+		out.Close()
+		return nil, err
+	}
+	go func() {
+		defer out.Close()
+		defer close(s.lines)
+		scan := bufio.NewScanner(out)
+		for scan.Scan() {
+			select {
+			case s.lines <- scan.Text():
+			default: // more lines than the contract has, read by nobody
+			}
+		}
+	}()
+	go func() {
+		cmd.Wait() // how it has ended is in ProcessState
+		close(s.done)
+	}()
+	line, err := s.line(ctx, 10*time.Second)
+	if err == nil {
+		var ok bool
+		if s.Addr, ok = strings.CutPrefix(line, "listening on "); ok {
+			return s, nil
+		}
+		err = fmt.Errorf("the server prints %q instead of where it listens", line)
+	}
+	s.Stop()
+	if cmd.ProcessState.ExitCode() == exitUnsupported {
+		err = ErrUnsupported
+	}
+	return nil, err
+}
+
+// PID is the id of the process.
+func (s *Server) PID() int { return s.cmd.Process.Pid }
+
+// Stderr is the beginning of what it has written to its standard error.
+func (s *Server) Stderr() string { return s.stderr.String() }
+
+// line waits for the next line that the server prints.
+func (s *Server) line(ctx context.Context, limit time.Duration) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	lines := s.lines
+	for {
+		select {
+		case line, ok := <-lines:
+			if ok {
+				return line, nil
+			}
+			lines = nil // its output is closed, as it is before it has ended
+		case <-s.done:
+			return "", s.died()
+		case <-ctx.Done():
+			return "", fmt.Errorf("the server prints nothing: %w", ctx.Err())
+		}
+	}
+}
+
+// died describes the end of a server that should be running.
+func (s *Server) died() error {
+	if text := s.Stderr(); text != "" {
+		return fmt.Errorf("the server has ended (%v): %s", s.cmd.ProcessState, text)
+	}
+	return fmt.Errorf("the server has ended (%v)", s.cmd.ProcessState)
+}
+
+// Alive returns an error if the server has ended.
+func (s *Server) Alive() error {
+	select {
+	case <-s.done:
+		return s.died()
+	default:
+		return nil
+	}
+}
+
+// Collect has the server collect its garbage, and returns when it has.
+func (s *Server) Collect(ctx context.Context) error {
+	if err := s.cmd.Process.Signal(syscall.SIGUSR1); errors.Is(err, os.ErrProcessDone) {
+		<-s.done
+		return s.died()
+	} else if err != nil {
+		return fmt.Errorf("SIGUSR1: %w", err)
+	}
+	line, err := s.line(ctx, 30*time.Second)
+	if err == nil && line != "collected" {
+		err = fmt.Errorf("the server prints %q instead of \"collected\"", line)
+	}
+	return err
+}
+
+// Blame returns why a measurement has failed: err, which the load generator
+// has met, or that the server has ended, which shows there first. The kernel
+// closes the connections of a process before it tells its parent, so whether
+// the server lives is only known when it has answered.
+func (s *Server) Blame(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return err
+	}
+	s.Collect(ctx)
+	if died := s.Alive(); died != nil {
+		return died
+	}
+	return err
+}
+
+// Stop ends the server and returns when it is gone. A server that does not
+// obey SIGTERM is killed.
+func (s *Server) Stop() {
+	s.cmd.Process.Signal(syscall.SIGTERM)
+	select {
+	case <-s.done:
+	case <-time.After(5 * time.Second):
+		s.cmd.Process.Kill()
+		<-s.done
+	}
+}
+
+// tail keeps the beginning of what a server writes to its standard error.
+type tail struct {
+	mu   sync.Mutex
+	text []byte
+}
+
+func (t *tail) Write(b []byte) (int, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.text = append(t.text, b[:min(len(b), 500-len(t.text))]...)
+	return len(b), nil
+}
+
+func (t *tail) String() string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return string(bytes.TrimSpace(t.text))
+}
