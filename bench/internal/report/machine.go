@@ -2,6 +2,7 @@ package report
 
 import (
 	"bytes"
+	"fmt"
 	"os"
 	"runtime"
 	"strconv"
@@ -23,6 +24,11 @@ func ThisMachine() Machine {
 		m.Kernel = strings.TrimSpace(string(text))
 	}
 	return m
+}
+
+// String describes the machine and what the programs were built with.
+func (m Machine) String() string {
+	return fmt.Sprintf("%s, %d CPUs (%s), %.0f GiB, Linux %s, %s", m.CPU, m.CPUs, m.OS, float64(m.Memory)/(1<<30), m.Kernel, m.Go)
 }
 
 // field returns the value of the first "name: value" line of a file.

@@ -28,19 +28,21 @@ func Summary(r *Results) []byte {
 	return b.Bytes()
 }
 
-// table writes a Markdown table; the first column is text, the others figures.
-type table struct{ w io.Writer }
+// Table writes a Markdown table; the first column is text, the others figures.
+type Table struct{ W io.Writer }
 
-func (t table) head(cells ...string) {
-	t.row(cells...)
-	t.row(append([]string{"---"}, slices.Repeat([]string{"---:"}, len(cells)-1)...)...)
+// Head writes the first row.
+func (t Table) Head(cells ...string) {
+	t.Row(cells...)
+	t.Row(append([]string{"---"}, slices.Repeat([]string{"---:"}, len(cells)-1)...)...)
 }
 
-func (t table) row(cells ...string) {
+// Row writes a row. The cells are changed to what may stand in a table.
+func (t Table) Row(cells ...string) {
 	for i, c := range cells {
 		cells[i] = escape(c)
 	}
-	fmt.Fprintf(t.w, "| %s |\n", strings.Join(cells, " | "))
+	fmt.Fprintf(t.W, "| %s |\n", strings.Join(cells, " | "))
 }
 
 // escape keeps the text of an error from breaking a table.
@@ -50,9 +52,7 @@ func escape(s string) string {
 
 // environment says when and where it was measured.
 func (r *Results) environment() string {
-	m := r.Machine
-	return fmt.Sprintf("%s, %s, %d CPUs (%s), %.0f GiB, Linux %s, %s.", r.Date.Format("2 January 2006"), m.CPU, m.CPUs, m.OS,
-		float64(m.Memory)/(1<<30), m.Kernel, m.Go)
+	return fmt.Sprintf("%s, %s.", r.Date.Format("2 January 2006"), r.Machine)
 }
 
 // manner says how.
@@ -110,8 +110,8 @@ func (r *Results) writeSummary(w io.Writer) {
 	for _, s := range ours {
 		head = append(head, "**"+s.Name+"**", "÷ raw TCP", "÷ best other")
 	}
-	t := table{w}
-	t.head(append(head, "best other, goroutines", "best other, event loop")...)
+	t := Table{w}
+	t.Head(append(head, "best other, goroutines", "best other, event loop")...)
 	verdicts := make(map[string][]string)
 	write := func(title string, row row, servers []Server) {
 		cells := []string{title}
@@ -137,7 +137,7 @@ func (r *Results) writeSummary(w io.Writer) {
 			}
 			cells = append(cells, other)
 		}
-		t.row(cells...)
+		t.Row(cells...)
 	}
 	for _, row := range r.rows() {
 		write(row.title(), row, ours)
@@ -183,8 +183,8 @@ func (r *Results) writeOverview(w io.Writer) {
 		}
 		head = append(head, name)
 	}
-	t := table{w}
-	t.head(head...)
+	t := Table{w}
+	t.Head(head...)
 	for _, row := range r.rows() {
 		least := r.leader(row)
 		cells := []string{row.title() + ", " + row.unit().short}
@@ -203,7 +203,7 @@ func (r *Results) writeOverview(w io.Writer) {
 			}
 			cells = append(cells, text)
 		}
-		t.row(cells...)
+		t.Row(cells...)
 	}
 	fmt.Fprintln(w)
 }
@@ -221,8 +221,8 @@ func (r *Results) writeDetails(w io.Writer) {
 		for _, name := range row.Scenario.Show {
 			head = append(head, units[name].heading())
 		}
-		t := table{w}
-		t.head(head...)
+		t := Table{w}
+		t.Head(head...)
 		var remarks []string
 		for _, s := range r.Servers {
 			c := r.Cell(row.Scenario.Name, s.Name)
@@ -246,7 +246,7 @@ func (r *Results) writeDetails(w io.Writer) {
 			if s.Name == r.leader(row) {
 				name += " ★"
 			}
-			t.row(append([]string{name}, d...)...)
+			t.Row(append([]string{name}, d...)...)
 		}
 		if len(remarks) > 0 {
 			fmt.Fprintf(w, "\n%s\n", strings.Join(remarks, "\n"))
@@ -257,10 +257,10 @@ func (r *Results) writeDetails(w io.Writer) {
 
 func (r *Results) writeVersions(w io.Writer) {
 	fmt.Fprintf(w, "## Versions\n\nFrom the build information of the binaries, built by %s.\n\n", r.Machine.Go)
-	t := table{w}
-	t.row("server", "library", "flags", "all modules")
-	t.row("---", "---", "---", "---")
+	t := Table{w}
+	t.Row("server", "library", "flags", "all modules")
+	t.Row("---", "---", "---", "---")
 	for _, s := range r.Servers {
-		t.row(s.Name, s.Module, strings.Join(s.Flags, " "), strings.Join(s.Modules, ", "))
+		t.Row(s.Name, s.Module, strings.Join(s.Flags, " "), strings.Join(s.Modules, ", "))
 	}
 }

@@ -30,6 +30,9 @@ func number(v float64, u unit) string {
 	return strconv.FormatFloat(v, 'f', 2, 64)
 }
 
+// Figure writes a figure with about three digits.
+func Figure(v float64) string { return number(v, unit{}) }
+
 // withUnit writes a figure with its unit.
 func withUnit(v float64, u unit) string { return strings.TrimSpace(number(v, u) + " " + u.short) }
 
