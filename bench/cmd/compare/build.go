@@ -48,9 +48,9 @@ func build(ctx context.Context, bench, dir string, list []server) map[string]err
 // entry is how the server appears in the results.
 func (s server) entry() report.Server {
 	r := report.Server{Name: s.name, Kind: s.kind, Loop: s.mode == "loop", Floor: s.floor, Flags: s.flags()}
-	if s.window != "" {
+	if s.window != "" || s.hub {
 		i := slices.IndexFunc(servers, func(other server) bool {
-			return other.pkg == s.pkg && other.mode == s.mode && other.window == ""
+			return other.pkg == s.pkg && other.mode == s.mode && other.window == "" && !other.hub
 		})
 		r.Of = servers[i].name
 	}

@@ -177,7 +177,8 @@ func (b *bench) measureAll(ctx context.Context) error {
 
 // measure does one job with one server, which is started for it and stopped.
 func (b *bench) measure(ctx context.Context, sc scenario, sv server) (map[string]float64, error) {
-	if sv.kind == report.Floor && !sc.floors || sv.window != "" && sc.job.Compress != load.Takeover {
+	if sv.kind == report.Floor && !sc.floors || sv.window != "" && sc.job.Compress != load.Takeover ||
+		sv.hub && sc.job.Kind != load.Broadcast || sv.kind != report.Ours && sc.ours {
 		return nil, rig.ErrUnsupported
 	}
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)

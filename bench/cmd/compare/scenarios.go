@@ -15,6 +15,7 @@ type scenario struct {
 	job    load.Job
 	quick  bool // part of the quick run
 	floors bool // the floors can do it
+	ours   bool // of this library only: others' servers would wait for ever
 }
 
 // The groups, each of which has a plot; their titles are with the plots.
@@ -52,6 +53,20 @@ func scenarios(conns int) []scenario {
 			Compare: []string{report.CPU}, Show: []string{report.Rate, report.P50, report.P99, report.Busy},
 		},
 		job:    load.Job{Kind: load.Broadcast, Conns: everybody, Size: 128, Depth: 1},
+		floors: true,
+	}, scenario{
+		Scenario: report.Scenario{
+			Name: "broadcast-stalled", Title: "The same, with one more that reads nothing", Group: groupMany,
+			Compare: []string{report.CPU}, Show: []string{report.Rate, report.P50, report.P99, report.Busy},
+		},
+		job:  load.Job{Kind: load.Broadcast, Conns: everybody, Size: 128, Depth: 1, Stalled: 1},
+		ours: true,
+	}, scenario{
+		Scenario: report.Scenario{
+			Name: "broadcast-all", Title: fmt.Sprintf("Broadcast 128 B to %s, per delivery", report.Thousands(conns)), Group: groupMany,
+			Compare: []string{report.CPU}, Show: []string{report.Rate, report.P50, report.P99, report.Busy},
+		},
+		job:    load.Job{Kind: load.Broadcast, Conns: conns, Size: 128, Depth: 1},
 		floors: true,
 	}, scenario{
 		Scenario: report.Scenario{

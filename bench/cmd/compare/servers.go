@@ -17,6 +17,7 @@ type server struct {
 	mode   string
 	floor  string // the floor whose ways it shares
 	window string // asks for windows of so many bits: measured with takeover only
+	hub    bool   // broadcasts by a hub: measured with broadcasts only
 }
 
 // flags are what it is started with, whatever is measured.
@@ -25,6 +26,9 @@ func (s server) flags() []string {
 	if s.window != "" {
 		flags = append(flags, "-window", s.window)
 	}
+	if s.hub {
+		flags = append(flags, "-hub")
+	}
 	return flags
 }
 
@@ -32,15 +36,16 @@ func (s server) flags() []string {
 // reported as missing. ours-w12 has the windows that gws has by default, so that
 // memory and sizes can be compared.
 var servers = []server{
-	{"ours", report.Ours, "server", rig.OurModule, "conn", "floor-goroutine", ""},
-	{"ours-w12", report.Ours, "server", rig.OurModule, "conn", "floor-goroutine", "12"},
-	{"ours-loop", report.Ours, "server", rig.OurModule, "loop", "floor-epoll", ""},
-	{"gorilla", report.Peer, "peer-gorilla", "github.com/gorilla/websocket", "conn", "floor-goroutine", ""},
-	{"coder", report.Peer, "peer-coder", "github.com/coder/websocket", "conn", "floor-goroutine", ""},
-	{"gobwas", report.Peer, "peer-gobwas", "github.com/gobwas/ws", "conn", "floor-goroutine", ""},
-	{"gws", report.Peer, "peer-gws", "github.com/lxzan/gws", "conn", "floor-goroutine", ""},
-	{"nbio", report.Peer, "peer-nbio", "github.com/lesismal/nbio", "conn", "floor-goroutine", ""},
-	{"nbio-loop", report.Peer, "peer-nbio", "github.com/lesismal/nbio", "loop", "floor-epoll", ""},
-	{"floor-goroutine", report.Floor, "floor-goroutine", "", "conn", "floor-goroutine", ""},
-	{"floor-epoll", report.Floor, "floor-epoll", "", "loop", "floor-epoll", ""},
+	{"ours", report.Ours, "server", rig.OurModule, "conn", "floor-goroutine", "", false},
+	{"ours-w12", report.Ours, "server", rig.OurModule, "conn", "floor-goroutine", "12", false},
+	{"ours-loop", report.Ours, "server", rig.OurModule, "loop", "floor-epoll", "", false},
+	{"ours-hub", report.Ours, "server", rig.OurModule, "loop", "floor-epoll", "", true},
+	{"gorilla", report.Peer, "peer-gorilla", "github.com/gorilla/websocket", "conn", "floor-goroutine", "", false},
+	{"coder", report.Peer, "peer-coder", "github.com/coder/websocket", "conn", "floor-goroutine", "", false},
+	{"gobwas", report.Peer, "peer-gobwas", "github.com/gobwas/ws", "conn", "floor-goroutine", "", false},
+	{"gws", report.Peer, "peer-gws", "github.com/lxzan/gws", "conn", "floor-goroutine", "", false},
+	{"nbio", report.Peer, "peer-nbio", "github.com/lesismal/nbio", "conn", "floor-goroutine", "", false},
+	{"nbio-loop", report.Peer, "peer-nbio", "github.com/lesismal/nbio", "loop", "floor-epoll", "", false},
+	{"floor-goroutine", report.Floor, "floor-goroutine", "", "conn", "floor-goroutine", "", false},
+	{"floor-epoll", report.Floor, "floor-epoll", "", "loop", "floor-epoll", "", false},
 }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/fullduplex-go/websocket"
 	"github.com/fullduplex-go/websocket/bench/internal/contract"
+	"github.com/fullduplex-go/websocket/hub"
 )
 
 // serveLoop serves all connections on an event loop. Keepalive is on here: it
@@ -16,17 +17,25 @@ func serveLoop(l net.Listener, options *websocket.AcceptOptions) error {
 		return err
 	}
 	options.PingInterval = 0 // the default
-	return loop.Serve(l, options, new(events))
+	e := new(events)
+	if *byHub {
+		e.hub = hub.New(nil)
+	}
+	return loop.Serve(l, options, e)
 }
 
 // events echoes, and passes on to everyone what comes from "/broadcast".
 type events struct {
 	everyone contract.Set[*websocket.Conn]
+	hub      *hub.Hub // if not nil, what broadcasts
 }
 
 func (e *events) OnOpen(c *websocket.Conn) {
 	if c.Request().URL.Path == "/broadcast" {
 		e.everyone.Add(c)
+		if e.hub != nil {
+			e.hub.Subscribe("", c, nil) // one that fails ends by itself
+		}
 	}
 }
 
@@ -34,6 +43,10 @@ func (e *events) OnMessage(c *websocket.Conn, typ websocket.MessageType, p []byt
 	ctx := context.Background()
 	if !e.everyone.Has(c) {
 		c.Write(ctx, typ, p) // one that fails ends by itself
+		return
+	}
+	if e.hub != nil {
+		e.hub.Publish("", typ, p)
 		return
 	}
 	sendAll(e.everyone.All(), typ, p)

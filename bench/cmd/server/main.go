@@ -23,6 +23,9 @@ import (
 // window is beside the flags of the contract.
 var window = flag.Int("window", 0, "with takeover: `bits` of the windows, 8 to 15; 0 for the default")
 
+// byHub is, too.
+var byHub = flag.Bool("hub", false, "in the mode loop: broadcast by a hub")
+
 func main() {
 	contract.Main(contract.Support{
 		{Mode: contract.Conn, Compress: []contract.Compression{contract.Off, contract.NoTakeover, contract.Takeover}},

@@ -10,7 +10,12 @@ import (
 )
 
 func (r *runner) broadcast() error {
-	if err := r.open(r.Conns); err != nil {
+	if r.Stalled > 0 {
+		if err := r.stall(); err != nil {
+			return fmt.Errorf("stalling: %w", err)
+		}
+	}
+	if err := r.open(r.Conns - len(r.conns)); err != nil {
 		return err
 	}
 	// A client that has been answered may not have joined the others yet.
@@ -27,6 +32,39 @@ func (r *runner) broadcast() error {
 	}
 	if _, err := r.verifyBroadcast(); err != nil {
 		return fmt.Errorf("after the measurement: %w", err)
+	}
+	return nil
+}
+
+// stall opens the connections that read nothing, and the one that sends, which
+// then sends more than the kernel has room for. From then on it is the server
+// that has to do something about them.
+func (r *runner) stall() error {
+	const size, bytes = 60 << 10, 16 << 20
+	if err := r.open(1 + r.Stalled); err != nil {
+		return err
+	}
+	sender := r.conns[0]
+	r.stalled = r.conns[1:]
+	r.conns = r.conns[:1:1]
+	for _, c := range r.stalled {
+		if err := unix.EpollCtl(r.poll.fd, unix.EPOLL_CTL_DEL, c.fd, nil); err != nil {
+			return err
+		}
+	}
+	if err := WaitIdle(r.ctx, r.PID); err != nil {
+		return err
+	}
+	for range bytes / size {
+		x := &exchange{r: r, c: sender, opcode: opBinary, messages: numbered(size, 1, uint64(sender.batches+1))}
+		sender.batch, sender.sent = frames(finBit|opBinary, x.messages), 0
+		sender.batches++
+		if err := sender.push(); err != nil {
+			return err
+		}
+		if err := x.finish(); err != nil {
+			return err
+		}
 	}
 	return nil
 }

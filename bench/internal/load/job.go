@@ -45,6 +45,7 @@ type Job struct {
 	Size     int    // bytes per message
 	Depth    int    // messages in flight per connection
 	Messages int    // Memory: messages that each connection echoes
+	Stalled  int    // Broadcast: connections besides, which read nothing
 	Compress string // "", NoTakeover or Takeover
 
 	Warmup time.Duration // load before the clock starts
@@ -126,6 +127,7 @@ type runner struct {
 	addr    netip.AddrPort
 	poll    *poller
 	conns   []*conn
+	stalled []*conn
 	script  *script
 	started time.Time // origin of now
 	result  Result
@@ -148,8 +150,8 @@ func (r *runner) close() {
 }
 
 func (r *runner) closeConns() {
-	for _, c := range r.conns {
+	for _, c := range append(r.conns, r.stalled...) {
 		c.close()
 	}
-	r.conns = nil
+	r.conns, r.stalled = nil, nil
 }
