@@ -11,18 +11,6 @@ import (
 	"github.com/fullduplex-go/websocket"
 )
 
-// sink is a connection that counts what it is given, and that is all.
-type sink struct {
-	ctx context.Context
-	n   uint64
-}
-
-func (s *sink) SendPrepared(*websocket.PreparedMessage) error     { s.n++; return nil }
-func (s *sink) Buffered() int                                     { return 0 }
-func (s *sink) Drained() <-chan struct{}                          { return nil }
-func (s *sink) Context() context.Context                          { return s.ctx }
-func (s *sink) Close(code websocket.StatusCode, why string) error { return nil }
-
 const receivers = 10_000
 
 // What a publish costs by itself: beside the same calls in a bare loop, on
