@@ -1,0 +1,166 @@
+// Package natsplane is a [hub.Backplane] on NATS: the hubs of several processes,
+// on several machines, that are connected to the same broker, or cluster of
+// brokers, are one.
+//
+//	nc, err := natsplane.Connect("nats://broker.example:4222")
+//	if err != nil {
+//		return err
+//	}
+//	defer nc.Close()
+//	h := hub.New(&hub.Options{Backplane: natsplane.New(nc, nil)})
+//
+// # What is promised
+//
+// NATS delivers at most once, and in the order of each publisher. While the
+// broker is away nothing breaks: connections stay, each hub goes on for its own
+// subscribers, and what is published in the meantime is kept, up to a bound.
+// When the broker is there again that is sent, and reaches the hubs that have
+// found back already; others miss it. A message that must not be lost belongs
+// into a database, too.
+//
+// Who may publish to the broker speaks to all subscribers of all hubs. Let only
+// servers connect, by credentials and TLS, which are options of nats.go.
+package natsplane
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/fullduplex-go/websocket/hub"
+)
+
+// Options are the settings of a [Plane].
+type Options struct {
+	// Prefix is what subjects begin with: the subject of topic t is Prefix, a
+	// dot, and t. Hubs of the same prefix hear each other. One prefix must not
+	// be another one with a dot and more behind it. "" means "hub".
+	//
+	// In prefix and topic, bytes that a subject cannot hold, and those that are
+	// not ASCII, are written as % and two hexadecimal digits.
+	Prefix string
+
+	// Pending is how many bytes of one topic may wait for the hub to take them.
+	// More are dropped, and that is logged. A hub waits for nobody, so these
+	// are for a processor that is very busy. Zero means 8 MiB.
+	Pending int
+
+	// Logger receives what happens to the connection, and what no call can
+	// return, such as a topic that is not allowed. Nil means [slog.Default].
+	Logger *slog.Logger
+}
+
+// Plane implements [hub.Backplane] on a connection to NATS. Its methods may be
+// called from any number of goroutines.
+type Plane struct {
+	nc      *nats.Conn
+	prefix  string // with its dot
+	pending int
+	log     *slog.Logger
+}
+
+var _ hub.Backplane = (*Plane)(nil)
+
+// New returns a backplane on nc, which stays the caller's, to be closed after
+// the hub's Shutdown. A nil opts stands for the zero value.
+//
+// [Connect] makes a connection with suitable settings. On any other, mind that
+// the default of nats.go is to give up for good after two minutes without a
+// broker. Each hub should have a connection of its own, or different topics than
+// the others on it.
+//
+// The connection's handlers for errors, disconnects and reconnects are replaced
+// by ones that log and then call those that were there.
+func New(nc *nats.Conn, opts *Options) *Plane {
+	var o Options
+	if opts != nil {
+		o = *opts
+	}
+	if o.Prefix == "" {
+		o.Prefix = "hub"
+	}
+	if o.Pending <= 0 {
+		o.Pending = 8 << 20
+	}
+	if o.Logger == nil {
+		o.Logger = slog.Default()
+	}
+	p := &Plane{nc: nc, prefix: subject(o.Prefix) + ".", pending: o.Pending, log: o.Logger}
+	p.listen()
+	return p
+}
+
+// Publish implements [hub.Backplane]. While there is no connection messages
+// wait for one, up to a bound of the connection (nats.ReconnectBufSize). The
+// error is that of nats.go: [nats.ErrReconnectBufExceeded] if it is reached,
+// [nats.ErrMaxPayload] if msg is larger than the broker allows, by default
+// 1 MiB, or [nats.ErrConnectionClosed].
+func (p *Plane) Publish(topic string, msg []byte) error {
+	if err := p.nc.Publish(p.prefix+subject(topic), msg); err != nil {
+		return fmt.Errorf("natsplane: publish to %.100q: %w", topic, err)
+	}
+	return nil
+}
+
+// Subscribe implements [hub.Backplane]. It does not wait for the broker to hear
+// of it; what is published on the same connection afterwards comes behind it.
+// A topic takes a goroutine.
+func (p *Plane) Subscribe(topic string, deliver func(msg []byte)) (unsubscribe func() error, err error) {
+	sub, err := p.nc.Subscribe(p.prefix+subject(topic), func(m *nats.Msg) { deliver(m.Data) })
+	if err == nil {
+		err = sub.SetPendingLimits(-1, p.pending)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("natsplane: subscribe to %.100q: %w", topic, err)
+	}
+	return func() error {
+		err := sub.Unsubscribe()
+		if err == nil || errors.Is(err, nats.ErrConnectionClosed) {
+			return nil // a connection that is closed has no subscriptions
+		}
+		return fmt.Errorf("natsplane: unsubscribe from %.100q: %w", topic, err)
+	}, nil
+}
+
+// listen logs what happens to the connection. The handlers are called one at a
+// time, by a goroutine of the connection.
+func (p *Plane) listen() {
+	failed, lost, back := p.nc.ErrorHandler(), p.nc.DisconnectErrHandler(), p.nc.ReconnectHandler()
+	p.nc.SetErrorHandler(func(nc *nats.Conn, sub *nats.Subscription, err error) {
+		p.logError(sub, err)
+		if failed != nil {
+			failed(nc, sub, err)
+		}
+	})
+	p.nc.SetDisconnectErrHandler(func(nc *nats.Conn, err error) {
+		if !nc.IsClosed() { // that was us
+			p.log.Warn("natsplane: the connection to the broker is lost", "error", err)
+		}
+		if lost != nil {
+			lost(nc, err)
+		}
+	})
+	p.nc.SetReconnectHandler(func(nc *nats.Conn) {
+		p.log.Info("natsplane: connected to the broker again", "url", nc.ConnectedUrlRedacted())
+		if back != nil {
+			back(nc)
+		}
+	})
+}
+
+// logError logs an error that may concern one subscription. Others may use the
+// connection, too.
+func (p *Plane) logError(sub *nats.Subscription, err error) {
+	if sub == nil {
+		p.log.Warn("natsplane: an error on the connection to the broker", "error", err)
+		return
+	}
+	if !strings.HasPrefix(sub.Subject, p.prefix) {
+		return
+	}
+	dropped, _ := sub.Dropped() // an error means that the subscription has ended
+	p.log.Warn("natsplane: an error on a subscription", "subject", sub.Subject, "error", err, "dropped so far", dropped)
+}
