@@ -16,8 +16,16 @@ import (
 	"github.com/nats-io/nats.go"
 )
 
-// TestMain fails the run if the tests leave goroutines behind.
+// TestMain makes this program a broker or a hub if a test has started it as
+// such. Else it fails the run if the tests leave goroutines behind.
 func TestMain(m *testing.M) {
+	if play := roles[os.Getenv(roleVariable)]; play != nil {
+		if err := play(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
 	code := m.Run()
 	if code == 0 {
 		if left := goroutinesLeft(); left != "" {
