@@ -1,0 +1,138 @@
+package main
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/fullduplex-go/websocket"
+)
+
+// client is one connection of the game. What happens on it is told to the game
+// by letters; the loop's goroutine that handles a message never waits.
+type client struct {
+	conn    *websocket.Conn
+	skipped atomic.Uint32 // snapshots that were not sent
+	dropped atomic.Bool   // by drop
+
+	// Used by OnMessage only, which is called for one message at a time.
+	tokens bucket
+	joined bool
+	seq    uint8 // of the last steer
+
+	// Used by the game's goroutine only.
+	id      uint8 // of its koi, or 0
+	version int   // of the roster that it has
+}
+
+// goodbye says why the server ends a connection, in the terms of a close frame.
+type goodbye struct {
+	code   websocket.StatusCode
+	reason string
+}
+
+var (
+	errFull  = goodbye{websocket.StatusTryAgainLater, "the pond is full"}
+	errSlow  = goodbye{websocket.StatusTryAgainLater, "you do not read fast enough"}
+	errFlood = goodbye{websocket.StatusPolicyViolation, "too many messages"}
+	errText  = goodbye{websocket.StatusUnsupportedData, "messages of this game are binary"}
+	errTwice = goodbye{websocket.StatusPolicyViolation, "you have joined already"}
+	errEarly = goodbye{websocket.StatusPolicyViolation, "join first"}
+	errOrder = goodbye{websocket.StatusPolicyViolation, "a sequence number was left out"}
+)
+
+// drop closes the connection. That takes a while, which neither the game nor
+// the loop has. What arrives in the meantime is ignored.
+func (c *client) drop(why goodbye) {
+	if !c.dropped.Swap(true) {
+		go c.conn.Close(why.code, why.reason)
+	}
+}
+
+// events are the connections of a server, on its loop.
+type events struct {
+	game    *game
+	rate    int
+	clients sync.Map // *websocket.Conn to *client
+}
+
+func (e *events) OnOpen(conn *websocket.Conn) {
+	c := &client{conn: conn, version: -1, tokens: newBucket(2*e.rate, time.Now())}
+	e.clients.Store(conn, c)
+	e.game.post(c, opened{})
+	if err := conn.Send(websocket.Binary, hello{uint8(e.rate)}.append(nil)); err != nil {
+		c.drop(errSlow)
+	}
+}
+
+func (e *events) OnMessage(conn *websocket.Conn, typ websocket.MessageType, p []byte) {
+	v, _ := e.clients.Load(conn)
+	c := v.(*client)
+	if c.dropped.Load() {
+		return
+	}
+	if !c.tokens.take(time.Now()) {
+		c.drop(errFlood)
+		return
+	}
+	if typ != websocket.Binary {
+		c.drop(errText)
+		return
+	}
+	msg, err := parseIncoming(p)
+	if err != nil {
+		c.drop(goodbye{websocket.StatusPolicyViolation, err.Error()})
+		return
+	}
+	switch msg := msg.(type) {
+	case join:
+		if c.joined {
+			c.drop(errTwice)
+			return
+		}
+		c.joined = true
+		e.game.post(c, msg)
+	case steer:
+		c.seq++
+		switch {
+		case !c.joined:
+			c.drop(errEarly)
+		case msg.seq != c.seq:
+			c.drop(errOrder)
+		default:
+			e.game.post(c, msg)
+		}
+	case ping:
+		// Who does not read their pongs needs none.
+		conn.Send(websocket.Binary, pong{msg.time, c.skipped.Load()}.append(nil))
+	}
+}
+
+func (e *events) OnClose(conn *websocket.Conn, err error) {
+	if v, ok := e.clients.LoadAndDelete(conn); ok {
+		e.game.post(v.(*client), closed{})
+	}
+}
+
+// bucket limits the rate of one connection: each message takes a token. A page
+// sends one message per tick and gets twice as many tokens; it may save them for
+// five seconds, because what a network has held up comes all at once.
+type bucket struct {
+	rate, tokens float64
+	last         time.Time // when tokens was right
+}
+
+func newBucket(rate int, now time.Time) bucket {
+	return bucket{float64(rate), float64(rate) * 5, now}
+}
+
+// take takes a token, and reports whether there was one.
+func (b *bucket) take(now time.Time) bool {
+	b.tokens = min(b.rate*5, b.tokens+b.rate*now.Sub(b.last).Seconds())
+	b.last = now
+	if b.tokens < 1 {
+		return false
+	}
+	b.tokens--
+	return true
+}

@@ -1,0 +1,186 @@
+package main
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/fullduplex-go/websocket"
+)
+
+const (
+	// maxBehind is how many bytes may wait for a connection before it is not
+	// given another snapshot.
+	maxBehind = 8 << 10
+	// rosterEvery is how many rosters there are per second at most.
+	rosterEvery = 4
+	// catchUp is how many ticks in a row are made up for after the game was
+	// held up; what is missing then is lost.
+	catchUp = 5
+	// spectators is how many may be connected besides those who play.
+	spectators = 50
+)
+
+// game owns the world, and is the only one that touches it: on the goroutine of
+// run. Connections live on a Loop, whose goroutines only put letters into the
+// game's mailbox, so neither ever waits for the other.
+type game struct {
+	world   *world
+	players int // at most so many
+	clients map[*client]bool
+
+	// What is sent to everybody is encoded once. The buffer and the slices of
+	// the snapshot are used again; a prepared message has its own memory.
+	snapshot snapshot
+	buf      []byte
+	roster   *websocket.PreparedMessage
+	version  int    // of the world's roster that roster holds
+	rosterAt uint32 // the tick of that
+
+	mu   sync.Mutex // guards mail
+	mail []letter
+}
+
+// letter is something that a connection has for the game. A client's come in
+// order: opened, then others, then closed.
+type letter struct {
+	from *client
+	what any // opened, closed, join or steer
+}
+
+type (
+	opened struct{}
+	closed struct{}
+)
+
+func newGame(rate, players int, seed uint64) *game {
+	return &game{
+		world: newWorld(rate, seed), players: players,
+		clients: make(map[*client]bool), version: -1,
+	}
+}
+
+// post puts a letter into the mailbox. It may be called by any goroutine. How
+// much can lie there is bounded by the rate at which a client may send.
+func (g *game) post(from *client, what any) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.mail = append(g.mail, letter{from, what})
+}
+
+// run plays the game until ctx is done. Whenever a time comes in, it makes the
+// ticks that are due, of which the last one is sent to everybody.
+func (g *game) run(ctx context.Context, times <-chan time.Time) {
+	var start time.Time
+	done := 0 // ticks since then
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case now := <-times:
+			if start.IsZero() {
+				start = now
+			}
+			due := int(now.Sub(start).Seconds()*float64(g.world.rate)+0.5) + 1 - done
+			done += due
+			for range min(due, catchUp) {
+				g.readMail()
+				g.world.step()
+			}
+			if due > 0 {
+				g.broadcast()
+			}
+		}
+	}
+}
+
+// readMail acts on what the connections have posted.
+func (g *game) readMail() {
+	g.mu.Lock()
+	mail := g.mail
+	g.mail = nil
+	g.mu.Unlock()
+	for _, l := range mail {
+		c := l.from
+		switch what := l.what.(type) {
+		case opened:
+			if len(g.clients) >= g.players+spectators {
+				c.drop(errFull)
+				continue
+			}
+			g.clients[c] = true
+		case closed:
+			if c.id != 0 {
+				g.world.leave(c.id)
+			}
+			delete(g.clients, c)
+		case join:
+			g.join(c, what)
+		case steer:
+			if c.id != 0 {
+				g.world.steer(c.id, what)
+			}
+		}
+	}
+}
+
+func (g *game) join(c *client, j join) {
+	if !g.clients[c] {
+		return // it was sent away
+	}
+	if g.world.count >= g.players {
+		c.drop(errFull)
+		return
+	}
+	c.id = g.world.join(j)
+	// The next roster would do, but the newcomer wants to see its name.
+	g.rosterAt = 0
+	if err := c.conn.Send(websocket.Binary, welcome{c.id}.append(nil)); err != nil {
+		c.drop(errSlow)
+	}
+}
+
+// broadcast sends the world as it stands to everybody who keeps up, and the
+// roster to those who have an old one.
+func (g *game) broadcast() {
+	g.prepareRoster()
+	g.world.snapshot(&g.snapshot)
+	g.buf = g.snapshot.append(g.buf[:0])
+	frame := prepare(g.buf)
+	for c := range g.clients {
+		// A snapshot that would have to wait is worth nothing by the time it
+		// leaves: there is a newer one then. So a connection that does not keep
+		// up misses some, and takes nothing from the others.
+		if c.conn.Buffered() > maxBehind {
+			c.skipped.Add(1)
+			continue
+		}
+		if c.version != g.version && c.conn.SendPrepared(g.roster) == nil {
+			c.version = g.version
+		}
+		if c.conn.SendPrepared(frame) != nil {
+			c.skipped.Add(1)
+		}
+	}
+}
+
+// prepareRoster encodes the roster if it has changed, but not too often: when
+// two hundred come at once, this keeps it from being sent two hundred times to
+// each of them.
+func (g *game) prepareRoster() {
+	w := g.world
+	if w.version == g.version || g.roster != nil && w.tick < g.rosterAt {
+		return
+	}
+	g.roster = prepare(w.roster().append(nil))
+	g.version = w.version
+	g.rosterAt = w.tick + uint32(w.rate/rosterEvery)
+}
+
+func prepare(p []byte) *websocket.PreparedMessage {
+	m, err := websocket.NewPreparedMessage(websocket.Binary, p)
+	if err != nil {
+		panic(err) // it is a binary message, and those always can be
+	}
+	return m
+}
