@@ -10,8 +10,6 @@ import (
 // time.
 type brain struct {
 	rng    *rand.Rand
-	taste  uint32  // makes some regions look nicer than others, and not the same to all
-	moody  int     // decisions before it changes its taste
 	bold   float64 // how likely it is to attack, of 1
 	effort float64 // how fast it swims, of 1
 	rest   int     // decisions before it thinks of attacking again
@@ -33,9 +31,6 @@ const (
 // decide says what the koi me does next.
 func (b *brain) decide(m *motion, s *snapshot, me *koiState) steering {
 	b.rest = max(0, b.rest-1)
-	if b.moody--; b.moody < 0 {
-		b.taste, b.moody = b.rng.Uint32(), 60+b.rng.IntN(120)
-	}
 	throttle := uint8(255 * b.effort)
 	if dir, ok := b.flee(m, s, me); ok {
 		return steering{dir: dir, throttle: 255}
@@ -106,22 +101,55 @@ func (b *brain) victim(s *snapshot, me *koiState) (best *koiState) {
 	return best
 }
 
-// forage returns the way to the crumb that is worth most for the way to it.
+// forage returns the way to the crumb that is worth most for the way to it, and
+// that not too many are after: or else all would end up in the same place, where
+// there is a fight, and many crumbs because of that.
 func (b *brain) forage(s *snapshot, me *koiState) (dir uint8, ok bool) {
-	best := 0.0
+	var found [8]find // the best first
+	n := 0
 	for _, c := range s.crumbs {
-		x, y := c.at()
-		dx, dy := x-me.x, y-me.y
-		d := math.Sqrt(dx*dx + dy*dy)
-		taste := (uint32(c.x)<<8|uint32(c.y))*2654435761 ^ b.taste
-		nice := 0.5 + float64(taste>>16&255)/256
-		// What lies in a tighter curve than it can swim, it would go round forever.
-		if off := int8(headingOf(dx, dy) - me.heading); d < 90 && (off < -50 || off > 50) {
+		f := find{}
+		f.x, f.y = c.at()
+		dx, dy := f.x-me.x, f.y-me.y
+		f.far = math.Sqrt(dx*dx + dy*dy)
+		f.worth = math.Sqrt(float64(c.value)) / (f.far + 60)
+		if n == len(found) && f.worth <= found[n-1].worth {
 			continue
 		}
-		if worth := nice * float64(c.value) / (d + 60); worth > best {
-			best, dir, ok = worth, headingOf(dx, dy), true
+		f.dir = headingOf(dx, dy)
+		// What lies in a tighter curve than it can swim, it would go round forever.
+		if off := int8(f.dir - me.heading); f.far < 90 && (off < -50 || off > 50) {
+			continue
+		}
+		i := min(n, len(found)-1)
+		for ; i > 0 && found[i-1].worth < f.worth; i-- {
+			found[i] = found[i-1]
+		}
+		found[i] = f
+		n = min(n+1, len(found))
+	}
+	best := 0.0
+	for _, f := range found[:n] {
+		if worth := f.worth / math.Pow(1+float64(f.rivals(s, me.id)), 1.5); worth > best {
+			best, dir, ok = worth, f.dir, true
 		}
 	}
 	return dir, ok
+}
+
+// find is a crumb as a bot sees it.
+type find struct {
+	x, y, far, worth float64
+	dir              uint8
+}
+
+// rivals returns how many others are nearer to it.
+func (f *find) rivals(s *snapshot, me uint8) (n int) {
+	for i := range s.koi {
+		k := &s.koi[i]
+		if dx, dy := k.x-f.x, k.y-f.y; dx*dx+dy*dy < f.far*f.far && k.id != me {
+			n++
+		}
+	}
+	return n
 }

@@ -21,7 +21,7 @@ const (
 
 	smallest  = 15  // radius
 	growth    = 14  // of the biggest beyond that
-	fullGrown = 250 // the score at which a koi grows no more
+	fullGrown = 200 // the score at which a koi grows no more
 )
 
 // steering is what a player wants during one tick.

@@ -12,7 +12,9 @@ const (
 	recoil     = 0.6 // the part of the speed that two koi that meet give back
 	shieldTime = 2.5 // seconds for which a newcomer cannot be robbed
 
-	spillPart   = 5   // a koi that is rammed loses one part of so many of its score,
+	hungerTime = 80 // seconds in which a koi that eats nothing loses most of its score
+
+	spillPart   = 4   // a koi that is rammed loses one part of so many of its score,
 	spillLeast  = 2   // and this much more
 	spillCrumbs = 8   // into so many crumbs
 	spillNear   = 25  // that fall so far from its rim,
@@ -47,6 +49,7 @@ type koi struct {
 	person
 	body
 	shield int      // ticks
+	hunger float64  // the part of a point that is due
 	inputs []steer  // that wait for their ticks
 	last   steering // what it did in the tick before
 	ack    uint8    // sequence number of the last input that took effect
@@ -159,6 +162,7 @@ func (w *world) step() {
 		if k != nil {
 			k.shield = max(0, k.shield-1)
 			w.advance(&k.body, w.next(k))
+			k.starve(w.dt)
 		}
 	}
 	for i, a := range w.koi {
@@ -175,6 +179,15 @@ func (w *world) step() {
 			w.sow()
 		}
 	}
+}
+
+// starve takes from k what it needs to live, which is the more the bigger it is.
+// So nobody is ever out of reach of those who have come a minute ago.
+func (k *koi) starve(seconds float64) {
+	k.hunger += float64(k.score) * seconds / hungerTime
+	due := min(int(k.hunger), int(k.score))
+	k.hunger -= float64(due)
+	k.score -= uint16(due)
 }
 
 // meet handles two koi that may touch: they push each other away, and one that

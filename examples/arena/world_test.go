@@ -135,6 +135,24 @@ func TestEating(t *testing.T) {
 	}
 }
 
+// A koi that eats nothing gets smaller, at the same pace at each rate, and never
+// has less than nothing.
+func TestHunger(t *testing.T) {
+	for _, rate := range []int{20, 60} {
+		for _, score := range []uint16{0, 1, 100, math.MaxUint16} {
+			w := emptyWorld(rate)
+			k := w.put(0, 0, score)
+			for range hungerTime * rate {
+				w.step()
+			}
+			want := float64(score) / math.E
+			if got := float64(k.score); math.Abs(got-want) > 1+want/50 {
+				t.Errorf("rate %d: of %d are left %v, want %v", rate, score, got, want)
+			}
+		}
+	}
+}
+
 // Two that meet push each other away, the lighter one more, and their momentum
 // stays the same.
 func TestCollision(t *testing.T) {
@@ -231,12 +249,12 @@ func TestSpilling(t *testing.T) {
 		crumbs         int
 		spilt, toRober int
 	}{
-		{"some", 0, 40, 0, 10, 0},
+		{"some", 0, 40, 0, 40/spillPart + spillLeast, 0},
 		{"little", 0, 1, 0, 1, 0},
 		{"nothing", 0, 0, 0, 0, 0},
-		{"by the bank", pondRadius - 20, 40, 0, 10, 0},
-		{"full", 0, 40, maxCrumbs, 0, 10},
-		{"more than crumbs can hold", 0, 60000, 0, spillCrumbs * 255, 60000/5 + 2 - spillCrumbs*255},
+		{"by the bank", pondRadius - 20, 40, 0, 40/spillPart + spillLeast, 0},
+		{"full", 0, 40, maxCrumbs, 0, 40/spillPart + spillLeast},
+		{"more than crumbs can hold", 0, 60000, 0, spillCrumbs * 255, 60000/spillPart + spillLeast - spillCrumbs*255},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			w := emptyWorld(30)

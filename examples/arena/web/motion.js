@@ -16,7 +16,7 @@ const dartSeconds = 0.4;
 const dartEvery = 1.5;
 const smallest = 15;
 const growth = 14;
-const fullGrown = 250;
+const fullGrown = 200;
 const maxPosition = 2047;
 const maxSpeed = 2047;
 

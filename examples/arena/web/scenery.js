@@ -37,12 +37,12 @@ export class Scenery {
     while (this.#pads.length < padCount) {
       // In groups, as they grow.
       const angle = random() * 2 * Math.PI;
-      const from = (0.2 + 0.75 * Math.sqrt(random())) * pondRadius;
+      const from = (0.15 + 0.75 * Math.sqrt(random())) * pondRadius;
       for (let n = 2 + random() * 4; n > 0; n--) {
         const x = from * Math.cos(angle) + (random() - 0.5) * 330;
         const y = from * Math.sin(angle) + (random() - 0.5) * 330;
         const size = 34 + random() * 40;
-        if (this.#pads.every((p) => Math.hypot(p.x - x, p.y - y) > p.size + size + 4)) {
+        if (Math.hypot(x, y) + size < pondRadius - 10 && this.#pads.every((p) => Math.hypot(p.x - x, p.y - y) > p.size + size + 4)) {
           this.#pads.push({ x, y, size, turn: random() * 7, sway: random() * 7, flower: random() < 0.3, kind: Math.floor(random() * 3) });
         }
       }

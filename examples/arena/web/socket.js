@@ -21,6 +21,8 @@ export class Socket {
   #attempt = 0;
   #timer = 0; // of the next attempt, or of the next ping
   #deadline = 0; // gives the present connection up
+  #incoming = []; // {at, f}: what waits because of the lag
+  #outgoing = [];
   #arrivals = []; // [time, bytes, is a snapshot] of the last second
 
   // on.message(object)         something has arrived
@@ -42,10 +44,9 @@ export class Socket {
     this.#expect(attemptTimeout);
     // Events of a connection that was given up come late and count no more.
     const current = (f) => (event) => { if (this.#ws === ws) f(event); };
-    ws.onopen = () => {};
     ws.onmessage = current((event) => {
       this.#expect(silence);
-      this.#later(current(() => this.#receive(event.data)));
+      this.#later(this.#incoming, current(() => this.#receive(event.data)));
     });
     ws.onclose = current((event) => this.#lost(event.code, event.reason));
   }
@@ -60,7 +61,7 @@ export class Socket {
 
   send(bytes) {
     const ws = this.#ws;
-    this.#later(() => { if (ws === this.#ws && ws?.readyState === WebSocket.OPEN) ws.send(bytes); });
+    this.#later(this.#outgoing, () => { if (ws === this.#ws && ws?.readyState === WebSocket.OPEN) ws.send(bytes); });
   }
 
   // Closes for good, or until connect.
@@ -82,9 +83,16 @@ export class Socket {
     };
   }
 
-  #later(f) {
-    if (this.lag) setTimeout(f, this.lag);
-    else f();
+  // Does something after the lag, and never before what came earlier.
+  #later(line, f) {
+    if (!this.lag && !line.length) {
+      f();
+      return;
+    }
+    const now = performance.now();
+    const at = Math.max(now + this.lag, line.at(-1)?.at ?? 0);
+    line.push({ at, f });
+    setTimeout(() => line.shift().f(), at - now);
   }
 
   #receive(data) {
