@@ -135,14 +135,14 @@ func TestLoopKeepalivePaused(t *testing.T) {
 func TestKeepaliveFullPeer(t *testing.T) {
 	opts := Options{PingInterval: 50 * time.Millisecond, PongTimeout: 200 * time.Millisecond}
 	for _, k := range kinds {
+		loop := k.loop
+		k.loop = false
 		for _, tt := range []struct {
 			name            string
 			answer, message bool // it has sent a message, whose handler writes; and another one
 		}{{"", false, false}, {"in the handler", true, false}, {"in the handler, with a message", true, true}} {
 			t.Run(k.name+" "+tt.name, func(t *testing.T) {
 				t.Parallel()
-				loop := k.loop
-				k.loop = false
 				c, peer := k.raw(t, false, opts)
 				var written atomic.Int64
 				write := func() {
