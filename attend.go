@@ -40,6 +40,20 @@ func (c *Conn) attend(looped bool) {
 		}
 		return
 	}
+	pushed := c.attendInside(looped)
+	// Somebody may have come too late for the loop and too early for the
+	// lock. A user's call that has taken over does the same in leaveRead.
+	if !pushed && !looped && c.needsAttendant() {
+		c.attendInBackground()
+	}
+}
+
+// attendInside is attend behind the gate, up to its end. It reports whether the
+// attendant was pushed out.
+func (c *Conn) attendInside(looped bool) (pushed bool) {
+	in := &c.in
+	defer in.mu.Unlock() // even if a hook ends the goroutine
+	defer in.gate.endAttend()
 	in.unshare()
 	late := !looped && c.looper() != nil // started before Attach: a loop would not learn of what it reads
 	for !late && c.attendOnce() {
@@ -48,14 +62,7 @@ func (c *Conn) attend(looped bool) {
 		in.release()
 	}
 	c.t.SetReadDeadline(time.Time{})
-	pushed := in.gate.pushed()
-	in.gate.endAttend()
-	in.mu.Unlock()
-	// Somebody may have come too late for the loop and too early for the
-	// lock. A user's call that has taken over does the same in leaveRead.
-	if !pushed && !looped && c.needsAttendant() {
-		c.attendInBackground()
-	}
+	return in.gate.pushed()
 }
 
 // needsAttendant reports whether somebody must read if nobody does: for a

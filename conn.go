@@ -442,9 +442,7 @@ func (c *Conn) end(abort bool) {
 	if gone != nil {
 		close(gone)
 	}
-	if tr := c.opts.Trace; tr != nil && tr.Close != nil {
-		tr.Close(c, l.cause.Load())
-	}
+	c.traceClose()
 }
 
 // rearmLocked sets the connection's one timer, which serves keepalive while

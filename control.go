@@ -56,12 +56,6 @@ func (c *Conn) appendControl(dst []byte, op Opcode, p []byte) []byte {
 	return h.appendFrame(dst, p)
 }
 
-func (c *Conn) traceOut(h *Header) {
-	if tr := c.opts.Trace; tr != nil && tr.FrameOut != nil {
-		tr.FrameOut(c, *h)
-	}
-}
-
 // size is how many bytes of control frames wait.
 func (q *outQueue) size() int { return len(q.pongs) + len(q.ping) + len(q.close) }
 

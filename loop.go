@@ -41,8 +41,8 @@ type LoopOptions struct {
 	// GOMAXPROCS.
 	Workers int
 
-	// Logger receives what no call can return, and is used where a connection
-	// has none of its own. Nil means [slog.Default].
+	// Logger receives what no call can return and no connection is the cause
+	// of; else it is Options.Logger. Nil means [slog.Default].
 	Logger *slog.Logger
 }
 

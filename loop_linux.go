@@ -288,14 +288,20 @@ func (r *runner) turnTo(p *polled, todo post, events uint32) bool {
 	return false
 }
 
-// abandoned ends r, whose handler has ended the goroutine.
+// abandoned ends r, whose goroutine a handler or a hook has ended, as another one
+// may do here.
 func (r *runner) abandoned() {
+	s := r.state.Load()
+	if s&1 == 0 && r.state.CompareAndSwap(s, replaced) { // it was not busy with a connection of the loop's
+		r.worker.replace()
+		return
+	}
 	p := r.cur
-	p.conn.startClose(StatusInternalError, "")
-	if s := r.state.Load(); s != replaced {
+	defer p.orphaned()
+	defer p.conn.startClose(StatusInternalError, "")
+	if s != replaced {
 		r.handOver(s)
 	}
-	p.orphaned()
 }
 
 // handOver has another runner take r's place if r is still busy as it was in the

@@ -34,12 +34,19 @@ func (m *monitor) busy() {
 }
 
 func (m *monitor) run() {
+	stopped := false
+	defer func() {
+		if !stopped { // by a hook, which is called when a write fails
+			go m.run()
+		}
+	}()
 	tick := time.NewTicker(monitorTick)
 	defer tick.Stop()
 	for idle := 0; ; {
 		select {
 		case <-tick.C:
 		case <-m.done:
+			stopped = true
 			return
 		}
 		if idle++; m.look() {
@@ -57,6 +64,7 @@ func (m *monitor) run() {
 		select {
 		case <-m.wakeup:
 		case <-m.done:
+			stopped = true
 			return
 		}
 		tick.Reset(monitorTick)

@@ -45,12 +45,7 @@ func (s *sink) contain(c *Conn) {
 	case http.ErrAbortHandler:
 		c.CloseNow()
 	default:
-		logger := c.opts.Logger
-		if logger == nil {
-			logger = s.loop.logger
-		}
-		logger.Error("websocket: panic in an EventHandler", "panic", fmt.Sprint(v),
-			"remote", c.RemoteAddr().String(), "stack", string(debug.Stack()))
+		c.logPanic("an EventHandler", v)
 		c.startClose(StatusInternalError, "")
 	}
 }

@@ -66,6 +66,10 @@ type Options struct {
 // connection's own path, from several goroutines: they must be quick, safe
 // for concurrent use, and must not call the connection's reading or writing
 // methods.
+//
+// A hook that panics ends the program, where no caller of the connection's
+// methods recovers. On a [Loop] it closes the connection with
+// [StatusInternalError], and the panic is logged to Options.Logger.
 type Trace struct {
 	// FrameIn is called for each frame header received and accepted,
 	// before its payload is looked at.

@@ -215,7 +215,12 @@ func (c *Conn) enterRead(ctx context.Context, last *buffer, looped bool) error {
 		switch {
 		case !in.gate.busy():
 		case looped:
-			runtime.Gosched() // somebody is about to learn that a loop reads
+			// Somebody is about to learn that a loop reads, or will never leave
+			// because a hook has ended the goroutine.
+			runtime.Gosched()
+			if err := c.readError(); err != nil {
+				return err
+			}
 		default:
 			return ErrConcurrentRead
 		}
@@ -428,9 +433,7 @@ func (c *Conn) nextFrame() error {
 		if ev == evMore {
 			continue
 		}
-		if tr := c.opts.Trace; tr != nil && tr.FrameIn != nil {
-			tr.FrameIn(c, r.hdr)
-		}
+		c.traceIn(&r.hdr)
 		if ev == evData {
 			if r.hdr.RSV != 0 {
 				r.dec = c.decoder()
