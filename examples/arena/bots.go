@@ -107,6 +107,7 @@ type bot struct {
 	id       uint8
 	seq      uint8
 	buf      []byte
+	lost     bool // it does not understand the server, and leaves
 }
 
 // connect connects b, which is not, to the server.
@@ -120,7 +121,7 @@ func (b *bot) connect() error {
 	if err != nil {
 		return err
 	}
-	b.id, b.seq = 0, 0
+	b.id, b.seq, b.lost = 0, 0, false
 	b.brain = newBrain(b.seed)
 	if err := b.loop.Attach(conn, b); err != nil {
 		conn.CloseNow()
@@ -135,7 +136,7 @@ func (b *bot) retry(err error) {
 	if b.ctx.Err() != nil {
 		return
 	}
-	delay := min(lastRetry, firstRetry<<min(b.attempts, 10))
+	delay := retryDelay(b.attempts)
 	b.attempts++
 	if b.name == botName(0) {
 		log.Printf("the bots are not connected, and try again: %v", err)
@@ -143,16 +144,26 @@ func (b *bot) retry(err error) {
 	time.AfterFunc(delay, func() { b.idle <- b })
 }
 
+// retryDelay is how long to wait after some attempts in a row have failed, and
+// one more.
+func retryDelay(attempts int) time.Duration {
+	return min(lastRetry, firstRetry<<min(attempts, 10))
+}
+
 func (b *bot) OnOpen(*websocket.Conn) {}
 
 // OnMessage is where a bot lives.
 func (b *bot) OnMessage(conn *websocket.Conn, typ websocket.MessageType, p []byte) {
+	if b.lost {
+		return
+	}
 	msg, err := parseOutgoing(p, &b.snapshot)
 	if typ != websocket.Binary {
 		err = errors.New("the server sends text")
 	}
 	if err != nil {
 		log.Printf("a bot does not understand the server: %v", err)
+		b.lost = true
 		go conn.Close(websocket.StatusPolicyViolation, "")
 		return
 	}

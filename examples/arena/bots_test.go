@@ -2,12 +2,14 @@ package main
 
 import (
 	"context"
+	"errors"
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/fullduplex-go/websocket"
@@ -135,6 +137,52 @@ func TestBotsWithoutServer(t *testing.T) {
 	if bots, err := startBots(t.Context(), url, 3, 1); err == nil || !strings.Contains(err.Error(), "refused") {
 		t.Errorf("no server: %v, %v", bots, err)
 	}
+}
+
+// A server of another kind is left, and not asked for a reason.
+func TestBotsAmongStrangers(t *testing.T) {
+	for _, msg := range []struct {
+		typ  websocket.MessageType
+		data string
+	}{{websocket.Binary, "\x01\x02\x1e"}, {websocket.Text, "\x01\x01\x1e"}, {websocket.Binary, "{}"}} {
+		left := make(chan error, 1)
+		ws := &websocket.Server{Handler: func(c *websocket.Conn) {
+			for range 20 {
+				c.Write(c.Context(), msg.typ, []byte(msg.data))
+			}
+			_, _, err := c.Read(context.Background())
+			left <- err
+		}}
+		ts := httptest.NewServer(ws)
+		bots, err := startBots(t.Context(), "ws"+strings.TrimPrefix(ts.URL, "http"), 1, 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := <-left; websocket.CloseCode(err) != websocket.StatusPolicyViolation {
+			t.Errorf("after %q it leaves with %v", msg.data, err)
+		}
+		if err := bots.close(); err != nil {
+			t.Error(err)
+		}
+		ws.Close()
+		ts.Close()
+	}
+}
+
+// Bots whom nobody lets in try again, less and less often.
+func TestBotsRetry(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &school{ctx: t.Context(), idle: make(chan *bot, 1)}
+		b := &bot{school: s}
+		for i, seconds := range []time.Duration{1, 2, 4, 8, 10, 10, 10} {
+			from := time.Now()
+			b.OnClose(nil, errors.New("the pond is full"))
+			<-s.idle
+			if got := time.Since(from); got != seconds*time.Second {
+				t.Errorf("attempt %d comes after %v", i, got)
+			}
+		}
+	})
 }
 
 func TestBotNames(t *testing.T) {

@@ -3,14 +3,10 @@ package main
 import (
 	"bytes"
 	"context"
-	"errors"
-	"fmt"
 	"io"
 	"io/fs"
 	"net"
 	"net/http"
-	"net/http/httptest"
-	"os"
 	"regexp"
 	"runtime"
 	"strings"
@@ -19,172 +15,6 @@ import (
 
 	"github.com/fullduplex-go/websocket"
 )
-
-// TestMain fails the run if the tests leave goroutines behind.
-func TestMain(m *testing.M) {
-	code := m.Run()
-	http.DefaultTransport.(*http.Transport).CloseIdleConnections()
-	if code == 0 {
-		if left := ourGoroutines(); left != "" {
-			fmt.Fprintln(os.Stderr, "goroutines are left:\n"+left)
-			code = 1
-		}
-	}
-	os.Exit(code)
-}
-
-// ourGoroutines returns the stacks of this project's goroutines, apart from the
-// caller's. Those that are about to end get the time to do so.
-func ourGoroutines() (left string) {
-	for deadline := time.Now().Add(5 * time.Second); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
-		left = ""
-		buf := make([]byte, 1<<20)
-		for i, stack := range strings.Split(string(buf[:runtime.Stack(buf, true)]), "\n\n") {
-			if i > 0 && strings.Contains(stack, "fullduplex-go/websocket") {
-				left += stack + "\n\n"
-			}
-		}
-		if left == "" {
-			break
-		}
-	}
-	return left
-}
-
-// arena is a server on a loopback port, whose time is the test's.
-type arena struct {
-	*server
-	t     *testing.T
-	url   string
-	times chan time.Time
-	now   time.Time
-}
-
-const testRate = 30
-
-func start(t *testing.T, players int) *arena {
-	t.Helper()
-	a := &arena{t: t, times: make(chan time.Time), now: time.Now()}
-	s, err := newServer(testRate, players, 1, a.times)
-	if err != nil {
-		t.Fatal(err)
-	}
-	a.server, a.url = s, serve(t, s)
-	return a
-}
-
-// serve serves s until the test is over.
-func serve(t *testing.T, s *server) (url string) {
-	ts := httptest.NewUnstartedServer(nil)
-	ts.Config = s.httpServer()
-	ts.Start()
-	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
-		defer cancel()
-		if err := s.shutdown(ctx); err != nil {
-			t.Error("shutdown:", err)
-		}
-		ts.Close()
-	})
-	return ts.URL
-}
-
-// tick makes one tick, and returns when its snapshot has been sent.
-func (a *arena) tick() {
-	a.times <- a.now
-	a.times <- a.now // no more ticks are due, but when this is taken the other is done
-	a.now = a.now.Add(time.Second / testRate)
-}
-
-// page is a client, for a test that fails when anything does.
-type page struct {
-	t    *testing.T
-	ctx  context.Context
-	conn *websocket.Conn
-}
-
-// dial connects to the game as a page of its own would.
-func dial(t *testing.T, url string, client *http.Client) *page {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
-	t.Cleanup(cancel)
-	conn, _, err := websocket.Dial(ctx, url+"/ws", &websocket.DialOptions{
-		Header: http.Header{"Origin": {url}}, HTTPClient: client,
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { conn.CloseNow() })
-	p := &page{t, ctx, conn}
-	if h := expect[hello](p); h.rate != testRate {
-		t.Errorf("the server says %+v", h)
-	}
-	return p
-}
-
-// next returns the next message.
-func (p *page) next() any {
-	p.t.Helper()
-	typ, b, err := p.conn.Read(p.ctx)
-	if err == nil && typ != websocket.Binary {
-		err = errors.New("it is a text")
-	}
-	if err != nil {
-		p.t.Fatal(err)
-	}
-	msg, err := parseOutgoing(b, new(snapshot))
-	if err != nil {
-		p.t.Fatalf("% x: %v", b, err)
-	}
-	return msg
-}
-
-// expect returns the next message of a type, and skips others.
-func expect[T any](p *page) T {
-	p.t.Helper()
-	for {
-		if msg, ok := p.next().(T); ok {
-			return msg
-		}
-	}
-}
-
-func (p *page) send(msg interface{ append([]byte) []byte }) {
-	p.t.Helper()
-	if err := p.conn.Write(p.ctx, websocket.Binary, msg.append(nil)); err != nil {
-		p.t.Fatal(err)
-	}
-}
-
-// arrive returns when the server has handled all that was sent so far.
-func (p *page) arrive() pong {
-	p.t.Helper()
-	p.send(ping{42})
-	answer := expect[pong](p)
-	if answer.time != 42 {
-		p.t.Fatalf("the answer to ping 42 is %+v", answer)
-	}
-	return answer
-}
-
-// join enters the pond.
-func (p *page) join(a *arena, name string) (id uint8) {
-	p.t.Helper()
-	p.send(join{koi: 3, name: name})
-	p.arrive()
-	a.tick()
-	return expect[welcome](p).id
-}
-
-// find returns the koi with an id, or nil.
-func (s *snapshot) find(id uint8) *koiState {
-	for i := range s.koi {
-		if s.koi[i].id == id {
-			return &s.koi[i]
-		}
-	}
-	return nil
-}
 
 func TestJoinMoveLeave(t *testing.T) {
 	a := start(t, 10)
@@ -246,28 +76,6 @@ func TestJoinMoveLeave(t *testing.T) {
 	}
 }
 
-// untilGone waits until the server has seen connections end, and as many are
-// left as the test wants.
-func (a *arena) untilGone(left int) {
-	a.t.Helper()
-	events := a.ws.Events.(*events)
-	until(a.t, func() bool {
-		n := 0
-		events.clients.Range(func(any, any) bool { n++; return true })
-		return n == left
-	})
-}
-
-// until waits until something is true that no event tells.
-func until(t *testing.T, ok func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); !ok(); time.Sleep(time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatal("waited for too long")
-		}
-	}
-}
-
 // One who does not read misses snapshots, and nobody else does.
 func TestSlowReader(t *testing.T) {
 	a := start(t, maxPlayers)
@@ -303,6 +111,9 @@ func TestSlowReader(t *testing.T) {
 		if s := expect[*snapshot](fast); s.tick != ticks+1 {
 			t.Fatalf("tick %d instead of %d", s.tick, ticks+1)
 		}
+	}
+	if n := client.conn.Buffered(); n > maxBehind+8<<10 {
+		t.Errorf("%d bytes wait for it, of snapshots that are of no use any more", n)
 	}
 	if n := fast.arrive().skipped; n != 0 {
 		t.Errorf("one that reads has missed %d", n)
@@ -365,20 +176,6 @@ func TestCatchUp(t *testing.T) {
 	a.tick()
 	if got := expect[*snapshot](p).tick - first; got != 4+catchUp {
 		t.Errorf("%d ticks instead of %d", got, 4+catchUp)
-	}
-}
-
-// closing returns the code and the reason that the server closes with.
-func (p *page) closing() (websocket.StatusCode, string) {
-	p.t.Helper()
-	for {
-		if _, _, err := p.conn.Read(p.ctx); err != nil {
-			var e *websocket.CloseError
-			if !errors.As(err, &e) || !e.Remote {
-				p.t.Fatal(err)
-			}
-			return e.Code, e.Reason
-		}
 	}
 }
 

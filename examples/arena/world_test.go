@@ -105,10 +105,23 @@ func TestInvariants(t *testing.T) {
 	if hits < 50 || fed < 150 {
 		t.Errorf("%d hits, and %d of 200 have eaten: the bots do not play", hits, fed)
 	}
+	// Bots do not all go where the fight is.
+	near := 0
+	for i := range s.koi {
+		for j := range s.koi[:i] {
+			if math.Hypot(s.koi[i].x-s.koi[j].x, s.koi[i].y-s.koi[j].y) < 200 {
+				near++
+			}
+		}
+	}
+	const even = 200 * 199 / 2 * 200.0 * 200 / (pondRadius * pondRadius)
+	if float64(near) > 2*even {
+		t.Errorf("%d pairs are near each other, of an even spread were %.0f", near, even)
+	}
 	if largest > 4<<10 {
 		t.Errorf("a snapshot has %d bytes", largest)
 	}
-	t.Logf("%d hits, %d of 200 have eaten, snapshots have up to %d bytes", hits, fed, largest)
+	t.Logf("%d hits, %d of 200 have eaten, snapshots have up to %d bytes, %d pairs near for %.0f", hits, fed, largest, near, even)
 }
 
 func TestEating(t *testing.T) {
@@ -379,6 +392,9 @@ func TestInputs(t *testing.T) {
 		w.step()
 	}
 	expect(45, 0) // whoever says nothing any more drifts
+	add(46)
+	expect(46, 46) // and is there again with the first word
+	expect(46, 46)
 }
 
 // Crumbs appear until there are enough.

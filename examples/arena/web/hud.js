@@ -36,6 +36,7 @@ export class Hud {
     $('mine').hidden = place < 0;
     if (place < 0) return;
     setText($('score'), String(ranking[place].score));
+    setText($('unit'), ranking[place].score === 1 ? 'crumb' : 'crumbs');
     setText($('place'), `${ordinal(place + 1)} of ${ranking.length}`);
   }
 

@@ -7,7 +7,7 @@ import { pondRadius } from './motion.js';
 
 export const day = {
   deep: '#17605d', water: '#2b8a80', shallow: '#53ab98',
-  bank: '#7f9a52', grass: '#6b8745', stone: '#a9aea6', stoneLight: '#c9cdc3', stoneDark: '#6f776f',
+  bank: '#7f9a52', grass: '#6b8745', daisy: '#fff7ea', stone: '#a9aea6', stoneLight: '#c9cdc3', stoneDark: '#6f776f',
   pad: '#4d9a4b', padLight: '#79b95e', padDark: '#33733b', petal: '#f7b6c4', petalLight: '#fff0f2',
   caustics: 'rgb(226 255 240)', causticsAlpha: 0.26, shadow: 'rgb(4 44 48 / .3)',
   crumb: '#ffe9b8', treat: '#ffc94d', crumbGlow: 'rgb(255 240 190 / .35)', lantern: 0,
@@ -15,7 +15,7 @@ export const day = {
 
 export const night = {
   deep: '#061a29', water: '#0b2d42', shallow: '#14506a',
-  bank: '#16241f', grass: '#1d2e26', stone: '#3d4852', stoneLight: '#5a6873', stoneDark: '#222b33',
+  bank: '#16241f', grass: '#1d2e26', daisy: '#4d6360', stone: '#3d4852', stoneLight: '#5a6873', stoneDark: '#222b33',
   pad: '#1f5b4a', padLight: '#317a5e', padDark: '#12382f', petal: '#b98ad0', petalLight: '#f0ddff',
   caustics: 'rgb(120 200 255)', causticsAlpha: 0.17, shadow: 'rgb(0 8 16 / .42)',
   crumb: '#ffe3a1', treat: '#ffb84a', crumbGlow: 'rgb(255 200 110 / .5)', lantern: 1,
@@ -265,8 +265,8 @@ function drawGrass(ctx, size, c) {
     ctx.quadraticCurveTo(x, y - 6, x + (random() - 0.5) * 12, y - 9);
     ctx.stroke();
   }
+  ctx.fillStyle = c.daisy;
   for (let i = 0; i < 9; i++) {
-    ctx.fillStyle = c.petalLight;
     ctx.beginPath();
     ctx.arc(8 + random() * (size - 16), 8 + random() * (size - 16), 2.2, 0, 2 * Math.PI);
     ctx.fill();
