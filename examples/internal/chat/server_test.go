@@ -1,4 +1,4 @@
-package main
+package chat
 
 import (
 	"context"
@@ -290,28 +290,28 @@ func TestPage(t *testing.T) {
 }
 
 func TestListen(t *testing.T) {
-	ln, err := listen("127.0.0.1:0")
+	ln, err := Listen("127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer ln.Close()
-	if again, err := listen(ln.Addr().String()); err == nil {
+	if again, err := Listen(ln.Addr().String()); err == nil {
 		again.Close()
 		t.Error("listening twice on one port went well")
 	}
-	// Whether the default port is free here or not, there is one to listen on.
-	def, err := listen(defaultAddr)
+	// Whether the usual port is free here or not, there is one to listen on.
+	usual, err := Listen("")
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer def.Close()
-	other, err := listen(defaultAddr)
+	defer usual.Close()
+	other, err := Listen("")
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer other.Close()
-	if other.Addr().String() == def.Addr().String() {
-		t.Errorf("both listen on %v", def.Addr())
+	if other.Addr().String() == usual.Addr().String() {
+		t.Errorf("both listen on %v", usual.Addr())
 	}
 }
 
@@ -331,11 +331,15 @@ func TestURLs(t *testing.T) {
 	}
 }
 
-// run serves until it is told to stop.
+// Run serves until it is told to stop.
 func TestRun(t *testing.T) {
+	ln, err := Listen("127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
-	go func() { done <- run(ctx, "127.0.0.1:0") }()
+	go func() { done <- Run(ctx, ln) }()
 	cancel()
 	select {
 	case err := <-done:
@@ -345,7 +349,7 @@ func TestRun(t *testing.T) {
 	case <-time.After(10 * time.Second):
 		t.Error("it goes on")
 	}
-	if err := run(t.Context(), "no port"); err == nil {
-		t.Error("listened on an address that is none")
+	if err := Run(t.Context(), ln); err == nil {
+		t.Error("serves on a listener that is closed")
 	}
 }

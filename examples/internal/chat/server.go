@@ -1,11 +1,9 @@
-// Command chat is a chat for the browser: rooms, names, presence, history, a
-// typing indicator, and a connection that survives a restart of the server.
-//
-//	go run ./examples/chat
+// Package chat is the chat of examples/chat and examples/chat-cluster: an HTTP
+// server with a page and, beside it, a WebSocket endpoint.
 //
 // # Where to look
 //
-//	main.go     flags, listening, shutting down
+//	run.go      listening, shutting down
 //	server.go   HTTP: the page, and the WebSocket endpoint beside it
 //	client.go   one connection: its reader, its writer and the queue between
 //	message.go  what goes over the wire, and what is refused
@@ -68,7 +66,7 @@
 // The connection is closed with 1001 when the server shuts down, with 1013
 // when the page does not read fast enough, with 1008 when it goes on and on
 // after "slow-down", and with 1009 for a message of absurd size.
-package main
+package chat
 
 import (
 	"context"

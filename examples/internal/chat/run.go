@@ -1,0 +1,76 @@
+package chat
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"time"
+)
+
+// defaultAddr is where the chat listens if it is not told where.
+const defaultAddr = "127.0.0.1:8080"
+
+// Listen listens on addr, a host and a port. "" stands for a usual one, or any
+// free port where somebody else has that already.
+func Listen(addr string) (net.Listener, error) {
+	if addr != "" {
+		return net.Listen("tcp", addr)
+	}
+	ln, err := net.Listen("tcp", defaultAddr)
+	if err != nil {
+		return net.Listen("tcp", "127.0.0.1:0")
+	}
+	return ln, nil
+}
+
+// Run serves the chat on ln, which it closes, until ctx is done. It prints where
+// the chat is.
+func Run(ctx context.Context, ln net.Listener) error {
+	for _, url := range urls(ln.Addr()) {
+		fmt.Printf("The chat is at %s\n", url)
+	}
+	chat := newServer(defaultLimits)
+	httpServer := &http.Server{
+		Handler:           chat,
+		ReadHeaderTimeout: 5 * time.Second,
+		IdleTimeout:       time.Minute,
+	}
+	failed := make(chan error, 1)
+	go func() { failed <- httpServer.Serve(ln) }()
+
+	select {
+	case err := <-failed:
+		return err
+	case <-ctx.Done():
+	}
+	fmt.Println("Shutting down.")
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	// The listener goes first, so that nobody comes in again by the front
+	// door while the others are shown out. http.Server knows nothing of
+	// connections that have become WebSockets; those are chat's to end.
+	return errors.Join(httpServer.Shutdown(ctx), chat.shutdown(ctx))
+}
+
+// urls returns where a browser finds the server that listens on addr. One that
+// listens on every interface is found at each of this machine's addresses.
+func urls(addr net.Addr) []string {
+	host, port, err := net.SplitHostPort(addr.String())
+	if err != nil {
+		return []string{addr.String()}
+	}
+	url := func(host string) string { return "http://" + net.JoinHostPort(host, port) + "/" }
+	if !net.ParseIP(host).IsUnspecified() {
+		return []string{url(host)}
+	}
+	all := []string{url("localhost")}
+	addrs, _ := net.InterfaceAddrs() // without them there is still localhost
+	for _, a := range addrs {
+		if ip, ok := a.(*net.IPNet); ok && ip.IP.To4() != nil && !ip.IP.IsLoopback() {
+			all = append(all, url(ip.IP.String()))
+		}
+	}
+	return all
+}
