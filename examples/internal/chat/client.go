@@ -1,127 +1,90 @@
 package chat
 
 import (
-	"context"
 	"errors"
-	"sync"
 	"time"
 
 	"github.com/fullduplex-go/websocket"
+	"github.com/fullduplex-go/websocket/hub"
 )
 
-// client is one connection of the chat. Two goroutines serve it: one reads what
-// the page sends and acts on it, the other writes what the hub has queued. Only
-// the writer ever waits for the page to read, so a page that does not read
-// holds up nobody but itself. When its queue is full it is dropped; it may come
-// back and get the history.
+// client is one connection of the chat. One goroutine serves it: it reads what
+// the page sends and acts on it. Nothing waits for the page to read: what is for
+// it is queued by the connection, and a page that does not keep up is dropped.
+// It may come back and get the history.
 type client struct {
-	out  chan []byte             // encoded messages on their way to the page
-	ctx  context.Context         // done when the client is to go;
-	drop context.CancelCauseFunc // its cause is a dropped if that was our wish
+	conn *websocket.Conn
+	subs []*hub.Subscription // belongs to the goroutine that reads
 
-	// Guarded by hub.mu. Both are nil until the client has joined.
-	room   *room
-	person *person
+	// Written by the goroutine that reads, under Server.mu.
+	room *room  // nil until the client has joined
+	id   string // of its person
 }
 
-// dropped says why the server ends a connection, in the terms of a close frame.
-type dropped struct {
-	code   websocket.StatusCode
-	reason string
-}
-
-func (d *dropped) Error() string { return d.reason }
-
-var (
-	errSlow  = &dropped{websocket.StatusTryAgainLater, "you do not read fast enough"}
-	errFlood = &dropped{websocket.StatusPolicyViolation, "too many messages"}
-)
-
-func newClient(ctx context.Context, queue int) *client {
-	ctx, drop := context.WithCancelCause(ctx)
-	return &client{out: make(chan []byte, queue), ctx: ctx, drop: drop}
-}
-
-// send queues a message. It never blocks: a client whose queue is full is
-// dropped. What comes after that is not queued, even if there is room again, so
-// a page never sees a gap between messages.
-func (c *client) send(msg []byte) {
-	if c.ctx.Err() != nil {
-		return
+// send queues v for the page. It never blocks.
+func (c *client) send(v any) {
+	if err := c.conn.Send(websocket.Text, encode(v)); errors.Is(err, websocket.ErrBackpressure) {
+		go c.conn.Close(websocket.StatusTryAgainLater, "too slow") // as the hub does; it waits for the page
 	}
-	select {
-	case c.out <- msg:
-	default:
-		c.drop(errSlow)
+}
+
+func (c *client) subscribe(h *hub.Hub, topic string, opts *hub.SubscribeOptions) error {
+	sub, err := h.Subscribe(topic, c.conn, opts)
+	if err == nil {
+		c.subs = append(c.subs, sub)
 	}
+	return err
+}
+
+func (c *client) unsubscribe() {
+	for _, sub := range c.subs {
+		sub.Unsubscribe()
+	}
+	c.subs = nil
 }
 
 // serve runs a connection until it ends. It is the WebSocket server's Handler.
-func serve(conn *websocket.Conn, h *hub) {
-	c := newClient(conn.Context(), h.limits.queue)
-	var writer sync.WaitGroup
-	writer.Go(func() { c.write(conn) })
-
-	c.read(conn, h)
-	h.leave(c)
-
-	// This also ends a write that waits for the page: until then nothing has
-	// disturbed it, because the close frame has to come after a whole message.
-	code, reason := websocket.StatusNormalClosure, ""
-	var d *dropped
-	if errors.As(context.Cause(c.ctx), &d) {
-		code, reason = d.code, d.reason
-	}
-	c.drop(nil)
+func (s *Server) serve(conn *websocket.Conn) {
+	c := &client{conn: conn}
+	code, reason := s.read(c)
+	c.unsubscribe()
+	s.mu.Lock()
+	s.leave(c)
+	s.mu.Unlock()
 	conn.Close(code, reason) // an error means that the connection has ended, which is the aim
-	writer.Wait()
 }
 
-// write sends what is queued, until the client is to go.
-func (c *client) write(conn *websocket.Conn) {
-	for {
-		select {
-		case <-c.ctx.Done():
-			return
-		case msg := <-c.out:
-			// A context that ends with the client would cut the message that
-			// is on its way, and the page would never learn why. The end of
-			// the connection ends a Write anyway.
-			if err := conn.Write(context.Background(), websocket.Text, msg); err != nil {
-				c.drop(err)
-				return
-			}
-		}
-	}
-}
-
-// read acts on what the page sends, until the connection ends or the client is
-// dropped. The reason is of no interest here: whatever it is, the client goes.
-func (c *client) read(conn *websocket.Conn, h *hub) {
-	tokens := newBucket(h.limits.rate, h.limits.burst, time.Now())
+// read acts on what the page sends, until the connection ends or is to end, as
+// it then says.
+func (s *Server) read(c *client) (code websocket.StatusCode, reason string) {
+	tokens := newBucket(s.limits.rate, s.limits.burst, time.Now())
 	strikes := 0
-	for msg, err := range conn.Messages(c.ctx) {
+	for msg, err := range c.conn.Messages(c.conn.Context()) {
 		if err != nil {
-			return
+			break
 		}
 		if wait := tokens.take(time.Now()); wait > 0 {
-			if strikes++; strikes > h.limits.strikes {
-				c.drop(errFlood)
-				return
+			if strikes++; strikes > s.limits.strikes {
+				return websocket.StatusPolicyViolation, "too many messages"
 			}
-			c.sendError(slowDown(msg.Data, wait))
+			c.send(slowDown(msg.Data, wait))
 			continue
 		}
 		strikes = 0
-		if err := c.handle(msg, conn, h); err != nil {
-			c.sendError(err)
+		err := s.handle(c, msg)
+		var r *refusal
+		if errors.As(err, &r) {
+			c.send(r)
+		} else if err != nil {
+			return websocket.StatusInternalError, "something went wrong"
 		}
 	}
+	return websocket.StatusNormalClosure, ""
 }
 
-// handle acts on one message. An error is for the page, and the connection goes
-// on.
-func (c *client) handle(msg websocket.Message, conn *websocket.Conn, h *hub) error {
+// handle acts on one message. A refusal is for the page, and the connection goes
+// on; another error ends it.
+func (s *Server) handle(c *client, msg websocket.Message) error {
 	if msg.Type != websocket.Text {
 		return refuse("bad-type", "This chat speaks JSON in text messages.")
 	}
@@ -131,27 +94,19 @@ func (c *client) handle(msg websocket.Message, conn *websocket.Conn, h *hub) err
 	}
 	switch in.Type {
 	case "join":
-		return h.join(c, in.Key, in.Room, in.Name)
+		return s.join(c, in)
 	case "rename":
-		return h.rename(c, in.Name)
+		return s.rename(c, in.Name)
 	case "say":
-		return withID(h.say(c, in.ID, in.Text), in.ID)
+		return withID(s.say(c, in.ID, in.Text), in.ID)
 	case "typing":
-		return h.typing(c, in.On)
+		return s.typing(c, in.On)
 	case "ping":
-		rtt := float64(conn.RTT().Microseconds()) / 1000
-		c.send(encode(pong{Type: "pong", T: in.T, RTT: rtt}))
+		rtt := float64(c.conn.RTT().Microseconds()) / 1000
+		c.send(pong{Type: "pong", T: in.T, RTT: rtt})
 		return nil
 	}
 	return refuse("bad-type", "There is no message of type %.20q.", in.Type)
-}
-
-func (c *client) sendError(err error) {
-	var r *refusal
-	if !errors.As(err, &r) {
-		r = refuse("internal", "Something went wrong.")
-	}
-	c.send(encode(r))
 }
 
 // slowDown is the refusal of a message that came too early. A message's author
@@ -166,7 +121,7 @@ func slowDown(data []byte, wait time.Duration) error {
 	return withID(r, in.ID)
 }
 
-// withID adds the id of the message that err, a refusal, is about.
+// withID adds the id of the message that err is about, if it is a refusal.
 func withID(err error, id string) error {
 	var r *refusal
 	if errors.As(err, &r) && len(id) <= 64 {

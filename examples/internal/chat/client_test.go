@@ -1,8 +1,6 @@
 package chat
 
 import (
-	"context"
-	"encoding/json"
 	"fmt"
 	"strings"
 	"testing"
@@ -12,102 +10,9 @@ import (
 	"github.com/fullduplex-go/websocket"
 )
 
-// page is the other end of a connection.
-type page struct {
-	t    *testing.T
-	conn *websocket.Conn
-}
-
-// visit serves one end of a pipe and returns the other. It is for tests in a
-// synctest bubble.
-func visit(t *testing.T, h *hub) *page {
-	near, far := websocket.Pipe()
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		serve(far, h)
-		far.Close(websocket.StatusNormalClosure, "")
-	}()
-	t.Cleanup(func() {
-		near.CloseNow()
-		<-done
-	})
-	return &page{t, near}
-}
-
-// send sends a message, or anything else that has a form in JSON.
-func (p *page) send(v any) {
-	p.t.Helper()
-	data, err := json.Marshal(v)
-	if err != nil {
-		p.t.Fatal(err)
-	}
-	p.sendText(string(data))
-}
-
-func (p *page) sendText(text string) {
-	p.t.Helper()
-	if err := p.conn.Write(p.t.Context(), websocket.Text, []byte(text)); err != nil {
-		p.t.Fatal(err)
-	}
-}
-
-func (p *page) join(room, name string) event {
-	p.t.Helper()
-	p.send(incoming{Type: "join", Room: room, Name: name, Key: key(name)})
-	return p.expect("welcome")
-}
-
-// next returns the next event.
-func (p *page) next() event {
-	p.t.Helper()
-	ctx, cancel := context.WithTimeout(p.t.Context(), time.Minute)
-	defer cancel()
-	_, data, err := p.conn.Read(ctx)
-	if err != nil {
-		p.t.Fatalf("reading: %v", err)
-	}
-	return decodeEvent(p.t, data)
-}
-
-// expect reads until an event of that type comes. An error is never passed
-// over.
-func (p *page) expect(typ string) event {
-	p.t.Helper()
-	for {
-		e := p.next()
-		if e.Type == typ {
-			return e
-		}
-		if e.Type == "error" {
-			p.t.Fatalf("got %+v instead of %s", e, typ)
-		}
-	}
-}
-
-// expectClose reads until the server closes, and checks the code.
-func (p *page) expectClose(code websocket.StatusCode, reason string) (events []event) {
-	p.t.Helper()
-	ctx, cancel := context.WithTimeout(p.t.Context(), time.Minute)
-	defer cancel()
-	for {
-		_, data, err := p.conn.Read(ctx)
-		if err == nil {
-			events = append(events, decodeEvent(p.t, data))
-			continue
-		}
-		ce, ok := err.(*websocket.CloseError)
-		if !ok || ce.Code != code || ce.Reason != reason || !ce.Remote {
-			p.t.Fatalf("the connection ended with %v", err)
-		}
-		return events
-	}
-}
-
 func TestConversation(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		h := newHub(defaultLimits)
-		ada, bo := visit(t, h), visit(t, h)
+	inBubble(t, defaultLimits, func(t *testing.T, s *Server) {
+		ada, bo := visit(t, s), visit(t, s)
 		ada.join(lobby, "Ada")
 		id := bo.join(lobby, "Bo").You
 		ada.expect("joined")
@@ -137,10 +42,10 @@ func TestConversation(t *testing.T) {
 
 // The round trip that the server has measured is in the pong.
 func TestServerRTT(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	inBubble(t, defaultLimits, func(t *testing.T, s *Server) {
 		near, far := websocket.Pipe()
 		defer near.CloseNow()
-		go serve(far, newHub(defaultLimits))
+		go s.serve(far)
 		p := &page{t, near}
 		p.send(incoming{Type: "ping"})
 		if e := p.expect("pong"); e.RTT != 0 {
@@ -165,9 +70,8 @@ func TestServerRTT(t *testing.T) {
 // Whatever a page sends, it gets an answer that says what is wrong, the
 // connection goes on, and nobody else notices.
 func TestNonsense(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		h := newHub(defaultLimits)
-		ada, bo := visit(t, h), visit(t, h)
+	inBubble(t, defaultLimits, func(t *testing.T, s *Server) {
+		ada, bo := visit(t, s), visit(t, s)
 		ada.join(lobby, "Ada")
 		bo.join(lobby, "Bo")
 		for _, test := range []struct{ text, code string }{
@@ -200,7 +104,7 @@ func TestNonsense(t *testing.T) {
 		}
 		ada.send(incoming{Type: "say", ID: "10", Text: "sorry"})
 		ada.expect("ack")
-		if e := bo.expect("message"); e.Seq != 1 || e.Text != "sorry" {
+		if e := bo.expect("message"); e.ID != "10" || e.Text != "sorry" {
 			t.Errorf("message is %+v", e)
 		}
 	})
@@ -209,10 +113,9 @@ func TestNonsense(t *testing.T) {
 // Who sends too much is told to wait, and for how long; who does not listen is
 // cut off.
 func TestRate(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		l := defaultLimits
-		h := newHub(l)
-		ada := visit(t, h)
+	l := defaultLimits
+	inBubble(t, l, func(t *testing.T, s *Server) {
+		ada := visit(t, s)
 		ada.join(lobby, "Ada")
 		say := func(id string) { ada.send(incoming{Type: "say", ID: id, Text: "text"}) }
 		for i := range l.burst - 1 { // joining was one
@@ -237,36 +140,35 @@ func TestRate(t *testing.T) {
 			}
 		}
 		ada.send(incoming{Type: "ping"})
-		ada.expectClose(errFlood.code, errFlood.reason)
+		ada.expectClose(websocket.StatusPolicyViolation, "too many messages")
 	})
 }
 
 // A page that does not read is dropped with 1013, having got whole messages
 // without a gap, and the others lose nothing and wait for nothing.
 func TestSlowReader(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		l := defaultLimits
-		l.queue = 20
-		l.rate, l.burst = 1e6, 1e6
-		h := newHub(l)
-		slow, ada, bo := visit(t, h), visit(t, h), visit(t, h)
+	l := defaultLimits
+	l.rate, l.burst = 1e6, 1e6
+	inBubble(t, l, func(t *testing.T, s *Server) {
+		slow, ada, bo := visit(t, s), visit(t, s), visit(t, s)
 		slow.join(lobby, "Slow")
 		ada.join(lobby, "Ada")
 		bo.join(lobby, "Bo")
 
-		// The pipe holds some, the queue holds some, this is more than both.
+		// The pipe holds some, the connection some more, this is more than both.
+		const messages = 500
 		start := time.Now()
 		text := strings.Repeat("slow ", 400)
 		left := false
-		for i := range 200 {
-			ada.send(incoming{Type: "say", ID: fmt.Sprint(i), Text: text})
+		for i := range messages {
+			ada.say(fmt.Sprint(i), text)
 			ada.expect("ack")
 			e := bo.next()
 			for ; e.Type != "message"; e = bo.next() {
 				left = left || e.Type == "left" && e.Name == "Slow"
 			}
-			if e.Seq != i+1 || len(e.Text) < 1999 {
-				t.Fatalf("message %d is number %d, with %d characters", i+1, e.Seq, len(e.Text))
+			if e.ID != fmt.Sprint(i) || len(e.Text) < 1999 {
+				t.Fatalf("message %d is %s, with %d characters", i, e.ID, len(e.Text))
 			}
 		}
 		if took := time.Since(start); took != 0 {
@@ -277,53 +179,66 @@ func TestSlowReader(t *testing.T) {
 		}
 
 		// The close frame is behind what was sent before.
-		seq := 0
-		for _, e := range slow.expectClose(errSlow.code, errSlow.reason) {
+		n := 0
+		for _, e := range slow.expectClose(websocket.StatusTryAgainLater, "too slow") {
 			if e.Type != "message" {
 				continue
 			}
-			if seq++; e.Seq != seq {
-				t.Fatalf("message %d comes after %d", e.Seq, seq-1)
+			if e.ID != fmt.Sprint(n) {
+				t.Fatalf("message %s comes where %d should", e.ID, n)
 			}
+			n++
 		}
-		if seq == 0 || seq >= 200 {
-			t.Errorf("the slow reader got %d messages", seq)
+		if n == 0 || n == messages {
+			t.Errorf("the slow reader got %d messages", n)
 		}
 
 		// Back again, it gets the last ones as history.
-		again := visit(t, h)
-		if w := again.join(lobby, "Slow"); len(w.History) != l.history || w.History[l.history-1].Seq != 200 {
-			t.Errorf("history has %d messages", len(w.History))
+		w := visit(t, s).join(lobby, "Slow")
+		if n := len(w.History); n != l.history || w.History[n-1].ID != fmt.Sprint(messages-1) {
+			t.Errorf("history has %d messages", n)
 		}
 	})
 }
 
-// A page that never reads again cannot keep its connection open.
+// A page that never reads again cannot keep its connection open, whether what it
+// does not read is what others say, or answers to itself.
 func TestDeafReader(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		l := defaultLimits
-		l.queue = 5
-		l.rate, l.burst = 1e6, 1e6
-		h := newHub(l)
-		near, far := websocket.Pipe()
-		defer near.CloseNow()
-		served := make(chan struct{})
-		go func() {
-			serve(far, h)
-			close(served)
-		}()
-		deaf := &page{t, near}
-		deaf.join(lobby, "Deaf")
-		ada := visit(t, h)
-		ada.join(lobby, "Ada")
-		for i := range 100 {
-			ada.send(incoming{Type: "say", ID: fmt.Sprint(i), Text: strings.Repeat("deaf ", 400)})
+	l := defaultLimits
+	l.rate, l.burst = 1e6, 1e6
+	for name, disturb := range map[string]func(ada, deaf *page, i int){
+		"others": func(ada, _ *page, i int) {
+			ada.say(fmt.Sprint(i), strings.Repeat("deaf ", 400))
 			ada.expect("ack")
-		}
-		start := time.Now()
-		<-served
-		if took := time.Since(start); took > 10*time.Second {
-			t.Errorf("it took %v to get rid of it", took)
-		}
-	})
+		},
+		"answers": func(_, deaf *page, _ int) {
+			deaf.conn.Write(deaf.t.Context(), websocket.Text, []byte("{}")) // fails in the end
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, l, func(t *testing.T, s *Server) {
+				near, far := websocket.Pipe()
+				defer near.CloseNow()
+				served := make(chan struct{})
+				go func() {
+					s.serve(far)
+					close(served)
+				}()
+				deaf, ada := &page{t, near}, visit(t, s)
+				deaf.join(lobby, "Deaf")
+				ada.join(lobby, "Ada")
+				for i := 0; far.Context().Err() == nil; i++ {
+					if i == 20_000 {
+						t.Fatal("it is still there")
+					}
+					disturb(ada, deaf, i)
+				}
+				start := time.Now()
+				<-served
+				if took := time.Since(start); took > 10*time.Second {
+					t.Errorf("it took %v to get rid of it", took)
+				}
+			})
+		})
+	}
 }

@@ -11,7 +11,7 @@ type limits struct {
 	people  int // people in one room
 	history int // messages that a newcomer gets to see
 	seen    int // messages that a room recognises when they are sent again
-	queue   int // messages that wait for one connection to take them
+	buffer  int // bytes that wait for one connection to take them: a whole history, at least
 
 	rate    float64 // messages that a connection may send per second,
 	burst   int     // and how many at once after a silence
@@ -22,7 +22,7 @@ type limits struct {
 
 var defaultLimits = limits{
 	name: 32, room: 32, text: 2000,
-	rooms: 200, people: 200, history: 100, seen: 1000, queue: 256,
+	rooms: 200, people: 200, history: 100, seen: 1000, buffer: 2 << 20,
 	rate: 5, burst: 20, strikes: 100,
 	forget: time.Hour,
 }

@@ -23,32 +23,34 @@ type incoming struct {
 	T    float64 `json:"t"`
 }
 
-// What the server sends. The hub encodes a value once, however many people get
-// it.
+// What the server sends.
 type (
 	welcome struct {
-		Type    string     `json:"type"`
-		Room    string     `json:"room"`
-		You     string     `json:"you"`
-		Name    string     `json:"name"`
-		People  []someone  `json:"people"`
-		History []message  `json:"history"`
-		Rooms   []roomInfo `json:"rooms"`
-		Limits  lengths    `json:"limits"`
+		Type   string     `json:"type"`
+		Room   string     `json:"room"`
+		You    string     `json:"you"`
+		Name   string     `json:"name"`
+		People []someone  `json:"people"`
+		Rooms  []roomInfo `json:"rooms"`
+		Limits lengths    `json:"limits"`
+	}
+	ready struct {
+		Type string `json:"type"`
+		Room string `json:"room"`
 	}
 	someone struct {
 		ID   string `json:"id"`
 		Name string `json:"name"`
 	}
 	lengths struct {
-		Name int `json:"name"`
-		Room int `json:"room"`
-		Text int `json:"text"`
+		Name    int `json:"name"`
+		Room    int `json:"room"`
+		Text    int `json:"text"`
+		History int `json:"history"`
 	}
 	message struct {
-		Type string `json:"type,omitempty"`
-		Room string `json:"room,omitempty"`
-		Seq  int    `json:"seq"`
+		Type string `json:"type"`
+		Room string `json:"room"`
 		ID   string `json:"id"`
 		From string `json:"from"`
 		Name string `json:"name"`
@@ -59,7 +61,6 @@ type (
 		Type string `json:"type"`
 		Room string `json:"room"`
 		ID   string `json:"id"`
-		Seq  int    `json:"seq"`
 		At   int64  `json:"at"`
 	}
 	presence struct { // joined, left, renamed
@@ -105,6 +106,8 @@ func (r *refusal) Error() string { return r.Code + ": " + r.Text }
 func refuse(code, format string, args ...any) *refusal {
 	return &refusal{Type: "error", Code: code, Text: fmt.Sprintf(format, args...)}
 }
+
+func notJoined() *refusal { return refuse("not-joined", "Join a room first.") }
 
 // encode turns one of the types above into the bytes that are sent.
 func encode(v any) []byte {

@@ -1,151 +1,89 @@
 package chat
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
 	"time"
 )
 
-// room is a place where everyone hears everyone. It has no lock of its own: all
-// of it is guarded by hub.mu. It writes to nobody's connection; what it has to
-// say it puts into the clients' queues, and that never blocks.
+// room is who is in it and what they may not say twice. What they do say is in
+// the hub. It has no lock of its own: all of it is guarded by Server.mu.
 type room struct {
-	name    string
-	limits  limits
-	people  []*person // in the order in which they came
-	history []message // the last limits.history messages, the oldest first
-	seq     int       // number of the last message
+	name   string
+	limits limits
+	people map[string]*person // by id
 
-	// seen holds the last limits.seen messages by author and id, so that one
-	// that is sent again is recognised; seenOrder has the same, the oldest
-	// first.
-	seen      map[messageKey]ack
-	seenOrder []messageKey
+	// seen is the last limits.seen messages that were said, so that one that is
+	// said again is recognised.
+	seen []seen
 
 	emptySince time.Time // when the last one left; counts only without people
 }
 
 // person is someone in a room. A person may have several connections, as when
 // a browser tab is duplicated, or when an old connection is dead and nobody
-// has noticed yet. So presence is about people, delivery about clients.
+// has noticed yet.
 type person struct {
-	id, name string
-	clients  []*client
+	name        string
+	connections int
 }
 
-// messageKey tells messages apart. An id alone would not do: pages make them
-// up, and one page could take another's.
-type messageKey struct{ from, id string }
+// seen is what a room remembers of a message. It takes the author to tell
+// messages apart: pages make the ids up, and one page could take another's.
+type seen struct {
+	from, id string
+	at       int64
+}
 
-func newRoom(name string, l limits, now time.Time) *room {
+func newRoom(name string, l limits) *room {
 	return &room{
-		name: name, limits: l, emptySince: now,
-		history: []message{}, // not nil, which would be null in JSON
-		seen:    make(map[messageKey]ack),
+		name: name, limits: l, emptySince: time.Now(),
+		people: make(map[string]*person),
 	}
 }
 
-// join brings c into the room as the person id, and returns that person. The
-// others hear of it unless the person was there already.
-func (r *room) join(c *client, id, name string) (*person, error) {
-	if p := r.find(id); p != nil {
-		p.clients = append(p.clients, c)
-		r.rename(p, name)
-		return p, nil
+// enter adds a connection of the person id.
+func (r *room) enter(id, name string) {
+	p := r.people[id]
+	if p == nil {
+		p = new(person)
+		r.people[id] = p
 	}
-	if len(r.people) >= r.limits.people {
-		return nil, refuse("room-full", "There are %d people in %s already.", len(r.people), r.name)
-	}
-	p := &person{id: id, name: r.freeName(name, id), clients: []*client{c}}
-	r.broadcast(presence{Type: "joined", Room: r.name, From: p.id, Name: p.name}, nil)
-	r.people = append(r.people, p)
-	return p, nil
+	p.connections++
+	p.name = r.freeName(name, id)
 }
 
-// leave takes c out of the room. The others hear of it when it was the last
-// connection of its person.
-func (r *room) leave(c *client, now time.Time) {
-	p := c.person
-	if p.clients = without(p.clients, c); len(p.clients) > 0 {
-		return
-	}
-	r.people = without(r.people, p)
-	r.emptySince = now
-	r.broadcast(presence{Type: "left", Room: r.name, From: p.id, Name: p.name}, nil)
-}
-
-// rename gives p another name, or the nearest one that is free.
-func (r *room) rename(p *person, name string) {
-	was := p.name
-	if p.name = r.freeName(name, p.id); p.name != was {
-		r.broadcast(presence{Type: "renamed", Room: r.name, From: p.id, Name: p.name, Was: was}, nil)
+// leave undoes enter.
+func (r *room) leave(id string) {
+	p := r.people[id]
+	if p.connections--; p.connections == 0 {
+		delete(r.people, id)
 	}
 }
 
-// say publishes a text, unless it is there already: then the author has missed
-// the acknowledgement, and gets that again.
-func (r *room) say(c *client, id, text string, now time.Time) {
-	key := messageKey{c.person.id, id}
-	if a, ok := r.seen[key]; ok {
-		c.send(encode(a))
-		return
+// names returns everyone in the room: their names by their ids.
+func (r *room) names() map[string]string {
+	names := make(map[string]string)
+	for id, p := range r.people {
+		names[id] = p.name
 	}
-	r.seq++
-	m := message{Seq: r.seq, ID: id, From: c.person.id, Name: c.person.name, Text: text, At: now.UnixMilli()}
-	a := ack{Type: "ack", Room: r.name, ID: id, Seq: m.Seq, At: m.At}
-	r.history = appendBounded(r.history, m, r.limits.history)
-	if len(r.seenOrder) == r.limits.seen {
-		delete(r.seen, r.seenOrder[0])
-	}
-	r.seen[key] = a
-	r.seenOrder = appendBounded(r.seenOrder, key, r.limits.seen)
-
-	m.Type, m.Room = "message", r.name
-	r.broadcast(m, c)
-	c.send(encode(a))
+	return names
 }
 
-// typing tells the others, on all their connections, whether p writes.
-func (r *room) typing(p *person, on bool) {
-	msg := encode(typing{Type: "typing", Room: r.name, From: p.id, On: on})
-	for _, other := range r.people {
-		if other != p {
-			other.send(msg, nil)
-		}
-	}
-}
-
-// broadcast queues v for everyone in the room, but not for except.
-func (r *room) broadcast(v any, except *client) {
-	msg := encode(v)
-	for _, p := range r.people {
-		p.send(msg, except)
-	}
-}
-
-func (p *person) send(msg []byte, except *client) {
-	for _, c := range p.clients {
-		if c != except {
-			c.send(msg)
-		}
-	}
-}
-
-// find returns the person with that id, or nil.
-func (r *room) find(id string) *person {
-	if i := slices.IndexFunc(r.people, func(p *person) bool { return p.id == id }); i >= 0 {
-		return r.people[i]
-	}
-	return nil
-}
+func (r *room) empty() bool { return len(r.people) == 0 }
 
 // freeName returns name, or name with a number if another person has it.
 func (r *room) freeName(name, id string) string {
+	names := r.names()
 	taken := func(name string) bool {
-		return slices.ContainsFunc(r.people, func(p *person) bool {
-			return p.id != id && strings.EqualFold(p.name, name)
-		})
+		for other, has := range names {
+			if other != id && strings.EqualFold(has, name) {
+				return true
+			}
+		}
+		return false
 	}
 	free := name
 	for n := 2; taken(free); n++ {
@@ -156,12 +94,25 @@ func (r *room) freeName(name, id string) string {
 	return free
 }
 
-// everyone lists who is in the room.
-func (r *room) everyone() []someone {
-	list := make([]someone, len(r.people))
-	for i, p := range r.people {
-		list[i] = someone{ID: p.id, Name: p.name}
+// said notes that a message is said, or returns when it was said before.
+func (r *room) said(from, id string, now int64) (at int64, again bool) {
+	i := slices.IndexFunc(r.seen, func(s seen) bool { return s.from == from && s.id == id })
+	if i >= 0 {
+		return r.seen[i].at, true
 	}
+	r.seen = appendBounded(r.seen, seen{from, id, now}, r.limits.seen)
+	return now, false
+}
+
+// everyone lists people, by name.
+func everyone(names map[string]string) []someone {
+	list := make([]someone, 0, len(names))
+	for id, name := range names {
+		list = append(list, someone{ID: id, Name: name})
+	}
+	slices.SortFunc(list, func(a, b someone) int {
+		return cmp.Or(strings.Compare(a.Name, b.Name), strings.Compare(a.ID, b.ID))
+	})
 	return list
 }
 
@@ -172,12 +123,4 @@ func appendBounded[T any](s []T, v T, limit int) []T {
 		s = slices.Delete(s, 0, 1)
 	}
 	return append(s, v)
-}
-
-// without removes v from s.
-func without[T comparable](s []T, v T) []T {
-	if i := slices.Index(s, v); i >= 0 {
-		return slices.Delete(s, i, i+1)
-	}
-	return s
 }

@@ -31,7 +31,7 @@ func Run(ctx context.Context, ln net.Listener) error {
 	for _, url := range urls(ln.Addr()) {
 		fmt.Printf("The chat is at %s\n", url)
 	}
-	chat := newServer(defaultLimits)
+	chat := New()
 	httpServer := &http.Server{
 		Handler:           chat,
 		ReadHeaderTimeout: 5 * time.Second,
@@ -51,7 +51,7 @@ func Run(ctx context.Context, ln net.Listener) error {
 	// The listener goes first, so that nobody comes in again by the front
 	// door while the others are shown out. http.Server knows nothing of
 	// connections that have become WebSockets; those are chat's to end.
-	return errors.Join(httpServer.Shutdown(ctx), chat.shutdown(ctx))
+	return errors.Join(httpServer.Shutdown(ctx), chat.Shutdown(ctx))
 }
 
 // urls returns where a browser finds the server that listens on addr. One that

@@ -1,14 +1,18 @@
 // Package chat is the chat of examples/chat and examples/chat-cluster: an HTTP
 // server with a page and, beside it, a WebSocket endpoint.
 //
+// Rooms are topics of a [hub.Hub], which delivers what is said, remembers it for
+// newcomers, and deals with those who do not keep up. What is left to do here
+// is who is called what, and what must not be said.
+//
 // # Where to look
 //
 //	run.go      listening, shutting down
 //	server.go   HTTP: the page, and the WebSocket endpoint beside it
-//	client.go   one connection: its reader, its writer and the queue between
+//	client.go   one connection: what its page sends, and what that leads to
 //	message.go  what goes over the wire, and what is refused
-//	hub.go      all the rooms, behind one lock
-//	room.go     one room: people, history, deduplication
+//	rooms.go    all the rooms, behind one lock: joining, saying, leaving
+//	room.go     one room: its people, and which messages it has had
 //	limit.go    how much a visitor may do
 //	web/        the page
 //
@@ -36,16 +40,17 @@
 // From the server to the page:
 //
 //	{"type":"welcome", "room":"tea", "you":"4f…", "name":"Ada",
-//	 "people":[{"id":"4f…","name":"Ada"}], "history":[…], "rooms":[…],
-//	 "limits":{"name":32,"room":32,"text":2000}}
+//	 "people":[{"id":"4f…","name":"Ada"}], "rooms":[…],
+//	 "limits":{"name":32,"room":32,"text":2000,"history":100}}
 //	    Answers join. The name may differ from the one that was asked for,
-//	    where somebody in the room has that already. History holds the last
-//	    messages, the oldest first, each without type and room.
-//	{"type":"message", "room":"tea", "seq":7, "id":"…", "from":"4f…",
-//	 "name":"Ada", "text":"Hello", "at":1767225600000}
-//	    Goes to everyone in the room but its author. seq counts the messages of
-//	    the room, at is in milliseconds since 1970.
-//	{"type":"ack", "room":"tea", "id":"…", "seq":7, "at":1767225600000}
+//	    where somebody in the room has that already. The last messages of the
+//	    room follow, up to limits.history, and then:
+//	{"type":"ready", "room":"tea"}
+//	{"type":"message", "room":"tea", "id":"…", "from":"4f…", "name":"Ada",
+//	 "text":"Hello", "at":1767225600000}
+//	    Goes to everyone in the room, its author included. at is in
+//	    milliseconds since 1970.
+//	{"type":"ack", "room":"tea", "id":"…", "at":1767225600000}
 //	    Tells the author that a message has its place in the room; also when it
 //	    had that already. Until then the page keeps the message, and says it
 //	    again after it has reconnected.
@@ -71,21 +76,33 @@ package chat
 import (
 	"context"
 	"embed"
+	"errors"
 	"io/fs"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/fullduplex-go/websocket"
+	"github.com/fullduplex-go/websocket/hub"
 )
 
 //go:embed web
 var files embed.FS
 
-// server is the chat's http.Handler.
-type server struct {
-	hub *hub
-	ws  websocket.Server
-	mux *http.ServeMux
+// Server is the chat's http.Handler.
+type Server struct {
+	limits limits
+	ws     websocket.Server
+	mux    *http.ServeMux
+
+	// What people say, and that they are about to, is published to shared;
+	// what this server has to tell its visitors, who is here and which rooms
+	// there are, to local.
+	shared, local *hub.Hub
+
+	mu      sync.Mutex // guards what follows, and the rooms and clients
+	rooms   map[string]*room
+	listing bool // a new list of rooms is on its way
 }
 
 // compression is what every page that offers it gets, which is all browsers.
@@ -104,9 +121,23 @@ var compression = &websocket.CompressionOptions{
 	ClientNoContextTakeover: true,
 }
 
-func newServer(l limits) *server {
-	s := &server{hub: newHub(l), mux: http.NewServeMux()}
-	s.ws.Handler = func(conn *websocket.Conn) { serve(conn, s.hub) }
+// forever is how long the hub keeps what was said in an empty room: until the
+// room is forgotten.
+const forever = 100 * 365 * 24 * time.Hour
+
+// New returns a server, which is to be shut down after use.
+func New() *Server { return newServer(defaultLimits) }
+
+func newServer(l limits) *Server {
+	s := &Server{
+		limits: l,
+		mux:    http.NewServeMux(),
+		shared: hub.New(&hub.Options{Replay: l.history, Linger: forever}),
+		local:  hub.New(nil),
+		rooms:  map[string]*room{lobby: newRoom(lobby, l)},
+	}
+	s.ws.Handler = s.serve
+	s.ws.SendBuffer = l.buffer
 	// JSON may spend six bytes on a character of text.
 	s.ws.ReadLimit = int64(6*l.text + 4096)
 	// The page sends its own ping every ten seconds. A little less than that
@@ -125,12 +156,14 @@ func newServer(l limits) *server {
 	return s
 }
 
-func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.mux.ServeHTTP(w, r) }
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.mux.ServeHTTP(w, r) }
 
-// shutdown asks all pages to leave and waits until they have done so, but not
+// Shutdown asks all pages to leave and waits until they have done so, but not
 // longer than ctx lasts. They come back by themselves when there is a server
 // again.
-func (s *server) shutdown(ctx context.Context) error { return s.ws.Shutdown(ctx) }
+func (s *Server) Shutdown(ctx context.Context) error {
+	return errors.Join(s.ws.Shutdown(ctx), s.shared.Shutdown(ctx), s.local.Shutdown(ctx))
+}
 
 // contentPolicy lets the page load nothing but its own files and connect to
 // nothing but its own server. There is no inline script and no inline style,

@@ -51,13 +51,13 @@ func ourGoroutines() (left string) {
 }
 
 // start starts the chat on a loopback port.
-func start(t *testing.T, l limits) (url string, s *server) {
+func start(t *testing.T, l limits) (url string, s *Server) {
 	s = newServer(l)
 	ts := httptest.NewServer(s)
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 		defer cancel()
-		if err := s.shutdown(ctx); err != nil {
+		if err := s.Shutdown(ctx); err != nil {
 			t.Error("shutdown:", err)
 		}
 		ts.Close()
@@ -153,7 +153,7 @@ func TestShutdown(t *testing.T) {
 		p.join(lobby, fmt.Sprint("guest ", i))
 	}
 	done := make(chan error, 1)
-	go func() { done <- s.shutdown(t.Context()) }()
+	go func() { done <- s.Shutdown(t.Context()) }()
 	for _, p := range pages {
 		_, _, err := p.conn.Read(t.Context())
 		for err == nil { // somebody may see the other one leave
@@ -171,7 +171,7 @@ func TestShutdown(t *testing.T) {
 // The same as TestSlowReader, with real sockets and their buffers.
 func TestSlowReaderOverTCP(t *testing.T) {
 	l := defaultLimits
-	l.queue = 20
+	l.buffer = 50_000
 	l.rate, l.burst = 1e6, 1e6
 	s := newServer(l)
 	ts := httptest.NewUnstartedServer(s)
@@ -196,11 +196,11 @@ func TestSlowReaderOverTCP(t *testing.T) {
 		for ; e.Type != "message"; e = bo.next() {
 			left = left || e.Type == "left" && e.Name == "Slow"
 		}
-		if e.Seq != sent+1 {
-			t.Fatalf("message %d is number %d", sent+1, e.Seq)
+		if e.ID != fmt.Sprint(sent) {
+			t.Fatalf("message %d is %s", sent, e.ID)
 		}
 	}
-	for _, e := range slow.expectClose(errSlow.code, errSlow.reason) {
+	for _, e := range slow.expectClose(websocket.StatusTryAgainLater, "too slow") {
 		if e.Type == "message" && len(e.Text) < 1999 {
 			t.Fatalf("a message was cut: %+v", e)
 		}

@@ -16,7 +16,9 @@ let me = ''; // our public id, once the server has told us
 let room = ''; // the room that the page shows
 let home = ''; // the last room that let us in
 let joined = false; // the server has us in that room, on this connection
+let history = null; // messages of the room, while we are being told what was said before
 let asking = ''; // id of the message that waits for its acknowledgement
+let fullHistory = 0; // how many messages a newcomer gets to see
 let rooms = [];
 let unread = 0;
 let company = new Set(); // who was here when the connection was lost
@@ -30,31 +32,42 @@ const receive = {
     $('text').maxLength = m.limits.text;
     $('name').maxLength = m.limits.name;
     $('new-room-name').maxLength = m.limits.room;
+    fullHistory = m.limits.history;
     rooms = m.rooms;
     home = m.room;
-    joined = true;
-    for (const { id } of m.history.filter((message) => message.from === me)) unwait(id);
     lists.people.clear();
     for (const person of m.people) lists.people.set(person.id, person.name);
     lists.nobodyTypes();
-    log.merge(m.history, me);
-    showState('online', 'Connected');
     drawLists();
+    history = [];
+  },
+
+  ready() {
+    if (!history) return; // we had gone on to another room, and came back
+    joined = true;
+    for (const { id, from } of history) unwait(id, from);
+    log.merge(history, me, history.length >= fullHistory);
+    history = null;
+    showState('online', 'Connected');
     socket.settled();
     flush();
   },
 
   message(m) {
+    if (history) {
+      history.push(m);
+      return;
+    }
     lists.setTyping(m.from, false);
     unwait(m.id, m.from);
     log.add(m, me);
-    if (document.hidden) unread++;
+    if (document.hidden && m.from !== me) unread++;
     showTitle();
   },
 
   ack(m) {
     const entry = outbox.of(m.room).find((entry) => entry.id === m.id);
-    if (entry && m.room === room) log.add({ seq: m.seq, id: m.id, from: me, name, text: entry.text, at: m.at }, me);
+    if (entry && m.room === room) log.add({ id: m.id, from: me, name, text: entry.text, at: m.at }, me);
     unwait(m.id);
     flush();
   },
@@ -82,7 +95,7 @@ const receive = {
   },
 
   typing(m) {
-    lists.setTyping(m.from, m.on);
+    if (m.from !== me) lists.setTyping(m.from, m.on);
   },
 
   rooms(m) {
@@ -137,6 +150,7 @@ const socket = new Socket(url.href, {
   waiting(until) {
     if (joined) company = new Set(lists.people.keys());
     joined = false;
+    history = null;
     asking = '';
     lists.nobodyTypes();
     showState('offline', 'Not connected');

@@ -17,7 +17,6 @@ const exact = new Intl.DateTimeFormat(undefined, { dateStyle: 'full', timeStyle:
 let shown = new Set(); // "author/id" of each message here
 let last = null; // the last message, while nothing has come after it
 let lastDay = '';
-let lastSeq = 0;
 let notice = null; // the last line, if it tells of people coming or going
 let missed = 0; // messages that came while the reader was further up
 
@@ -33,16 +32,15 @@ export function clear() {
   shown = new Set();
   last = notice = null;
   lastDay = '';
-  lastSeq = 0;
   toEnd();
 }
 
-// Adds what is new of the messages that the server remembers.
-export function merge(history, me) {
+// Adds what is new of the messages that the server remembers: all that there
+// are, or, if it is full, the last ones.
+export function merge(history, me, full) {
   log.setAttribute('aria-busy', 'true'); // a screen reader need not read all of it
+  if (full && shown.size && !history.some(has)) tell('Some messages in between are not shown');
   const fresh = history.filter((message) => !has(message));
-  const gap = lastSeq && fresh.length === history.length && fresh[0]?.seq > lastSeq + 1;
-  if (gap) tell('Some messages in between are not shown');
   for (const message of fresh) add(message, me);
   log.removeAttribute('aria-busy');
   if (fresh.length) toEnd();
@@ -52,7 +50,6 @@ export function merge(history, me) {
 export function add(message, me) {
   if (has(message)) return;
   shown.add(nameOf(message));
-  lastSeq = message.seq;
   const stay = !atEnd();
   newDay(message.at);
   const first = !last || last.from !== message.from || last.name !== message.name

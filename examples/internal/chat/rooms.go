@@ -1,0 +1,254 @@
+package chat
+
+import (
+	"cmp"
+	"errors"
+	"log/slog"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/fullduplex-go/websocket"
+	"github.com/fullduplex-go/websocket/hub"
+)
+
+// lobby is the room that always exists.
+const lobby = "lobby"
+
+// listTopic is where the lists of rooms are published. It is the name of no
+// room, and neither are the topics for typing.
+const listTopic = "/rooms"
+
+func typingTopic(room string) string { return room + "/typing" }
+
+// listDelay is how long changes to the list of rooms are collected before
+// everyone gets the new one. Without it a thousand people who come back after a
+// restart would cause a million messages.
+const listDelay = 100 * time.Millisecond
+
+// join moves c into a room, which is made if there is none of that name. If
+// anything speaks against it c stays where it is.
+func (s *Server) join(c *client, in incoming) error {
+	id, err := checkKey(in.Key)
+	if err != nil {
+		return err
+	}
+	roomName, err := checkRoom(in.Room, s.limits.room)
+	if err != nil {
+		return err
+	}
+	name, err := checkName(in.Name, s.limits.name)
+	if err != nil {
+		return err
+	}
+	if err := s.move(c, id, roomName, name); err != nil {
+		return err
+	}
+	// What is said from now on comes behind what was said before. A page that
+	// misses some of it has to know, and come again. Who types is of interest
+	// only as long as it is so.
+	err = errors.Join(
+		c.subscribe(s.shared, roomName, &hub.SubscribeOptions{Policy: hub.Disconnect, Replay: true}),
+		c.subscribe(s.shared, typingTopic(roomName), &hub.SubscribeOptions{Policy: hub.KeepLatest}))
+	if err != nil {
+		return err
+	}
+	c.send(ready{Type: "ready", Room: roomName})
+	return nil
+}
+
+// move is the part of join that is done at once, as others see it.
+func (s *Server) move(c *client, id, roomName, name string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r, err := s.open(roomName)
+	if err != nil {
+		return err
+	}
+	if names := r.names(); names[id] == "" && len(names) >= s.limits.people {
+		return refuse("room-full", "There are %d people in %s already.", len(names), r.name)
+	}
+	c.unsubscribe()
+	s.change(r, func() { r.enter(id, name) })
+	s.leave(c)
+	c.room, c.id = r, id
+	names := r.names()
+	c.send(welcome{
+		Type: "welcome", Room: r.name, You: id, Name: names[id],
+		People: everyone(names), Rooms: s.list(),
+		Limits: lengths{Name: s.limits.name, Room: s.limits.room, Text: s.limits.text, History: s.limits.history},
+	})
+	return errors.Join(
+		c.subscribe(s.local, r.name, &hub.SubscribeOptions{Policy: hub.Disconnect}),
+		c.subscribe(s.local, listTopic, &hub.SubscribeOptions{Policy: hub.KeepLatest}))
+}
+
+// leave takes c out of its room, if it is in one. The caller holds s.mu.
+func (s *Server) leave(c *client) {
+	if r := c.room; r != nil {
+		c.room = nil
+		s.change(r, func() { r.leave(c.id) })
+	}
+}
+
+func (s *Server) rename(c *client, name string) error {
+	name, err := checkName(name, s.limits.name)
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r := c.room
+	if r == nil {
+		return notJoined()
+	}
+	s.change(r, func() { r.people[c.id].name = r.freeName(name, c.id) })
+	return nil
+}
+
+// say publishes a text, unless it is there already: then the author has missed
+// the acknowledgement, and gets that again.
+func (s *Server) say(c *client, id, text string) error {
+	text, err := checkSay(id, text, s.limits.text)
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	r := c.room
+	if r == nil {
+		s.mu.Unlock()
+		return notJoined()
+	}
+	at, again := r.said(c.id, id, time.Now().UnixMilli())
+	m := message{Type: "message", Room: r.name, ID: id, From: c.id, Name: r.people[c.id].name, Text: text, At: at}
+	s.mu.Unlock()
+	if !again {
+		if err := s.shared.Publish(r.name, websocket.Text, encode(m)); err != nil {
+			return err
+		}
+	}
+	c.send(ack{Type: "ack", Room: r.name, ID: id, At: at})
+	return nil
+}
+
+// typing tells everyone in the room whether c's person writes.
+func (s *Server) typing(c *client, on bool) error {
+	if c.room == nil {
+		return notJoined()
+	}
+	msg := encode(typing{Type: "typing", Room: c.room.name, From: c.id, On: on})
+	return s.shared.PublishKey(typingTopic(c.room.name), c.id, websocket.Text, msg)
+}
+
+// change has f change who is in a room, and tells those who are here what is
+// different. The caller holds s.mu.
+func (s *Server) change(r *room, f func()) {
+	before := r.names()
+	f()
+	after := r.names()
+	for _, id := range slices.Sorted(maps.Keys(after)) {
+		switch name, was := after[id], before[id]; was {
+		case name:
+		case "":
+			s.tell(r.name, presence{Type: "joined", Room: r.name, From: id, Name: name})
+		default:
+			s.tell(r.name, presence{Type: "renamed", Room: r.name, From: id, Name: name, Was: was})
+		}
+		delete(before, id)
+	}
+	for _, id := range slices.Sorted(maps.Keys(before)) {
+		s.tell(r.name, presence{Type: "left", Room: r.name, From: id, Name: before[id]})
+	}
+	if r.empty() {
+		r.emptySince = time.Now()
+	}
+	s.announce()
+}
+
+// tell publishes v to this server's own visitors. It may be called under s.mu:
+// no other server is asked, and no visitor waited for.
+func (s *Server) tell(topic string, v any) {
+	// It fails after the end, when there is nobody to hear it.
+	_ = s.local.Publish(topic, websocket.Text, encode(v))
+}
+
+// open returns the room of that name and makes it if need be. When there are
+// too many, the one that has been empty the longest gives way. The caller holds
+// s.mu.
+func (s *Server) open(name string) (*room, error) {
+	if r := s.rooms[name]; r != nil {
+		return r, nil
+	}
+	s.sweep()
+	if len(s.rooms) >= s.limits.rooms {
+		var oldest *room
+		for _, r := range s.rooms {
+			if r.empty() && r.name != lobby && (oldest == nil || r.emptySince.Before(oldest.emptySince)) {
+				oldest = r
+			}
+		}
+		if oldest == nil {
+			return nil, refuse("too-many-rooms", "There are %d rooms already, and somebody in each.", len(s.rooms))
+		}
+		s.forget(oldest)
+	}
+	r := newRoom(name, s.limits)
+	s.rooms[name] = r
+	return r, nil
+}
+
+// sweep forgets the rooms that have been empty for too long. The caller holds
+// s.mu.
+func (s *Server) sweep() {
+	for name, r := range s.rooms {
+		if r.empty() && name != lobby && time.Since(r.emptySince) > s.limits.forget {
+			s.forget(r)
+		}
+	}
+}
+
+// forget drops a room and what was said in it. The caller holds s.mu.
+func (s *Server) forget(r *room) {
+	delete(s.rooms, r.name)
+	go func() { // the backplane may take its time
+		for _, topic := range []string{r.name, typingTopic(r.name)} {
+			if err := s.shared.Forget(topic); err != nil {
+				slog.Warn("chat: cannot forget a room", "room", r.name, "error", err)
+			}
+		}
+	}()
+}
+
+// list returns the rooms: first the lobby, then those with the most people. The
+// caller holds s.mu.
+func (s *Server) list() []roomInfo {
+	s.sweep()
+	list := make([]roomInfo, 0, len(s.rooms))
+	for name, r := range s.rooms {
+		list = append(list, roomInfo{Name: name, Count: len(r.names())})
+	}
+	slices.SortFunc(list, func(a, b roomInfo) int {
+		switch lobby {
+		case a.Name:
+			return -1
+		case b.Name:
+			return 1
+		}
+		return cmp.Or(cmp.Compare(b.Count, a.Count), cmp.Compare(a.Name, b.Name))
+	})
+	return list
+}
+
+// announce sends everyone the list of rooms, soon. The caller holds s.mu.
+func (s *Server) announce() {
+	if s.listing {
+		return
+	}
+	s.listing = true
+	time.AfterFunc(listDelay, func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.listing = false
+		s.tell(listTopic, roomList{Type: "rooms", Rooms: s.list()})
+	})
+}
