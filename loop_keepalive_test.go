@@ -1,7 +1,6 @@
 package websocket
 
 import (
-	"context"
 	"errors"
 	"net"
 	"sync/atomic"
@@ -77,26 +76,15 @@ func TestLoopKeepaliveAnySign(t *testing.T) {
 }
 
 // TestLoopKeepalivePaused: messages are not read from a peer that does not read,
-// so a pong behind them cannot be seen. It is not given up for that.
+// so a pong behind them cannot be seen. It is not given up for that, and they are
+// delivered when it reads again.
 func TestLoopKeepalivePaused(t *testing.T) {
-	opts := Options{PingInterval: 50 * time.Millisecond, PongTimeout: 100 * time.Millisecond}
+	opts := Options{PingInterval: time.Hour, PongTimeout: time.Hour}
 	for _, k := range loopTransports[1:] {
 		t.Run(k.name, func(t *testing.T) {
 			k.loop = false
 			c, peer := k.raw(t, false, opts)
 			r := attach(t, newTestLoop(t, 1), c, funcHandler{})
-			full, stopped := make(chan struct{}), make(chan struct{})
-			go func() { // it lives until then
-				defer close(stopped)
-				for {
-					select {
-					case <-full:
-						return
-					case <-time.After(2 * time.Millisecond):
-						peer.Write(text("x"))
-					}
-				}
-			}()
 			want := 0
 			for c.Buffered() <= 256<<10 {
 				if err := c.Write(bg, Binary, make([]byte, 1<<20)); err != nil {
@@ -104,11 +92,13 @@ func TestLoopKeepalivePaused(t *testing.T) {
 				}
 				want++
 			}
-			close(full)
-			<-stopped
-			peer.Write(text("x"))
-			time.Sleep(600 * time.Millisecond) // many intervals
-			if err := c.life.cause.Load(); err != nil {
+			peer.Write(append(text("x"), text("y")...))
+			for range 10 {
+				age(c, 2*time.Hour)
+				c.keepaliveTick()
+				until(t, "the loop has looked", func() bool { return c.in.wanted.Load() == 0 || c.in.blocked.Load() })
+			}
+			if err := c.readError(); err != nil {
 				t.Fatal(err)
 			}
 			fr := &frameReader{nc: peer}
@@ -121,9 +111,9 @@ func TestLoopKeepalivePaused(t *testing.T) {
 					want--
 				}
 			}
-			if err := mustReceive(t, r.closed); !errors.Is(err, ErrDead) { // now it can tell
-				t.Error(err)
-			}
+			until(t, "all is read", func() bool { return c.Stats().MessagesRead == 2 })
+			givesUp(t, c, c.keepaliveTick) // now it can tell
+			r.want(t, StatusAbnormalClosure, "x", "y")
 		})
 	}
 }
@@ -133,16 +123,15 @@ func TestLoopKeepalivePaused(t *testing.T) {
 // falls silent, unless that cannot be told because a message is in front of what
 // it may have sent.
 func TestKeepaliveFullPeer(t *testing.T) {
-	opts := Options{PingInterval: 50 * time.Millisecond, PongTimeout: 200 * time.Millisecond}
+	opts := Options{PingInterval: time.Hour, PongTimeout: time.Hour}
 	for _, k := range kinds {
 		loop := k.loop
 		k.loop = false
 		for _, tt := range []struct {
 			name            string
 			answer, message bool // it has sent a message, whose handler writes; and another one
-		}{{"", false, false}, {"in the handler", true, false}, {"in the handler, with a message", true, true}} {
-			t.Run(k.name+" "+tt.name, func(t *testing.T) {
-				t.Parallel()
+		}{{"full", false, false}, {"full for the handler", true, false}, {"full, with a message", true, true}} {
+			t.Run(k.name+"/"+tt.name, func(t *testing.T) {
 				c, peer := k.raw(t, false, opts)
 				var written atomic.Int64
 				write := func() {
@@ -164,29 +153,41 @@ func TestKeepaliveFullPeer(t *testing.T) {
 				} else {
 					go write()
 				}
-				alive := func(d time.Duration) { // for so long
-					for end := time.Now().Add(d); time.Now().Before(end); time.Sleep(2 * time.Millisecond) {
-						if _, err := peer.Write(frame(OpPong, true, true, "")); err != nil {
-							t.Fatal(context.Cause(c.Context()))
-						}
+				until(t, "nothing more can be written", func() bool {
+					before := written.Load()
+					time.Sleep(20 * time.Millisecond)
+					return c.Buffered() > 0 && written.Load() == before
+				})
+				for range 3 {
+					before := c.Stats().BytesRead
+					for range 2 { // ping, begin with the last moments
+						age(c, 2*time.Hour)
+						c.keepaliveTick()
+					}
+					peer.Write(frame(OpPong, true, true, ""))
+					until(t, "it is read", func() bool { return c.Stats().BytesRead > before })
+					c.keepaliveTick()
+					if err := c.readError(); err != nil {
+						t.Fatal(err)
 					}
 				}
-				for before := int64(-1); before < written.Load(); alive(50 * time.Millisecond) {
-					before = written.Load()
-				}
-				alive(600 * time.Millisecond)
 				if tt.message {
+					for range 2 {
+						age(c, 2*time.Hour)
+						c.keepaliveTick()
+					}
 					peer.Write(text("in front"))
-					time.Sleep(600 * time.Millisecond)
-					if err := context.Cause(c.Context()); err != nil {
+					until(t, "it is seen", c.in.blocked.Load)
+					for range 5 {
+						age(c, 2*time.Hour)
+						c.keepaliveTick()
+					}
+					if err := c.readError(); err != nil {
 						t.Error(err)
 					}
 					return
 				}
-				until(t, "it is given up", func() bool { return c.Context().Err() != nil })
-				if err := context.Cause(c.Context()); !errors.Is(err, ErrDead) {
-					t.Error(err)
-				}
+				givesUp(t, c, c.keepaliveTick)
 			})
 		}
 	}
