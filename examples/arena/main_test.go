@@ -103,6 +103,7 @@ func TestRun(t *testing.T) {
 	bots.end(t)
 	for r := expect[roster](p); len(r) > 2; r = expect[roster](p) {
 	}
+	p.conn.CloseNow()
 	server.end(t)
 }
 
