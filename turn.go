@@ -371,26 +371,10 @@ func (c *Conn) flush() {
 	// else. The next one that comes before anything is read leaves directly.
 	c.in.more.Store(false)
 	o := &c.out
-	o.lock()
-	o.flushing = false
-	if o.turn.taken() { // the owner sees to it
-		o.unlock()
+	b, closing := c.takeQueued()
+	if b == nil {
 		return
 	}
-	b := c.takeLocked(0)
-	closing := o.queue != nil && o.queue.close != nil
-	if closing {
-		b = b.withRoom(len(o.queue.close))
-		b.b = append(b.b, o.queue.close...)
-		o.queue.pongs, o.queue.ping, o.queue.close = nil, nil, nil // nothing may follow it
-	}
-	if b == nil { // another writer was faster
-		o.unlock()
-		return
-	}
-	o.turn.set(true)
-	o.writing = len(b.b)
-	o.unlock()
 	n, err := c.t.Write(b.b)
 	putBuffer(b)
 	if err == nil && closing {
@@ -406,4 +390,29 @@ func (c *Conn) flush() {
 	o.lock()
 	defer o.unlock()
 	c.releaseLocked(err)
+}
+
+// takeQueued makes the caller the owner of the writing side and returns what is
+// queued, nil if nothing is any more, or the owner that there is sees to it. closing
+// tells that the close frame is in it.
+func (c *Conn) takeQueued() (b *buffer, closing bool) {
+	o := &c.out
+	o.lock()
+	defer o.unlock() // even if a hook panics
+	o.flushing = false
+	if o.turn.taken() {
+		return nil, false
+	}
+	b = c.takeLocked(0)
+	closing = o.queue != nil && o.queue.close != nil
+	if closing {
+		b = b.withRoom(len(o.queue.close))
+		b.b = append(b.b, o.queue.close...)
+		o.queue.pongs, o.queue.ping, o.queue.close = nil, nil, nil // nothing may follow it
+	}
+	if b != nil {
+		o.turn.set(true)
+		o.writing = len(b.b)
+	}
+	return b, closing
 }

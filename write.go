@@ -133,29 +133,33 @@ func checkMessage(ctx context.Context, typ MessageType) error {
 // answers to what follows: at the latest when the reader has to wait, because
 // then the goroutine that was started for it gets to run.
 func (c *Conn) beginWrite(ctx context.Context, stream *messageWriter, f *outFrame, joins bool) (ahead *buffer, owns bool, err error) {
+	ahead, owns, w, err := c.tryBeginWrite(ctx, stream, f, joins)
+	if w != nil {
+		return c.await(ctx, w)
+	}
+	return ahead, owns, err
+}
+
+// tryBeginWrite is beginWrite where there is no need to wait; else w waits.
+func (c *Conn) tryBeginWrite(ctx context.Context, stream *messageWriter, f *outFrame, joins bool) (ahead *buffer, owns bool, w *outWaiter, err error) {
 	o := &c.out
 	o.lock()
-	if err := c.readError(); err != nil {
-		o.unlock()
-		return nil, false, err
-	}
-	if joins && c.in.more.Load() && o.joinsLocked(len(f.p)) && ctx.Err() == nil && !(f.pack != packNone && o.turn.taken()) {
+	defer o.unlock() // even if a hook panics
+	switch err := c.readError(); {
+	case err != nil:
+		return nil, false, nil, err
+	case joins && c.in.more.Load() && o.joinsLocked(len(f.p)) && ctx.Err() == nil && !(f.pack != packNone && o.turn.taken()):
 		c.joinLocked(*f)
 		c.kickLocked()
-		o.unlock()
-		return nil, false, nil
-	}
-	if o.freeLocked(stream) {
+		return nil, false, nil, nil
+	case o.freeLocked(stream):
 		o.turn.set(true)
-		ahead = c.takeLocked(len(f.p))
-		o.unlock()
-		return ahead, true, nil
+		return c.takeLocked(len(f.p)), true, nil, nil
 	}
-	w := &outWaiter{stream: stream, frame: *f, joins: joins, turn: make(chan struct{})}
+	w = &outWaiter{stream: stream, frame: *f, joins: joins, turn: make(chan struct{})}
 	q := o.queueLocked()
 	q.waiting = append(q.waiting, w)
-	o.unlock()
-	return c.await(ctx, w)
+	return nil, false, w, nil
 }
 
 // writeFrame writes a data frame, for stream or, if that is nil, as a message
