@@ -71,7 +71,7 @@ export class Scene {
     if (own) this.#drawRing(ctx, own);
     for (const s of koi) this.#drawSwimmer(ctx, s, time);
     this.#effects.draw(ctx, seconds);
-    this.#scenery.drawAbove(ctx, view, time);
+    this.#scenery.drawAbove(ctx, view, time, own);
     for (const s of koi) this.#drawName(ctx, s, s.k.id === me, s.k.id === leader);
   }
 

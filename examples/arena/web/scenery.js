@@ -131,15 +131,16 @@ export class Scenery {
     }
   }
 
-  // What floats over the koi.
-  drawAbove(ctx, view, time) {
+  // What floats over the koi. One can see through what covers own, our koi.
+  drawAbove(ctx, view, time, own) {
     for (const p of this.#pads) {
       if (!visible(view, p, p.size)) continue;
       ctx.save();
       ctx.translate(p.x + 2.5 * Math.sin(time * 0.7 + p.sway), p.y + 2.5 * Math.cos(time * 0.6 + p.sway));
       ctx.rotate(p.turn + 0.04 * Math.sin(time * 0.5 + p.sway));
       const image = this.#sprite(`pad${p.kind}${p.flower}`, 256, (...args) => drawPad(...args, p.kind, p.flower));
-      ctx.globalAlpha = 0.95;
+      const apart = own ? Math.hypot(own.x - p.x, own.y - p.y) - p.size : Infinity;
+      ctx.globalAlpha = 0.4 + 0.55 * Math.min(1, Math.max(0, apart / 50));
       ctx.drawImage(image, -p.size * 1.25, -p.size * 1.25, p.size * 2.5, p.size * 2.5);
       ctx.restore();
     }
