@@ -94,7 +94,8 @@ func (f *outFrame) append(dst []byte, h *Header) []byte {
 
 // Buffered returns how many bytes wait to be taken by the transport: what is
 // being written, and what is queued behind it. It is 0 when the peer keeps up.
-// What the kernel has taken does not count.
+// What the kernel has taken does not count; that may be megabytes, unless the
+// listener or dialer sets a smaller write buffer.
 func (c *Conn) Buffered() int {
 	o := &c.out
 	o.lock()
