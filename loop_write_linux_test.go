@@ -254,21 +254,25 @@ func TestLoopCloseWhileFull(t *testing.T) {
 // TestLoopLostClose: a close frame that was still queued when the connection
 // ended was not exchanged.
 func TestLoopLostClose(t *testing.T) {
-	l := newTestLoop(t, 1)
-	peer, server := bareAttached(t, l, funcHandler{}, Options{CloseTimeout: 100 * time.Millisecond})
-	p := polledOf(server.looper())
-	for !p.state.has(polledOut) { // the peer reads nothing
-		if err := server.Write(bg, Binary, make([]byte, 8<<10)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if _, err := peer.Write(closeFrame(true, StatusNormalClosure, "")); err != nil {
-		t.Fatal(err)
-	}
-	<-server.Context().Done()
-	server.Close(StatusNormalClosure, "")
-	until(t, "nobody writes any more", func() bool { return !server.out.turn.taken() })
-	if err := server.Close(StatusNormalClosure, ""); err == nil {
-		t.Error("Close says that both close frames were exchanged")
+	for _, k := range polledKinds {
+		t.Run(k.name, func(t *testing.T) {
+			k.loop = false
+			c, peer := k.raw(t, false, Options{CloseTimeout: 100 * time.Millisecond})
+			attach(t, newTestLoop(t, 1), c, funcHandler{})
+			for p := polledOf(c.looper()); !p.state.has(polledOut); { // the peer reads nothing
+				if err := c.Write(bg, Binary, make([]byte, 8<<10)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if _, err := peer.Write(closeFrame(true, StatusNormalClosure, "")); err != nil {
+				t.Fatal(err)
+			}
+			<-c.Context().Done()
+			c.Close(StatusNormalClosure, "")
+			until(t, "nobody writes any more", func() bool { return !c.out.turn.taken() })
+			if err := c.Close(StatusNormalClosure, ""); err == nil {
+				t.Error("Close says that both close frames were exchanged")
+			}
+		})
 	}
 }
