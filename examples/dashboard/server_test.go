@@ -1,0 +1,324 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net"
+	"net/http"
+	"os"
+	"regexp"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/fullduplex-go/websocket"
+)
+
+// TestMain fails the run if the tests leave goroutines behind.
+func TestMain(m *testing.M) {
+	code := m.Run()
+	http.DefaultTransport.(*http.Transport).CloseIdleConnections()
+	if code == 0 {
+		if left := ourGoroutines(); left != "" {
+			fmt.Fprintln(os.Stderr, "goroutines are left:\n"+left)
+			code = 1
+		}
+	}
+	os.Exit(code)
+}
+
+// ourGoroutines returns the stacks of this project's goroutines, apart from the
+// caller's. Those that are about to end get the time to do so.
+func ourGoroutines() (left string) {
+	for deadline := time.Now().Add(5 * time.Second); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
+		left = ""
+		buf := make([]byte, 1<<20)
+		for i, stack := range strings.Split(string(buf[:runtime.Stack(buf, true)]), "\n\n") {
+			if i > 0 && strings.Contains(stack, "fullduplex-go/websocket") {
+				left += stack + "\n\n"
+			}
+		}
+		if left == "" {
+			break
+		}
+	}
+	return left
+}
+
+func get(t *testing.T, url string) (*http.Response, string) {
+	t.Helper()
+	resp, err := http.Get(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return resp, string(body)
+}
+
+// The page is confined to its own files, and those are all there.
+func TestPage(t *testing.T) {
+	_, url := start(t, config{instruments: 1, rate: 1})
+	resp, page := get(t, url+"/")
+	if got := resp.Header.Get("Content-Security-Policy"); got != contentPolicy {
+		t.Errorf("the policy is %q", got)
+	}
+	for _, bad := range []string{"<style", " style=", " onclick=", "http:", "https:", "//"} {
+		if strings.Contains(page, bad) {
+			t.Errorf("the page has %q in it", bad)
+		}
+	}
+	refs := regexp.MustCompile(`(?:src|href)="([^#"]+)"|from '\./([^']+)'`)
+	known := map[string]bool{}
+	var visit func(text string)
+	visit = func(text string) {
+		for _, m := range refs.FindAllStringSubmatch(text, -1) {
+			name := m[1] + m[2]
+			if known[name] {
+				continue
+			}
+			known[name] = true
+			resp, text := get(t, url+"/"+name)
+			if resp.StatusCode != http.StatusOK {
+				t.Errorf("%s: %s", name, resp.Status)
+			}
+			if strings.HasSuffix(name, ".js") && !strings.HasPrefix(resp.Header.Get("Content-Type"), "text/javascript") {
+				t.Errorf("%s is %s", name, resp.Header.Get("Content-Type"))
+			}
+			for _, bad := range []string{"innerHTML", "insertAdjacentHTML", "document.write", "eval("} {
+				if strings.Contains(text, bad) {
+					t.Errorf("%s uses %s", name, bad)
+				}
+			}
+			visit(text)
+		}
+	}
+	visit(page)
+	entries, err := fs.ReadDir(files, "web")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, entry := range entries {
+		if !known[entry.Name()] && entry.Name() != "index.html" {
+			t.Errorf("nothing refers to %s", entry.Name())
+		}
+	}
+	if resp, _ := get(t, url+"/nothing"); resp.StatusCode != http.StatusNotFound {
+		t.Errorf("a file that is not there: %s", resp.Status)
+	}
+	if resp, _ := get(t, url+"/ws"); resp.StatusCode < 400 {
+		t.Errorf("no handshake: %s", resp.Status)
+	}
+}
+
+// Pages of other sites are kept out.
+func TestForeignOrigin(t *testing.T) {
+	_, url := start(t, config{instruments: 1, rate: 1})
+	conn, resp, err := websocket.Dial(t.Context(), url+"/ws", &websocket.DialOptions{
+		Header: http.Header{"Origin": {"https://elsewhere.example"}},
+	})
+	if err == nil {
+		conn.CloseNow()
+		t.Fatal("let in")
+	}
+	if resp == nil || resp.StatusCode != http.StatusForbidden {
+		t.Errorf("refused with %v, %v", resp, err)
+	}
+}
+
+func TestStats(t *testing.T) {
+	s, url := start(t, config{instruments: 10, rate: 60, seed: 1})
+	look := func() (st stats) {
+		resp, body := get(t, url+"/debug/stats")
+		if got := resp.Header.Get("Content-Type"); got != "application/json" {
+			t.Errorf("content type %q", got)
+		}
+		if err := json.Unmarshal([]byte(body), &st); err != nil {
+			t.Fatalf("%v in %s", err, body)
+		}
+		return st
+	}
+	if st := look(); st.Instruments != 10 || st.Rate != 60 || st.Trades != 10 || st.Visitors == nil || len(st.Visitors) != 0 {
+		t.Errorf("at first: %+v", st)
+	}
+	p := dial(t, url)
+	p.set(queueAll, 1e6)
+	p.report()
+	s.steps(60)
+	p.catchUp(s.market)
+	// The connection counts a message when its write has returned.
+	st := look()
+	for deadline := time.Now().Add(10 * time.Second); st.Visitors[0].Buffered > 0 && time.Now().Before(deadline); {
+		st = look()
+	}
+	if st.Hub.Published != st.Trades || st.Trades <= 10 || st.Steps != historyLength*2*60+60 {
+		t.Errorf("later: %+v", st)
+	}
+	if len(st.Visitors) != 1 {
+		t.Fatalf("%d visitors", len(st.Visitors))
+	}
+	v := st.Visitors[0]
+	if v.Sent != uint64(p.received+p.repeated) || v.Rate != 1e6 || !v.QueueAll || v.Messages != v.Sent+2 {
+		t.Errorf("%+v, but %d received, %d repeated", v, p.received, p.repeated)
+	}
+	if v.Bytes < v.Sent*(tradeSize+2) {
+		t.Errorf("%d bytes for %d trades", v.Bytes, v.Sent)
+	}
+	p.conn.CloseNow()
+	for deadline := time.Now().Add(10 * time.Second); len(look().Visitors) > 0; {
+		if time.Now().After(deadline) {
+			t.Fatal("the visitor has not left")
+		}
+	}
+}
+
+// Pages are sent away at once when the server goes, however slow they are and
+// however much waits for them.
+func TestShutdown(t *testing.T) {
+	s, url := start(t, config{instruments: 300, rate: 60, seed: 1})
+	slow, quick := dial(t, url), dial(t, url)
+	slow.set(queueAll, 20_000)
+	slow.report()
+	for s.stats().Visitors[0].Pending+s.stats().Visitors[1].Pending < 1000 {
+		s.steps(10)
+		quick.catchUp(s.market)
+	}
+	done := make(chan error, 1)
+	go func() {
+		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+		defer cancel()
+		done <- s.shutdown(ctx)
+	}()
+	for _, p := range []*page{slow, quick} {
+		var err error
+		for err == nil {
+			_, _, err = p.conn.Read(t.Context())
+		}
+		if code := websocket.CloseCode(err); code != websocket.StatusGoingAway {
+			t.Errorf("closed with %v", err)
+		}
+	}
+	if err := <-done; err != nil {
+		t.Errorf("shutdown: %v", err)
+	}
+	s.steps(10) // a closed market does no harm
+}
+
+func TestFlags(t *testing.T) {
+	for _, c := range []struct {
+		args string
+		want options
+		err  string
+	}{
+		{"", options{config{320, 60, 1}, defaultAddr, true}, ""},
+		{"-addr :0 -seed 9", options{config{320, 60, 9}, ":0", false}, ""},
+		{"-instruments 1 -rate 1", options{config{1, 1, 1}, defaultAddr, true}, ""},
+		{"-instruments 1000 -rate 120", options{config{1000, 120, 1}, defaultAddr, true}, ""},
+		{"-instruments 0", options{}, "-instruments is 0"},
+		{"-instruments 1001", options{}, "-instruments is 1001, but must be from 1 to 1000"},
+		{"-rate 0", options{}, "-rate is 0"},
+		{"-rate 121", options{}, "-rate is 121, but must be from 1 to 120 per second"},
+		{"-rate fast", options{}, "invalid value"},
+		{"-seed -1", options{}, "invalid value"},
+		{"-speed 1", options{}, "not defined"},
+		{"now", options{}, `unexpected argument "now"`},
+	} {
+		got, err := parseFlags(strings.Fields(c.args), io.Discard)
+		if c.err != "" {
+			if err == nil || !strings.Contains(err.Error(), c.err) {
+				t.Errorf("%q: %v, want %q", c.args, err, c.err)
+			}
+		} else if err != nil || got != c.want {
+			t.Errorf("%q: %+v, %v; want %+v", c.args, got, err, c.want)
+		}
+	}
+}
+
+// The program as a whole: it trades in real time, and ends when told to.
+func TestRun(t *testing.T) {
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	out, say := io.Pipe()
+	done := make(chan error, 1)
+	go func() {
+		err := run(ctx, options{config{100, 100, 1}, "127.0.0.1:0", false}, say)
+		say.Close()
+		done <- err
+	}()
+	var line string
+	if _, err := fmt.Fscanf(out, "The dashboard is at %s\n", &line); err != nil {
+		t.Fatal(err)
+	}
+	go io.Copy(io.Discard, out)
+	url := strings.TrimSuffix(line, "/")
+
+	// Somebody else cannot have the same port.
+	taken := options{config{1, 1, 1}, strings.TrimPrefix(url, "http://"), false}
+	if err := run(ctx, taken, io.Discard); err == nil {
+		t.Error("two on one port")
+	}
+	p := dial(t, url)
+	for p.received < 500 {
+		p.next()
+	}
+	if r := p.report(); r.now <= 0 || r.now > 60_000 {
+		t.Errorf("the time is %v", r.now)
+	}
+	stop()
+	var err error
+	for err == nil {
+		_, _, err = p.conn.Read(context.Background())
+	}
+	if code := websocket.CloseCode(err); code != websocket.StatusGoingAway {
+		t.Errorf("closed with %v", err)
+	}
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+	if _, err := http.Get(url); err == nil {
+		t.Error("it still answers")
+	}
+}
+
+// Where nobody has said which port, there is always one.
+func TestListen(t *testing.T) {
+	first, err := listen(options{addr: "127.0.0.1:0"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer first.Close()
+	second, err := listen(options{addr: first.Addr().String(), anyPort: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer second.Close()
+	if first.Addr().String() == second.Addr().String() {
+		t.Errorf("both listen on %v", first.Addr())
+	}
+	if _, err := listen(options{addr: first.Addr().String()}); err == nil || !errors.As(err, new(*net.OpError)) {
+		t.Errorf("listening twice: %v", err)
+	}
+}
+
+func TestURLs(t *testing.T) {
+	for _, test := range []struct {
+		addr net.TCPAddr
+		want string
+	}{
+		{net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 8080}, "http://127.0.0.1:8080/"},
+		{net.TCPAddr{IP: net.IPv6loopback, Port: 80}, "http://[::1]:80/"},
+		{net.TCPAddr{IP: net.IPv6zero, Port: 8080}, "http://localhost:8080/"},
+	} {
+		if got := urls(&test.addr); got[0] != test.want {
+			t.Errorf("%v is at %q, want %q first", &test.addr, got, test.want)
+		}
+	}
+}

@@ -1,0 +1,177 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/fullduplex-go/websocket"
+	"github.com/fullduplex-go/websocket/hub"
+)
+
+const (
+	// queueDepth is how many trades queueAll keeps for one page. They are the
+	// same in memory for all pages.
+	queueDepth = 1 << 16
+
+	helloTimeout = 20 * time.Second // to take what a newcomer is told
+
+	// A page sends four pings in a second, and settings when somebody plays
+	// with them.
+	requestRate  = 20 // per second
+	requestBurst = 60
+)
+
+// visitor is one connection. A goroutine of the Server's reads what the page
+// wants; trades come to it from the hub, and wait there while it is slow.
+type visitor struct {
+	conn   *websocket.Conn
+	market *market
+	line   *pacedConn
+
+	mu       sync.Mutex // after market.mu
+	settings settings
+	sub      *hub.Subscription
+	past     counts // of subscriptions that have ended
+}
+
+// counts is what has become of trades for a visitor.
+type counts struct {
+	Sent      uint64 `json:"sent"`
+	Conflated uint64 `json:"conflated"`
+	Dropped   uint64 `json:"dropped"`
+	Pending   int    `json:"pending"`
+}
+
+// serve serves the page until its connection ends, and returns what to close it
+// with.
+func (v *visitor) serve() (websocket.StatusCode, string) {
+	ctx, cancel := context.WithTimeout(v.conn.Context(), helloTimeout)
+	err := v.conn.Write(ctx, websocket.Binary, v.market.hello())
+	cancel()
+	if err != nil {
+		return websocket.StatusPolicyViolation, "you do not read"
+	}
+	if err := v.set(settings{}); err != nil {
+		return websocket.StatusGoingAway, "the market is closed"
+	}
+	tokens := newBucket(requestRate, requestBurst, time.Now())
+	for msg, err := range v.conn.Messages(v.conn.Context()) {
+		if err != nil {
+			break
+		}
+		if msg.Type != websocket.Binary {
+			return websocket.StatusUnsupportedData, "text messages mean nothing here"
+		}
+		if !tokens.take(time.Now()) {
+			return websocket.StatusPolicyViolation, "too many messages"
+		}
+		request, err := parse(msg.Data)
+		if err != nil {
+			return websocket.StatusPolicyViolation, err.Error()
+		}
+		switch request := request.(type) {
+		case ping:
+			v.report(request)
+		case settings:
+			if err := v.set(request); err != nil {
+				return websocket.StatusGoingAway, "the market is closed"
+			}
+		}
+	}
+	return websocket.StatusNormalClosure, ""
+}
+
+// set gives the visitor other settings. With another policy it subscribes anew,
+// gets the newest of all, and is spared what was waiting.
+func (v *visitor) set(s settings) error {
+	v.line.setRate(s.rate)
+	// Nothing is published meanwhile, so that nothing is missed or counted
+	// twice.
+	v.market.mu.Lock()
+	defer v.market.mu.Unlock()
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	old := v.settings
+	v.settings = s
+	if v.sub != nil && old.policy == s.policy {
+		return nil
+	}
+	v.leave()
+	o := hub.SubscribeOptions{Policy: hub.KeepLatest, Queue: maxInstruments, Replay: true}
+	if s.policy == queueAll {
+		o.Policy, o.Queue = hub.DropOldest, queueDepth
+	}
+	sub, err := v.market.hub.Subscribe(topic, v.conn, &o)
+	if err != nil {
+		return fmt.Errorf("subscribing: %w", err)
+	}
+	v.sub = sub
+	return nil
+}
+
+// leave ends the subscription, if there is one, and takes its counters over. The
+// caller holds both locks.
+func (v *visitor) leave() {
+	if v.sub == nil {
+		return
+	}
+	before := v.sub.Stats()
+	v.sub.Unsubscribe()
+	after := v.sub.Stats()
+	v.past.Sent += after.Sent
+	v.past.Conflated += after.Conflated
+	// What was waiting has left in the meantime, or never will.
+	v.past.Dropped += after.Dropped + uint64(before.Pending) - (after.Sent - before.Sent)
+	v.sub = nil
+}
+
+// counts returns the counters of the whole connection.
+func (v *visitor) counts() (counts, settings) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	c := v.past
+	if v.sub != nil {
+		s := v.sub.Stats()
+		c.Sent += s.Sent
+		c.Conflated += s.Conflated
+		c.Dropped += s.Dropped
+		c.Pending = s.Pending
+	}
+	return c, v.settings
+}
+
+// report answers a ping. If the page has so much to read already that there is
+// no room, it asks again.
+func (v *visitor) report(p ping) {
+	c, s := v.counts()
+	r := report{
+		echo: p.t, settings: s,
+		sent: c.Sent, conflated: c.Conflated, dropped: c.Dropped, pending: c.Pending,
+		buffered: v.conn.Buffered(), now: v.market.now(),
+	}
+	v.conn.Send(websocket.Binary, r.append(make([]byte, 0, reportSize)))
+}
+
+// bucket limits how much a page may ask for. It holds up to burst tokens, gets
+// rate new ones per second, and each message takes one.
+type bucket struct {
+	rate, burst, tokens float64
+	last                time.Time // when tokens was right
+}
+
+func newBucket(rate, burst float64, now time.Time) *bucket {
+	return &bucket{rate: rate, burst: burst, tokens: burst, last: now}
+}
+
+// take takes a token, if there is one.
+func (b *bucket) take(now time.Time) bool {
+	b.tokens = min(b.burst, b.tokens+b.rate*now.Sub(b.last).Seconds())
+	b.last = now
+	if b.tokens < 1 {
+		return false
+	}
+	b.tokens--
+	return true
+}
