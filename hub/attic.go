@@ -27,13 +27,12 @@ func (h *Hub) rest(t *topic) {
 		return
 	}
 	t.mu.Lock()
-	if t.resting {
-		t.mu.Unlock()
-		return
-	}
-	t.resting = true
+	there := t.resting
+	t.resting, t.used = true, there || t.used
 	t.mu.Unlock()
-	h.store(t)
+	if !there {
+		h.store(t)
+	}
 }
 
 // store puts t into the attic.
@@ -110,7 +109,7 @@ func (a *attic) close() {
 }
 
 // stir reports whether t, which was in the attic, is idle; or else, whether it
-// is to go there again, since it was published to.
+// is to go there again, since it was used meanwhile.
 func (t *topic) stir() (idle, again bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -202,7 +202,11 @@ func content(t *testing.T, m *websocket.PreparedMessage) string {
 
 func newHub(t *testing.T, opts *Options) *Hub {
 	h := New(opts)
-	t.Cleanup(func() { h.Shutdown(bg) })
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(bg, 10*time.Second)
+		defer cancel()
+		h.Shutdown(ctx)
+	})
 	return h
 }
 

@@ -38,7 +38,7 @@ type topic struct {
 	mu      sync.Mutex // guards what follows
 	refs    int        // subscriptions, calls under way, and what else keeps the topic
 	dead    bool       // it is no longer in Hub.topics, or about to be removed
-	used    bool       // the replay has got something since the attic has looked
+	used    bool       // it had a subscriber, or the replay got something, since the attic has looked
 	resting bool       // it is in the attic
 	seq     uint64     // of the newest message
 	set     set
