@@ -36,5 +36,5 @@ func run(ctx context.Context, addr string) error {
 	if err != nil {
 		return err
 	}
-	return chat.Run(ctx, ln)
+	return chat.Run(ctx, ln, chat.Options{})
 }

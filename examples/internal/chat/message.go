@@ -28,11 +28,17 @@ type (
 	welcome struct {
 		Type   string     `json:"type"`
 		Room   string     `json:"room"`
+		Server string     `json:"server,omitempty"`
 		You    string     `json:"you"`
 		Name   string     `json:"name"`
 		People []someone  `json:"people"`
 		Rooms  []roomInfo `json:"rooms"`
 		Limits lengths    `json:"limits"`
+	}
+	history struct {
+		Type     string    `json:"type"`
+		Room     string    `json:"room"`
+		Messages []message `json:"messages"`
 	}
 	ready struct {
 		Type string `json:"type"`
@@ -90,6 +96,10 @@ type (
 		RTT  float64 `json:"rtt,omitempty"`
 	}
 )
+
+// key tells messages apart. The id alone would not do: pages make it up, and one
+// page could take another's.
+func (m *message) key() string { return m.From + " " + m.ID }
 
 // refusal is the answer to a message that cannot be accepted. It is an error
 // within the server and a message of type "error" on the wire.

@@ -20,24 +20,30 @@ var testLimits = limits{
 
 // event is anything that the server sends.
 type event struct {
-	Type    string
-	Room    string
-	You     string
-	People  []someone
-	Rooms   []roomInfo
-	Limits  lengths
-	ID      string
-	From    string
-	Name    string
-	Was     string
-	Text    string
-	At      int64
-	On      bool
-	T       float64
-	RTT     float64
-	Code    string
-	Wait    int64
-	History []event // the messages between welcome and ready; see join
+	Type   string
+	Room   string
+	Server string
+	You    string
+	People []someone
+	Rooms  []roomInfo
+	Limits lengths
+	ID     string
+	From   string
+	Name   string
+	Was    string
+	Text   string
+	At     int64
+	On     bool
+	T      float64
+	RTT    float64
+	Code   string
+	Wait   int64
+
+	Messages []event
+
+	// Between welcome and ready; see join.
+	History   []event // the messages
+	Elsewhere []event // those of a history
 }
 
 func decodeEvent(t *testing.T, data []byte) event {
@@ -49,10 +55,19 @@ func decodeEvent(t *testing.T, data []byte) event {
 	return e
 }
 
+func mustServer(t *testing.T, o Options, l limits) *Server {
+	t.Helper()
+	s, err := newServer(o, l)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
 // inBubble runs f with a server, in a synctest bubble.
 func inBubble(t *testing.T, l limits, f func(t *testing.T, s *Server)) {
 	synctest.Test(t, func(t *testing.T) {
-		s := newServer(l)
+		s := mustServer(t, Options{}, l)
 		t.Cleanup(func() {
 			if err := s.Shutdown(context.Background()); err != nil {
 				t.Error("shutdown:", err)
@@ -118,6 +133,8 @@ func (p *page) joinAs(key, room, name string) event {
 		switch e := p.next(); e.Type {
 		case "message":
 			w.History = append(w.History, e)
+		case "history":
+			w.Elsewhere = append(w.Elsewhere, e.Messages...)
 		case "ready":
 			if w.Room != room || e.Room != room {
 				p.t.Fatalf("welcome is %+v, ready %+v", w, e)

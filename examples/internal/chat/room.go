@@ -13,11 +13,17 @@ import (
 type room struct {
 	name   string
 	limits limits
-	people map[string]*person // by id
+	people map[string]*person // those who are here, by id
+	away   map[string]crowd   // those who are at other servers, by server
 
 	// seen is the last limits.seen messages that were said, so that one that is
 	// said again is recognised.
 	seen []seen
+
+	// What follows is needed only where there are other servers.
+	followed bool      // the hub gets what is said at other servers,
+	earlier  []message // and this was before: the last limits.history messages
+	said     []message // the last limits.history messages that were said here
 
 	emptySince time.Time // when the last one left; counts only without people
 }
@@ -41,6 +47,7 @@ func newRoom(name string, l limits) *room {
 	return &room{
 		name: name, limits: l, emptySince: time.Now(),
 		people: make(map[string]*person),
+		away:   make(map[string]crowd),
 	}
 }
 
@@ -63,8 +70,21 @@ func (r *room) leave(id string) {
 	}
 }
 
-// names returns everyone in the room: their names by their ids.
+// names returns everyone in the room, here and at other servers: their names by
+// their ids.
 func (r *room) names() map[string]string {
+	names := r.namesHere()
+	for _, crowd := range r.away {
+		for id, name := range crowd.names {
+			if names[id] == "" {
+				names[id] = name
+			}
+		}
+	}
+	return names
+}
+
+func (r *room) namesHere() map[string]string {
 	names := make(map[string]string)
 	for id, p := range r.people {
 		names[id] = p.name
@@ -72,7 +92,7 @@ func (r *room) names() map[string]string {
 	return names
 }
 
-func (r *room) empty() bool { return len(r.people) == 0 }
+func (r *room) empty() bool { return len(r.people) == 0 && len(r.away) == 0 }
 
 // freeName returns name, or name with a number if another person has it.
 func (r *room) freeName(name, id string) string {
@@ -94,14 +114,28 @@ func (r *room) freeName(name, id string) string {
 	return free
 }
 
-// said notes that a message is said, or returns when it was said before.
-func (r *room) said(from, id string, now int64) (at int64, again bool) {
+// repeated notes that a message is said now. If it was said before it returns
+// when that was.
+func (r *room) repeated(from, id string, now int64) (at int64, again bool) {
 	i := slices.IndexFunc(r.seen, func(s seen) bool { return s.from == from && s.id == id })
 	if i >= 0 {
 		return r.seen[i].at, true
 	}
 	r.seen = appendBounded(r.seen, seen{from, id, now}, r.limits.seen)
 	return now, false
+}
+
+// remember adds to what was said earlier.
+func (r *room) remember(messages []message) {
+	known := make(map[string]bool)
+	all := slices.Concat(r.earlier, messages)
+	all = slices.DeleteFunc(all, func(m message) bool {
+		was := known[m.key()]
+		known[m.key()] = true
+		return was
+	})
+	slices.SortStableFunc(all, func(a, b message) int { return cmp.Compare(a.At, b.At) })
+	r.earlier = bounded(all[max(0, len(all)-r.limits.history):], maxSaid)
 }
 
 // everyone lists people, by name.

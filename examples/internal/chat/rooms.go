@@ -21,9 +21,9 @@ const listTopic = "/rooms"
 
 func typingTopic(room string) string { return room + "/typing" }
 
-// listDelay is how long changes to the list of rooms are collected before
-// everyone gets the new one. Without it a thousand people who come back after a
-// restart would cause a million messages.
+// listDelay is how long changes are collected before everyone gets the new list
+// of rooms. Without it a thousand people who come back after a restart would
+// cause a million messages.
 const listDelay = 100 * time.Millisecond
 
 // join moves c into a room, which is made if there is none of that name. If
@@ -53,8 +53,25 @@ func (s *Server) join(c *client, in incoming) error {
 	if err != nil {
 		return err
 	}
+	s.lookBack(c)
 	c.send(ready{Type: "ready", Room: roomName})
 	return nil
+}
+
+// lookBack sends c what was said at other servers before this one followed its
+// room. If this one has just begun to, it asks for that.
+func (s *Server) lookBack(c *client) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r := c.room
+	if len(r.earlier) > 0 {
+		c.send(history{Type: "history", Room: r.name, Messages: r.earlier})
+	}
+	if !r.followed {
+		r.followed = true
+		s.peers.later(errand{to: peersTopic, room: r.name, ask: true})
+		s.peers.hurry()
+	}
 }
 
 // move is the part of join that is done at once, as others see it.
@@ -74,7 +91,7 @@ func (s *Server) move(c *client, id, roomName, name string) error {
 	c.room, c.id = r, id
 	names := r.names()
 	c.send(welcome{
-		Type: "welcome", Room: r.name, You: id, Name: names[id],
+		Type: "welcome", Room: r.name, Server: s.name, You: id, Name: names[id],
 		People: everyone(names), Rooms: s.list(),
 		Limits: lengths{Name: s.limits.name, Room: s.limits.room, Text: s.limits.text, History: s.limits.history},
 	})
@@ -119,11 +136,16 @@ func (s *Server) say(c *client, id, text string) error {
 		s.mu.Unlock()
 		return notJoined()
 	}
-	at, again := r.said(c.id, id, time.Now().UnixMilli())
+	at, again := r.repeated(c.id, id, time.Now().UnixMilli())
 	m := message{Type: "message", Room: r.name, ID: id, From: c.id, Name: r.people[c.id].name, Text: text, At: at}
+	if !again && s.peers != nil {
+		r.said = appendBounded(r.said, m, s.limits.history)
+	}
 	s.mu.Unlock()
 	if !again {
-		if err := s.shared.Publish(r.name, websocket.Text, encode(m)); err != nil {
+		// By the key the history has a message once, even if it was said again
+		// at another server.
+		if err := s.publish(r.name, m.key(), m); err != nil {
 			return err
 		}
 	}
@@ -136,13 +158,31 @@ func (s *Server) typing(c *client, on bool) error {
 	if c.room == nil {
 		return notJoined()
 	}
-	msg := encode(typing{Type: "typing", Room: c.room.name, From: c.id, On: on})
-	return s.shared.PublishKey(typingTopic(c.room.name), c.id, websocket.Text, msg)
+	return s.publish(typingTopic(c.room.name), c.id, typing{Type: "typing", Room: c.room.name, From: c.id, On: on})
 }
 
-// change has f change who is in a room, and tells those who are here what is
-// different. The caller holds s.mu.
+// publish publishes v to the visitors of all servers, or as many as can be
+// reached. It fails after the end.
+func (s *Server) publish(topic, key string, v any) error {
+	err := s.shared.PublishKey(topic, key, websocket.Text, encode(v))
+	if errors.Is(err, hub.ErrClosed) {
+		return err
+	}
+	s.reached(err)
+	return nil
+}
+
+// change has f change who of this server's visitors is in a room, and tells all
+// others. The caller holds s.mu.
 func (s *Server) change(r *room, f func()) {
+	s.update(r, f)
+	s.peers.later(errand{to: peersTopic, room: r.name})
+	s.announce()
+}
+
+// update has f change who is in a room, and tells this server's visitors what is
+// different. The caller holds s.mu.
+func (s *Server) update(r *room, f func()) {
 	before := r.names()
 	f()
 	after := r.names()
@@ -154,15 +194,18 @@ func (s *Server) change(r *room, f func()) {
 		default:
 			s.tell(r.name, presence{Type: "renamed", Room: r.name, From: id, Name: name, Was: was})
 		}
-		delete(before, id)
 	}
 	for _, id := range slices.Sorted(maps.Keys(before)) {
-		s.tell(r.name, presence{Type: "left", Room: r.name, From: id, Name: before[id]})
+		if after[id] == "" {
+			s.tell(r.name, presence{Type: "left", Room: r.name, From: id, Name: before[id]})
+		}
 	}
-	if r.empty() {
+	if r.empty() && len(before) > 0 {
 		r.emptySince = time.Now()
 	}
-	s.announce()
+	if len(before) != len(after) {
+		s.announce()
+	}
 }
 
 // tell publishes v to this server's own visitors. It may be called under s.mu:
@@ -239,7 +282,8 @@ func (s *Server) list() []roomInfo {
 	return list
 }
 
-// announce sends everyone the list of rooms, soon. The caller holds s.mu.
+// announce sends the list of rooms to everyone, and to other servers who is
+// where, soon. The caller holds s.mu.
 func (s *Server) announce() {
 	if s.listing {
 		return
@@ -250,5 +294,6 @@ func (s *Server) announce() {
 		defer s.mu.Unlock()
 		s.listing = false
 		s.tell(listTopic, roomList{Type: "rooms", Rooms: s.list()})
+		s.peers.hurry()
 	})
 }

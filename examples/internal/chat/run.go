@@ -27,11 +27,14 @@ func Listen(addr string) (net.Listener, error) {
 
 // Run serves the chat on ln, which it closes, until ctx is done. It prints where
 // the chat is.
-func Run(ctx context.Context, ln net.Listener) error {
+func Run(ctx context.Context, ln net.Listener, o Options) error {
+	chat, err := New(o)
+	if err != nil {
+		return errors.Join(err, ln.Close())
+	}
 	for _, url := range urls(ln.Addr()) {
 		fmt.Printf("The chat is at %s\n", url)
 	}
-	chat := New()
 	httpServer := &http.Server{
 		Handler:           chat,
 		ReadHeaderTimeout: 5 * time.Second,

@@ -13,6 +13,7 @@
 //	message.go  what goes over the wire, and what is refused
 //	rooms.go    all the rooms, behind one lock: joining, saying, leaving
 //	room.go     one room: its people, and which messages it has had
+//	peers.go    what servers tell each other, where there are several
 //	limit.go    how much a visitor may do
 //	web/        the page
 //
@@ -41,15 +42,19 @@
 //
 //	{"type":"welcome", "room":"tea", "you":"4f…", "name":"Ada",
 //	 "people":[{"id":"4f…","name":"Ada"}], "rooms":[…],
-//	 "limits":{"name":32,"room":32,"text":2000,"history":100}}
+//	 "limits":{"name":32,"room":32,"text":2000,"history":100}, "server":"b"}
 //	    Answers join. The name may differ from the one that was asked for,
-//	    where somebody in the room has that already. The last messages of the
-//	    room follow, up to limits.history, and then:
+//	    where somebody in the room has that already. server is there if it has
+//	    a name. The last messages of the room follow, up to limits.history,
+//	    perhaps a history, and then:
 //	{"type":"ready", "room":"tea"}
 //	{"type":"message", "room":"tea", "id":"…", "from":"4f…", "name":"Ada",
 //	 "text":"Hello", "at":1767225600000}
 //	    Goes to everyone in the room, its author included. at is in
 //	    milliseconds since 1970.
+//	{"type":"history", "room":"tea", "messages":[…]}
+//	    Tells what was said at other servers before this one listened. It may
+//	    come at any time, and may have messages in it that the page has.
 //	{"type":"ack", "room":"tea", "id":"…", "at":1767225600000}
 //	    Tells the author that a message has its place in the room; also when it
 //	    had that already. Until then the page keeps the message, and says it
@@ -80,6 +85,7 @@ import (
 	"io/fs"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/fullduplex-go/websocket"
@@ -89,8 +95,19 @@ import (
 //go:embed web
 var files embed.FS
 
+// Options are the settings of a [Server].
+type Options struct {
+	// Name is what pages call the server that they are connected to. With ""
+	// they do not mention it.
+	Name string
+	// Backplane connects the server with others, with whom it shares all rooms.
+	// Nil means that there are none.
+	Backplane hub.Backplane
+}
+
 // Server is the chat's http.Handler.
 type Server struct {
+	name   string
 	limits limits
 	ws     websocket.Server
 	mux    *http.ServeMux
@@ -99,6 +116,9 @@ type Server struct {
 	// what this server has to tell its visitors, who is here and which rooms
 	// there are, to local.
 	shared, local *hub.Hub
+
+	peers  *peers      // nil if there are none
+	cutOff atomic.Bool // the last publish has not reached other servers
 
 	mu      sync.Mutex // guards what follows, and the rooms and clients
 	rooms   map[string]*room
@@ -125,16 +145,23 @@ var compression = &websocket.CompressionOptions{
 // room is forgotten.
 const forever = 100 * 365 * 24 * time.Hour
 
-// New returns a server, which is to be shut down after use.
-func New() *Server { return newServer(defaultLimits) }
+// New returns a server, which is to be shut down after use. An error is that of
+// the backplane.
+func New(o Options) (*Server, error) { return newServer(o, defaultLimits) }
 
-func newServer(l limits) *Server {
+func newServer(o Options, l limits) (*Server, error) {
 	s := &Server{
+		name:   o.Name,
 		limits: l,
 		mux:    http.NewServeMux(),
-		shared: hub.New(&hub.Options{Replay: l.history, Linger: forever}),
+		shared: hub.New(&hub.Options{Backplane: o.Backplane, Replay: l.history, Linger: forever}),
 		local:  hub.New(nil),
 		rooms:  map[string]*room{lobby: newRoom(lobby, l)},
+	}
+	if o.Backplane != nil {
+		if err := s.meet(o.Backplane); err != nil {
+			return nil, err
+		}
 	}
 	s.ws.Handler = s.serve
 	s.ws.SendBuffer = l.buffer
@@ -153,7 +180,7 @@ func newServer(l limits) *Server {
 	}
 	s.mux.Handle("GET /", secure(http.FileServerFS(page)))
 	s.mux.Handle("GET /ws", &s.ws)
-	return s
+	return s, nil
 }
 
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.mux.ServeHTTP(w, r) }
@@ -162,7 +189,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.mux.Serve
 // longer than ctx lasts. They come back by themselves when there is a server
 // again.
 func (s *Server) Shutdown(ctx context.Context) error {
-	return errors.Join(s.ws.Shutdown(ctx), s.shared.Shutdown(ctx), s.local.Shutdown(ctx))
+	return errors.Join(s.ws.Shutdown(ctx), s.peers.part(ctx), s.shared.Shutdown(ctx), s.local.Shutdown(ctx))
 }
 
 // contentPolicy lets the page load nothing but its own files and connect to

@@ -52,7 +52,7 @@ func ourGoroutines() (left string) {
 
 // start starts the chat on a loopback port.
 func start(t *testing.T, l limits) (url string, s *Server) {
-	s = newServer(l)
+	s = mustServer(t, Options{}, l)
 	ts := httptest.NewServer(s)
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
@@ -173,7 +173,7 @@ func TestSlowReaderOverTCP(t *testing.T) {
 	l := defaultLimits
 	l.buffer = 50_000
 	l.rate, l.burst = 1e6, 1e6
-	s := newServer(l)
+	s := mustServer(t, Options{}, l)
 	ts := httptest.NewUnstartedServer(s)
 	ts.Listener = tight{ts.Listener}
 	ts.Start()
@@ -339,7 +339,7 @@ func TestRun(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
-	go func() { done <- Run(ctx, ln) }()
+	go func() { done <- Run(ctx, ln, Options{}) }()
 	cancel()
 	select {
 	case err := <-done:
@@ -349,7 +349,7 @@ func TestRun(t *testing.T) {
 	case <-time.After(10 * time.Second):
 		t.Error("it goes on")
 	}
-	if err := Run(t.Context(), ln); err == nil {
+	if err := Run(t.Context(), ln, Options{}); err == nil {
 		t.Error("serves on a listener that is closed")
 	}
 }

@@ -17,6 +17,9 @@ let room = ''; // the room that the page shows
 let home = ''; // the last room that let us in
 let joined = false; // the server has us in that room, on this connection
 let history = null; // messages of the room, while we are being told what was said before
+let elsewhere = []; // such that were said at other servers, before ours listened
+let since = 0; // the server does not tell what was said before that time
+let server = ''; // what the one that we are connected to is called, if it is
 let asking = ''; // id of the message that waits for its acknowledgement
 let fullHistory = 0; // how many messages a newcomer gets to see
 let rooms = [];
@@ -39,18 +42,27 @@ const receive = {
     for (const person of m.people) lists.people.set(person.id, person.name);
     lists.nobodyTypes();
     drawLists();
+    server = m.server ?? '';
     history = [];
+    elsewhere = [];
   },
 
   ready() {
     if (!history) return; // we had gone on to another room, and came back
     joined = true;
-    for (const { id, from } of history) unwait(id, from);
-    log.merge(history, me, history.length >= fullHistory);
+    const full = history.length >= fullHistory;
+    since = full ? history[0].at : 0;
+    const messages = [...elsewhere, ...history];
     history = null;
-    showState('online', 'Connected');
+    merge(messages, full);
+    showState('online', server ? `Connected to ${server}` : 'Connected');
     socket.settled();
     flush();
+  },
+
+  history(m) {
+    if (history) elsewhere.push(...m.messages);
+    else merge(m.messages, false);
   },
 
   message(m) {
@@ -183,6 +195,12 @@ function flush() {
   if (!joined || asking) return;
   const [entry] = outbox.of(room);
   if (entry && socket.send({ type: 'say', id: entry.id, text: entry.text })) asking = entry.id;
+}
+
+// Takes what was said before.
+function merge(messages, full) {
+  for (const { id, from } of messages) unwait(id, from);
+  log.merge(messages.filter(({ at }) => at >= since), me, full);
 }
 
 // The server has this message; it waits no more.

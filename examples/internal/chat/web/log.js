@@ -14,7 +14,8 @@ const clock = new Intl.DateTimeFormat(undefined, { hour: '2-digit', minute: '2-d
 const calendar = new Intl.DateTimeFormat(undefined, { weekday: 'long', day: 'numeric', month: 'long' });
 const exact = new Intl.DateTimeFormat(undefined, { dateStyle: 'full', timeStyle: 'medium' });
 
-let shown = new Set(); // "author/id" of each message here
+let messages = []; // those here, the oldest first
+let shown = new Set(); // "author/id" of each
 let last = null; // the last message, while nothing has come after it
 let lastDay = '';
 let notice = null; // the last line, if it tells of people coming or going
@@ -27,12 +28,17 @@ export function has(message) {
 }
 
 export function clear() {
-  log.replaceChildren();
+  empty();
   unsent.replaceChildren();
+  toEnd();
+}
+
+function empty() {
+  log.replaceChildren();
+  messages = [];
   shown = new Set();
   last = notice = null;
   lastDay = '';
-  toEnd();
 }
 
 // Adds what is new of the messages that the server remembers: all that there
@@ -40,7 +46,13 @@ export function clear() {
 export function merge(history, me, full) {
   log.setAttribute('aria-busy', 'true'); // a screen reader need not read all of it
   if (full && shown.size && !history.some(has)) tell('Some messages in between are not shown');
-  const fresh = history.filter((message) => !has(message));
+  const earliest = (a, b) => a.at - b.at;
+  let fresh = history.filter((message) => !has(message)).sort(earliest);
+  // What was said at another server may belong between the messages here.
+  if (fresh[0]?.at < messages.at(-1)?.at) {
+    fresh = [...messages, ...fresh].sort(earliest);
+    empty();
+  }
   for (const message of fresh) add(message, me);
   log.removeAttribute('aria-busy');
   if (fresh.length) toEnd();
@@ -50,6 +62,8 @@ export function merge(history, me, full) {
 export function add(message, me) {
   if (has(message)) return;
   shown.add(nameOf(message));
+  messages.push(message);
+  if (messages.length > keep) messages.shift();
   const stay = !atEnd();
   newDay(message.at);
   const first = !last || last.from !== message.from || last.name !== message.name
