@@ -1,0 +1,243 @@
+package websocket
+
+// readMessage reads the rest of the message under way, or the next one, and
+// appends it to dst. The caller is the reader. A compressed message needs a
+// buffer of the pool; if it is cut off, the decoder has kept what it needs of
+// what is in dst.
+func (c *Conn) readMessage(dst *buffer, pooled bool) (typ MessageType, err error) {
+	in, r := &c.in, &c.in.receiver
+	start := 0
+	if !pooled {
+		start = len(dst.b)
+		if in.msg != nil {
+			dst.b = append(dst.b, in.msg.b...)
+			putBuffer(in.msg)
+			in.msg = nil
+		}
+	}
+	base := len(dst.b)
+	defer func() {
+		if err != nil && r.dec != nil && r.err == nil {
+			r.dec.Save(dst.b, base)
+		}
+	}()
+	for {
+		if r.phase != inPayload {
+			if err := c.nextFrame(); err != nil {
+				return 0, err
+			}
+		}
+		typ := MessageType(r.msg)
+		if r.dec != nil {
+			err = c.readDeflated(dst, base)
+		} else {
+			err = c.readPayload(dst, start, pooled)
+		}
+		if err != nil {
+			return 0, err
+		}
+		end, err := r.endFrame()
+		switch {
+		case err != nil:
+			return 0, err
+		case !end:
+		case c.life.cause.Load() != nil:
+			dst.b = dst.b[:start] // closing: no more messages, only the close frame
+			for err == nil {
+				err = c.discardFrame()
+			}
+			return 0, err
+		default:
+			in.read++
+			return typ, nil
+		}
+	}
+}
+
+// readPayload appends the rest of a frame's payload to dst, where the
+// message began at start.
+func (c *Conn) readPayload(dst *buffer, start int, pooled bool) error {
+	in, r := &c.in, &c.in.receiver
+	for r.left > 0 {
+		if in.buffered() > 0 {
+			src := in.take(int(min(r.left, int64(in.buffered()))))
+			dst.grow(len(src), len(src), r, pooled)
+			n := len(dst.b)
+			if err := r.payloadTo(dst.b[n:n+len(src)], src); err != nil {
+				return err
+			}
+			dst.b = dst.b[:n+len(src)]
+			continue
+		}
+		if r.left < readBufferSize || len(dst.b)-start < readBufferSize {
+			if err := c.fill(); err != nil {
+				return err
+			}
+			continue
+		}
+		// Much is to come, and some has: no detour through a buffer.
+		if cap(dst.b)-len(dst.b) < readBufferSize {
+			dst.grow(readBufferSize, 0, r, pooled)
+		}
+		p := dst.b[len(dst.b):cap(dst.b)]
+		if r.left < int64(len(p)) {
+			p = p[:r.left]
+		}
+		in.release()
+		n, err := c.t.Read(p)
+		c.heard(n)
+		if n > 0 {
+			if err := r.payload(p[:n]); err != nil {
+				return err
+			}
+			dst.b = dst.b[:len(dst.b)+n]
+		}
+		if err != nil && r.left > 0 {
+			return err
+		}
+	}
+	return nil
+}
+
+// grow makes room for need more bytes of the frame that r is in, of which have
+// have arrived. It takes a multiple of what has arrived, so that capacity stays
+// in proportion to that. What the header announces is only ever a reason to
+// take less: the last frame of a message tells where to stop.
+func (b *buffer) grow(need, have int, r *receiver, pooled bool) {
+	want := len(b.b) + need
+	if want <= cap(b.b) {
+		return
+	}
+	size := max(want, 2*(len(b.b)+have))
+	if r.hdr.Fin {
+		all := int64(len(b.b)) + r.left
+		size = int(min(int64(max(want, 4*(len(b.b)+have))), all))
+	}
+	if !pooled {
+		b.b = append(make([]byte, 0, size), b.b...)
+		return
+	}
+	larger := getBuffer(size)
+	larger.b = append(larger.b, b.b...)
+	b.b, larger.b = larger.b, b.b
+	putBuffer(larger)
+}
+
+// nextFrame reads up to the payload of the next data frame and handles the
+// control frames before it. The caller is the reader or the attendant.
+func (c *Conn) nextFrame() error {
+	in, r := &c.in, &c.in.receiver
+	for {
+		if in.buffered() == 0 {
+			if err := c.fill(); err != nil {
+				return err
+			}
+		}
+		n, ev, ctl, err := r.next(in.buf.b[in.pos:])
+		in.pos += int32(n)
+		if err != nil {
+			return err
+		}
+		if ev == evMore {
+			continue
+		}
+		c.traceIn(&r.hdr)
+		if ev == evData {
+			if r.hdr.RSV != 0 {
+				r.dec = c.decoder()
+			}
+			return nil
+		}
+		if err := c.gotControl(r.hdr.Opcode, ctl); err != nil {
+			return err
+		}
+	}
+}
+
+// gotControl handles a control frame. After a close frame there is nothing
+// left to read: the error is the connection's.
+func (c *Conn) gotControl(op Opcode, p []byte) error {
+	switch op {
+	case OpPing:
+		c.queuePong(p)
+	case OpPong:
+		c.gotPong(p)
+	case OpClose:
+		code, reason, err := parseClosePayload(p)
+		if err != nil {
+			return err
+		}
+		c.gotClose(code, reason)
+		return c.readError()
+	}
+	return nil
+}
+
+// fill waits for input. There is none in the buffer.
+func (c *Conn) fill() error {
+	in := &c.in
+	if in.more.Load() {
+		in.more.Store(false)
+	}
+	b, err := c.t.wait(in.takeBuffer(), in.receiver.idle())
+	if err != nil {
+		return err
+	}
+	in.buf = b
+	c.heard(len(b.b))
+	return nil
+}
+
+func (c *Conn) heard(n int) {
+	if n > 0 {
+		if c.opts.PingInterval > 0 { // the clock costs as much as reading a small message
+			now := int64(0)
+			if l := c.looper(); l != nil {
+				now = l.now()
+			} else {
+				now = monotonic()
+			}
+			c.in.heard.Store(now)
+		}
+		c.in.bytes.Add(uint64(n))
+	}
+}
+
+func (in *inHalf) buffered() int {
+	if in.buf == nil {
+		return 0
+	}
+	return len(in.buf.b) - int(in.pos)
+}
+
+// take removes the next n bytes from the input buffer and returns them.
+func (in *inHalf) take(n int) []byte {
+	if n == 0 {
+		return nil // there may be no buffer
+	}
+	p := in.buf.b[in.pos:][:n]
+	in.pos += int32(n)
+	return p
+}
+
+// unshare moves the input to other memory if the body of a Messages loop
+// looks at its own, which is about to be changed, and then belongs to the loop.
+func (in *inHalf) unshare() {
+	if in.lent {
+		b := getBuffer(in.buffered())
+		b.b = append(b.b, in.buf.b[in.pos:]...)
+		in.buf, in.pos, in.lent = b, 0, false
+	}
+}
+
+// takeBuffer takes the input buffer, which is used up, away.
+func (in *inHalf) takeBuffer() *buffer {
+	b := in.buf
+	in.buf, in.pos = nil, 0
+	return b
+}
+
+// release gives the input buffer, which is used up, back.
+func (in *inHalf) release() {
+	putBuffer(in.takeBuffer())
+}
