@@ -34,6 +34,12 @@ func (g *group) leave() {
 	}
 }
 
+func (g *group) count() int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.n
+}
+
 func (g *group) close() {
 	g.mu.Lock()
 	defer g.mu.Unlock()

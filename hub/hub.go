@@ -34,9 +34,10 @@ type Hub struct {
 	id       hubID
 	counters counters
 
-	calls   group // calls that Shutdown waits for; closed by it
-	pending group // subscriptions for which messages wait
-	telling group // goroutines that call OnJoin and OnLeave
+	calls      group // calls that Shutdown waits for; closed by it
+	pending    group // subscriptions for which messages wait
+	subscribed group // subscriptions that have not quite ended
+	telling    group // goroutines that call OnJoin and OnLeave
 
 	// Lock order: mu, then topic.mu. See topic for the others.
 	mu     sync.RWMutex
@@ -226,7 +227,6 @@ type Totals struct {
 }
 
 type counters struct {
-	subscriptions                               atomic.Int64
 	published, received, invalid                atomic.Uint64
 	delivered, dropped, conflated, disconnected atomic.Uint64
 }
@@ -255,7 +255,7 @@ func (h *Hub) Stats() Totals {
 	c := &h.counters
 	return Totals{
 		Topics:        topics,
-		Subscriptions: int(c.subscriptions.Load()),
+		Subscriptions: h.subscribed.count(),
 		Published:     c.published.Load(),
 		Received:      c.received.Load(),
 		Invalid:       c.invalid.Load(),

@@ -32,13 +32,15 @@ func (h *Hub) Shutdown(ctx context.Context) error {
 	go func() { disconnected <- disconnect(topics) }()
 	select {
 	case e := <-disconnected:
-		if e == nil {
-			e = h.telling.wait(ctx)
-		}
-		return cmp.Or(err, e)
+		err = cmp.Or(err, e)
 	case <-ctx.Done():
 		return ctx.Err()
 	}
+	// Some subscriptions may just be ending by themselves.
+	for _, g := range []*group{&h.subscribed, &h.telling} {
+		err = cmp.Or(err, g.wait(ctx))
+	}
+	return err
 }
 
 // end ends all subscriptions, and returns the topics that there were.

@@ -111,7 +111,7 @@ func (s *Subscription) begin(replay bool) error {
 	if !t.admit(s) {
 		return ErrClosed
 	}
-	t.hub.counters.subscriptions.Add(1)
+	t.hub.subscribed.enter()
 	s.chunk.mu.Lock()
 	s.chunk.addLocked(s)
 	if replay {
@@ -189,7 +189,7 @@ func (s *Subscription) removeLocked() {
 func (s *Subscription) left() {
 	s.stop()
 	t := s.topic
-	t.hub.counters.subscriptions.Add(-1)
+	defer t.hub.subscribed.leave()
 	t.mu.Lock()
 	s.released = true
 	if s.present {
