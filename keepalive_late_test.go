@@ -49,7 +49,7 @@ func TestKeepaliveLate(t *testing.T) {
 
 // TestKeepaliveSwept: looking at it more often, as a loop does, changes nothing.
 func TestKeepaliveSwept(t *testing.T) {
-	for _, period := range []time.Duration{100 * time.Millisecond, 999 * time.Millisecond, defaultPingInterval / sweepsPerInterval} {
+	for _, period := range []time.Duration{100 * time.Millisecond, 999 * time.Millisecond, defaultPingInterval / 8} {
 		bubble(t, Options{}, func(t *testing.T, c *Conn, peer net.Conn) {
 			start := time.Now()
 			go func() {
