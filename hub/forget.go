@@ -27,7 +27,6 @@ func (h *Hub) drop(t *topic) bool {
 	if t.refs > 0 || t.dead {
 		return false
 	}
-	t.dead = true
-	delete(h.topics, t.name)
+	h.closeLocked(t)
 	return true
 }
