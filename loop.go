@@ -177,6 +177,9 @@ func (c *Conn) join(s *sink) error {
 	c.abandonWrite(ahead)
 	c.leaveRead()
 	if err != nil {
+		if cause := c.readError(); cause != nil { // it ended meanwhile
+			return cause
+		}
 		return err
 	}
 	s.loop.start(c, s)
