@@ -1,0 +1,120 @@
+// Command chat-cluster is examples/chat on several servers that share their
+// rooms: it does not matter which of them a page is connected to.
+//
+//	cd examples/chat-cluster
+//	go run .                                     # prints the address of a broker
+//	go run . -nats nats://127.0.0.1:4222         # with that address, in another terminal
+//
+// Open the pages of both, each of which says what it is connected to. Stop
+// either server: its pages wait for it, and are still in the rooms when it is
+// back; those of the other go on.
+//
+// The servers are connected by NATS, through package hub/natsplane. Without
+// -nats a broker runs in the process, for a first try; it ends with it. A broker
+// of its own, or a cluster of them, is called nats-server:
+// https://docs.nats.io/running-a-nats-service/introduction. When the broker goes
+// away all pages stay connected, those of one server hear each other, and as
+// soon as it is there again everybody hears everybody.
+//
+// # What is shared, and what it is worth
+//
+// What is said and who types goes to the visitors of all servers; who is where
+// is repeated every five seconds, so when a server crashes its visitors are gone
+// after fifteen. A server that is new, or was cut off for long, asks the others
+// for what was said. NATS delivers at most once: a message may miss a server
+// that loses the broker just then. It is in the memory of the one where it was
+// said, and nowhere else, so it is gone for newcomers when that one ends; a chat
+// to rely on would keep it in a database. Messages of different servers are
+// ordered by the clocks of those, and two people who choose the same name in the
+// same moment on two of them both get it.
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"log"
+	"net"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+
+	"github.com/fullduplex-go/websocket/examples/internal/chat"
+	"github.com/fullduplex-go/websocket/hub/natsplane"
+)
+
+// defaultBroker is where the broker of this process listens if it is not told
+// where: at the usual port, so that the other servers find it again after a
+// restart.
+const defaultBroker = "127.0.0.1:4222"
+
+func main() {
+	addr := flag.String("addr", "", "`host:port` to listen on; :8080 lets other devices in (default 127.0.0.1:8080, or any free port)")
+	url := flag.String("nats", "", "`URL` of a NATS broker (default that of one in this process)")
+	broker := flag.String("broker", "", "`host:port` for the broker in this process; it lets in everybody who reaches it (default "+defaultBroker+", or any free port)")
+	flag.Parse()
+	if flag.NArg() > 0 {
+		log.Fatalf("chat-cluster: unexpected argument %q", flag.Arg(0))
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := run(ctx, *addr, *url, *broker); err != nil {
+		log.Fatalf("chat-cluster: %v", err)
+	}
+}
+
+// run serves the chat on addr until ctx is done, connected to the NATS broker at
+// url, or to one of its own, which listens on brokerAddr.
+func run(ctx context.Context, addr, url, brokerAddr string) error {
+	ln, err := chat.Listen(addr)
+	if err != nil {
+		return err
+	}
+	defer ln.Close()
+	if url == "" {
+		broker, err := startBroker(brokerAddr)
+		if err != nil {
+			return err
+		}
+		defer broker.Shutdown()
+		url = broker.ClientURL()
+		fmt.Printf("Another server joins by: go run . -nats %s\n", url)
+	}
+	nc, err := natsplane.Connect(url)
+	if err != nil {
+		return err
+	}
+	defer nc.Close()
+	return chat.Run(ctx, ln, chat.Options{
+		Name:      ln.Addr().String(),
+		Backplane: natsplane.New(nc, &natsplane.Options{Prefix: "chat"}),
+	})
+}
+
+func startBroker(addr string) (*server.Server, error) {
+	// A broker does not say why it cannot listen, so this is tried before.
+	ln, err := net.Listen("tcp", cmp.Or(addr, defaultBroker))
+	if err != nil && addr == "" {
+		ln, err = net.Listen("tcp", "127.0.0.1:0")
+	}
+	if err != nil {
+		return nil, err
+	}
+	free := ln.Addr().(*net.TCPAddr)
+	ln.Close()
+	broker, err := server.NewServer(&server.Options{Host: free.IP.String(), Port: free.Port, NoSigs: true, NoLog: true})
+	if err != nil {
+		return nil, err
+	}
+	broker.Start()
+	if !broker.ReadyForConnections(5 * time.Second) {
+		broker.Shutdown()
+		return nil, errors.New("the broker does not start")
+	}
+	return broker, nil
+}
