@@ -40,6 +40,8 @@ const (
 	polledTold                // OnClose was called, or is about to be
 	polledLost                // it ended before all had left
 	polledAwaited             // somebody wants to hear when the queue is empty
+	polledPrivate             // nobody can have a duplicate of fd
+	polledFresh               // when it opens there is nothing to read but what an event will tell
 
 	// Above the flags is how many runners were replaced while they were busy with
 	// the connection, and are so still: one in a handler, others that attended.
@@ -112,7 +114,9 @@ func (p *polled) do(what task) {
 		p.watchLocked(p.listenLocked(), p.state.has(polledOut))
 		p.mu.Unlock()
 		p.sink.open(p.conn)
-		p.input()
+		if !p.state.has(polledFresh) || p.conn.closing() {
+			p.input()
+		}
 		p.close() // if it has ended, and was told so too early
 	case taskLook:
 		p.ready(epoll.In)
@@ -291,11 +295,8 @@ func (p *polled) Read(b []byte) (int, error) {
 }
 
 func (p *polled) opError(op string, err error) error {
-	e := &net.OpError{Op: op, Net: "tcp", Err: os.NewSyscallError(op, err)}
-	if a := epoll.LocalAddr(int(p.fd)); a != nil {
-		e.Net, e.Source = a.Network(), a
-	}
-	return e
+	peer := known(epoll.RemoteAddr(int(p.fd)))
+	return &net.OpError{Op: op, Net: peer.Network(), Addr: peer, Err: os.NewSyscallError(op, err)}
 }
 
 // resume has p read again, although much is queued.
@@ -321,7 +322,9 @@ func (p *polled) end(bool) {
 		return
 	}
 	p.worker.engine.table.set(int(p.fd), nil)
-	p.watchLocked(false, false) // closing is not enough if somebody has a duplicate
+	if !p.state.has(polledPrivate) {
+		p.watchLocked(false, false) // to close it is not enough
+	}
 	epoll.Close(int(p.fd))
 	p.fd = -1
 	if p.queue != nil {

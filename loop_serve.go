@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"strconv"
+	"sync"
 	"time"
 )
 
@@ -84,14 +85,22 @@ type acceptor struct {
 	conn Options // of the connections, with defaults
 }
 
+// heads are what requests are read from.
+var heads = sync.Pool{New: func() any { return bufio.NewReaderSize(nil, 1<<10) }}
+
 // answer judges a request, of which head is all but the content. It returns
 // the response, and, if that is 101, what the connection is to be; ok says so.
-func (a *acceptor) answer(head []byte, remote func() string) (response []byte, cfg connConfig, ok bool) {
-	r, err := http.ReadRequest(bufio.NewReaderSize(bytes.NewReader(head), 16))
+func (a *acceptor) answer(head []byte, remote string) (response []byte, cfg connConfig, ok bool) {
+	br := heads.Get().(*bufio.Reader)
+	br.Reset(bytes.NewReader(head))
+	r, err := http.ReadRequest(br)
+	br.Reset(nil)
+	heads.Put(br)
 	if err != nil {
 		return refusal(refuse(http.StatusBadRequest, "not an HTTP request: %v", err)), cfg, false
 	}
-	r.RemoteAddr = remote()
+	r.Body = http.NoBody // there is none in head, and br is not r's
+	r.RemoteAddr = remote
 	hs := serverHandshake{r: r, opts: &a.opts}
 	if err := hs.run(); err != nil {
 		return refusal(err), cfg, false
@@ -209,7 +218,7 @@ func (a *acceptor) shake(nc net.Conn) {
 			return
 		}
 	}
-	response, cfg, ok := a.answer(b[:head], func() string { return nc.RemoteAddr().String() })
+	response, cfg, ok := a.answer(b[:head], nc.RemoteAddr().String())
 	if !ok {
 		a.turnAway(nc, response)
 		return

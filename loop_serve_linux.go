@@ -5,6 +5,7 @@ import (
 	"errors"
 	"maps"
 	"net"
+	"net/netip"
 	"os"
 	"slices"
 	"sync"
@@ -38,19 +39,21 @@ func (e *engine) accept(a *acceptor, ln net.Listener) error {
 	if err != nil {
 		return err
 	}
+	own.Control(func(fd uintptr) { epoll.NoDelay(int(fd)) }) // an error shows below
 	var failure error
 	take := func(uintptr) bool {
 		failure = nil
 		for {
 			var fd int
+			var peer netip.AddrPort
 			var aerr error
-			if err := own.Control(func(old uintptr) { fd, aerr = epoll.Accept(int(old)) }); err != nil {
+			if err := own.Control(func(old uintptr) { fd, peer, aerr = epoll.Accept(int(old)) }); err != nil {
 				failure = err
 				return true
 			}
 			switch aerr {
 			case nil:
-				e.shake(a, fd)
+				e.shake(a, fd, peer)
 			case epoll.Again:
 				return false
 			default:
@@ -85,6 +88,7 @@ func (e *engine) accept(a *acceptor, ln net.Listener) error {
 type shaking struct {
 	acceptor *acceptor
 	worker   *worker
+	peer     netip.AddrPort // or the zero value
 
 	mu       sync.Mutex // guards what follows; worker.mu may be locked under it
 	fd       int        // -1 when it is another's, or closed
@@ -96,15 +100,15 @@ type shaking struct {
 // reapPeriod is how often handshakes are looked at that take too long.
 const reapPeriod = time.Second
 
-// shake has a worker do the handshake on fd.
-func (e *engine) shake(a *acceptor, fd int) {
+// shake has a worker do the handshake on fd, with peer.
+func (e *engine) shake(a *acceptor, fd int, peer netip.AddrPort) {
 	l := a.sink.loop
 	if l.enter() != nil {
 		epoll.Close(fd)
 		return
 	}
 	w := e.nextWorker()
-	s := &shaking{acceptor: a, worker: w, fd: fd, deadline: monotonic() + int64(handshakeTimeout)}
+	s := &shaking{acceptor: a, worker: w, peer: peer, fd: fd, deadline: monotonic() + int64(handshakeTimeout)}
 	w.mu.Lock()
 	if w.shaking == nil {
 		w.shaking = make(map[int]*shaking)
@@ -249,12 +253,7 @@ func (s *shaking) ready() {
 // finishLocked answers the request, whose head is in[:head], and makes a
 // connection of it. watched tells whether the descriptor still is.
 func (s *shaking) finishLocked(in []byte, head int, watched bool) {
-	response, cfg, ok := s.acceptor.answer(in[:head], func() string {
-		if a := epoll.RemoteAddr(s.fd); a != nil {
-			return a.String()
-		}
-		return ""
-	})
+	response, cfg, ok := s.acceptor.answer(in[:head], s.remote())
 	if !watched && s.worker.poll.Add(s.fd, epoll.In) != nil {
 		s.dropLocked()
 		return
@@ -270,11 +269,25 @@ func (s *shaking) finishLocked(in []byte, head int, watched bool) {
 	cfg.early = bytes.Clone(in[head:])
 	l := s.acceptor.sink.loop
 	p := s.worker.engine.newPolled(nil, s.acceptor.sink, s.releaseLocked(), s.worker)
-	p.state.set(polledIn)
+	p.state.set(polledIn | polledPrivate)
+	if len(cfg.early) == 0 {
+		p.state.set(polledFresh)
+	}
 	c := makeConn(p, cfg)
 	p.conn = c
 	c.in.gate.setLooped()
 	l.start(c, s.acceptor.sink)
+}
+
+// remote is the peer's address as [http.Request.RemoteAddr] has it.
+func (s *shaking) remote() string {
+	if s.peer.IsValid() {
+		return s.peer.String()
+	}
+	if a := epoll.RemoteAddr(s.fd); a != nil {
+		return a.String()
+	}
+	return ""
 }
 
 // containLocked keeps a panic of CheckOrigin to its request.

@@ -3,6 +3,7 @@ package epoll
 import (
 	"net"
 	"os"
+	"strconv"
 	"sync"
 	"syscall"
 	"testing"
@@ -310,5 +311,73 @@ func TestRemoteAddr(t *testing.T) {
 		if a := RemoteAddr(fd); a != nil {
 			t.Errorf("descriptor %d, which is not connected, has the peer %v", fd, a)
 		}
+	}
+}
+
+// Accept tells who has come, as package net writes it, and Nagle's algorithm is
+// off after NoDelay.
+func TestAccept(t *testing.T) {
+	for _, on := range []struct{ network, address, dial string }{
+		{"tcp4", "127.0.0.1:0", "127.0.0.1"}, {"tcp6", "[::1]:0", "::1"}, {"tcp", ":0", "127.0.0.1"},
+		{"unix", t.TempDir() + "/socket", ""},
+	} {
+		t.Run(on.network, func(t *testing.T) {
+			ln, err := net.Listen(on.network, on.address)
+			if err != nil {
+				t.Skip(err)
+			}
+			defer ln.Close()
+			rc, err := ln.(syscall.Conn).SyscallConn()
+			if err != nil {
+				t.Fatal(err)
+			}
+			listener, err := Duplicate(rc)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer Close(listener)
+			NoDelay(listener)
+			if _, _, err := Accept(listener); err != Again {
+				t.Fatal(err)
+			}
+			address := ln.Addr().String()
+			if tcp, ok := ln.Addr().(*net.TCPAddr); ok {
+				address = net.JoinHostPort(on.dial, strconv.Itoa(tcp.Port))
+			}
+			client, err := net.Dial(ln.Addr().Network(), address)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer client.Close()
+			fd, peer, err := Accept(listener)
+			for deadline := time.Now().Add(10 * time.Second); err == Again && time.Now().Before(deadline); {
+				fd, peer, err = Accept(listener)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer Close(fd)
+			if on.network == "unix" {
+				if peer.IsValid() {
+					t.Errorf("the peer is %v", peer)
+				}
+				return
+			}
+			if peer.String() != client.LocalAddr().String() {
+				t.Errorf("the peer is %v, want %v", peer, client.LocalAddr())
+			}
+			if on, err := unix.GetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY); on == 0 || err != nil {
+				t.Errorf("TCP_NODELAY is %d, %v", on, err)
+			}
+			if flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFL, 0); flags&unix.O_NONBLOCK == 0 || err != nil {
+				t.Errorf("flags are %#x, %v", flags, err)
+			}
+			if flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0); flags&unix.FD_CLOEXEC == 0 || err != nil {
+				t.Errorf("descriptor flags are %#x, %v", flags, err)
+			}
+		})
+	}
+	if _, _, err := Accept(-1); err != unix.EBADF {
+		t.Error(err)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"net"
+	"net/netip"
 	"os"
 	"syscall"
 	"unsafe"
@@ -28,22 +29,44 @@ func Duplicate(rc syscall.RawConn) (fd int, err error) {
 	return fd, os.NewSyscallError("fcntl", err)
 }
 
-// Accept takes a connection from a listening socket, with Nagle's algorithm
-// off, as package net has it.
-func Accept(listener int) (fd int, err error) {
+// NoDelay turns Nagle's algorithm off, as package net has it for connections,
+// on all that Accept takes from a listening socket. It does nothing to one that
+// is not of TCP.
+func NoDelay(listener int) { unix.SetsockoptInt(listener, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1) }
+
+// Accept takes a connection from a listening socket. peer is valid if the
+// address is one of IP, without a zone.
+func Accept(listener int) (fd int, peer netip.AddrPort, err error) {
 	for {
-		fd, sa, err := unix.Accept4(listener, unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC)
-		switch err {
-		case nil:
-			if _, ok := sa.(*unix.SockaddrUnix); !ok {
-				unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
-			}
-			return fd, nil
+		var sa unix.RawSockaddrInet6 // or one of IPv4, which is shorter
+		size := uint32(unix.SizeofSockaddrInet6)
+		// It does not wait. unix.Accept4 would ask for more, and allocate.
+		r, _, errno := unix.RawSyscall6(unix.SYS_ACCEPT4, uintptr(listener), uintptr(unsafe.Pointer(&sa)),
+			uintptr(unsafe.Pointer(&size)), unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0, 0)
+		switch errno {
+		case 0:
+			return int(r), addrPort(&sa), nil
 		case unix.EINTR, unix.ECONNABORTED:
-			continue
+		case unix.ENOSYS: // an old system where this is a part of socketcall
+			fd, _, err = unix.Accept4(listener, unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC)
+			return fd, peer, err
+		default:
+			return 0, peer, errno
 		}
-		return 0, err
 	}
+}
+
+// addrPort decodes an address of IP. It returns the zero value for any other,
+// and for one with a zone, which has a name that it takes long to find.
+func addrPort(sa *unix.RawSockaddrInet6) netip.AddrPort {
+	switch {
+	case sa.Family == unix.AF_INET:
+		sa := (*unix.RawSockaddrInet4)(unsafe.Pointer(sa))
+		return netip.AddrPortFrom(netip.AddrFrom4(sa.Addr), uint16(port(&sa.Port)))
+	case sa.Family == unix.AF_INET6 && sa.Scope_id == 0:
+		return netip.AddrPortFrom(netip.AddrFrom16(sa.Addr).Unmap(), uint16(port(&sa.Port)))
+	}
+	return netip.AddrPort{}
 }
 
 // Read reads once.
