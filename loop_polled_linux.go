@@ -2,6 +2,7 @@ package websocket
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net"
 	"os"
@@ -315,7 +316,7 @@ func (p *polled) resume() {
 func (p *polled) resumeLocked() { p.state.clear(polledPaused) }
 
 func (p *polled) end(bool) {
-	p.conn.keepRemoteAddr(p.RemoteAddr())
+	p.conn.keepRemoteAddr(p.peerAtEnd())
 	p.mu.Lock()
 	if p.fd < 0 {
 		p.mu.Unlock()
@@ -392,6 +393,17 @@ func (p *polled) RemoteAddr() net.Addr {
 		a = p.conn.keptRemoteAddr()
 	}
 	return known(a)
+}
+
+// peerAtEnd is RemoteAddr, which an error may have asked for already.
+func (p *polled) peerAtEnd() net.Addr {
+	if cause := p.conn.life.cause.Load(); cause != nil {
+		var e *net.OpError
+		if errors.As(cause.Err, &e) && e.Addr != nil {
+			return e.Addr
+		}
+	}
+	return p.RemoteAddr()
 }
 
 // known returns a, or unknownAddr for none.
