@@ -101,6 +101,15 @@ func (l *backlog) copy(p []byte) {
 	}
 }
 
+// frame appends a frame and returns its size.
+func (l *backlog) frame(h *Header, p []byte) int {
+	b := l.room(maxHeaderSize + len(p))
+	had := len(b.b)
+	b.b = h.appendFrame(b.b, p)
+	l.size += len(b.b) - had
+	return len(b.b) - had
+}
+
 // share appends p itself, which must not be changed any more.
 func (l *backlog) share(p []byte) {
 	if len(p) > 0 {

@@ -97,6 +97,10 @@ type looper interface {
 	look()
 	// now is the time by monotonic, or a little earlier.
 	now() int64
+	// join puts a frame of h and p, which it masks if h says so, behind what it
+	// holds until a batch of input is done. It returns how many bytes that are, 0
+	// if it is not the time for that.
+	join(h Header, p []byte) int
 	// queued is how many bytes it holds that the socket did not take.
 	queued() int
 	// awaitDrained has it call tellDrained when there are none any more.

@@ -1,7 +1,6 @@
 package websocket
 
 import (
-	"context"
 	"errors"
 	"io"
 	"net"
@@ -147,7 +146,7 @@ func (p *polled) input() {
 	c := p.conn
 	var loan *buffer
 	for !p.state.has(polledPaused) {
-		m, next, err := c.nextLoan(context.Background(), loan, true)
+		m, next, err := c.nextLooped(loan)
 		if loan = next; err != nil {
 			if err == ErrConcurrentRead { // a call that will hear that a loop reads
 				p.look()

@@ -77,6 +77,25 @@ func (p *polled) acceptLocked(head, body []byte, shared bool) error {
 	return nil
 }
 
+// join appends a frame to the queue while that is held back, without the detour
+// of a buffer.
+func (p *polled) join(h Header, body []byte) int {
+	if !p.state.has(polledCorked) {
+		return 0
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	size := maxHeaderSize + len(body)
+	if p.state.flags.Load()&(polledCorked|polledOut|polledCut) != polledCorked || p.fd < 0 ||
+		size > maxCork || p.queue.len()+size > maxHeld {
+		return 0
+	}
+	if p.queue == nil {
+		p.queue = getBacklog()
+	}
+	return p.queue.frame(&h, body)
+}
+
 // offer takes all of b, unless with that more than limit bytes might be queued.
 func (p *polled) offer(b []byte, shared bool, limit int) (int, error) {
 	p.mu.Lock()

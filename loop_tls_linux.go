@@ -110,7 +110,9 @@ func (t *polledTLS) end(abort bool) {
 	t.polled.end(abort)
 }
 
-func (t *polledTLS) closeWrite()   { t.Conn.CloseWrite() }
+func (t *polledTLS) closeWrite()             { t.Conn.CloseWrite() }
+func (t *polledTLS) join(Header, []byte) int { return 0 } // TLS has to see it
+
 func (t *polledTLS) drain() error  { return t.polled.drain() }
 func (t *polledTLS) look()         { t.polled.look() }
 func (t *polledTLS) now() int64    { return t.polled.now() }

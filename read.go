@@ -140,6 +140,26 @@ func (c *Conn) nextLoan(ctx context.Context, last *buffer, looped bool) (m Messa
 	return m, loan, c.endRead(ctx, err)
 }
 
+// nextLooped is nextLoan for a loop, with a short cut while the input that last is
+// a part of has more messages.
+func (c *Conn) nextLooped(last *buffer) (Message, *buffer, error) {
+	in := &c.in
+	if last != nil && c.life.cause.Load() == nil && in.gate.enter() {
+		if last == in.buf && in.stream == nil && in.msg == nil && c.opts.Trace == nil && !in.blocked.Load() {
+			if typ, p, n := in.receiver.whole(in.buf.b[in.pos:]); n > 0 {
+				in.pos += int32(n)
+				if in.lent = in.buffered() > 0; !in.lent {
+					in.buf = nil
+				}
+				in.gate.leave(1)
+				return Message{typ, p}, last, nil
+			}
+		}
+		in.gate.leave(0)
+	}
+	return c.nextLoan(context.Background(), last, true)
+}
+
 // readLoan reads the rest of the message under way, or the next one, into a
 // buffer that belongs to the caller. The caller is the reader.
 func (c *Conn) readLoan() (m Message, loan *buffer, err error) {

@@ -190,11 +190,16 @@ func (c *Conn) writeFrame(ctx context.Context, stream *messageWriter, f *outFram
 	var h Header
 	c.header(&h, f)
 	var n int64
-	if c.t.vectored() && !h.Masked && len(f.p) >= vectorSize && !f.wire {
+	if l := c.looper(); l != nil && b == nil && !f.wire {
+		n = int64(l.join(h, f.p))
+	}
+	switch {
+	case n > 0: // it has joined others
+	case c.t.vectored() && !h.Masked && len(f.p) >= vectorSize && !f.wire:
 		b = b.withRoom(maxHeaderSize)
 		b.b = h.append(b.b)
 		n, err = c.t.writev(b.b, f.p)
-	} else {
+	default:
 		out := f.p
 		if !f.wire || b != nil {
 			b = b.withRoom(maxHeaderSize + len(f.p))
