@@ -1,6 +1,7 @@
 package websocket
 
 import (
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -253,6 +254,11 @@ func (r *runner) run() {
 				returned = true
 				return
 			}
+		}
+		if n > 0 {
+			// The system calls of connections do not let others run. Here they may,
+			// if there are more goroutines than processors.
+			runtime.Gosched()
 		}
 		for some {
 			next, ok := w.nextPost()

@@ -6,6 +6,7 @@ import (
 	"os"
 	"syscall"
 	"time"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -105,12 +106,14 @@ func (p *Poller) Wait(events []Event, park bool) (int, error) {
 
 func (p *Poller) tryWait(fd uintptr) bool {
 	for {
-		n, err := unix.EpollWait(int(fd), p.events, 0)
+		// It does not wait, so the scheduler need not be told.
+		n, _, errno := unix.RawSyscall6(unix.SYS_EPOLL_PWAIT, fd, uintptr(unsafe.Pointer(unsafe.SliceData(p.events))),
+			uintptr(len(p.events)), 0, 0, 0)
 		switch {
-		case err == unix.EINTR:
+		case errno == unix.EINTR:
 			continue
-		case err != nil:
-			p.err = os.NewSyscallError("epoll_wait", err)
+		case errno != 0:
+			p.err = os.NewSyscallError("epoll_pwait", errno)
 			return true
 		case n == 0:
 			return !p.park

@@ -69,24 +69,51 @@ func addrPort(sa *unix.RawSockaddrInet6) netip.AddrPort {
 	return netip.AddrPort{}
 }
 
+// rawSize is the largest call that the scheduler is not told of. It takes some
+// microseconds, as one that copies memory would, and the scheduler would
+// spend more on taking the processor away for that time, and giving it back.
+const rawSize = 64 << 10
+
 // Read reads once.
 func Read(fd int, p []byte) (int, error) {
 	for {
-		n, err := unix.Read(fd, p)
+		n, err := read(fd, p)
 		if err != unix.EINTR {
 			return max(n, 0), err
 		}
 	}
 }
 
+func read(fd int, p []byte) (int, error) {
+	if len(p) > rawSize {
+		return unix.Read(fd, p)
+	}
+	return raw(unix.SYS_READ, fd, p)
+}
+
 // Write writes as much as the socket takes.
 func Write(fd int, p []byte) (int, error) {
 	for {
-		n, err := unix.Write(fd, p)
+		n, err := write(fd, p)
 		if err != unix.EINTR {
 			return max(n, 0), err
 		}
 	}
+}
+
+func write(fd int, p []byte) (int, error) {
+	if len(p) > rawSize {
+		return unix.Write(fd, p)
+	}
+	return raw(unix.SYS_WRITE, fd, p)
+}
+
+func raw(call uintptr, fd int, p []byte) (int, error) {
+	n, _, errno := unix.RawSyscall(call, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)))
+	if errno != 0 {
+		return 0, errno
+	}
+	return int(n), nil
 }
 
 // Writev is Write of several slices at a time.
