@@ -125,14 +125,15 @@ type connConfig struct {
 // newConn makes a connection of nc, which it owns from here on, and starts
 // its keepalive.
 func newConn(nc net.Conn, cfg connConfig) *Conn {
-	c := makeConn(newTransport(nc), cfg)
+	c := new(Conn)
+	c.init(newTransport(nc), cfg)
 	c.startKeepalive()
 	return c
 }
 
-// makeConn is newConn without keepalive.
-func makeConn(t transport, cfg connConfig) *Conn {
-	c := &Conn{t: t, opts: cfg.opts.shared()}
+// init makes c, which is zero, a connection without keepalive.
+func (c *Conn) init(t transport, cfg connConfig) {
+	c.t, c.opts = t, cfg.opts.shared()
 	c.in.receiver = receiver{client: cfg.client, limit: cfg.opts.ReadLimit}
 	c.settled.Store((&settled{cfg.subprotocol, cfg.request, newDeflate(cfg.compression)}).shared())
 	if cfg.compression != nil {
@@ -143,7 +144,6 @@ func makeConn(t transport, cfg connConfig) *Conn {
 	}
 	c.out.sender = sender{client: cfg.client}
 	c.in.heard.Store(monotonic())
-	return c
 }
 
 // client reports whether this is the client's end: we mask, and the peer must not.

@@ -339,15 +339,22 @@ func (e *engine) adopt(c *Conn, s *sink) (looper, error) {
 			return nil, err
 		}
 		t.Close()
-		return e.newPolled(c, s, fd, e.nextWorker()), nil
+		return e.newPolled(c, s, fd), nil
 	case *stream:
 		return e.adoptTLS(c, s, t.Conn)
 	}
 	return nil, nil
 }
 
-func (e *engine) newPolled(c *Conn, s *sink, fd int, w *worker) *polled {
-	return &polled{conn: c, sink: s, worker: w, fd: int32(fd)}
+func (e *engine) newPolled(c *Conn, s *sink, fd int) *polled {
+	p := new(polled)
+	p.init(c, s, fd, e.nextWorker())
+	return p
+}
+
+// init makes p, which is zero, the transport of c on fd.
+func (p *polled) init(c *Conn, s *sink, fd int, w *worker) {
+	p.conn, p.sink, p.fd, p.worker = c, s, int32(fd), w
 }
 
 // nextWorker is the worker for the next connection.

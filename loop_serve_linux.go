@@ -268,13 +268,19 @@ func (s *shaking) finishLocked(in []byte, head int, watched bool) {
 	}
 	cfg.early = bytes.Clone(in[head:])
 	l := s.acceptor.sink.loop
-	p := s.worker.engine.newPolled(nil, s.acceptor.sink, s.releaseLocked(), s.worker)
+	// In one piece, of a size that nothing else here has, they lie side by side
+	// with those of other connections, and not between what handshakes leave.
+	both := new(struct {
+		conn   Conn
+		polled polled
+	})
+	c, p := &both.conn, &both.polled
+	p.init(c, s.acceptor.sink, s.releaseLocked(), s.worker)
 	p.state.set(polledIn | polledPrivate)
 	if len(cfg.early) == 0 {
 		p.state.set(polledFresh)
 	}
-	c := makeConn(p, cfg)
-	p.conn = c
+	c.init(p, cfg)
 	c.in.gate.setLooped()
 	l.start(c, s.acceptor.sink)
 }

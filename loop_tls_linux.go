@@ -39,7 +39,7 @@ func (e *engine) adoptTLS(c *Conn, s *sink, nc net.Conn) (looper, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := e.newPolled(c, s, fd, e.nextWorker())
+	p := e.newPolled(c, s, fd)
 	under.set(eager{p})
 	return &polledTLS{over, p}, nil
 }
