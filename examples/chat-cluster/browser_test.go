@@ -149,6 +149,7 @@ func (w tab) screenshot(name string, v browser.Viewport) {
 	w.t.Helper()
 	w.ok(w.SetViewport(w.ctx, v))
 	w.wait(fmt.Sprintf("innerWidth === %d && document.documentElement.scrollWidth === innerWidth", v.Width))
+	w.wait(`document.getAnimations().every((a) => !(a instanceof CSSTransition))`)
 	png, err := w.Screenshot(w.ctx)
 	w.ok(err)
 	if dir := os.Getenv("SCREENSHOT_DIR"); dir != "" {
