@@ -283,9 +283,7 @@ func TestSendBehindStreamThenClose(t *testing.T) {
 		if err := w.Close(); CloseCode(err) != StatusNormalClosure {
 			t.Error(err)
 		}
-		if got := c.Buffered(); got != 0 {
-			t.Errorf("%d bytes are buffered", got)
-		}
+		until(t, "nothing buffered", func() bool { return c.Buffered() == 0 })
 	})
 }
 
