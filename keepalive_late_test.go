@@ -35,6 +35,7 @@ func TestKeepaliveLate(t *testing.T) {
 			if err != nil || f.Opcode != OpPing {
 				t.Fatal(f, err)
 			}
+			synctest.Wait() // until the ping is noted
 			age(c, time.Hour)
 			c.keepaliveTick()
 			time.Sleep(lastMoments(defaultPongTimeout) / 2)
