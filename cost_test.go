@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"net/http/httptest"
 	"runtime"
 	"runtime/debug"
 	"testing"
@@ -284,5 +285,53 @@ func BenchmarkEcho(b *testing.B) {
 func TestConnSize(t *testing.T) {
 	if n := unsafe.Sizeof(Conn{}); unsafe.Sizeof(uintptr(0)) == 8 && n > 320 {
 		t.Errorf("a Conn has %d bytes", n)
+	}
+}
+
+// TestIdleStack: the goroutine of a connection that has echoed a message, and
+// waits for the next, has the smallest stack there is. A frame more or a larger
+// one, on the way to the system call, would double it.
+func TestIdleStack(t *testing.T) {
+	if raceEnabled || runtime.GOARCH != "amd64" {
+		t.Skip("frames are larger, or not known to fit")
+	}
+	const n = 200
+	s := &Server{Handler: func(c *Conn) {
+		for m, err := range c.Messages(bg) {
+			if err != nil || c.Write(bg, m.Type, m.Data) != nil {
+				return
+			}
+		}
+	}}
+	ts := httptest.NewServer(s)
+	defer ts.Close()
+	defer s.Close()
+	open := func(n int) {
+		for range n {
+			c, _, err := Dial(bg, ts.URL, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { c.CloseNow() })
+			c.Write(bg, Text, make([]byte, 1000))
+			if _, _, err := c.Read(bg); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	stacks := func() uint64 {
+		runtime.GC()
+		runtime.GC() // the first one ends what the second one lets go of
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		return m.StackInuse
+	}
+	open(10)
+	before := stacks()
+	open(n)
+	if per := int64(stacks()-before) / n; per > 3000 {
+		t.Errorf("%d bytes of stack per connection", per)
+	} else {
+		t.Logf("%d bytes of stack per connection", per)
 	}
 }

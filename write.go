@@ -190,11 +190,11 @@ func (c *Conn) writeFrame(ctx context.Context, stream *messageWriter, f *outFram
 	var h Header
 	c.header(&h, f)
 	var n int64
-	if l := c.looper(); l != nil && b == nil && !f.wire {
-		n = int64(l.join(h, f.p))
+	if b == nil && !f.wire && c.in.gate.looped() {
+		n = c.joinOthers(&h, f.p)
 	}
 	switch {
-	case n > 0: // it has joined others
+	case n > 0:
 	case c.t.vectored() && !h.Masked && len(f.p) >= vectorSize && !f.wire:
 		b = b.withRoom(maxHeaderSize)
 		b.b = h.append(b.b)
@@ -202,8 +202,7 @@ func (c *Conn) writeFrame(ctx context.Context, stream *messageWriter, f *outFram
 	default:
 		out := f.p
 		if !f.wire || b != nil {
-			b = b.withRoom(maxHeaderSize + len(f.p))
-			b.b = f.append(b.b, &h)
+			b = f.behind(b, &h)
 			out = b.b
 		}
 		var m int
@@ -221,6 +220,30 @@ func (c *Conn) writeFrame(ctx context.Context, stream *messageWriter, f *outFram
 		return nil
 	}
 	return c.endWrite(b, ahead, int(n), f, err, kicked)
+}
+
+// The goroutine of a connection has a stack of 2 KiB, in the depth of which a
+// write of writeFrame comes close to the end; another 2 KiB for each would be
+// the consequence. So what follows is not to be a part of its frame.
+
+// joinOthers has the loop, if there is one, hold a frame until its batch of
+// input is done. It returns the size, 0 if it is not the time for that.
+//
+//go:noinline
+func (c *Conn) joinOthers(h *Header, p []byte) int64 {
+	if l := c.looper(); l != nil {
+		return int64(l.join(*h, p))
+	}
+	return 0
+}
+
+// behind appends f to b, which may be nil. h is its header.
+//
+//go:noinline
+func (f *outFrame) behind(b *buffer, h *Header) *buffer {
+	b = b.withRoom(maxHeaderSize + len(f.p))
+	b.b = f.append(b.b, h)
+	return b
 }
 
 // anyStream stands for the message that is under way, if there is one: who has
