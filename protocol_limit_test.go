@@ -216,7 +216,7 @@ func TestReceiverFragmentFlood(t *testing.T) {
 				if calls > fragments+2*(len(wire)/piece+1) {
 					t.Errorf("%s fragments in pieces of %d: %d calls for %d bytes", tt.name, piece, calls, len(wire))
 				}
-				if allocs != 0 {
+				if allocs > fragments/1000 { // those of other goroutines count, too
 					t.Errorf("%s fragments in pieces of %d: %v allocations", tt.name, piece, allocs)
 				}
 				if !ended || len(msg) != tt.size || string(msg) != strings.Repeat(euro, tt.size/3) {
