@@ -184,7 +184,7 @@ func TestReceiverFragmentFlood(t *testing.T) {
 			in, msg := make([]byte, len(wire)), make([]byte, 0, fragments)
 			for _, piece := range []int{len(wire), 5} {
 				calls, ended := 0, false
-				allocs := testing.AllocsPerRun(1, func() {
+				run := func() {
 					copy(in, wire)
 					calls, ended, msg = 0, false, msg[:0]
 					r := r
@@ -212,11 +212,16 @@ func TestReceiverFragmentFlood(t *testing.T) {
 							}
 						}
 					}
-				})
+				}
+				// Goroutines that earlier tests have left may allocate meanwhile.
+				allocs := testing.AllocsPerRun(1, run)
+				for range 9 {
+					allocs = min(allocs, testing.AllocsPerRun(1, run))
+				}
 				if calls > fragments+2*(len(wire)/piece+1) {
 					t.Errorf("%s fragments in pieces of %d: %d calls for %d bytes", tt.name, piece, calls, len(wire))
 				}
-				if allocs > fragments/1000 { // those of other goroutines count, too
+				if allocs != 0 {
 					t.Errorf("%s fragments in pieces of %d: %v allocations", tt.name, piece, allocs)
 				}
 				if !ended || len(msg) != tt.size || string(msg) != strings.Repeat(euro, tt.size/3) {
