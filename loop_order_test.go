@@ -3,6 +3,7 @@ package websocket
 import (
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"strings"
 	"sync"
@@ -258,5 +259,29 @@ func TestLoopCloseTwice(t *testing.T) {
 	defer c.CloseNow()
 	if err := l.Attach(c, r); !errors.Is(err, ErrLoopClosed) || !errors.Is(err, net.ErrClosed) || !strings.Contains(err.Error(), "loop") {
 		t.Error(err)
+	}
+}
+
+// TestLoopBatchCounts: messages that come in one piece, and their answers, are
+// all counted.
+func TestLoopBatchCounts(t *testing.T) {
+	for _, k := range loopTransports {
+		t.Run(k.name, func(t *testing.T) {
+			k.loop = false
+			c, peer := k.raw(t, false, Options{})
+			attach(t, newTestLoop(t, 1), c, funcHandler{message: func(c *Conn, typ MessageType, p []byte) { c.Write(bg, typ, p) }})
+			const n = 20
+			batch := strings.Repeat(string(text("hello")), n)
+			io.WriteString(peer, batch)
+			answers := make([]byte, n*len("..hello"))
+			if _, err := io.ReadFull(peer, answers); err != nil {
+				t.Fatal(err)
+			}
+			until(t, "all is counted", func() bool {
+				s := c.Stats()
+				return s.MessagesRead == n && s.MessagesWritten == n &&
+					s.BytesRead == uint64(len(batch)) && s.BytesWritten == uint64(len(answers))
+			})
+		})
 	}
 }
