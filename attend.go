@@ -70,7 +70,7 @@ func (c *Conn) attendInside(looped bool) (pushed bool) {
 func (c *Conn) needsAttendant() bool {
 	l := &c.life
 	if l.cause.Load() == nil {
-		return c.in.wanted.Load() > 0 && !c.in.blocked.Load()
+		return c.in.wanted.Load() > 0 && !c.in.marks.has(inBlocked)
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -88,7 +88,7 @@ func (c *Conn) attendOnce() bool {
 	in := &c.in
 	open := c.life.cause.Load() == nil
 	if open && in.receiver.phase == inPayload {
-		in.blocked.Store(true)
+		in.marks.set(inBlocked)
 	}
 	if !c.needsAttendant() {
 		return false

@@ -17,7 +17,7 @@ func (c *Conn) readMessage(dst *buffer, pooled bool) (typ MessageType, err error
 	}
 	base := len(dst.b)
 	defer func() {
-		if err != nil && r.dec != nil && r.err == nil {
+		if err != nil && r.msg != 0 && r.dec != nil && r.phase != inFault {
 			r.dec.Save(dst.b, base)
 		}
 	}()
@@ -176,9 +176,8 @@ func (c *Conn) gotControl(op Opcode, p []byte) error {
 // fill waits for input. There is none in the buffer.
 func (c *Conn) fill() error {
 	in := &c.in
-	if in.more.Load() {
-		in.more.Store(false)
-	}
+	in.marks.clear(inMore)
+	in.receiver.rest()
 	b, err := c.t.wait(in.takeBuffer(), in.receiver.idle())
 	if err != nil {
 		return err

@@ -261,7 +261,7 @@ func (c *Conn) judgeLocked(probe *ping, now int64, wasLast, arrived bool) (ping,
 		c.in.wanted.Add(1)
 	case time.Duration(now-probe.last) < moments:
 		moments -= time.Duration(now - probe.last)
-	case c.in.blocked.Load():
+	case c.in.marks.has(inBlocked):
 		// Nobody reads, and a message is in front of the pong: there is
 		// no way to tell whether the peer lives.
 		return true, false

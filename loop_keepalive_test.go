@@ -96,7 +96,7 @@ func TestLoopKeepalivePaused(t *testing.T) {
 			for range 10 {
 				age(c, 2*time.Hour)
 				c.keepaliveTick()
-				until(t, "the loop has looked", func() bool { return c.in.wanted.Load() == 0 || c.in.blocked.Load() })
+				until(t, "the loop has looked", func() bool { return c.in.wanted.Load() == 0 || c.in.marks.has(inBlocked) })
 			}
 			if err := c.readError(); err != nil {
 				t.Fatal(err)
@@ -177,7 +177,7 @@ func TestKeepaliveFullPeer(t *testing.T) {
 						c.keepaliveTick()
 					}
 					peer.Write(text("in front"))
-					until(t, "it is seen", c.in.blocked.Load)
+					until(t, "it is seen", func() bool { return c.in.marks.has(inBlocked) })
 					for range 5 {
 						age(c, 2*time.Hour)
 						c.keepaliveTick()

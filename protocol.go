@@ -32,6 +32,7 @@ const (
 	inHeader  phase = iota // the header of a frame
 	inPayload              // the payload of a data frame, or its end
 	inControl              // the payload of a control frame that came in pieces
+	inFault                // behind an error, which is returned from now on
 )
 
 // receiver is the receiving half of the protocol. It can be left and resumed
@@ -46,21 +47,45 @@ type receiver struct {
 	client bool  // frames come from a server: unmasked
 	rsv    uint8 // reserved bits that an extension has given a meaning, in the first frame of a message
 	phase  phase
-	pos    uint8  // how many bytes of the payload have come, modulo 4: the phase of the mask
 	msg    Opcode // type of the message under way, 0 if none
 	closed bool   // a close frame has come: nothing may follow
-	nstash uint8
-	stash  [maxHeaderSize]byte // the start of a header that came in pieces
-	text   utf8.Validator
-	more   bool // the frame is compressed, and not all is out, even if left is 0
+	nstash uint8  // how much of stash is in use
+	limit  int64  // largest message in bytes
+	*underway
+}
 
-	hdr   Header // of the frame under way
+// underway is what a receiver knows of the frame and the message under way. It
+// has one from the first byte that is not of a message in one piece, until rest.
+type underway struct {
+	hdr   Header // of the frame
 	left  int64  // payload bytes of it still to come
-	limit int64  // largest message in bytes
 	size  int64  // bytes in the frames of the message so far, or inflated from them; never above limit
 	err   *ProtocolError
-	ctl   *buffer        // the start of a control payload that came in pieces
-	dec   *flate.Decoder // of the compressed message under way, or nil
+	ctl   *buffer             // the start of a control payload that came in pieces
+	dec   *flate.Decoder      // of the compressed message, or nil
+	stash [maxHeaderSize]byte // the start of a header that came in pieces
+	pos   uint8               // how many bytes of the payload have come, modulo 4: the phase of the mask
+	text  utf8.Validator
+	more  bool // the frame is compressed, and not all is out, even if left is 0
+}
+
+var underways = sync.Pool{New: func() any { return new(underway) }}
+
+// start makes sure that there is an underway.
+func (r *receiver) start() {
+	if r.underway == nil {
+		r.underway = underways.Get().(*underway)
+	}
+}
+
+// rest lets the memory go that is of no use while nothing is under way. It is
+// called before a wait for input.
+func (r *receiver) rest() {
+	if r.underway != nil && r.idle() {
+		*r.underway = underway{}
+		underways.Put(r.underway)
+		r.underway = nil
+	}
 }
 
 // idle reports whether nothing is under way: no message, no part of a frame.
@@ -72,7 +97,7 @@ func (r *receiver) idle() bool {
 // tell. It returns how many it took, and with evControl the unmasked payload
 // of the frame in r.hdr, which is valid until in is overwritten.
 func (r *receiver) next(in []byte) (n int, ev event, ctl []byte, err error) {
-	if r.err != nil {
+	if r.phase == inFault {
 		return 0, evMore, nil, r.err
 	}
 	if r.closed && len(in) > 0 {
@@ -120,7 +145,7 @@ func (r *receiver) next(in []byte) (n int, ev event, ctl []byte, err error) {
 // returns the message, unmasked in place, and how many bytes it took; 0 if
 // there is anything else, or anything wrong, which next will tell.
 func (r *receiver) whole(in []byte) (typ MessageType, p []byte, n int) {
-	if r.phase != inHeader || r.nstash != 0 || r.msg != 0 || r.err != nil || r.closed || len(in) < maxHeaderSize {
+	if r.phase != inHeader || r.nstash != 0 || r.msg != 0 || r.closed || len(in) < maxHeaderSize {
 		return 0, nil, 0
 	}
 	b0, b1 := in[0], in[1]
@@ -157,6 +182,7 @@ func (r *receiver) whole(in []byte) (typ MessageType, p []byte, n int) {
 
 // header takes the header of a frame from in, or as much of it as is there.
 func (r *receiver) header(in []byte) (n int, err error) {
+	r.start()
 	if r.nstash == 0 {
 		n, err = r.hdr.parse(in)
 		if n == 0 && err == nil {
@@ -312,7 +338,9 @@ func (r *receiver) endFrame() (end bool, err error) {
 }
 
 func (r *receiver) fail(err error) error {
+	r.start()
 	r.err = err.(*ProtocolError) // there are no others here
+	r.phase = inFault
 	return err
 }
 

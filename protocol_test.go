@@ -55,6 +55,7 @@ type player struct {
 	t     testing.TB
 
 	fed int      // bytes
+	hdr Header   // of the last data frame that began
 	msg []byte   // what has come of the message under way
 	log []string // messages and control frames
 	err error
@@ -69,6 +70,7 @@ func (p *player) feed(in []byte) {
 	p.fed += len(in)
 	in = bytes.Clone(in)
 	for again := true; again; again = len(in) > 0 {
+		p.r.rest() // does nothing but where there is nothing to lose
 		n, ev, ctl, err := p.r.next(in)
 		if n < 0 || n > len(in) {
 			p.t.Fatalf("next took %d of %d bytes", n, len(in))
@@ -89,6 +91,7 @@ func (p *player) feed(in []byte) {
 			}
 			p.log = append(p.log, fmt.Sprintf("%v %q", p.r.hdr.Opcode, ctl))
 		case evData:
+			p.hdr = p.r.hdr
 			src := in[:min(int64(len(in)), p.r.left)]
 			in = in[len(src):]
 			payload := p.payload
@@ -418,8 +421,8 @@ func TestReceiverNegotiatedBits(t *testing.T) {
 				p := playEveryWay(t, r, encode(masked, wireFrame{0x82 | set<<4, "x"}))
 				if set<<4&^allowed != 0 {
 					wantViolation(t, p.err, StatusProtocolError, "5.2")
-				} else if p.err != nil || len(p.log) != 1 || p.r.hdr.RSV != set<<4 {
-					t.Errorf("bits %#x of %#x: %q, %v, header %+v", set<<4, allowed, p.log, p.err, p.r.hdr)
+				} else if p.err != nil || len(p.log) != 1 || p.hdr.RSV != set<<4 {
+					t.Errorf("bits %#x of %#x: %q, %v, header %+v", set<<4, allowed, p.log, p.err, p.hdr)
 				}
 			}
 		}
@@ -437,4 +440,30 @@ func TestReceiverNothingBehindClose(t *testing.T) {
 	if n, _, _, err := p.r.next([]byte{0}); n != 0 || err == nil {
 		t.Errorf("a byte behind a close frame: took %d, error %v", n, err)
 	}
+}
+
+// TestReceiverRest: what only something under way needs is held from its first
+// byte to its last.
+func TestReceiverRest(t *testing.T) {
+	inBothRoles(t, func(t *testing.T, r receiver, masked bool) {
+		var wire []byte
+		ends := make(map[int]bool) // where nothing is under way
+		for _, frames := range [][]wireFrame{
+			{{0x82, "one"}},
+			{{0x89, "ping"}},
+			{{0x01, "\xe2"}, {0x8a, ""}, {0x00, "\x82"}, {0x80, "\xac"}},
+			{{0x82, strings.Repeat("long", 100)}},
+		} {
+			wire = append(wire, encode(masked, frames...)...)
+			ends[len(wire)] = true
+		}
+		p := &player{r: r, t: t}
+		for i := range wire {
+			p.feed(wire[i : i+1])
+			p.r.rest()
+			if held := p.r.underway != nil; p.err != nil || held == ends[i+1] {
+				t.Fatalf("byte %d: held %v, %v", i+1, held, p.err)
+			}
+		}
+	})
 }

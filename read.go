@@ -15,21 +15,39 @@ import (
 // whoever has gone through the gate: a call of the user's, or the attendant
 // (see attend), which makes way for such a call.
 type inHalf struct {
-	gate    gate
-	mu      sync.Mutex   // held by the attendant, for others to wait for it
-	wanted  atomic.Int32 // how many wait for control frames: the attendant's reason to be
-	blocked atomic.Bool  // the attendant has met a message, which only a user's call may take
-	more    atomic.Bool  // there is input that a user's call has not looked at yet; see beginWrite
-	pos     int32        // how far buf is parsed
-	heard   atomic.Int64 // when the transport last brought bytes, by monotonic
-	bytes   atomic.Uint64
+	gate   gate
+	mu     sync.Mutex   // held by the attendant, for others to wait for it
+	wanted atomic.Int32 // how many wait for control frames: the attendant's reason to be
+	marks  inMarks
+	read   uint8        // messages that the call inside the gate has read: one, and perhaps the rest of another
+	lent   bool         // the body of a Messages loop looks at a part of buf
+	pos    int32        // how far buf is parsed
+	heard  atomic.Int64 // when the transport last brought bytes, by monotonic
+	bytes  atomic.Uint64
 
 	receiver receiver
 	buf      *buffer // input; nil if there is none
 	msg      *buffer // the part of a message that a cancelled call had gathered
 	stream   *messageReader
-	read     uint8 // messages that the call inside the gate has read: one, and perhaps the rest of another
-	lent     bool  // the body of a Messages loop looks at a part of buf
+}
+
+// inMarks is a set of marks that anybody may look at. Who is inside the gate
+// changes them, and a flush.
+type inMarks struct{ word atomic.Uint32 }
+
+const (
+	inMore    = 1 << iota // there is input that a user's call has not looked at yet; see beginWrite
+	inBlocked             // the attendant has met a message, which only a user's call may take
+)
+
+func (m *inMarks) has(mark uint32) bool { return m.word.Load()&mark != 0 }
+
+func (m *inMarks) set(mark uint32) { m.word.Or(mark) }
+
+func (m *inMarks) clear(mark uint32) {
+	if m.has(mark) {
+		m.word.And(^mark)
+	}
 }
 
 // Read reads the next message. The caller owns the returned bytes.
@@ -65,7 +83,7 @@ func (c *Conn) ReadAppend(ctx context.Context, dst []byte) (MessageType, []byte,
 		b := buffer{b: dst}
 		m.Type, err = c.readMessage(&b, false)
 		m.Data = b.b
-		if got := b.b[len(dst):]; err != nil && len(got) > 0 && r.err == nil {
+		if got := b.b[len(dst):]; err != nil && len(got) > 0 && r.phase != inFault {
 			in.msg = getBuffer(len(got))
 			in.msg.b = append(in.msg.b, got...)
 		}
@@ -145,7 +163,7 @@ func (c *Conn) nextLoan(ctx context.Context, last *buffer, looped bool) (m Messa
 func (c *Conn) nextLooped(last *buffer) (Message, *buffer, error) {
 	in := &c.in
 	if last != nil && c.life.cause.Load() == nil && in.gate.enter() {
-		if last == in.buf && in.stream == nil && in.msg == nil && c.opts.Trace == nil && !in.blocked.Load() {
+		if last == in.buf && in.stream == nil && in.msg == nil && c.opts.Trace == nil && !in.marks.has(inBlocked) {
 			if typ, p, n := in.receiver.whole(in.buf.b[in.pos:]); n > 0 {
 				in.pos += int32(n)
 				if in.lent = in.buffered() > 0; !in.lent {
@@ -176,7 +194,7 @@ func (c *Conn) readLoan() (m Message, loan *buffer, err error) {
 		m.Data = loan.b
 		return m, loan, nil
 	}
-	if r.err == nil && len(loan.b) > 0 {
+	if r.phase != inFault && len(loan.b) > 0 {
 		in.msg = loan
 	} else {
 		putBuffer(loan)
@@ -258,9 +276,7 @@ func (c *Conn) enterRead(ctx context.Context, last *buffer, looped bool) error {
 		c.leaveRead()
 		return err
 	}
-	if in.blocked.Load() {
-		in.blocked.Store(false)
-	}
+	in.marks.clear(inBlocked)
 	return nil
 }
 
@@ -299,10 +315,15 @@ func (c *Conn) leaveRead() {
 	more := in.buffered() > 0
 	if !more {
 		in.release()
+		in.receiver.rest()
 	}
 	looped := c.looper() != nil // it has corks of its own, and comes back by itself
-	if more != in.more.Load() && !looped {
-		in.more.Store(more)
+	switch {
+	case looped || more == in.marks.has(inMore):
+	case more:
+		in.marks.set(inMore)
+	default:
+		in.marks.clear(inMore)
 	}
 	read := in.read
 	in.read = 0

@@ -133,7 +133,7 @@ func (f *outFrame) sizeLimit() int {
 
 func (c *Conn) sendFrame(f *outFrame) error {
 	o := &c.out
-	if !c.in.more.Load() && o.turn.take(0) {
+	if !c.in.marks.has(inMore) && o.turn.take(0) {
 		if err := c.readError(); err != nil {
 			c.abandonWrite(nil)
 			return err
@@ -163,7 +163,7 @@ func (c *Conn) beginSend(f *outFrame) (ahead *buffer, owns bool, err error) {
 	switch err := c.readError(); {
 	case err != nil:
 		return nil, false, err
-	case c.in.more.Load() && len(f.p) <= maxJoin && o.joinsLocked(len(f.p)) && !(f.pack != packNone && o.turn.taken()):
+	case c.in.marks.has(inMore) && len(f.p) <= maxJoin && o.joinsLocked(len(f.p)) && !(f.pack != packNone && o.turn.taken()):
 		c.joinLocked(*f)
 		c.kickLocked()
 		return nil, false, nil

@@ -2,6 +2,7 @@ package websocket
 
 import (
 	"context"
+	"math"
 	"sync"
 	"sync/atomic"
 )
@@ -18,7 +19,7 @@ type outHalf struct {
 	flushing bool           // a goroutine is on its way to flush
 	closed   bool           // a close frame was queued; nothing may follow it
 	sender   sender         // in the middle of a message only while there is a stream, whose writer alone uses it then
-	writing  int            // bytes that the owner is writing, if it has the turn by takeLocked
+	writing  uint32         // bytes that the owner is writing, if it has the turn by takeLocked; see setWriting
 	stream   *messageWriter // the message under way that Writer began; no other may begin
 	held     *buffer        // encoded frames that go before everything else, at most maxHeld bytes; or nil
 	queue    *outQueue      // nil when nobody waits, and no control frame does
@@ -68,6 +69,9 @@ func (t *turn) set(taken bool) {
 		t.word.And(^uint64(turnTaken | turnSizeMask))
 	}
 }
+
+// setWriting notes that n bytes are being written. More than 4 GiB count as that.
+func (o *outHalf) setWriting(n int) { o.writing = uint32(min(uint64(n), math.MaxUint32)) }
 
 // lock locks o: the turn, too, which unlock sets free if nothing is queued.
 func (o *outHalf) lock() {
@@ -215,7 +219,7 @@ func (c *Conn) takeLocked(size int) *buffer {
 	}
 	b := o.held
 	o.held = nil
-	o.writing = b.len() + size
+	o.setWriting(b.len() + size)
 	return b
 }
 
@@ -369,7 +373,7 @@ func (f *flusher) flush() {
 func (c *Conn) flush() {
 	// If messages are held, their batch is over, or its reader does something
 	// else. The next one that comes before anything is read leaves directly.
-	c.in.more.Store(false)
+	c.in.marks.clear(inMore)
 	o := &c.out
 	b, closing := c.takeQueued()
 	if b == nil {
@@ -412,7 +416,7 @@ func (c *Conn) takeQueued() (b *buffer, closing bool) {
 	}
 	if b != nil {
 		o.turn.set(true)
-		o.writing = len(b.b)
+		o.setWriting(len(b.b))
 	}
 	return b, closing
 }

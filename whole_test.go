@@ -158,8 +158,8 @@ func TestBreakHoldsNoBuffer(t *testing.T) {
 			}
 			break
 		}
-		if server.in.buf != nil || server.in.msg != nil || server.in.lent {
-			t.Errorf("%d bytes: it holds %d", size, cap(server.in.buf.b))
+		if server.in.buf != nil || server.in.msg != nil || server.in.lent || server.in.receiver.underway != nil {
+			t.Errorf("%d bytes: it holds %+v", size, &server.in)
 		}
 	}
 }

@@ -105,7 +105,7 @@ func (c *Conn) Buffered() int {
 
 func (c *Conn) bufferedLocked() int {
 	o := &c.out
-	n := o.turn.size() + o.writing + o.held.len()
+	n := o.turn.size() + int(o.writing) + o.held.len()
 	if l := c.looper(); l != nil {
 		n += l.queued()
 	}
@@ -149,7 +149,7 @@ func (c *Conn) tryBeginWrite(ctx context.Context, stream *messageWriter, f *outF
 	switch err := c.readError(); {
 	case err != nil:
 		return nil, false, nil, err
-	case joins && c.in.more.Load() && o.joinsLocked(len(f.p)) && ctx.Err() == nil && !(f.pack != packNone && o.turn.taken()):
+	case joins && c.in.marks.has(inMore) && o.joinsLocked(len(f.p)) && ctx.Err() == nil && !(f.pack != packNone && o.turn.taken()):
 		c.joinLocked(*f)
 		c.kickLocked()
 		return nil, false, nil, nil
@@ -169,7 +169,7 @@ func (c *Conn) writeFrame(ctx context.Context, stream *messageWriter, f *outFram
 	o := &c.out
 	var b *buffer
 	var err error
-	quick := stream == nil && !c.in.more.Load() && o.turn.take(len(f.p))
+	quick := stream == nil && !c.in.marks.has(inMore) && o.turn.take(len(f.p))
 	if quick {
 		if err = c.readError(); err != nil {
 			c.abandonWrite(nil)
