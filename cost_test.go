@@ -280,9 +280,7 @@ func BenchmarkEcho(b *testing.B) {
 	}
 }
 
-// TestConnSize: with what a loop adds, the next larger size class of the allocator
-// is 320 bytes, and a loop has promised less than 400 for all that an idle
-// connection has, the allocator's own memory included.
+// TestConnSize: the next larger size class of the allocator is 256 bytes.
 func TestConnSize(t *testing.T) {
 	if n := unsafe.Sizeof(Conn{}); unsafe.Sizeof(uintptr(0)) == 8 && n > 240 {
 		t.Errorf("a Conn has %d bytes", n)

@@ -8,6 +8,7 @@ import (
 	"syscall"
 	"testing"
 	"time"
+	"unsafe"
 )
 
 // TestLoopMemory: an idle connection on a loop, after traffic and with
@@ -66,6 +67,15 @@ func TestLoopMemory(t *testing.T) {
 		t.Errorf("%d goroutines for %d connections", g, n)
 	}
 	runtime.KeepAlive(ncs)
+}
+
+// TestLoopConnSize: the next larger size class is 320 bytes, and what the
+// allocator needs for itself comes on top: a loop has promised no more than 400
+// bytes in all.
+func TestLoopConnSize(t *testing.T) {
+	if n := unsafe.Sizeof(Conn{}) + unsafe.Sizeof(polled{}); unsafe.Sizeof(uintptr(0)) == 8 && n > 288 {
+		t.Errorf("a connection on a loop has %d bytes", n)
+	}
 }
 
 // TestLoopAllocs: a message there and back costs no allocation.
