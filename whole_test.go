@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -221,5 +222,41 @@ func TestCutWriteOnTLS(t *testing.T) {
 	}
 	if c.Context().Err() == nil {
 		t.Error("the connection goes on")
+	}
+}
+
+// restSpy notes whether the receiver rests whenever it waits, for what peer then
+// sends.
+type restSpy struct {
+	transport
+	c     *Conn
+	peer  transport
+	sends [][]byte
+	waits []bool // all by the reader's goroutine
+}
+
+func (s *restSpy) wait(b *buffer, idle bool) (*buffer, error) {
+	s.peer.Write(s.sends[len(s.waits)])
+	s.waits = append(s.waits, s.c.in.receiver.underway == nil)
+	return s.transport.wait(b, idle)
+}
+
+// TestWaitRests: after a control frame the receiver waits with nothing, and in
+// the middle of a message with what it needs.
+func TestWaitRests(t *testing.T) {
+	client, server := Pipe()
+	defer client.CloseNow()
+	defer server.CloseNow()
+	spy := &restSpy{transport: server.t, c: server, peer: client.t, sends: [][]byte{
+		frame(OpPong, true, true, "unasked"),
+		frame(OpText, false, true, "hel"),
+		frame(OpContinuation, true, true, "lo"),
+	}}
+	server.t = spy
+	if _, p, err := server.Read(bg); string(p) != "hello" || err != nil {
+		t.Fatalf("%q, %v", p, err)
+	}
+	if want := []bool{true, true, false}; !slices.Equal(spy.waits, want) {
+		t.Errorf("rests at its waits: %v, want %v", spy.waits, want)
 	}
 }
