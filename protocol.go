@@ -55,7 +55,8 @@ type receiver struct {
 }
 
 // underway is what a receiver knows of the frame and the message under way. It
-// has one from the first byte that is not of a message in one piece, until rest.
+// has one from the first byte that is not of a message in one piece, until rest;
+// who finds phase, nstash or msg other than zero finds it there.
 type underway struct {
 	hdr   Header // of the frame
 	left  int64  // payload bytes of it still to come

@@ -42,7 +42,11 @@ const (
 
 func (m *inMarks) has(mark uint32) bool { return m.word.Load()&mark != 0 }
 
-func (m *inMarks) set(mark uint32) { m.word.Or(mark) }
+func (m *inMarks) set(mark uint32) {
+	if !m.has(mark) { // to look costs much less
+		m.word.Or(mark)
+	}
+}
 
 func (m *inMarks) clear(mark uint32) {
 	if m.has(mark) {
@@ -319,7 +323,7 @@ func (c *Conn) leaveRead() {
 	}
 	looped := c.looper() != nil // it has corks of its own, and comes back by itself
 	switch {
-	case looped || more == in.marks.has(inMore):
+	case looped:
 	case more:
 		in.marks.set(inMore)
 	default:
