@@ -6,6 +6,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"io"
+	"math"
 	"net"
 	"os"
 	"strings"
@@ -369,6 +370,33 @@ func TestCloseWakesWaitingWriters(t *testing.T) {
 			t.Errorf("%d bytes buffered in the end", n)
 		}
 	})
+}
+
+// TestBufferedLarge: what is being written counts, whether its size is kept with
+// the turn or, being large, beside it.
+func TestBufferedLarge(t *testing.T) {
+	for _, size := range []int{1<<turnSizeBits - 1, 1 << turnSizeBits, 300_000} {
+		synctest.Test(t, func(t *testing.T) {
+			a, b := bufpipe.New(1000)
+			defer b.Close()
+			c := newConn(a, connConfig{opts: Options{}.withDefaults()})
+			defer c.CloseNow()
+			go c.Write(bg, Binary, make([]byte, size))
+			synctest.Wait()
+			if n := c.Buffered(); n != size {
+				t.Errorf("%d of %d bytes buffered", n, size)
+			}
+		})
+	}
+}
+
+// TestSetWriting: more than fits is as much as fits.
+func TestSetWriting(t *testing.T) {
+	var o outHalf
+	const size = math.MaxInt - 7
+	if o.setWriting(size); uint64(o.writing) != min(size, math.MaxUint32) {
+		t.Errorf("%d of %d bytes", o.writing, size)
+	}
 }
 
 // TestNothingFollowsClose: "the application MUST NOT send any more data frames
