@@ -68,25 +68,20 @@ func (c *Conn) attendInside(looped bool) (pushed bool) {
 // needsAttendant reports whether somebody must read if nobody does: for a
 // ping while the connection is open, for its proper end when it is closing.
 func (c *Conn) needsAttendant() bool {
-	l := &c.life
-	if l.cause.Load() == nil {
+	switch s := c.life.closeState(); {
+	case s == stateWriteFailed:
+		return !c.in.marks.has(inBlocked) // its end would be news
+	case s.reads():
 		return c.in.wanted.Load() > 0 && !c.in.marks.has(inBlocked)
+	default:
+		return s.discards()
 	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	switch {
-	case l.ended:
-		return false
-	case l.failed, !l.received:
-		return true
-	}
-	return c.client() && l.sent // a client waits for the server to close
 }
 
 // attendOnce does one step and reports whether there may be another one.
 func (c *Conn) attendOnce() bool {
 	in := &c.in
-	open := c.life.cause.Load() == nil
+	open := c.life.closeState().reads()
 	if open && in.receiver.phase == inPayload {
 		in.marks.set(inBlocked)
 	}
@@ -97,25 +92,21 @@ func (c *Conn) attendOnce() bool {
 	if in.gate.pushed() { // after the deadline, which theirs would have been lost to
 		return false
 	}
-	c.life.mu.Lock()
-	over := c.life.failed || c.life.received // no frame is expected any more
-	c.life.mu.Unlock()
-
 	var err error
 	switch {
 	case open:
 		err = c.nextFrame()
-	case over:
+	case c.life.closeState().raw():
 		err = c.discardInput()
 	default:
 		err = c.discardFrame()
 	}
 	switch {
+	case err == errAgain && in.marks.has(inDry):
+		c.failRead(errInputDry)
 	case err == errAgain:
 		return false // a loop comes back when there is input
 	case err == nil, errors.Is(err, os.ErrDeadlineExceeded):
-	case over:
-		c.end(false) // the peer has closed, as was hoped
 	case err != c.readError():
 		c.failRead(err)
 	}
@@ -147,7 +138,7 @@ func (c *Conn) discardFrame() error {
 // discardInput reads once whatever comes.
 func (c *Conn) discardInput() error {
 	in := &c.in
-	b, err := c.t.wait(in.takeBuffer(), false)
+	b, err := c.waitInput(false)
 	in.buf, in.pos = b, int32(b.len())
 	if err == nil {
 		c.heard(b.len())

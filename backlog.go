@@ -110,6 +110,15 @@ func (l *backlog) frame(h *Header, p []byte) int {
 	return len(b.b) - had
 }
 
+// addFrame appends a copy of f. h is its header.
+func (l *backlog) addFrame(f *outFrame, h *Header) {
+	if f.wire {
+		l.copy(f.p)
+	} else {
+		l.frame(h, f.p)
+	}
+}
+
 // share appends p itself, which must not be changed any more.
 func (l *backlog) share(p []byte) {
 	if len(p) > 0 {
@@ -159,14 +168,82 @@ func (l *backlog) leave(n int) {
 	}
 }
 
-// putAhead puts b in front of l, of which nothing has left.
-func (l *backlog) putAhead(b *buffer) {
-	l.parts = slices.Insert(l.parts, 0, backlogPart{own: b})
-	l.size += len(b.b)
+// truncate removes all but the first n bytes.
+func (l *backlog) truncate(n int) {
+	end := l.first
+	for left := n + l.gone; left > 0; end++ {
+		p := &l.parts[end]
+		size := len(p.bytes())
+		if left < size {
+			if p.own != nil {
+				p.own.b = p.own.b[:left]
+			} else {
+				p.shared = p.shared[:left]
+			}
+		}
+		left -= size
+	}
+	for i := end; i < len(l.parts); i++ {
+		putBuffer(l.parts[i].own)
+		l.parts[i] = backlogPart{}
+	}
+	l.parts = l.parts[:end]
+	l.size = n
 }
 
-// writeTo writes all of l to t.
-func (l *backlog) writeTo(t transport) (n int64, err error) {
-	bufs := net.Buffers(l.vector(make([][]byte, 0, len(l.parts)-l.first)))
-	return bufs.WriteTo(t.carrier())
+// append moves what is in next behind l. next may be nil; it must not be used any
+// more.
+func (l *backlog) append(next *backlog) {
+	if next == nil {
+		return
+	}
+	parts := next.parts[next.first:]
+	if len(parts) > 0 && next.gone > 0 {
+		if p := &parts[0]; p.own != nil {
+			p.own.b = p.own.b[:copy(p.own.b, p.own.b[next.gone:])]
+		} else {
+			p.shared = p.shared[next.gone:]
+		}
+	}
+	l.parts = append(l.parts, parts...)
+	l.size += next.size
+	clear(next.parts)
+	next.parts, next.first, next.gone, next.size = next.parts[:0], 0, 0, 0
+	backlogs.Put(next)
+}
+
+// writeTo writes all of l to t, in one call if that is possible.
+func (l *backlog) writeTo(t transport) (n int, err error) {
+	if l.len() == 0 {
+		return 0, nil
+	}
+	if p := l.only(); p != nil {
+		return t.carrier().Write(p)
+	}
+	if t.vectored() {
+		bufs := net.Buffers(l.vector(make([][]byte, 0, len(l.parts)-l.first)))
+		n, err := bufs.WriteTo(t.carrier())
+		return int(n), err
+	}
+	for n < l.size && err == nil {
+		var m int
+		b := l.piece(n)
+		m, err = t.carrier().Write(b.b)
+		putBuffer(b)
+		n += m
+	}
+	return n, err
+}
+
+// piece returns a copy of the bytes from n on, at most maxBacklogPart.
+func (l *backlog) piece(n int) *buffer {
+	b := getBuffer(min(l.size-n, maxBacklogPart))
+	skip := l.gone + n
+	for _, p := range l.parts[l.first:] {
+		p := p.bytes()
+		m := min(skip, len(p))
+		skip -= m
+		b.b = append(b.b, p[m:min(len(p), m+cap(b.b)-len(b.b))]...)
+	}
+	return b
 }

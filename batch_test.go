@@ -106,6 +106,9 @@ func TestHeldErrorIsReported(t *testing.T) {
 		if err := c.Write(bg, Text, nil); CloseCode(err) != StatusAbnormalClosure {
 			t.Error(err)
 		}
+		if _, p, err := c.Read(bg); string(p) != "second" || err != nil { // it had arrived
+			t.Errorf("%q, %v", p, err)
+		}
 		if _, _, err := c.Read(bg); CloseCode(err) != StatusAbnormalClosure {
 			t.Error(err)
 		}
@@ -127,7 +130,7 @@ func TestHeldIsBounded(t *testing.T) {
 			}
 		}()
 		synctest.Wait()
-		if n := c.Buffered(); n == 0 || n > 3*maxHeld {
+		if n := c.Buffered(); n == 0 || n > 3*maxPending {
 			t.Errorf("%d bytes wait", n)
 		}
 		read := c.Stats().MessagesRead
@@ -190,10 +193,13 @@ func (s *shut) shutAgain() {
 func (s *shut) SetWriteDeadline(t time.Time) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	select {
+	case <-s.cut:
+		s.cut = make(chan struct{})
+	default:
+	}
 	if t.Equal(past) {
 		close(s.cut)
-	} else {
-		s.cut = make(chan struct{})
 	}
 	return nil
 }
@@ -211,7 +217,7 @@ func waiters(c *Conn) int {
 func busy(c *Conn) bool {
 	c.out.lock()
 	defer c.out.unlock()
-	return c.out.turn.taken()
+	return c.out.write.held()
 }
 
 // TestWritersMeet: those that wait for a write under way leave together.
@@ -319,7 +325,6 @@ func TestWritersMeetAndFail(t *testing.T) {
 	}
 	peer.Close()
 	c.CloseNow()
-	c.t.SetWriteDeadline(past) // closing does not wake this transport
 	for range 10 {
 		if err := <-errs; CloseCode(err) != StatusAbnormalClosure {
 			t.Error(err)

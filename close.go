@@ -219,3 +219,33 @@ var (
 	// not answer the keepalive ping in time.
 	ErrDead = errors.New("websocket: peer did not answer the keepalive ping")
 )
+
+// ErrMaybeSent is wrapped by the error of a [Conn.Write] that has ended early, with
+// its context, although the message may arrive: it was on its way together with
+// that of another call. Without it the message does not arrive.
+var ErrMaybeSent = errors.New("websocket: the message may have been sent")
+
+func maybeSent(err error) error { return fmt.Errorf("%w (%w)", err, ErrMaybeSent) }
+
+// sendableClose returns what is sent in the place of arguments that must not be.
+func sendableClose(code StatusCode, reason string) (StatusCode, string) {
+	switch {
+	case code == StatusNoStatus:
+		return code, ""
+	case !code.sendable():
+		code = StatusInternalError
+	}
+	return code, cutReason(strings.ToValidUTF8(reason, "\ufffd"))
+}
+
+// cutReason returns as much of reason, which is UTF-8, as a close frame has room for.
+func cutReason(reason string) string {
+	if len(reason) <= maxCloseReason {
+		return reason
+	}
+	n := maxCloseReason
+	for !utf8.RuneStart(reason[n]) {
+		n--
+	}
+	return reason[:n]
+}

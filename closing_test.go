@@ -375,7 +375,7 @@ func TestCloseWakesWaitingWriters(t *testing.T) {
 // TestBufferedLarge: what is being written counts, whether its size is kept with
 // the turn or, being large, beside it.
 func TestBufferedLarge(t *testing.T) {
-	for _, size := range []int{1<<turnSizeBits - 1, 1 << turnSizeBits, 300_000} {
+	for _, size := range []int{1<<writeSizeBits - 1, 1 << writeSizeBits, 300_000} {
 		synctest.Test(t, func(t *testing.T) {
 			a, b := bufpipe.New(1000)
 			defer b.Close()

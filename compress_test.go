@@ -124,6 +124,29 @@ var readings = map[string]func(ctx context.Context, c *Conn) (string, error){
 	},
 }
 
+// resumedReader reads messages by Reader, and goes on with the same one after its
+// context has ended.
+type resumedReader struct{ r *messageReader }
+
+func (s *resumedReader) read(ctx context.Context, c *Conn) (string, error) {
+	if s.r == nil {
+		_, r, err := c.Reader(ctx)
+		if err != nil {
+			return "", err
+		}
+		s.r = r.(*messageReader)
+	}
+	p, err := io.ReadAll(readerFunc(func(p []byte) (int, error) { return s.r.read(ctx, p) }))
+	if err == nil {
+		s.r = nil
+	}
+	return string(p), err
+}
+
+type readerFunc func([]byte) (int, error)
+
+func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
+
 // TestCompressedStreams: every way to write met by every way to read.
 func TestCompressedStreams(t *testing.T) {
 	reads := map[string]func(c *Conn) ([]byte, error){

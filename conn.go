@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"sync"
@@ -57,52 +56,55 @@ type Conn struct {
 	cancel atomic.Pointer[cancelers]
 }
 
-// life is the connection's state as a whole. It goes from open to closing,
-// when there is a cause, to ended, when the transport is closed.
+// life is the connection's state as a whole; see closing.go.
 type life struct {
-	cause atomic.Pointer[CloseError] // why it closes; set once
+	cause atomic.Pointer[CloseError] // why it closes; set once, when no message is delivered any more
+	state atomic.Uint32              // a closeState; changes with mu held
 
 	mu       sync.Mutex // guards what follows; nothing else is locked under it
 	received bool       // the peer's close frame has come
-	sent     bool       // our close frame is on the wire
-	failed   bool       // no closing handshake is to be expected
-	ended    bool       // the transport is closed
+	sent     bool       // our close frame has left
+	over     bool       // the transport is closed
 	last     bool       // the last moments of the probe's time: somebody must read now
 	timer    *time.Timer
-	rare     *rarities // made on demand
+	extra    *connExtra // made on demand
 	rtt      atomic.Int64
 }
 
-// rarities are what few connections have at a time.
-type rarities struct {
-	gone  chan struct{} // closed when the connection has ended; made on demand
-	ctx   *lifeContext  // made on demand
-	pings *pings        // nil if none is under way
-	left  net.Addr      // where the peer was, of a transport that has ended and would not know
+func (l *life) closeState() closeState { return closeState(l.state.Load()) }
+
+// connExtra is what few connections have at a time.
+type connExtra struct {
+	gone     chan struct{} // closed when the connection has ended; made on demand
+	ctx      *lifeContext  // made on demand
+	pings    *pings        // nil if none is under way
+	left     net.Addr      // where the peer was, of a transport that has ended and would not know
+	writeErr *CloseError   // why nothing can be written any more, if that is not the cause
+	progress uint64        // as the close timer has seen it last
 }
 
-// rareLocked returns the rarities, for something to be put in.
-func (l *life) rareLocked() *rarities {
-	if l.rare == nil {
-		l.rare = new(rarities)
+// extraLocked returns extra, for something to be put in.
+func (l *life) extraLocked() *connExtra {
+	if l.extra == nil {
+		l.extra = new(connExtra)
 	}
-	return l.rare
+	return l.extra
 }
 
 func (l *life) pingsLocked() *pings {
-	if l.rare == nil {
+	if l.extra == nil {
 		return nil
 	}
-	return l.rare.pings
+	return l.extra.pings
 }
 
 // forgetPingsLocked lets go of the pings, and of the rest if nothing is in it.
 func (l *life) forgetPingsLocked() {
-	if l.rare == nil {
+	if l.extra == nil {
 		return
 	}
-	if l.rare.pings = nil; *l.rare == (rarities{}) {
-		l.rare = nil
+	if l.extra.pings = nil; *l.extra == (connExtra{}) {
+		l.extra = nil
 	}
 }
 
@@ -179,17 +181,17 @@ func (c *Conn) RemoteAddr() net.Addr { return c.carrier().RemoteAddr() }
 func (c *Conn) keepRemoteAddr(a net.Addr) {
 	c.life.mu.Lock()
 	defer c.life.mu.Unlock()
-	c.life.rareLocked().left = a
+	c.life.extraLocked().left = a
 }
 
 // keptRemoteAddr returns what keepRemoteAddr was told, or nil.
 func (c *Conn) keptRemoteAddr() net.Addr {
 	c.life.mu.Lock()
 	defer c.life.mu.Unlock()
-	if c.life.rare == nil {
+	if c.life.extra == nil {
 		return nil
 	}
-	return c.life.rare.left
+	return c.life.extra.left
 }
 
 // carrier is the transport, for those who have neither half; a Loop may change
@@ -214,7 +216,7 @@ func (c *Conn) Stats() Stats {
 	defer c.out.unlock()
 	return Stats{
 		MessagesRead:    c.in.gate.count(),
-		MessagesWritten: c.out.turn.count(),
+		MessagesWritten: c.out.write.count(),
 		BytesRead:       c.in.bytes.Load(),
 		BytesWritten:    c.out.bytes.Load(),
 	}
@@ -227,7 +229,7 @@ func (c *Conn) Context() context.Context {
 	l := &c.life
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	r := l.rareLocked()
+	r := l.extraLocked()
 	if r.ctx == nil {
 		base := context.Background()
 		if req := c.Request(); req != nil {
@@ -245,226 +247,84 @@ func (c *Conn) Context() context.Context {
 // Close closes the connection with the given code and a reason of at most
 // 123 bytes of UTF-8: it sends a close frame, waits for the peer's and closes
 // the transport (RFC 6455, section 7.1.2). Messages that arrive in the
-// meantime are discarded; reads and writes fail at once. It returns within
-// [Options.CloseTimeout], whatever the peer does, and by then the transport
-// is closed.
+// meantime are discarded; reads and writes fail at once. Messages that were
+// accepted before still leave, ahead of the close frame. Close returns when the
+// transport is closed, which takes no longer than [Options.CloseTimeout] after
+// the peer has last taken some of what it was sent.
 //
 // The error is nil if both close frames were exchanged, whoever was first.
-// With a code or reason that must not be sent, Close returns an error and
-// does nothing.
+//
+// Close always ends the connection. A code or reason that must not be sent is
+// replaced: [StatusNoStatus] by a close frame without a code, any other code by
+// [StatusInternalError], what is not UTF-8 in a reason by U+FFFD, and a reason
+// that is too long by as much of it as fits. The error says so then.
 func (c *Conn) Close(code StatusCode, reason string) error {
-	if err := checkClose(code, reason); err != nil {
-		return err
+	refused := checkClose(code, reason)
+	if refused != nil {
+		code, reason = sendableClose(code, reason)
 	}
 	c.startClose(code, reason)
 	<-c.ended()
 	l := &c.life
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.received && l.sent {
-		return nil
-	}
-	cause := l.cause.Load()
-	if cause.Err == nil {
+	switch cause := l.cause.Load(); {
+	case l.received && l.sent:
+		return refused
+	case refused != nil:
+		return fmt.Errorf("%w; the closing handshake was not completed: %w", refused, cause)
+	case cause.Err == nil:
 		return fmt.Errorf("websocket: the closing handshake was not completed: %w", cause)
+	default:
+		return cause
 	}
-	return cause
 }
 
-// CloseNow closes the transport without a closing handshake. Calls under way
-// fail. It returns nil also if the connection has ended already.
+// CloseNow closes the transport without waiting for the peer. What was accepted
+// before, by Write, Send or Ping, and the answer to a close frame are given to
+// the system first, as far as it has room for them. Calls under way fail. It
+// returns nil also if the connection has ended already.
+//
+// A peer that has broken the protocol was sent a close frame that says so. To
+// let it arrive, the transport is closed a little later then, when the peer has
+// closed it, in the background and within a second.
 func (c *Conn) CloseNow() error {
-	c.fail(errCloseNow)
+	c.abort(errCloseNow)
 	return nil
 }
 
 var errCloseNow = errors.New("websocket: CloseNow was called")
-
-// startClose begins the closing handshake and returns at once. The close
-// timer bounds everything from here on.
-func (c *Conn) startClose(code StatusCode, reason string) {
-	if c.setCause(&CloseError{Code: code, Reason: reason}, c.opts.CloseTimeout) {
-		c.queueClose(code, reason)
-		c.attendInBackground()
-	}
-}
 
 // ended returns a channel that is closed when the transport is.
 func (c *Conn) ended() <-chan struct{} {
 	l := &c.life
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	r := l.rareLocked()
+	r := l.extraLocked()
 	if r.gone == nil {
 		r.gone = make(chan struct{})
-		if l.ended {
+		if l.over {
 			close(r.gone)
 		}
 	}
 	return r.gone
 }
 
-// setCause makes the connection closing and reports whether it was open. Waiting
-// writers and pings give up. From here on the timer bounds its life; a timeout of
-// 0 is for a caller that ends it at once.
-func (c *Conn) setCause(cause *CloseError, timeout time.Duration) bool {
+// whyNotWrite is writeError for a connection that is not open.
+func (c *Conn) whyNotWrite() error {
 	l := &c.life
 	l.mu.Lock()
-	if l.cause.Load() != nil {
-		l.mu.Unlock()
-		return false
+	defer l.mu.Unlock()
+	switch s := l.closeState(); {
+	case !s.reads():
+		return l.cause.Load()
+	case s == stateWriteFailed:
+		return l.extra.writeErr
 	}
-	l.cause.Store(cause)
-	if timeout > 0 {
-		l.rearmLocked(c, timeout)
-	}
-	l.dropPingsLocked()
-	var ctx *lifeContext
-	if l.rare != nil {
-		ctx = l.rare.ctx
-	}
-	l.mu.Unlock()
-	if ctx != nil {
-		ctx.cancel(cause)
-	}
-	c.wakeAll()
-	return true
+	return errWriteClosed
 }
 
-// gotClose handles the peer's close frame: it is answered with its own code
-// (section 5.5.1), unless it is the answer.
-func (c *Conn) gotClose(code StatusCode, reason string) {
-	c.life.mu.Lock()
-	c.life.received = true
-	c.life.mu.Unlock()
-	if c.setCause(&CloseError{Code: code, Reason: reason, Remote: true}, c.opts.CloseTimeout) {
-		c.queueClose(code, "")
-	} else {
-		c.finish()
-	}
-}
-
-// closeWritten is called when our close frame has been written.
-func (c *Conn) closeWritten() {
-	c.life.mu.Lock()
-	c.life.sent = true
-	failed := c.life.failed
-	c.life.mu.Unlock()
-	if failed {
-		c.t.closeWrite()
-	}
-	c.finish()
-}
-
-// finish ends the connection when both close frames were exchanged. "The
-// server MUST close the connection immediately, the client SHOULD wait for
-// the server" (section 7.1.1), so that TIME-WAIT stays with the server.
-func (c *Conn) finish() {
-	l := &c.life
-	l.mu.Lock()
-	done := l.received && l.sent && !l.ended
-	if done && c.client() {
-		l.rearmLocked(c, min(c.opts.CloseTimeout, maxLinger))
-	}
-	l.mu.Unlock()
-	switch {
-	case !done:
-	case c.client():
-		c.attendInBackground()
-	default:
-		c.end(false)
-	}
-}
-
-// maxLinger is how long a client waits, when all is said, for the server to
-// close the TCP connection.
-const maxLinger = time.Second
-
-// failRead ends the reading half with what it ran into: a breach of the
-// protocol, which the peer is told, or an error of the transport. It returns
-// the error for the caller.
-func (c *Conn) failRead(err error) error {
-	var pe *ProtocolError
-	if !errors.As(err, &pe) {
-		if err == io.EOF {
-			err = io.ErrUnexpectedEOF // no close frame
-		}
-		return c.fail(err)
-	}
-	c.life.mu.Lock()
-	c.life.failed = true
-	c.life.mu.Unlock()
-	reason := pe.Text + pe.where()
-	if len(reason) > maxCloseReason {
-		reason = pe.Text[:min(len(pe.Text), maxCloseReason)]
-	}
-	if c.setCause(&CloseError{Code: pe.Code, Reason: reason, Err: pe}, c.opts.CloseTimeout) {
-		c.queueClose(pe.Code, reason)
-		// The close frame would be lost if the transport were closed while
-		// input is unread: TCP answers that with a reset. The attendant
-		// reads on until the peer has closed, or the timer ends it.
-		c.attendInBackground()
-	} else {
-		c.end(true) // was closing anyway
-	}
-	return c.life.cause.Load()
-}
-
-// fail ends the connection at once, because of err, and returns the cause.
-func (c *Conn) fail(err error) error {
-	c.setCause(&CloseError{Code: StatusAbnormalClosure, Err: err}, 0)
-	c.end(true)
-	return c.life.cause.Load()
-}
-
-// end closes the transport, without ceremony if abort is set, and lets go of
-// all that the connection holds. There is a cause by now.
-func (c *Conn) end(abort bool) {
-	l := &c.life
-	l.mu.Lock()
-	if l.ended {
-		l.mu.Unlock()
-		return
-	}
-	l.ended = true
-	timer, t := l.timer, c.t
-	var gone chan struct{}
-	if l.rare != nil {
-		gone = l.rare.gone
-	}
-	l.mu.Unlock()
-
-	t.end(abort)
-	if timer != nil {
-		timer.Stop()
-	}
-	c.forgetContexts()
-	if gone != nil {
-		close(gone)
-	}
-	c.traceClose()
-}
-
-// rearmLocked sets the connection's one timer, which serves keepalive while
-// the connection is open and bounds its closing. The caller holds mu.
-func (l *life) rearmLocked(c *Conn, d time.Duration) {
-	switch {
-	case l.ended:
-	case l.timer == nil:
-		l.timer = time.AfterFunc(d, c.onTimer)
-	default:
-		l.timer.Reset(d)
-	}
-}
-
-func (c *Conn) onTimer() {
-	if c.life.cause.Load() != nil {
-		c.carrier().end(true) // even if end is at it already
-		c.end(true)
-		return
-	}
-	c.keepaliveTick()
-}
+var errWriteClosed = errors.New("websocket: write after CloseWrite")
 
 // epoch is what monotonic counts from.
 var epoch = time.Now()

@@ -161,10 +161,6 @@ func TestMisuse(t *testing.T) {
 			"message type 8":    client.Write(bg, MessageType(OpClose), nil),
 			"text not UTF-8":    client.Write(bg, Text, []byte{0xff}),
 			"nil context":       client.Write(nil, Text, nil), //lint:ignore SA1012 on purpose
-			"code 1005":         client.Close(StatusNoStatus, ""),
-			"code 999":          client.Close(999, ""),
-			"long reason":       client.Close(StatusNormalClosure, strings.Repeat("x", 124)),
-			"reason not UTF-8":  client.Close(StatusNormalClosure, "\xff"),
 			"writer type":       second(client.Writer(bg, 3)),
 			"nil reader":        third(client.Read(nil)),
 			"nil ping":          second(client.Ping(nil)),

@@ -1,12 +1,43 @@
 package websocket
 
-// Control frames never wait for the writing side: they are queued, encoded,
-// and bounded.
+// Control frames never wait for the write lock: they are queued, encoded, and
+// bounded.
 
 // maxPongs bounds the pongs that wait for a peer that sends pings and does
 // not read. Beyond it the newest takes the place of the one before it, as
 // section 5.5.3 allows.
 const maxPongs = 16
+
+// controlFrames are control frames that wait, encoded.
+type controlFrames struct {
+	pongs    []byte
+	lastPong int // where the newest one starts
+	npongs   int
+	ping     []byte // only the newest counts
+	close    []byte
+}
+
+// size is how many bytes they are.
+func (f *controlFrames) size() int { return len(f.pongs) + len(f.ping) + len(f.close) }
+
+// addControl makes the control frames pending, but for the close frame.
+func (q *sendQueue) addControl() {
+	if f := &q.control; len(f.pongs)+len(f.ping) > 0 && !q.closing {
+		pending := backlogIn(&q.pending)
+		pending.copy(f.pongs)
+		pending.copy(f.ping)
+		*f = controlFrames{close: f.close}
+	}
+}
+
+// addClose makes the close frame pending, and nothing after it.
+func (q *sendQueue) addClose() {
+	if f := &q.control; len(f.close) > 0 {
+		backlogIn(&q.pending).copy(f.close)
+		q.closing = true
+		*f = controlFrames{}
+	}
+}
 
 // queuePong answers a ping. It never waits, so that reading goes on.
 func (c *Conn) queuePong(p []byte) {
@@ -16,12 +47,12 @@ func (c *Conn) queuePong(p []byte) {
 	if o.closed {
 		return
 	}
-	q := o.queueLocked()
-	if q.npongs < maxPongs {
-		q.npongs++
-		q.lastPong = len(q.pongs)
+	f := &o.queueLocked().control
+	if f.npongs < maxPongs {
+		f.npongs++
+		f.lastPong = len(f.pongs)
 	}
-	q.pongs = c.appendControl(q.pongs[:q.lastPong], OpPong, p)
+	f.pongs = c.appendControl(f.pongs[:f.lastPong], OpPong, p)
 	c.kickLocked()
 }
 
@@ -32,20 +63,20 @@ func (c *Conn) queuePing(p []byte) {
 	o.lock()
 	defer o.unlock()
 	if !o.closed {
-		o.queueLocked().ping = c.appendControl(nil, OpPing, p)
+		o.queueLocked().control.ping = c.appendControl(nil, OpPing, p)
 		c.kickLocked()
 	}
 }
 
-// queueClose sends the close frame, behind everything else.
+// queueClose queues the close frame, behind everything else. The caller sees to
+// it that it leaves.
 func (c *Conn) queueClose(code StatusCode, reason string) {
 	o := &c.out
 	o.lock()
 	defer o.unlock()
 	if !o.closed {
 		o.closed = true
-		o.queueLocked().close = c.appendControl(nil, OpClose, appendClosePayload(nil, code, reason))
-		c.kickLocked()
+		o.queueLocked().control.close = c.appendControl(nil, OpClose, appendClosePayload(nil, code, reason))
 	}
 }
 
@@ -55,8 +86,3 @@ func (c *Conn) appendControl(dst []byte, op Opcode, p []byte) []byte {
 	c.traceOut(&h)
 	return h.appendFrame(dst, p)
 }
-
-// size is how many bytes of control frames wait.
-func (q *outQueue) size() int { return len(q.pongs) + len(q.ping) + len(q.close) }
-
-func (q *outQueue) hasControl() bool { return q.size() > 0 }

@@ -1,5 +1,10 @@
 package websocket
 
+import (
+	"errors"
+	"os"
+)
+
 // readMessage reads the rest of the message under way, or the next one, and
 // appends it to dst. The caller is the reader. A compressed message needs a
 // buffer of the pool; if it is cut off, the decoder has kept what it needs of
@@ -83,9 +88,7 @@ func (c *Conn) readPayload(dst *buffer, start int, pooled bool) error {
 		if r.left < int64(len(p)) {
 			p = p[:r.left]
 		}
-		in.release()
-		n, err := c.t.Read(p)
-		c.heard(n)
+		n, err := c.readInto(p)
 		if n > 0 {
 			if err := r.payload(p[:n]); err != nil {
 				return err
@@ -178,13 +181,48 @@ func (c *Conn) fill() error {
 	in := &c.in
 	in.marks.clear(inMore)
 	in.receiver.rest()
-	b, err := c.t.wait(in.takeBuffer(), in.receiver.idle())
+	b, err := c.waitInput(in.receiver.idle())
 	if err != nil {
 		return err
 	}
 	in.buf = b
 	c.heard(len(b.b))
 	return nil
+}
+
+// waitInput waits for input, unless it is time to take what is there.
+func (c *Conn) waitInput(idle bool) (*buffer, error) {
+	in := &c.in
+	if !in.marks.has(inDry) {
+		b, err := c.t.wait(in.takeBuffer(), idle)
+		if err == nil || !in.marks.has(inDry) || !errors.Is(err, os.ErrDeadlineExceeded) {
+			return b, err
+		}
+	}
+	b, err := c.t.readNow(in.takeBuffer())
+	if err == errAgain {
+		err = errInputDry
+	}
+	return b, err
+}
+
+// readInto reads some of a large frame straight to where it goes. There is no
+// input in the buffer.
+func (c *Conn) readInto(p []byte) (int, error) {
+	in := &c.in
+	in.release()
+	n, err := 0, error(nil)
+	if !in.marks.has(inDry) {
+		n, err = c.t.Read(p)
+	}
+	if n == 0 && in.marks.has(inDry) && (err == nil || errors.Is(err, os.ErrDeadlineExceeded)) {
+		if err = c.fill(); err == nil {
+			n = copy(p, in.take(min(len(p), in.buffered())))
+		}
+		return n, err
+	}
+	c.heard(n)
+	return n, err
 }
 
 func (c *Conn) heard(n int) {

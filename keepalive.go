@@ -44,7 +44,7 @@ func (c *Conn) Ping(ctx context.Context) (rtt time.Duration, err error) {
 	select {
 	case <-p.done:
 		if p.rtt == 0 {
-			return 0, c.readError()
+			return 0, c.writeError()
 		}
 		return p.rtt, nil
 	case <-ctx.Done():
@@ -62,14 +62,14 @@ func (c *Conn) RTT() time.Duration { return time.Duration(c.life.rtt.Load()) }
 func (c *Conn) sendPing() (*ping, error) {
 	l := &c.life
 	l.mu.Lock()
-	if cause := l.cause.Load(); cause != nil {
+	if l.closeState() != stateOpen {
 		l.mu.Unlock()
-		return nil, cause
+		return nil, c.whyNotWrite()
 	}
 	ps := l.pingsLocked()
 	if ps == nil {
 		ps = new(pings)
-		l.rareLocked().pings = ps
+		l.extraLocked().pings = ps
 	}
 	p := &ping{sent: monotonic(), done: make(chan struct{})}
 	p.id = uint64(p.sent)
@@ -174,7 +174,7 @@ func (l *life) remindLocked(c *Conn, d time.Duration) {
 // sweep is keepalive on a loop, which calls it now and then.
 func (c *Conn) sweep(now int64) {
 	interval := c.opts.PingInterval
-	if interval > 0 && time.Duration(now-c.in.heard.Load()) >= interval && !c.closing() {
+	if interval > 0 && time.Duration(now-c.in.heard.Load()) >= interval && c.life.closeState() == stateOpen {
 		c.keepaliveTick()
 	}
 }
@@ -190,7 +190,7 @@ func (c *Conn) keepaliveTick() {
 	l.mu.Unlock()
 	arrived := wasLast && inputWaits(t) // before heard is looked at, which takes over when it is read
 	l.mu.Lock()
-	if l.cause.Load() != nil {
+	if l.closeState() != stateOpen {
 		l.mu.Unlock()
 		return
 	}
@@ -228,7 +228,7 @@ func (c *Conn) keepaliveTick() {
 
 	switch {
 	case dead:
-		c.fail(ErrDead)
+		c.dead(ErrDead)
 	case ping:
 		if p, err := c.sendPing(); err == nil {
 			l.mu.Lock()

@@ -121,6 +121,7 @@ func givesUp(t *testing.T, c *Conn, tick func()) {
 		age(c, 2*time.Hour)
 		tick() // ping, begin with the last moments, give up
 	}
+	<-c.ended()
 	if err := c.readError(); !errors.Is(err, ErrDead) {
 		t.Error(err)
 	}

@@ -321,9 +321,9 @@ func TestPingFlood(t *testing.T) {
 		}
 		synctest.Wait()
 		c.out.lock()
-		waiting := c.out.held.len()
+		waiting := 0
 		if q := c.out.queue; q != nil {
-			waiting += cap(q.pongs) + cap(q.ping) + cap(q.close)
+			waiting = q.pending.len() + cap(q.control.pongs) + cap(q.control.ping) + cap(q.control.close)
 		}
 		c.out.unlock()
 		if waiting > 2*maxPongs*(maxControlPayload+2) {

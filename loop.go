@@ -196,7 +196,7 @@ func (c *Conn) join(s *sink) error {
 func (c *Conn) settleOn(t looper) {
 	l := &c.life
 	l.mu.Lock()
-	ended := l.ended
+	ended := l.over || l.closeState() == stateEnded
 	if t != nil {
 		c.t = t
 		if l.timer != nil && l.cause.Load() == nil {
@@ -222,9 +222,11 @@ func (l *Loop) start(c *Conn, s *sink) {
 	case phaseDraining:
 		c.startClose(StatusGoingAway, "")
 	case phaseCut:
-		c.CloseNow()
+		c.abort(errLoopCut)
 	}
 }
+
+var errLoopCut = errors.New("websocket: the loop was closed")
 
 func (l *Loop) startServing(c *Conn, s *sink) {
 	l.mu.Lock()
@@ -285,7 +287,7 @@ func (l *Loop) Close() error {
 	drained := l.stop(phaseCut)
 	l.engine.dropShaking()
 	for _, c := range l.connsOf(nil) {
-		c.CloseNow()
+		go c.abort(errLoopCut)
 	}
 	go func() {
 		<-drained

@@ -87,7 +87,7 @@ func (p *polled) watchLocked(in, out bool) {
 		err = poll.Modify(int(p.fd), events)
 	}
 	if err != nil { // out of memory, or of watches
-		go p.conn.fail(err)
+		go p.conn.fault(err)
 		return
 	}
 	p.state.clear(polledIn | polledOut)
@@ -264,6 +264,8 @@ func (p *polled) wait(b *buffer, _ bool) (*buffer, error) {
 	return b, nil
 }
 
+func (p *polled) readNow(b *buffer) (*buffer, error) { return p.wait(b, false) }
+
 // Read reads without waiting. What is written from here on is held back until
 // uncork, which whoever reads calls in the end.
 func (p *polled) Read(b []byte) (int, error) {
@@ -325,14 +327,12 @@ func (p *polled) end(bool) {
 	if !p.state.has(polledPrivate) {
 		p.watchLocked(false, false) // to close it is not enough
 	}
+	p.flushAtEndLocked()
 	epoll.Close(int(p.fd))
 	p.fd = -1
 	if p.queue != nil {
-		p.state.set(polledLost)
+		p.loseLocked()
 	}
-	putBacklog(p.queue)
-	p.queue = nil
-	p.state.clear(polledPaused)
 	p.mu.Unlock()
 	p.worker.rooms.wake(p)
 	p.worker.post(p, taskClose)
@@ -354,6 +354,10 @@ func (p *polled) closeWrite() {
 func (p *polled) carrier() net.Conn { return p }
 func (p *polled) vectored() bool    { return true }
 func (p *polled) resumable() bool   { return true }
+func (p *polled) exact() bool       { return true }
+
+// blocked reports whether Write waits.
+func (p *polled) blocked() bool { return p.state.has(polledPaused) }
 
 func (p *polled) SetDeadline(t time.Time) error   { return p.SetWriteDeadline(t) }
 func (p *polled) SetReadDeadline(time.Time) error { return nil } // reads never wait

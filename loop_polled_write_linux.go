@@ -20,7 +20,7 @@ func (p *polled) uncork() {
 	}
 	p.mu.Unlock()
 	if err != nil {
-		p.conn.fail(err)
+		p.conn.breakWrite(err)
 	}
 }
 
@@ -33,8 +33,62 @@ func (p *polled) flush() {
 	}
 	p.mu.Unlock()
 	if err != nil {
-		p.conn.fail(err)
+		p.conn.breakWrite(err)
 	}
+}
+
+// loseLocked drops the queue, which nobody will take any more.
+func (p *polled) loseLocked() {
+	p.state.set(polledLost)
+	putBacklog(p.queue)
+	p.queue = nil
+	p.resumeLocked()
+	p.watchLocked(p.listenLocked(), false)
+	p.worker.rooms.wake(p)
+}
+
+// flushAtEndLocked writes as much of the queue as there is room for.
+func (p *polled) flushAtEndLocked() {
+	for p.queue != nil {
+		n, more, err := p.writeLocked(nil, nil)
+		p.leaveLocked(n)
+		if !more || err != nil {
+			return
+		}
+	}
+}
+
+// leaveLocked removes the first n bytes of the queue, and returns how many more
+// than that have left.
+func (p *polled) leaveLocked(n int) int {
+	if p.queue == nil {
+		return n
+	}
+	queued := min(n, p.queue.len())
+	p.queue.leave(queued)
+	if p.queue.len() == 0 {
+		putBacklog(p.queue)
+		p.queue = nil
+	}
+	return n - queued
+}
+
+// writeNow takes all of b, and has it written, as far as there is room, even if
+// more input is being handled.
+func (p *polled) writeNow(b *backlog, _ bool) (n int, err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.state.clear(polledCorked)
+	for _, part := range b.vector(make([][]byte, 0, len(b.parts))) {
+		if err = p.acceptLocked(nil, part, false); err != nil {
+			return n, err
+		}
+		n += len(part)
+	}
+	if p.queue != nil && !p.state.has(polledOut) {
+		err = p.flushLocked(nil, nil, false)
+	}
+	return n, err
 }
 
 // Write sends b, or queues what the socket does not take. It waits while too
@@ -65,11 +119,11 @@ func (p *polled) accept(head, body []byte) (int64, error) {
 func (p *polled) acceptLocked(head, body []byte, shared bool) error {
 	size := len(head) + len(body)
 	switch {
-	case p.fd < 0:
+	case p.fd < 0, p.state.has(polledLost):
 		return net.ErrClosed
 	case p.state.has(polledOut):
 		p.queueLocked(head, body, shared)
-	case p.state.has(polledCorked) && size <= maxCork && p.queue.len()+size <= maxHeld:
+	case p.state.has(polledCorked) && size <= maxCork && p.queue.len()+size <= maxPending:
 		p.queueLocked(head, body, false)
 	default:
 		return p.flushLocked(head, body, shared)
@@ -87,7 +141,7 @@ func (p *polled) join(h Header, body []byte) int {
 	defer p.mu.Unlock()
 	size := maxHeaderSize + len(body)
 	if p.state.flags.Load()&(polledCorked|polledOut|polledCut) != polledCorked || p.fd < 0 ||
-		size > maxCork || p.queue.len()+size > maxHeld {
+		size > maxCork || p.queue.len()+size > maxPending {
 		return 0
 	}
 	if p.queue == nil {
@@ -147,17 +201,11 @@ func (p *polled) flushLocked(head, body []byte, shared bool) error {
 	for {
 		n, more, err := p.writeLocked(head, body)
 		if err != nil && err != epoll.Again {
-			return p.opError("write", err)
+			err = p.opError("write", err)
+			p.loseLocked()
+			return err
 		}
-		if p.queue != nil {
-			queued := min(n, p.queue.len())
-			p.queue.leave(queued)
-			n -= queued
-			if p.queue.len() == 0 {
-				putBacklog(p.queue)
-				p.queue = nil
-			}
-		}
+		n = p.leaveLocked(n)
 		skip := min(n, len(head))
 		head, body = head[skip:], body[n-skip:]
 		if !more || err != nil {

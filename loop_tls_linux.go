@@ -99,6 +99,22 @@ func (t *polledTLS) offer(b []byte, _ bool, limit int) (int, error) {
 func (t *polledTLS) carrier() net.Conn { return t }
 func (t *polledTLS) vectored() bool    { return false }
 func (t *polledTLS) resumable() bool   { return true }
+func (t *polledTLS) exact() bool       { return true }
+func (t *polledTLS) blocked() bool     { return t.polled.blocked() }
+
+func (t *polledTLS) readNow(b *buffer) (*buffer, error) { return t.wait(b, false) }
+
+// writeNow leaves what the socket does not take in the queue.
+func (t *polledTLS) writeNow(b *backlog, _ bool) (n int, err error) {
+	for _, part := range b.vector(make([][]byte, 0, len(b.parts))) {
+		m, err := t.Conn.Write(part)
+		if n += m; err != nil {
+			return n, err
+		}
+	}
+	t.polled.uncork()
+	return n, nil
+}
 
 func (t *polledTLS) writev(head, body []byte) (int64, error) { return writev(t, head, body) }
 

@@ -269,7 +269,7 @@ func TestLoopLostClose(t *testing.T) {
 			}
 			<-c.Context().Done()
 			c.Close(StatusNormalClosure, "")
-			until(t, "nobody writes any more", func() bool { return !c.out.turn.taken() })
+			until(t, "nobody writes any more", func() bool { return !c.out.write.held() })
 			if err := c.Close(StatusNormalClosure, ""); err == nil {
 				t.Error("Close says that both close frames were exchanged")
 			}

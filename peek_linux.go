@@ -13,6 +13,14 @@ func readable(rc syscall.RawConn) (ready bool) {
 	return err == nil && ready
 }
 
+const canPoll = true
+
+// writable reports whether a write to the socket would not wait for the peer.
+func writable(rc syscall.RawConn) (ready bool) {
+	err := rc.Control(func(fd uintptr) { ready = epoll.Writable(int(fd)) })
+	return err != nil || ready
+}
+
 func (p *polled) inputWaits() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()

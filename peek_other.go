@@ -5,3 +5,7 @@ package websocket
 import "syscall"
 
 func readable(syscall.RawConn) bool { return false }
+
+const canPoll = false
+
+func writable(syscall.RawConn) bool { return true }

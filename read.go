@@ -38,6 +38,8 @@ type inMarks struct{ word atomic.Uint32 }
 const (
 	inMore    = 1 << iota // there is input that a user's call has not looked at yet; see beginWrite
 	inBlocked             // the attendant has met a message, which only a user's call may take
+	inUsed                // a user's call has been reading
+	inDry                 // what has arrived is read, but nothing is waited for
 )
 
 func (m *inMarks) has(mark uint32) bool { return m.word.Load()&mark != 0 }
@@ -281,11 +283,11 @@ func (c *Conn) enterRead(ctx context.Context, last *buffer, looped bool) error {
 		return err
 	}
 	in.marks.clear(inBlocked)
+	in.marks.set(inUsed)
 	return nil
 }
 
-// readError is why reading is over, or nil. A message that was complete when
-// the connection closed is not delivered any more.
+// readError is why reading is over, or nil.
 func (c *Conn) readError() error {
 	if cause := c.life.cause.Load(); cause != nil {
 		return cause
@@ -298,6 +300,9 @@ func (c *Conn) readError() error {
 // stands for the end of ctx.
 func (c *Conn) endRead(ctx context.Context, err error) error {
 	kicked := c.disarmRead(ctx)
+	if err == errAgain && c.in.marks.has(inDry) {
+		err = errInputDry
+	}
 	if err != nil && err != errAgain {
 		cut := kicked && errors.Is(err, os.ErrDeadlineExceeded)
 		switch cause := c.readError(); {
@@ -332,7 +337,7 @@ func (c *Conn) leaveRead() {
 	read := in.read
 	in.read = 0
 	in.gate.leave(read)
-	if !looped && (in.wanted.Load() > 0 || c.life.cause.Load() != nil) && c.needsAttendant() {
+	if !looped && (in.wanted.Load() > 0 || c.life.closeState() != stateOpen) && c.needsAttendant() {
 		c.attendInBackground()
 	}
 }

@@ -127,19 +127,14 @@ func TestCancelledReadLosesNothing(t *testing.T) {
 			}
 			return "", io.EOF
 		},
-		"Reader": func(ctx context.Context, c *Conn) (string, error) {
-			// A stream has given away what it had before it was cancelled.
-			_, r, err := c.Reader(ctx)
-			if err != nil {
-				return "", err
-			}
-			p, err := io.ReadAll(r)
-			return string(p), err
-		},
+		"Reader": nil,
 	}
 	for name, read := range ways {
 		t.Run(name, func(t *testing.T) {
 			overBlockingRaw(t, false, Options{}, func(t *testing.T, c *Conn, peer net.Conn) {
+				if name == "Reader" {
+					read = new(resumedReader).read
+				}
 				var got []string
 				rest := ""
 				for i := range wire {
@@ -172,6 +167,33 @@ func TestCancelledReadLosesNothing(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestReaderCutThenDrained: the rest of a message whose reader was cut off by its
+// context is not taken for a message.
+func TestReaderCutThenDrained(t *testing.T) {
+	overBlockingRaw(t, false, Options{}, func(t *testing.T, c *Conn, peer net.Conn) {
+		peer.Write(frame(OpText, false, true, "begin"))
+		ctx, cancel := context.WithCancel(bg)
+		_, r, err := c.Reader(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.ReadFull(r, make([]byte, 5)); err != nil {
+			t.Fatal(err)
+		}
+		cancel()
+		if _, err := r.Read(make([]byte, 5)); !errors.Is(err, context.Canceled) {
+			t.Error(err)
+		}
+		peer.Write(append(frame(OpContinuation, true, true, "end"), frame(OpText, true, true, "next")...))
+		if _, p, err := c.Read(bg); string(p) != "next" || err != nil {
+			t.Errorf("%q, %v", p, err)
+		}
+		if _, err := r.Read(make([]byte, 5)); !errors.Is(err, errStaleReader) && !errors.Is(err, context.Canceled) {
+			t.Error(err)
+		}
+	})
 }
 
 func TestConcurrentReader(t *testing.T) {

@@ -65,9 +65,6 @@ func (c *Conn) Drained() <-chan struct{} {
 	}
 	drained := q.drained
 	c.tellDrainedLocked()
-	if q.empty() {
-		o.queue = nil
-	}
 	return drained
 }
 
@@ -76,9 +73,6 @@ func (c *Conn) tellDrained() {
 	c.out.lock()
 	defer c.out.unlock()
 	c.tellDrainedLocked()
-	if q := c.out.queue; q != nil && q.empty() {
-		c.out.queue = nil
-	}
 }
 
 func (c *Conn) tellDrainedLocked() {
@@ -89,20 +83,11 @@ func (c *Conn) tellDrainedLocked() {
 	if l := c.looper(); l != nil {
 		l.awaitDrained() // before the look, so that nothing is missed between the two
 	}
-	if c.bufferedLocked() > 0 && !c.closing() {
+	if c.bufferedLocked() > 0 && !c.closing() && !c.out.broken {
 		return
 	}
 	close(q.drained)
 	q.drained = nil
-}
-
-// batch is messages of Send, encoded, that wait for the writing side, or of
-// which a part has left.
-type batch struct {
-	bytes    *backlog
-	messages int
-	begun    bool // the first one has been begun: no control frame may go ahead of it
-	alone    bool // the connection's encoder has not seen them all
 }
 
 // send sends f, a whole message, or queues it.
@@ -133,176 +118,121 @@ func (f *outFrame) sizeLimit() int {
 
 func (c *Conn) sendFrame(f *outFrame) error {
 	o := &c.out
-	if !c.in.marks.has(inMore) && o.turn.take(0) {
-		if err := c.readError(); err != nil {
+	if !c.in.marks.has(inMore) && o.write.acquire(0) {
+		if err := c.writeError(); err != nil {
 			c.abandonWrite(nil)
 			return err
 		}
-		return c.sendTurn(nil, f, true)
+		return c.sendOwned(f, true)
 	}
 	var z *buffer
 	if f.pack == packMessage {
-		// Its turn may come when p is gone, so it is compressed now, and alone.
+		// When it leaves p may be gone, so it is compressed now, and alone.
 		z = f.deflateAlone(&c.deflate().compression)
 		f.pack = packAlone
 	}
-	ahead, owns, err := c.beginSend(f)
+	owns, err := c.beginSend(f)
 	if owns {
-		err = c.sendTurn(ahead, f, false)
+		err = c.sendOwned(f, false)
 	}
 	putBuffer(z)
 	return err
 }
 
-// beginSend is beginWrite for those who do not wait: where they would have to,
-// f is queued.
-func (c *Conn) beginSend(f *outFrame) (ahead *buffer, owns bool, err error) {
+// beginSend makes the caller the owner of the write lock if nothing is queued.
+// Else f is queued.
+func (c *Conn) beginSend(f *outFrame) (owns bool, err error) {
 	o := &c.out
 	o.lock()
 	defer o.unlock()
-	switch err := c.readError(); {
-	case err != nil:
-		return nil, false, err
-	case c.in.marks.has(inMore) && len(f.p) <= maxJoin && o.joinsLocked(len(f.p)) && !(f.pack != packNone && o.turn.taken()):
-		c.joinLocked(*f)
-		c.kickLocked()
-		return nil, false, nil
-	case o.freeLocked(nil):
-		o.turn.set(true)
-		return c.takeLocked(len(f.p)), true, nil
+	if err := c.writeError(); err != nil {
+		return false, err
 	}
-	return nil, false, c.enqueueLocked(f)
+	if o.freeLocked(nil) && (o.queue == nil || !o.queue.hasFrames()) && !c.in.marks.has(inMore) {
+		o.write.set(true)
+		c.takeLocked(len(f.p))
+		return true, nil
+	}
+	return false, c.enqueueLocked(f)
 }
 
-// enqueueLocked puts f behind everything that waits.
+// enqueueLocked puts f behind everything that is pending.
 func (c *Conn) enqueueLocked(f *outFrame) error {
 	o := &c.out
-	queued := f.sizeLimit()
-	if o.queue != nil {
-		queued += o.queue.sends
-	}
-	if l := c.looper(); l != nil {
-		queued += l.queued()
-	}
-	if queued > c.opts.SendBuffer {
+	q := o.queueLocked()
+	if q.size()+q.inFlight+c.queued()+f.sizeLimit() > c.opts.SendBuffer {
 		return ErrBackpressure
 	}
-	q := o.queueLocked()
-	var b *batch
-	if n := len(q.waiting); n > 0 {
-		b = q.waiting[n-1].batch
+	to, anew := &q.pending, &q.anew
+	if o.stream != nil {
+		to, anew = &q.behind, &q.behindAnew
 	}
-	if b == nil {
-		b = &batch{bytes: getBacklog()}
-		q.waiting = append(q.waiting, &outWaiter{batch: b})
-	}
-	before := b.bytes.len()
 	var h Header
 	if f.wire {
 		h, _, _ = ParseHeader(f.p)
-		b.bytes.share(f.p)
+		backlogIn(to).share(f.p)
 	} else {
 		o.sender.frame(&h, f.op, true, f.rsv, len(f.p))
-		room := b.bytes.room(maxHeaderSize + len(f.p))
-		n := len(room.b)
-		room.b = h.appendFrame(room.b, f.p)
-		b.bytes.size += len(room.b) - n
+		backlogIn(to).frame(&h, f.p)
 	}
+	*anew = *anew || f.pack == packAlone
 	c.traceOut(&h)
-	q.sends += b.bytes.len() - before
-	b.messages++
-	b.alone = b.alone || f.pack == packAlone
+	o.write.add()
+	c.kickLocked()
 	return nil
 }
 
-// sendTurn sends what the transport takes at once. The caller has the writing
-// side; a goroutine has it for what is left.
-func (c *Conn) sendTurn(ahead *buffer, f *outFrame, quick bool) error {
+// sendOwned sends what the transport takes of f at once. The caller owns the write
+// lock; what is left is pending.
+func (c *Conn) sendOwned(f *outFrame, quick bool) error {
 	o := &c.out
-	first := ahead.len()
 	z := c.pack(f)
 	var h Header
 	c.header(&h, f)
-	b, out := ahead, f.p
-	if !f.wire || b != nil {
-		b = b.withRoom(maxHeaderSize + len(f.p))
-		b.b = f.append(b.b, &h)
+	var b *buffer
+	out := f.p
+	if !f.wire {
+		b = f.encode(&h)
 		out = b.b
 	}
 	putBuffer(z)
 	n, err := c.t.offer(out, b == nil, c.opts.SendBuffer)
 	o.bytes.Add(uint64(n))
-	switch {
-	case err == nil && n == len(out):
+	if err == nil && n == len(out) {
 		putBuffer(b)
-		if quick && o.turn.pass() {
+		if quick && o.write.release() {
 			return nil
-		}
-	case err == nil:
-		rest := &batch{bytes: getBacklog(), messages: 1, begun: true}
-		if b != nil {
-			rest.bytes.begin(b, n)
-		} else {
-			rest.bytes.share(out[n:])
 		}
 		o.lock()
 		defer o.unlock()
-		o.writing = 0
-		o.queueLocked().sends += rest.bytes.len()
-		go c.writeBatch(rest)
+		o.write.add()
+		c.releaseLocked(0, nil)
 		return nil
+	}
+	var rest *backlog
+	switch {
+	case err == nil:
+		rest = getBacklog()
+		if b != nil {
+			rest.begin(b, n)
+		} else {
+			rest.share(out[n:])
+		}
 	case err == ErrBackpressure:
+		putBuffer(b)
 		if f.pack != packNone {
 			c.deflate().enc.Reset() // the peer will not see the message
 		}
 	default:
-		err = c.fail(err)
 		putBuffer(b)
+		err = c.breakWrite(err)
 	}
 	o.lock()
 	defer o.unlock()
-	switch err {
-	case nil:
-		o.turn.add()
-	case ErrBackpressure:
-		o.giveBackLocked(b, 0, first)
-		c.releaseLocked(nil)
-		return err
-	}
-	c.releaseLocked(err)
-	return err
-}
-
-// writeBatch writes b, waiting as long as it takes. It runs in a goroutine of
-// its own, which has the writing side.
-func (c *Conn) writeBatch(b *batch) {
-	o := &c.out
-	size := b.bytes.len()
-	o.lock()
-	if !b.begun {
-		o.holdControlLocked()
-		if o.held != nil {
-			b.bytes.putAhead(o.held)
-			o.held = nil
-		}
-	}
-	o.unlock()
-	if b.alone {
-		c.deflate().enc.Reset()
-	}
-	n, err := b.bytes.writeTo(c.t)
-	putBacklog(b.bytes)
-	o.bytes.Add(uint64(n))
-	if err != nil {
-		err = c.fail(err)
-	}
-	o.lock()
-	defer o.unlock()
-	o.queue.sends -= size // it is there, since they count
 	if err == nil {
-		for range b.messages {
-			o.turn.add()
-		}
+		c.giveBackLocked(rest)
+		o.write.add()
 	}
-	c.releaseLocked(err)
+	c.releaseLocked(0, err)
+	return err
 }

@@ -215,7 +215,7 @@ func TestSendDoesNotWait(t *testing.T) {
 	until(t, "it has left", func() bool {
 		c.out.lock()
 		defer c.out.unlock()
-		return !c.out.queue.hasControl() && !c.out.turn.taken()
+		return (c.out.queue == nil || c.out.queue.control.size() == 0) && !c.out.write.held()
 	})
 	if got := c.Buffered(); got == 0 {
 		t.Error("nothing is buffered behind the stream")

@@ -273,7 +273,7 @@ func (s *Server) serve(c *Conn) {
 	case phaseDraining:
 		c.startClose(StatusGoingAway, "")
 	case phaseCut:
-		c.CloseNow()
+		c.abort(errServerClosed)
 	}
 }
 
@@ -338,10 +338,12 @@ func (s *Server) Shutdown(ctx context.Context) error {
 func (s *Server) Close() error {
 	conns, _ := s.stop(phaseCut)
 	for _, c := range conns {
-		c.CloseNow()
+		go c.abort(errServerClosed) // it may wait a little for a write under way
 	}
 	return nil
 }
+
+var errServerClosed = errors.New("websocket: the server was closed")
 
 // stop moves on to phase p. It returns the connections that the caller is to
 // end accordingly, none if another call has done so. One whose handshake is

@@ -29,7 +29,7 @@ func (s *Server) attach(c *Conn) {
 	case phaseDraining:
 		c.startClose(StatusGoingAway, "")
 	case phaseCut:
-		c.CloseNow()
+		c.abort(errServerClosed)
 	}
 }
 

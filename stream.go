@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io"
 	"sync"
-	"sync/atomic"
 
 	"github.com/fullduplex-go/websocket/internal/flate"
 	"github.com/fullduplex-go/websocket/internal/utf8"
@@ -21,8 +20,7 @@ var (
 type messageReader struct {
 	c   *Conn
 	ctx context.Context
-	end bool        // io.EOF has been reported
-	cut atomic.Bool // its context ended: what is left goes to the next read
+	end bool // io.EOF has been reported
 }
 
 // Reader waits for the next message and returns its type and a reader of its
@@ -30,9 +28,8 @@ type messageReader struct {
 // the reader too. The message's size is bounded by [Options.ReadLimit], its
 // memory by the reader's own calls.
 //
-// A reading method called before the message has been read to its end
-// discards the rest of it, unless the reader was stopped by its context: then
-// nothing is lost, and the next read returns the rest as if it were a message.
+// A reading method called before the message has been read to its end discards
+// the rest of it, also if ctx has ended in the middle.
 func (c *Conn) Reader(ctx context.Context) (MessageType, io.Reader, error) {
 	if err := c.beginRead(ctx, nil); err != nil {
 		return 0, nil, err
@@ -52,7 +49,10 @@ func (c *Conn) Reader(ctx context.Context) (MessageType, io.Reader, error) {
 	return typ, s, nil
 }
 
-func (s *messageReader) Read(p []byte) (int, error) {
+func (s *messageReader) Read(p []byte) (int, error) { return s.read(s.ctx, p) }
+
+// read is Read with a context of its own.
+func (s *messageReader) read(ctx context.Context, p []byte) (int, error) {
 	if s.end {
 		return 0, io.EOF
 	}
@@ -60,12 +60,11 @@ func (s *messageReader) Read(p []byte) (int, error) {
 		return 0, nil
 	}
 	c := s.c
-	if err := c.beginRead(s.ctx, nil); err != nil {
-		s.cut.Store(s.ctx.Err() != nil)
+	if err := c.beginRead(ctx, nil); err != nil {
 		return 0, err
 	}
 	if c.in.stream != s {
-		c.endRead(s.ctx, nil)
+		c.endRead(ctx, nil)
 		return 0, errStaleReader
 	}
 	n, end, err := c.readSome(p)
@@ -73,10 +72,7 @@ func (s *messageReader) Read(p []byte) (int, error) {
 		s.end = true
 		c.in.stream = nil
 	}
-	if err != nil && s.ctx.Err() != nil {
-		s.cut.Store(true)
-	}
-	if err = c.endRead(s.ctx, err); err != nil {
+	if err = c.endRead(ctx, err); err != nil {
 		return 0, err
 	}
 	if end {
@@ -121,9 +117,7 @@ func (c *Conn) readSome(p []byte) (n int, end bool, err error) {
 	p = p[:min(r.left, int64(len(p)))]
 	if in.buffered() == 0 {
 		if len(p) >= readBufferSize {
-			in.release()
-			n, err = c.t.Read(p)
-			c.heard(n)
+			n, err = c.readInto(p)
 			if n > 0 {
 				err = r.payload(p[:n]) // an error of Read will come again
 			}
@@ -144,21 +138,18 @@ func (c *Conn) leaveStream() error {
 	if in.stream == nil {
 		return nil
 	}
-	if !in.stream.cut.Load() {
-		b := getBuffer(readBufferSize)
-		defer putBuffer(b)
-		for {
-			_, end, err := c.readSome(b.b[:cap(b.b)])
-			if err != nil {
-				return err
-			}
-			if end {
-				break
-			}
+	b := getBuffer(readBufferSize)
+	defer putBuffer(b)
+	for {
+		_, end, err := c.readSome(b.b[:cap(b.b)])
+		if err != nil {
+			return err
+		}
+		if end {
+			in.stream = nil
+			return nil
 		}
 	}
-	in.stream = nil
-	return nil
 }
 
 // messageWriter streams one message out. While it is the connection's
@@ -204,8 +195,8 @@ func (c *Conn) Writer(ctx context.Context, typ MessageType) (io.WriteCloser, err
 	if ctx.Err() == nil {
 		o.stream = w
 	}
-	o.giveBackLocked(ahead, 0, ahead.len())
-	c.releaseLocked(nil)
+	c.giveBackLocked(ahead)
+	c.releaseLocked(0, nil)
 	if o.stream != w {
 		return nil, contextError(ctx)
 	}
@@ -278,13 +269,16 @@ func (w *messageWriter) send(fin bool, p []byte) error {
 	return nil
 }
 
-// fail gives the message up. If a part of it has been sent the connection
-// cannot go on.
+// fail gives the message up. If a part of it has been sent nothing can be written
+// any more.
 func (w *messageWriter) fail(err error) error {
 	putBuffer(w.buf)
 	w.buf = nil
 	if w.begun {
-		err = w.c.fail(err)
+		err = w.c.breakWrite(err)
+		if w.c.t.resumable() {
+			w.c.t.closeWrite() // the peer waits for the rest of the message
+		}
 	}
 	w.err = err
 	w.leave()
@@ -296,9 +290,8 @@ func (w *messageWriter) leave() {
 	o := &w.c.out
 	o.lock()
 	defer o.unlock()
-	o.stream = nil
-	o.sender.open = false // a frame that was refused before its first byte may have set it
-	if !o.turn.taken() {
-		w.c.releaseLocked(nil)
+	o.endStreamLocked(w)
+	if !o.write.held() {
+		w.c.releaseLocked(0, nil)
 	}
 }

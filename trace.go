@@ -64,7 +64,7 @@ func (c *Conn) containHook(name string, returned *bool) {
 		c.logPanic("Trace."+name, v)
 		go c.startClose(StatusInternalError, "")
 	case !*returned:
-		go c.fail(errHookExit)
+		go c.fault(errHookExit)
 	}
 }
 

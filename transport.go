@@ -1,8 +1,11 @@
 package websocket
 
 import (
+	"crypto/tls"
+	"errors"
 	"io"
 	"net"
+	"os"
 	"sync"
 	"time"
 
@@ -32,9 +35,20 @@ type transport interface {
 	// kernel does not take, it keeps no more than limit bytes: else it returns
 	// ErrBackpressure, and has taken nothing.
 	offer(b []byte, shared bool, limit int) (int, error)
-	// resumable reports whether a write that timed out before its first byte
-	// has done no harm.
+	// writeNow writes what is possible without waiting, and returns how much of b
+	// that was. Where that cannot be known it writes nothing, but with last all,
+	// within endWait: the transport is closed afterwards.
+	writeNow(b *backlog, last bool) (int, error)
+	// readNow reads once without waiting, as wait does. It returns errAgain if
+	// nothing has arrived.
+	readNow(b *buffer) (*buffer, error)
+	// blocked reports whether it is certain that a write would have to wait.
+	blocked() bool
+	// resumable reports whether writing may go on behind the last byte of a write
+	// that timed out.
 	resumable() bool
+	// exact reports whether a write that failed tells how much may have arrived.
+	exact() bool
 	// end closes the transport; with abort nothing is waited for.
 	end(abort bool)
 	// drain waits until all that was written has left for the kernel, or whatever
@@ -104,7 +118,46 @@ func (s *stream) carrier() net.Conn { return s.Conn }
 func (s *stream) vectored() bool    { return false }
 func (s *stream) resumable() bool   { return s.whole }
 
+func (s *stream) exact() bool {
+	_, ok := s.Conn.(*tls.Conn) // a record that was cut off cannot be decrypted
+	return s.whole || ok
+}
+
 func (s *stream) offer([]byte, bool, int) (int, error) { return 0, nil }
+
+// maxRoom is how much a transport that is not blocked takes for certain.
+const maxRoom = 4 << 10
+
+func (s *stream) writeNow(b *backlog, last bool) (int, error) {
+	room, known := roomIn(s.Conn)
+	switch {
+	case known && !room:
+		return 0, nil
+	case last:
+		s.SetWriteDeadline(time.Now().Add(endWait))
+	case !known || b.len() > maxRoom:
+		return 0, nil
+	}
+	return b.writeTo(s)
+}
+
+func (s *stream) readNow(b *buffer) (*buffer, error) {
+	deadline := time.Now().Add(endWait)
+	if waits, known := inputIn(s.Conn); known && !waits {
+		deadline = past // for TLS, which may have a record left
+	}
+	s.SetReadDeadline(deadline)
+	b, err := s.wait(b, false)
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		err = errAgain
+	}
+	return b, err
+}
+
+func (s *stream) blocked() bool {
+	room, known := roomIn(s.Conn)
+	return known && !room
+}
 
 func (s *stream) writev(head, body []byte) (int64, error) { return writev(s.Conn, head, body) }
 

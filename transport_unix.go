@@ -44,6 +44,44 @@ func (s *socket) inputWaits() bool  { return readable(s.rc) }
 
 func (s *socket) writev(head, body []byte) (int64, error) { return writev(s.Conn, head, body) }
 
+func (s *socket) exact() bool       { return true }
+func (s *socket) blocked() bool     { return !writable(s.rc) }
+
+// writeNow does without the runtime's poller, and so without deadlines.
+func (s *socket) writeNow(b *backlog, _ bool) (n int, err error) {
+	cerr := s.rc.Control(func(fd uintptr) {
+		for _, p := range b.vector(make([][]byte, 0, len(b.parts))) {
+			t := trial{b: p}
+			t.write(fd)
+			n += t.n
+			if t.err != 0 {
+				err = s.opError("write", t.err)
+			}
+			if t.n < len(p) {
+				return
+			}
+		}
+	})
+	if err == nil {
+		err = cerr
+	}
+	return n, err
+}
+
+func (s *socket) readNow(b *buffer) (*buffer, error) {
+	s.buf = b
+	none := false
+	err := s.rc.Control(func(fd uintptr) { none = !s.tryRead(fd) })
+	if none && err == nil {
+		return nil, errAgain
+	}
+	return s.taken(err)
+}
+
+func (s *socket) opError(op string, err syscall.Errno) error {
+	return &net.OpError{Op: op, Net: s.LocalAddr().Network(), Source: s.LocalAddr(), Addr: s.RemoteAddr(), Err: os.NewSyscallError(op, err)}
+}
+
 func (s *socket) offer(b []byte, _ bool, _ int) (int, error) {
 	t, _ := trials.Get().(*trial)
 	if t == nil {
@@ -54,8 +92,7 @@ func (s *socket) offer(b []byte, _ bool, _ int) (int, error) {
 	err := s.rc.Write(t.run)
 	n := t.n
 	if err == nil && t.err != 0 {
-		err = &net.OpError{Op: "write", Net: s.LocalAddr().Network(), Source: s.LocalAddr(), Addr: s.RemoteAddr(),
-			Err: os.NewSyscallError("write", t.err)}
+		err = s.opError("write", t.err)
 	}
 	t.b = nil
 	trials.Put(t)
@@ -90,13 +127,16 @@ func (t *trial) write(fd uintptr) bool {
 
 func (s *socket) wait(b *buffer, _ bool) (*buffer, error) {
 	s.buf = b
-	err := s.rc.Read(s.try)
-	b = s.buf
+	return s.taken(s.rc.Read(s.try))
+}
+
+// taken returns what tryRead has got; err is that of the call which has run it.
+func (s *socket) taken(err error) (*buffer, error) {
+	b := s.buf
 	switch {
 	case err != nil:
 	case s.err != 0:
-		err = &net.OpError{Op: "read", Net: s.LocalAddr().Network(), Source: s.LocalAddr(), Addr: s.RemoteAddr(),
-			Err: os.NewSyscallError("read", s.err)}
+		err = s.opError("read", s.err)
 	case s.eof:
 		err = io.EOF
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 
 	"github.com/fullduplex-go/websocket/internal/utf8"
 )
@@ -105,14 +106,19 @@ func (c *Conn) Buffered() int {
 
 func (c *Conn) bufferedLocked() int {
 	o := &c.out
-	n := o.turn.size() + int(o.writing) + o.held.len()
-	if l := c.looper(); l != nil {
-		n += l.queued()
-	}
+	n := o.write.size() + int(o.writing) + c.queued()
 	if o.queue != nil {
-		n += o.queue.size() + o.queue.sends
+		n += o.queue.size()
 	}
 	return n
+}
+
+// queued is how many bytes a loop has taken that the kernel has not.
+func (c *Conn) queued() int {
+	if l := c.looper(); l != nil {
+		return l.queued()
+	}
+	return 0
 }
 
 func checkMessage(ctx context.Context, typ MessageType) error {
@@ -125,15 +131,23 @@ func checkMessage(ctx context.Context, typ MessageType) error {
 	return nil
 }
 
-// beginWrite makes the caller the owner of the writing side, up to
-// releaseLocked, and returns what is to leave ahead of its frame. If it does
-// not own it then, err tells why not; without an error its message, f, is
-// taken care of, which can only be if joins is set.
+// writeError is why nothing can be written any more, or nil.
+func (c *Conn) writeError() error {
+	if c.life.closeState() == stateOpen {
+		return nil
+	}
+	return c.whyNotWrite()
+}
+
+// beginWrite makes the caller the owner of the write lock, up to releaseLocked,
+// and returns what is to leave ahead of its frame. If it does not own it then, err
+// tells why not; without an error its message, f, is taken care of, which can only
+// be if joins is set.
 //
-// While more input is at hand, a message is held, to leave together with the
-// answers to what follows: at the latest when the reader has to wait, because
+// While more input is at hand, a message is made pending, to leave together with
+// the answers to what follows: at the latest when the reader has to wait, because
 // then the goroutine that was started for it gets to run.
-func (c *Conn) beginWrite(ctx context.Context, stream *messageWriter, f *outFrame, joins bool) (ahead *buffer, owns bool, err error) {
+func (c *Conn) beginWrite(ctx context.Context, stream *messageWriter, f *outFrame, joins bool) (ahead *backlog, owns bool, err error) {
 	ahead, owns, w, err := c.tryBeginWrite(ctx, stream, f, joins)
 	if w != nil {
 		return c.await(ctx, w)
@@ -142,22 +156,22 @@ func (c *Conn) beginWrite(ctx context.Context, stream *messageWriter, f *outFram
 }
 
 // tryBeginWrite is beginWrite where there is no need to wait; else w waits.
-func (c *Conn) tryBeginWrite(ctx context.Context, stream *messageWriter, f *outFrame, joins bool) (ahead *buffer, owns bool, w *outWaiter, err error) {
+func (c *Conn) tryBeginWrite(ctx context.Context, stream *messageWriter, f *outFrame, joins bool) (ahead *backlog, owns bool, w *writer, err error) {
 	o := &c.out
 	o.lock()
 	defer o.unlock() // even if a hook panics
-	switch err := c.readError(); {
+	switch err := c.writeError(); {
 	case err != nil:
 		return nil, false, nil, err
-	case joins && c.in.marks.has(inMore) && o.joinsLocked(len(f.p)) && ctx.Err() == nil && !(f.pack != packNone && o.turn.taken()):
+	case joins && c.in.marks.has(inMore) && o.joinsLocked(len(f.p)) && ctx.Err() == nil && !(f.pack != packNone && o.write.held()):
 		c.joinLocked(*f)
 		c.kickLocked()
 		return nil, false, nil, nil
 	case o.freeLocked(stream):
-		o.turn.set(true)
+		o.write.set(true)
 		return c.takeLocked(len(f.p)), true, nil, nil
 	}
-	w = &outWaiter{stream: stream, frame: *f, joins: joins, turn: make(chan struct{})}
+	w = &writer{stream: stream, frame: *f, joins: joins, ready: make(chan struct{})}
 	q := o.queueLocked()
 	q.waiting = append(q.waiting, w)
 	return nil, false, w, nil
@@ -167,59 +181,59 @@ func (c *Conn) tryBeginWrite(ctx context.Context, stream *messageWriter, f *outF
 // of its own.
 func (c *Conn) writeFrame(ctx context.Context, stream *messageWriter, f *outFrame) error {
 	o := &c.out
-	var b *buffer
+	var ahead *backlog
 	var err error
-	quick := stream == nil && !c.in.marks.has(inMore) && o.turn.take(len(f.p))
+	quick := stream == nil && !c.in.marks.has(inMore) && o.write.acquire(len(f.p))
 	if quick {
-		if err = c.readError(); err != nil {
+		if err = c.writeError(); err != nil {
 			c.abandonWrite(nil)
 			return err
 		}
 	} else {
 		var owns bool
-		if b, owns, err = c.beginWrite(ctx, stream, f, stream == nil && len(f.p) <= maxJoin); !owns {
+		if ahead, owns, err = c.beginWrite(ctx, stream, f, stream == nil && len(f.p) <= maxJoin); !owns {
 			return err
 		}
 	}
-	ahead := b.len()
 	if err = c.armWrite(ctx); err != nil {
-		c.abandonWrite(b)
+		c.abandonWrite(ahead)
 		return err
 	}
 	z := c.pack(f)
 	var h Header
 	c.header(&h, f)
 	var n int64
-	if b == nil && !f.wire && c.in.gate.looped() {
+	var b *buffer
+	if ahead == nil && !f.wire && c.in.gate.looped() {
 		n = c.joinOthers(&h, f.p)
 	}
+	size := ahead.len()
 	switch {
 	case n > 0:
+	case ahead != nil:
+		n, err = c.writeBehind(ahead, &h, f)
 	case c.t.vectored() && !h.Masked && len(f.p) >= vectorSize && !f.wire:
 		b = b.withRoom(maxHeaderSize)
 		b.b = h.append(b.b)
 		n, err = c.t.writev(b.b, f.p)
 	default:
 		out := f.p
-		if !f.wire || b != nil {
-			b = f.behind(b, &h)
+		if !f.wire {
+			b = f.encode(&h)
 			out = b.b
 		}
 		var m int
 		m, err = c.t.carrier().Write(out)
 		n = int64(m)
 	}
+	putBuffer(b)
 	putBuffer(z)
 	kicked := c.disarmWrite(ctx)
-	if kicked && err != nil {
-		err = contextError(ctx)
-	}
 	o.bytes.Add(uint64(n))
-	if quick && err == nil && o.turn.pass() {
-		putBuffer(b)
+	if quick && err == nil && o.write.release() {
 		return nil
 	}
-	return c.endWrite(b, ahead, int(n), f, err, kicked)
+	return c.endWrite(ctx, ahead, size, int(n), stream, f, err, kicked)
 }
 
 // The goroutine of a connection has a stack of 2 KiB, in the depth of which a
@@ -237,61 +251,106 @@ func (c *Conn) joinOthers(h *Header, p []byte) int64 {
 	return 0
 }
 
-// behind appends f to b, which may be nil. h is its header.
+// encode returns f in a buffer. h is its header.
 //
 //go:noinline
-func (f *outFrame) behind(b *buffer, h *Header) *buffer {
-	b = b.withRoom(maxHeaderSize + len(f.p))
+func (f *outFrame) encode(h *Header) *buffer {
+	b := getBuffer(maxHeaderSize + len(f.p))
 	b.b = f.append(b.b, h)
 	return b
 }
 
-// anyStream stands for the message that is under way, if there is one: who has
-// the writing side for it writes nothing.
-var anyStream = new(messageWriter)
-
-// abandonWrite hands the writing side on after nothing was written. b, what was
-// to leave ahead of the owner's frame, stays to be written.
-func (c *Conn) abandonWrite(b *buffer) {
-	o := &c.out
-	o.lock()
-	defer o.unlock()
-	o.giveBackLocked(b, 0, b.len())
-	c.releaseLocked(nil)
+// writeBehind writes ahead and then f, whose header is h, in one call.
+//
+//go:noinline
+func (c *Conn) writeBehind(ahead *backlog, h *Header, f *outFrame) (int64, error) {
+	if !f.wire && !h.Masked && len(f.p) >= vectorSize && c.t.vectored() {
+		ahead.copy(h.Append(nil))
+		ahead.share(f.p)
+	} else {
+		ahead.addFrame(f, h)
+	}
+	n, err := ahead.writeTo(c.t)
+	return int64(n), err
 }
 
-// endWrite ends the write of b, of which n bytes are out, and returns err as
-// the caller is to see it. The first bytes of b, ahead of the caller's frame,
-// are others': if the caller's context ended before its own frame, they stay
-// to be written.
-func (c *Conn) endWrite(b *buffer, ahead, n int, f *outFrame, err error, kicked bool) error {
+// anyStream stands for the message that is under way, if there is one: the owner of
+// the write lock that names it writes no frame of a message.
+var anyStream = new(messageWriter)
+
+// abandonWrite releases the write lock after nothing was written. ahead, which was
+// to leave ahead of the owner's frame, stays to be written.
+func (c *Conn) abandonWrite(ahead *backlog) {
 	o := &c.out
-	ours := err // what the messages taken along came to
-	back := err != nil && kicked && n <= ahead && c.t.resumable()
-	switch {
-	case back:
-		ours = nil
-		if f.pack != packNone {
-			c.deflate().enc.Reset() // the peer has not seen the message
-		}
-	case err != nil:
-		if kicked {
-			err = fmt.Errorf("write cancelled in the middle of a frame: %w", err)
-		}
-		err = c.fail(err)
-		ours = err
+	o.lock()
+	defer o.unlock()
+	c.giveBackLocked(ahead)
+	c.releaseLocked(0, nil)
+}
+
+// giveBackLocked puts ahead, or what is left of it, back, unless nothing is written
+// any more.
+func (c *Conn) giveBackLocked(ahead *backlog) {
+	switch o := &c.out; {
+	case ahead == nil:
+	case o.broken:
+		putBacklog(ahead)
+	default:
+		o.queueLocked().giveBack(ahead)
 	}
-	if !back {
-		putBuffer(b)
+}
+
+// endWrite releases the write lock after n bytes of ahead and f were written, and
+// returns err as the caller is to see it. The first size bytes of ahead are others'.
+// If the write was interrupted before f, they stay to be written.
+//
+//go:noinline
+func (c *Conn) endWrite(ctx context.Context, ahead *backlog, size, n int, stream *messageWriter, f *outFrame, err error, kicked bool) error {
+	o := &c.out
+	interrupted := err != nil && errors.Is(err, os.ErrDeadlineExceeded)
+	if interrupted && n <= size && c.t.resumable() && (kicked || c.closing()) {
+		return c.takeBackWrite(ctx, ahead, size, n, f, kicked)
+	}
+	putBacklog(ahead)
+	if err != nil {
+		if interrupted && kicked {
+			err = fmt.Errorf("write cancelled in the middle of a frame: %w", contextError(ctx))
+		}
+		err = c.breakWrite(err)
+		if kicked && c.t.resumable() {
+			c.t.closeWrite() // the peer waits for the rest of the frame
+		}
 	}
 	o.lock()
 	defer o.unlock()
-	switch {
-	case err == nil && f.fin:
-		o.turn.add()
-	case back:
-		o.giveBackLocked(b, n, ahead)
+	if err == nil && f.fin {
+		o.write.add()
+		o.endStreamLocked(stream)
 	}
-	c.releaseLocked(ours)
+	c.releaseLocked(n, err)
+	if err != nil && !c.t.exact() {
+		err = maybeSent(err)
+	}
 	return err
+}
+
+// takeBackWrite is endWrite for a write that was interrupted, by its context or by
+// the end of the connection, before anything of f was written.
+func (c *Conn) takeBackWrite(ctx context.Context, ahead *backlog, size, n int, f *outFrame, kicked bool) error {
+	if f.pack != packNone {
+		c.deflate().enc.Reset() // the peer has not seen the message
+	}
+	if ahead != nil {
+		ahead.truncate(size)
+		ahead.leave(n)
+	}
+	o := &c.out
+	o.lock()
+	defer o.unlock()
+	c.giveBackLocked(ahead)
+	c.releaseLocked(size, nil) // those who have joined are pending
+	if kicked {
+		return contextError(ctx)
+	}
+	return c.writeError()
 }

@@ -125,6 +125,14 @@ func (c *Conn) InputWaits() bool {
 	return len(h.buf) > 0 || h.eof || h.gone
 }
 
+// HasRoom reports whether a Write of up to 4 KiB would not wait.
+func (c *Conn) HasRoom() bool {
+	h := c.out
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.size-len(h.buf) >= 4<<10 || h.eof || h.gone
+}
+
 // Write waits until there is room for all of p.
 func (c *Conn) Write(p []byte) (n int, err error) {
 	h := c.out

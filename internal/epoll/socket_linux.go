@@ -127,9 +127,14 @@ func Writev(fd int, parts [][]byte) (int, error) {
 }
 
 // Readable reports whether Read would not return [Again].
-func Readable(fd int) bool {
+func Readable(fd int) bool { return ready(fd, unix.POLLIN) }
+
+// Writable reports whether Write of a little would not return [Again].
+func Writable(fd int) bool { return ready(fd, unix.POLLOUT) }
+
+func ready(fd int, events int16) bool {
 	for {
-		n, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, 0)
+		n, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: events}}, 0)
 		if err != unix.EINTR {
 			return n > 0
 		}

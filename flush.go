@@ -1,0 +1,215 @@
+package websocket
+
+import (
+	"errors"
+	"os"
+	"slices"
+	"time"
+)
+
+// flush writes what is queued, waiting as long as it takes.
+func (c *Conn) flush() {
+	// If answers are pending, their batch is over, or its reader does something
+	// else. The next one that comes before anything is read leaves directly.
+	c.in.marks.clear(inMore)
+	ahead, closing, owns := c.takeQueued()
+	if !owns {
+		return
+	}
+	n, err := ahead.writeTo(c.t)
+	if c.endFlush(ahead, n, closing, err) {
+		c.tellFlushed(closing)
+	}
+}
+
+// flushNow writes what is queued as far as there is room, so that nothing depends
+// on a goroutine that may come too late. The rest is left to flush.
+func (c *Conn) flushNow() {
+	ahead, closing, owns := c.takeQueued()
+	if !owns {
+		return // the owner hands it on
+	}
+	var n int
+	var err error
+	if ahead != nil {
+		n, err = c.t.writeNow(ahead, false)
+	}
+	switch {
+	case !c.endFlush(ahead, n, closing, err):
+	case c.queued() > 0:
+		go c.tellFlushed(closing)
+	default:
+		c.tellFlushed(closing)
+	}
+}
+
+// takeQueued makes the caller the owner of the write lock and returns what is
+// queued, the close frame included. It does not if there is nothing to do, or the
+// owner that there is sees to it.
+func (c *Conn) takeQueued() (ahead *backlog, closing, owns bool) {
+	o := &c.out
+	o.lock()
+	defer o.unlock() // even if a hook panics
+	o.flushing = false
+	if o.write.held() || !c.hasWorkLocked() {
+		return nil, false, false
+	}
+	ahead, closing = c.takeClosing()
+	o.write.set(true)
+	return ahead, closing, true
+}
+
+// endFlush releases the write lock, after the first n bytes of ahead were
+// written. It reports whether that was all there is, on a connection that is
+// closing.
+func (c *Conn) endFlush(ahead *backlog, n int, closing bool, err error) bool {
+	o := &c.out
+	o.bytes.Add(uint64(n))
+	if err != nil && c.closing() && c.t.resumable() && errors.Is(err, os.ErrDeadlineExceeded) {
+		err = nil // end interrupts it, to write what there is room for
+	}
+	if ahead != nil {
+		ahead.leave(n)
+	}
+	if err != nil {
+		putBacklog(ahead)
+		err = c.breakWrite(err)
+	}
+	o.lock()
+	defer o.unlock()
+	flushed := false
+	switch {
+	case err != nil:
+	case ahead.len() > 0:
+		c.giveBackLocked(ahead)
+		if q := o.queue; q != nil {
+			q.closing = closing
+		}
+	default:
+		putBacklog(ahead)
+		flushed = closing || c.closing() && (o.queue == nil || !o.queue.hasFrames())
+	}
+	c.releaseLocked(n, err)
+	return flushed
+}
+
+// tellFlushed waits until all that was written has left for the kernel, and moves
+// the connection on. closing tells that the close frame was a part of it.
+func (c *Conn) tellFlushed(closing bool) {
+	switch err := c.carrier().drain(); {
+	case err != nil:
+		c.breakWrite(err)
+	case closing:
+		c.advance(eventCloseSent, nil)
+	default:
+		c.advance(eventFlushed, nil)
+	}
+}
+
+// breakWrite ends the writing half because of err, and returns the error for the
+// caller, who may have the write lock. Reading goes on.
+func (c *Conn) breakWrite(err error) error {
+	c.out.lock()
+	c.out.breakLocked()
+	c.out.unlock()
+	c.advance(eventWriteError, &CloseError{Code: StatusAbnormalClosure, Err: err})
+	return c.writeError()
+}
+
+// endWait is how long the end of a connection waits for a write under way, and for
+// a transport that cannot say whether it has room.
+const endWait = 20 * time.Millisecond
+
+// flushAtEnd writes what is queued, as far as there is room, before the transport
+// is closed. Nothing is written after it.
+func (c *Conn) flushAtEnd() {
+	o := &c.out
+	ahead, closing, owns := c.takeAtEnd()
+	if owns && ahead.len() > 0 {
+		n, err := c.t.writeNow(ahead, true)
+		o.bytes.Add(uint64(n))
+		if closing && err == nil && n == ahead.len() {
+			c.life.mu.Lock()
+			c.life.sent = true
+			c.life.mu.Unlock()
+		}
+		putBacklog(ahead)
+	}
+	o.lock()
+	defer o.unlock()
+	o.breakLocked()
+	if owns {
+		c.releaseLocked(0, nil)
+	}
+}
+
+// takeAtEnd is takeQueued for the end of the connection. It waits for a write under
+// way, but interrupts it if that waits for the peer.
+func (c *Conn) takeAtEnd() (ahead *backlog, closing, owns bool) {
+	o := &c.out
+	w, owns := c.queueAtEnd()
+	if w == nil && !owns {
+		return nil, false, false
+	}
+	if w != nil && !c.awaitAtEnd(w) {
+		return nil, false, false
+	}
+	o.lock()
+	defer o.unlock()
+	if o.broken { // by the write that was under way
+		return nil, false, true
+	}
+	ahead, closing = c.takeClosing()
+	return ahead, closing, true
+}
+
+// queueAtEnd makes the caller the owner of the write lock, or returns a writer that
+// waits for it; neither if there is nothing to write.
+func (c *Conn) queueAtEnd() (w *writer, owns bool) {
+	o := &c.out
+	o.lock()
+	defer o.unlock()
+	switch {
+	case o.broken:
+	case o.write.held():
+		w = &writer{last: true, ready: make(chan struct{})}
+		q := o.queueLocked()
+		q.waiting = slices.Insert(q.waiting, 0, w)
+	case o.queue != nil && o.queue.hasFrames():
+		o.write.set(true)
+		owns = true
+	}
+	return w, owns
+}
+
+// awaitAtEnd waits until w owns the write lock. It reports false if the write
+// under way does not even end when its time is over.
+func (c *Conn) awaitAtEnd(w *writer) bool {
+	t := c.carrier()
+	interrupted := t.blocked()
+	if interrupted {
+		t.SetWriteDeadline(past)
+	}
+	timer := time.NewTimer(endWait)
+	defer timer.Stop()
+	for {
+		select {
+		case <-w.ready:
+			return true
+		case <-timer.C:
+		}
+		if interrupted {
+			break
+		}
+		interrupted = true
+		t.SetWriteDeadline(past)
+		timer.Reset(endWait)
+	}
+	c.out.lock()
+	defer c.out.unlock()
+	if w.state == owning {
+		return true
+	}
+	c.out.queue.remove(w) // it is there, since w waits in it
+	return false
+}

@@ -1,0 +1,268 @@
+package websocket
+
+import (
+	"slices"
+	"sync"
+)
+
+// sendQueue is all that waits to be written, in the order in which it leaves:
+// pending, pongs and ping, the writers that wait, and the close frame. out.mu
+// guards it.
+//
+// A queue is dropped by unlock alone, and only if it is empty. So nobody who
+// waits in it can be forgotten.
+type sendQueue struct {
+	pending *backlog // whole frames, or the rest of one that was begun
+	closing bool     // the last one of them is the close frame
+	behind  *backlog // messages of Send, which may not begin before that of out.stream has ended
+	control controlFrames
+
+	waiting []*writer // for the write lock, first come first served
+	joined  []*writer // whose messages the owner of the write lock is writing with its own
+
+	inFlight   int           // bytes of pending that the owner is writing
+	anew       bool          // behind pending the connection's encoder refers to nothing before
+	behindAnew bool          // and behind behind
+	drained    chan struct{} // closed when nothing is buffered any more; nil if nobody waits for that
+}
+
+// writer waits for the write lock, or for its message to leave with another's.
+type writer struct {
+	stream *messageWriter // the message that it writes a part of, or nil
+	frame  outFrame       // its message, if that may join another's
+	joins  bool           // whether it may
+	last   bool           // it ends the connection: it is not dropped
+	end    int            // once joined: where its message ends in what the owner writes
+	ready  chan struct{}  // closed when state is owning or done, or the connection is closing
+	state  writerState    // guarded by out.mu, like err
+	err    error          // once done
+}
+
+type writerState uint8
+
+const (
+	waiting writerState = iota
+	owning              // has the write lock
+	joined              // its message is in another's write; frame is not looked at any more
+	done                // which has ended, with err
+)
+
+const (
+	// maxPending bounds what is pending for a message to be added by a Write.
+	maxPending = 64 << 10
+	// maxJoin is the largest message that is copied to leave together with
+	// others. The copy takes less time than the system call that it saves.
+	maxJoin = 16 << 10
+)
+
+// empty reports whether nothing waits in q, and nobody.
+func (q *sendQueue) empty() bool {
+	return !q.hasFrames() && q.behind.len() == 0 && len(q.waiting) == 0 && len(q.joined) == 0 &&
+		q.inFlight == 0 && !q.anew && !q.behindAnew && q.drained == nil
+}
+
+// hasFrames reports whether something can be written at once.
+func (q *sendQueue) hasFrames() bool { return q.pending.len() > 0 || q.control.size() > 0 }
+
+// size is the number of bytes that wait.
+func (q *sendQueue) size() int { return q.pending.len() + q.behind.len() + q.control.size() }
+
+// backlog returns *l, a new one if there is none.
+func backlogIn(l **backlog) *backlog {
+	if *l == nil {
+		*l = getBacklog()
+	}
+	return *l
+}
+
+// remove takes w out of those who wait.
+func (q *sendQueue) remove(w *writer) {
+	if i := slices.Index(q.waiting, w); i >= 0 {
+		q.waiting = slices.Delete(q.waiting, i, i+1)
+	}
+}
+
+// nextWriter removes and returns the first writer that may begin while stream is
+// the message under way, or nil.
+func (q *sendQueue) nextWriter(stream *messageWriter) *writer {
+	for i, w := range q.waiting {
+		if w.last || w.stream == stream || w.stream == anyStream {
+			q.waiting = slices.Delete(q.waiting, i, i+1)
+			return w
+		}
+	}
+	return nil
+}
+
+// wake has every writer that waits look up, because the connection is closing.
+func (q *sendQueue) wake() {
+	kept := q.waiting[:0]
+	for _, w := range q.waiting {
+		if w.last {
+			kept = append(kept, w)
+		} else {
+			close(w.ready)
+		}
+	}
+	clear(q.waiting[len(kept):])
+	q.waiting = kept
+}
+
+// drop lets all bytes go. Those who wait are woken by wake.
+func (q *sendQueue) drop() {
+	putBacklog(q.pending)
+	putBacklog(q.behind)
+	q.pending, q.behind, q.closing = nil, nil, false
+	q.control = controlFrames{}
+	q.anew, q.behindAnew = false, false
+}
+
+// take removes and returns what can be written at once, nil if there is nothing.
+func (q *sendQueue) take() *backlog {
+	ahead := q.pending
+	q.pending = nil
+	q.inFlight = ahead.len()
+	return ahead
+}
+
+// giveBack puts the rest of what take has returned ahead of everything else.
+func (q *sendQueue) giveBack(ahead *backlog) {
+	if ahead.len() == 0 {
+		putBacklog(ahead)
+		return
+	}
+	ahead.append(q.pending)
+	q.pending = ahead
+}
+
+// endJoined tells the writers that have joined what became of their messages: sent
+// bytes of what the owner wrote have left, and the rest did not, because of err.
+func (q *sendQueue) endJoined(sent int, err error) {
+	q.inFlight = 0
+	for _, w := range q.joined {
+		w.state = done
+		if w.end > sent {
+			w.err = err
+		}
+		close(w.ready)
+	}
+	clear(q.joined)
+	q.joined = q.joined[:0]
+}
+
+// sendQueues are empty. Each batch of answers needs one.
+var sendQueues = sync.Pool{New: func() any { return new(sendQueue) }}
+
+// queueLocked returns the queue, for something to be put in.
+func (o *outHalf) queueLocked() *sendQueue {
+	if o.queue == nil {
+		o.queue = sendQueues.Get().(*sendQueue)
+	}
+	return o.queue
+}
+
+// freeLocked reports whether a writer for stream need not wait.
+func (o *outHalf) freeLocked(stream *messageWriter) bool {
+	return !o.write.held() && (stream == anyStream ||
+		o.stream == stream && (stream != nil || o.queue == nil || len(o.queue.waiting) == 0))
+}
+
+// joinsLocked reports whether a message of n bytes may be added to pending.
+func (o *outHalf) joinsLocked(n int) bool {
+	return o.stream == nil && (o.queue == nil || o.queue.pending.len()+maxHeaderSize+n <= maxPending)
+}
+
+// joinLocked adds a message to pending. If it is to be compressed by the
+// connection's own encoder, nobody else has the write lock.
+func (c *Conn) joinLocked(f outFrame) {
+	q := c.out.queueLocked()
+	c.encoderLocked()
+	z := c.pack(&f)
+	var h Header
+	c.header(&h, &f)
+	backlogIn(&q.pending).addFrame(&f, &h)
+	c.out.write.add()
+	putBuffer(z)
+}
+
+// encoderLocked makes the encoder begin anew if what is pending wants that. The
+// caller has the write lock, or nobody has.
+func (c *Conn) encoderLocked() {
+	if q := c.out.queue; q != nil && q.anew {
+		c.deflate().enc.Reset()
+		q.anew = false
+	}
+}
+
+// takeLocked returns what is to leave ahead of the frame of the owner of the
+// write lock, nil if nothing is: what is pending, control frames but for the
+// close frame, and the messages of those who wait behind the owner. size is that
+// of the owner's frame.
+func (c *Conn) takeLocked(size int) *backlog {
+	o := &c.out
+	q := o.queue
+	if q == nil {
+		o.setWriting(size)
+		return nil
+	}
+	q.addControl()
+	c.encoderLocked()
+	for len(q.waiting) > 0 {
+		w := q.waiting[0]
+		if !w.joins || !o.joinsLocked(len(w.frame.p)) {
+			break
+		}
+		q.waiting = slices.Delete(q.waiting, 0, 1)
+		c.joinLocked(w.frame)
+		w.state, w.frame.p, w.end = joined, nil, q.pending.len()
+		q.joined = append(q.joined, w)
+	}
+	ahead := q.take()
+	o.setWriting(ahead.len() + size)
+	return ahead
+}
+
+// takeClosing is takeLocked for somebody who writes nothing else: the close
+// frame comes last. closing tells that it is in it.
+func (c *Conn) takeClosing() (ahead *backlog, closing bool) {
+	o := &c.out
+	if q := o.queue; q != nil {
+		q.addControl()
+		q.addClose()
+	}
+	ahead = c.takeLocked(0)
+	if q := o.queue; q != nil {
+		closing, q.closing = q.closing, false
+	}
+	return ahead, closing
+}
+
+// dropWriters wakes those who wait for the write lock: the connection is closing,
+// or its writing half has failed. What Send has queued still leaves, ahead of the
+// close frame, unless the writing half has failed.
+func (c *Conn) dropWriters() {
+	o := &c.out
+	o.lock()
+	defer o.unlock()
+	if q := o.queue; q != nil {
+		q.wake()
+		if o.broken {
+			q.drop()
+		}
+		c.tellDrainedLocked()
+	}
+}
+
+// endStreamLocked ends stream, if it is the message under way: others may begin.
+func (o *outHalf) endStreamLocked(stream *messageWriter) {
+	if stream == nil || o.stream != stream {
+		return
+	}
+	o.stream = nil
+	o.sender.open = false // a frame that was refused before its first byte may have set it
+	if q := o.queue; q != nil && q.behind != nil {
+		backlogIn(&q.pending).append(q.behind)
+		q.anew = q.anew || q.behindAnew
+		q.behind, q.behindAnew = nil, false
+	}
+}

@@ -1,0 +1,203 @@
+package websocket
+
+import (
+	"context"
+	"math"
+	"sync"
+	"sync/atomic"
+)
+
+// outHalf is the writing half of a connection. The owner of the write lock is
+// the only one that uses the transport's writing side. What others have to send
+// in the meantime is queued, and leaves with whoever writes next, or by a
+// goroutine of its own, flush. mu is never held during I/O.
+type outHalf struct {
+	write writeLock
+	bytes atomic.Uint64 // written
+
+	mu       sync.Mutex     // guards what follows; see lock
+	flushing bool           // a goroutine is on its way to flush
+	closed   bool           // a close frame was queued; nothing may follow it
+	broken   bool           // the writing half is over: nothing may be written any more
+	sender   sender         // in the middle of a message only while there is a stream, whose writer alone uses it then
+	writing  uint32         // bytes that the owner is writing, if it has the write lock by takeLocked; see setWriting
+	stream   *messageWriter // the message under way that Writer began; no other may begin
+	queue    *sendQueue     // nil when it is empty
+}
+
+// writeLock is who may write. It can be acquired and released without out.mu as
+// long as nothing is queued: a message on a quiet connection costs two atomic
+// operations.
+type writeLock struct{ word atomic.Uint64 }
+
+const (
+	writeHeld   = 1 << iota // somebody has it
+	writeQueued             // only under out.mu may this change: something is queued, or about to be
+
+	writeSizeShift  = 2                              // the size of the message that is being written
+	writeSizeBits   = 17                             // if it is smaller than 128 KiB and was begun without out.mu
+	writeCountShift = writeSizeShift + writeSizeBits // how many messages were written
+	writeSizeMask   = (1<<writeSizeBits - 1) << writeSizeShift
+)
+
+// acquire makes the caller the owner, to write n bytes, if that is possible
+// without out.mu.
+func (l *writeLock) acquire(n int) bool {
+	s := l.word.Load()
+	return s&(writeHeld|writeQueued) == 0 && n < 1<<writeSizeBits &&
+		l.word.CompareAndSwap(s, s|writeHeld|uint64(n)<<writeSizeShift)
+}
+
+// release ends what acquire began, after a message was written, if that is
+// possible without out.mu.
+func (l *writeLock) release() bool {
+	s := l.word.Load()
+	return s&writeQueued == 0 && l.word.CompareAndSwap(s, s&^(writeHeld|writeSizeMask)+1<<writeCountShift)
+}
+
+func (l *writeLock) held() bool    { return l.word.Load()&writeHeld != 0 }
+func (l *writeLock) size() int     { return int(l.word.Load() & writeSizeMask >> writeSizeShift) }
+func (l *writeLock) count() uint64 { return l.word.Load() >> writeCountShift }
+
+// add counts a message; it is for those who hold out.mu, as set is.
+func (l *writeLock) add() { l.word.Add(1 << writeCountShift) }
+
+func (l *writeLock) set(held bool) {
+	if held {
+		l.word.Or(writeHeld)
+	} else {
+		l.word.And(^uint64(writeHeld | writeSizeMask))
+	}
+}
+
+// setWriting notes that n bytes are being written. More than 4 GiB count as that.
+func (o *outHalf) setWriting(n int) { o.writing = uint32(min(uint64(n), math.MaxUint32)) }
+
+// lock locks mu, and keeps others from the write lock's short cuts until unlock
+// finds that nothing is queued.
+func (o *outHalf) lock() {
+	o.mu.Lock()
+	if o.write.word.Load()&writeQueued == 0 {
+		o.write.word.Or(writeQueued)
+	}
+}
+
+func (o *outHalf) unlock() {
+	if q := o.queue; q != nil && q.empty() {
+		o.queue = nil
+		*q = sendQueue{} // nothing is in it, but it may remember a pong's place
+		sendQueues.Put(q)
+	}
+	if o.queue == nil && o.stream == nil {
+		o.write.word.And(^uint64(writeQueued))
+	}
+	o.mu.Unlock()
+}
+
+// await waits until w owns the write lock, and then returns what takeLocked
+// does; or until w is done, with another's write. When ctx ends, a message that
+// another is writing may arrive all the same.
+func (c *Conn) await(ctx context.Context, w *writer) (ahead *backlog, owns bool, err error) {
+	select {
+	case <-w.ready:
+	case <-ctx.Done():
+		err = contextError(ctx)
+	}
+	o := &c.out
+	o.lock()
+	defer o.unlock()
+	switch w.state {
+	case joined:
+		if err != nil {
+			return nil, false, maybeSent(err)
+		}
+		return nil, false, c.writeError()
+	case done:
+		return nil, false, w.err
+	}
+	if e := c.writeError(); e != nil {
+		err = e
+	}
+	switch {
+	case w.state == waiting:
+		if o.queue != nil {
+			o.queue.remove(w)
+		}
+	case err != nil:
+		c.releaseLocked(0, nil)
+	default:
+		return c.takeLocked(len(w.frame.p)), true, nil
+	}
+	return nil, false, err
+}
+
+// releaseLocked hands the write lock on: to the next writer whose message may
+// begin, or to flush. The owner has written sent bytes of what takeLocked gave
+// it; err is why it was not all.
+func (c *Conn) releaseLocked(sent int, err error) {
+	o := &c.out
+	o.write.set(false)
+	o.writing = 0
+	q := o.queue
+	if q == nil {
+		c.kickLocked()
+		return
+	}
+	q.endJoined(sent, err)
+	if w := q.nextWriter(o.stream); w != nil {
+		o.write.set(true)
+		w.state = owning
+		close(w.ready)
+		return
+	}
+	c.tellDrainedLocked()
+	c.kickLocked()
+}
+
+// kickLocked sees to it that what is queued leaves: with the owner of the
+// write lock, when it hands that on, or by a goroutine.
+func (c *Conn) kickLocked() {
+	o := &c.out
+	if o.write.held() || o.flushing || !c.hasWorkLocked() {
+		return
+	}
+	o.flushing = true
+	f, _ := flushers.Get().(*flusher)
+	if f == nil {
+		f = new(flusher)
+		f.run = f.flush
+	}
+	f.c = c
+	go f.run()
+}
+
+// hasWorkLocked reports whether there is something for flush to do.
+func (c *Conn) hasWorkLocked() bool {
+	o := &c.out
+	return !o.broken && (o.queue != nil && o.queue.hasFrames() || c.life.closeState() == stateFlushing)
+}
+
+// flusher is a goroutine's call of flush. It is pooled because a func value
+// of it allocates.
+type flusher struct {
+	c   *Conn
+	run func() // flush
+}
+
+var flushers sync.Pool // of *flusher
+
+func (f *flusher) flush() {
+	c := f.c
+	f.c = nil
+	flushers.Put(f)
+	c.flush()
+}
+
+// breakLocked ends the writing half: nothing is written any more. Writers that
+// wait are woken when the connection's state says so, by dropWriters.
+func (o *outHalf) breakLocked() {
+	o.broken, o.closed = true, true
+	if o.queue != nil {
+		o.queue.drop()
+	}
+}
