@@ -15,7 +15,8 @@ var ErrBackpressure = errors.New("websocket: the peer does not keep up: the send
 // Send sends p as one message in one frame, as [Conn.Write] does, but never
 // waits, and does not keep p. What the socket does not take at once is queued,
 // and leaves as the peer takes it. Any number of goroutines may call it;
-// messages of one goroutine leave in order, whether by Send or by Write.
+// messages of one goroutine leave in order, whether by Send or by Write, and may
+// overtake another goroutine's Write that waits.
 //
 // The queue is bounded by [Options.SendBuffer]. A message that does not fit is
 // refused with [ErrBackpressure], and nothing of it is sent; [Conn.Drained]
