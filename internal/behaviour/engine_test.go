@@ -105,6 +105,9 @@ func (r rig) start(t *testing.T, opts websocket.Options, p program) *site {
 		t.Fatal(err)
 	}
 	s.ln = ln
+	if ul, ok := ln.(*net.UnixListener); ok {
+		ul.SetUnlinkOnClose(false)
+	}
 	if r.loop() {
 		if s.loop, err = websocket.NewLoop(&websocket.LoopOptions{Workers: 2, Logger: quiet}); err != nil {
 			t.Fatal(err)
@@ -130,6 +133,9 @@ func (s *site) listen() {
 		done := do(func() error { return s.loop.Serve(s.ln, &accept, events{s}) })
 		s.t.Cleanup(func() {
 			s.ln.Close()
+			if nc, err := net.Dial(s.ln.Addr().Network(), s.ln.Addr().String()); err == nil {
+				nc.Close() // Serve has a duplicate, and notices with a connection or in a second
+			}
 			wait(s.t, "Loop.Serve", done)
 		})
 		return
