@@ -67,6 +67,7 @@ type site struct {
 	rig     rig
 	opts    websocket.Options
 	program program
+	ctx     context.Context   // that readers read with
 	ln      net.Listener      // the library's, or the peers' if the library dials
 	ws      *websocket.Server // of onHandler and onEvents
 	loop    *websocket.Loop   // of onServe and onEvents
@@ -87,7 +88,7 @@ func calm() websocket.Options {
 // start starts the rig. The test's cleanup ends all that belongs to it.
 func (r rig) start(t *testing.T, opts websocket.Options, p program) *site {
 	t.Helper()
-	s := &site{t: t, rig: r, opts: opts, program: p}
+	s := &site{t: t, rig: r, opts: opts, program: p, ctx: context.Background()}
 	if opts.Trace == nil {
 		s.opts.Trace = &websocket.Trace{Close: s.traceClose}
 	}

@@ -55,7 +55,7 @@ func (l *lib) run(c *websocket.Conn, read readFunc) {
 	defer close(l.done)
 	l.open(c)
 	for {
-		_, p, err := read(context.Background())
+		_, p, err := read(l.site.ctx)
 		if err != nil {
 			l.mu.Lock()
 			l.err = err

@@ -71,7 +71,7 @@ func (s *site) dialLibrary() (*websocket.Conn, *lib) {
 // are the default ones, so nothing is traced.
 func pipe(t *testing.T, server program) (*websocket.Conn, *lib) {
 	client, c := websocket.Pipe()
-	l := newLib(&site{t: t, rig: rig{onAccept, "pipe"}, program: server})
+	l := newLib(&site{t: t, rig: rig{onAccept, "pipe"}, program: server, ctx: context.Background()})
 	t.Cleanup(func() {
 		client.CloseNow()
 		c.CloseNow()

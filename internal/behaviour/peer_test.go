@@ -135,11 +135,16 @@ func (p *peer) trySend(frames ...frame) error {
 // write sends bytes as they are.
 func (p *peer) write(b []byte) {
 	p.t.Helper()
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if _, err := p.nc.Write(b); err != nil {
+	if err := p.tryWrite(b); err != nil {
 		p.t.Errorf("the peer's write: %v", err)
 	}
+}
+
+func (p *peer) tryWrite(b []byte) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	_, err := p.nc.Write(b)
+	return err
 }
 
 // next receives a frame.
@@ -238,16 +243,6 @@ func (p *peer) reset() {
 		tc.SetLinger(0)
 	}
 	p.raw.Close()
-}
-
-// slow makes the kernel's buffers on this side small. It works for what was
-// not announced yet, so use it before much has been received.
-func (p *peer) slow() {
-	if s, ok := p.raw.(interface{ SetReadBuffer(int) error }); ok {
-		if err := s.SetReadBuffer(8 << 10); err != nil {
-			p.t.Error(err)
-		}
-	}
 }
 
 // isReset tells an end that is not EOF.

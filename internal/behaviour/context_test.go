@@ -1,0 +1,170 @@
+package behaviour_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+	"weak"
+
+	"github.com/fullduplex-go/websocket"
+)
+
+// TestContextKeepsNothing uses one context that lives on for all calls on many
+// connections, up to their ends: none of them is kept in memory by it.
+func TestContextKeepsNothing(t *testing.T) {
+	everywhere(t, func(t *testing.T, r rig) {
+		ctx, cancel := context.WithCancel(context.Background())
+		defer cancel()
+		s := r.start(t, calm(), program{message: func(l *lib, msg string) bool { return msg != endMark }})
+		s.ctx = ctx
+		var conns []weak.Pointer[websocket.Conn]
+		for i := range times(20) {
+			p, l := s.connect()
+			p.record()
+			conns = append(conns, weak.Make(l.c()))
+			useUpToEnd(ctx, l, p, i)
+			wait(t, "the end of the handler", l.done)
+			s.conns.Delete(l.c())
+			l.conn.Store(nil)
+		}
+		left := 0
+		for deadline := time.Now().Add(patience / 4); ; time.Sleep(time.Millisecond) {
+			runtime.GC()
+			left = 0
+			for _, c := range conns {
+				if c.Value() != nil {
+					left++
+				}
+			}
+			if left == 0 {
+				return
+			}
+			if time.Now().After(deadline) {
+				t.Fatalf("%d of %d connections are still in memory", left, len(conns))
+			}
+		}
+	})
+}
+
+// useUpToEnd writes and pings until the connection has ended. The peer ends it,
+// or the handler.
+func useUpToEnd(ctx context.Context, l *lib, p *peer, i int) {
+	c := l.c()
+	var calls sync.WaitGroup
+	for range 3 {
+		calls.Go(func() {
+			for c.Write(ctx, websocket.Text, []byte("tick")) == nil {
+			}
+		})
+	}
+	calls.Go(func() { c.Ping(ctx) })
+	switch i % 3 {
+	case 0:
+		p.trySend(text(endMark))
+	case 1:
+		p.trySend(closing(1000, ""))
+	case 2:
+		p.close()
+	}
+	calls.Wait()
+}
+
+// TestMaybeSent writes with contexts that end while the peer reads by fits and
+// starts. A message whose error does not wrap ErrMaybeSent is never received,
+// and one that was accepted is received once.
+func TestMaybeSent(t *testing.T) {
+	everywhere(t, func(t *testing.T, r rig) {
+		opts := calm()
+		opts.CloseTimeout = patience
+		s := r.start(t, opts, program{})
+		for range times(1) {
+			p, l := s.connect()
+			p.record()
+			refused := make(map[string]error)
+			var mu sync.Mutex
+			var writers sync.WaitGroup
+			for w := range 4 {
+				writers.Go(func() {
+					for i := range 20 {
+						id := fmt.Sprintf("%d/%d ", w, i)
+						ctx, cancel := context.WithTimeout(context.Background(), time.Duration(i%4)*200*time.Microsecond)
+						err := l.note(id, l.c().Write(ctx, websocket.Text, []byte(id+strings.Repeat("x", 30<<10))))
+						cancel()
+						if err == nil {
+							continue
+						}
+						mu.Lock()
+						refused[id] = err
+						mu.Unlock()
+						if ctx.Err() == nil {
+							return
+						}
+						if i%4 == 0 && errors.Is(err, websocket.ErrMaybeSent) {
+							t.Errorf("the context had ended before, but: %v", err)
+						}
+					}
+				})
+			}
+			writers.Wait()
+			l.c().Close(1000, "") // fails if a write was cut off
+			frames, _ := p.all()
+			got, err := messages(frames)
+			if err != nil {
+				t.Error(err)
+			}
+			seen := make(map[string]int)
+			for _, m := range got {
+				id, _, _ := strings.Cut(m, " ")
+				seen[id+" "]++
+			}
+			for _, id := range l.accepted() {
+				if seen[id] != 1 {
+					t.Errorf("message %s was accepted, and received %d times", id, seen[id])
+				}
+			}
+			for id, err := range refused {
+				if seen[id] > 1 || seen[id] == 1 && !errors.Is(err, websocket.ErrMaybeSent) {
+					t.Errorf("message %s was received %d times, though Write returned %v", id, seen[id], err)
+				}
+			}
+		}
+	})
+}
+
+// TestSurelyNotSent has writes wait behind one that the peer does not take, and
+// end with their contexts: they were surely not sent, and the error says so.
+func TestSurelyNotSent(t *testing.T) {
+	everywhere(t, func(t *testing.T, r rig) {
+		big := strings.Repeat("b", 16<<20)
+		s := r.start(t, calm(), program{})
+		p, l := s.connect()
+		first := do(func() error { return l.write(big) })
+		until(t, "the first write has begun", func() bool { return l.c().Buffered() > 1<<20 })
+		if r.loop() {
+			wait(t, "the first write", first)
+		}
+		for i := range 3 {
+			ctx, cancel := context.WithTimeout(context.Background(), 5*time.Millisecond)
+			err := l.c().Write(ctx, websocket.Text, fmt.Append(nil, "behind ", i))
+			cancel()
+			if !errors.Is(err, context.DeadlineExceeded) || errors.Is(err, websocket.ErrMaybeSent) {
+				t.Errorf("a write behind another returned %v", err)
+			}
+		}
+		p.record()
+		if !r.loop() {
+			if err := wait(t, "the first write", first); err != nil {
+				t.Errorf("the first write returned %v", err)
+			}
+		}
+		if err := l.c().Close(1000, ""); err != nil && r.engine != onAccept && r.engine != onDial {
+			t.Errorf("Close returned %v", err)
+		}
+		said(1000, "").check(t, p, l)
+	})
+}
