@@ -18,6 +18,7 @@ import (
 	"path/filepath"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -68,6 +69,7 @@ type site struct {
 	opts    websocket.Options
 	program program
 	ctx     context.Context   // that readers read with
+	dialer  net.Dialer        // of either side
 	ln      net.Listener      // the library's, or the peers' if the library dials
 	ws      *websocket.Server // of onHandler and onEvents
 	loop    *websocket.Loop   // of onServe and onEvents
@@ -88,6 +90,17 @@ func calm() websocket.Options {
 // start starts the rig. The test's cleanup ends all that belongs to it.
 func (r rig) start(t *testing.T, opts websocket.Options, p program) *site {
 	t.Helper()
+	return r.startWith(t, opts, p, false)
+}
+
+// startSmall is start with small buffers in the kernel.
+func (r rig) startSmall(t *testing.T, opts websocket.Options, p program) *site {
+	t.Helper()
+	return r.startWith(t, opts, p, true)
+}
+
+func (r rig) startWith(t *testing.T, opts websocket.Options, p program, small bool) *site {
+	t.Helper()
 	s := &site{t: t, rig: r, opts: opts, program: p, ctx: context.Background()}
 	if opts.Trace == nil {
 		s.opts.Trace = &websocket.Trace{Close: s.traceClose}
@@ -106,6 +119,14 @@ func (r rig) start(t *testing.T, opts websocket.Options, p program) *site {
 		t.Fatal(err)
 	}
 	s.ln = ln
+	if small && r.transport != "unix" {
+		rc, err := ln.(*net.TCPListener).SyscallConn()
+		if err != nil {
+			t.Fatal(err)
+		}
+		setBuffers(t, rc)
+		s.dialer.Control = func(_, _ string, rc syscall.RawConn) error { setBuffers(t, rc); return nil }
+	}
 	if ul, ok := ln.(*net.UnixListener); ok {
 		ul.SetUnlinkOnClose(false)
 	}
@@ -141,7 +162,7 @@ func (s *site) listen() {
 		})
 		return
 	case onDial:
-		s.client = &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}}
+		s.client = s.newClient()
 		s.t.Cleanup(func() { s.ln.Close() })
 		return
 	case onHandler:
@@ -169,10 +190,18 @@ func (s *site) listen() {
 	})
 }
 
+func (s *site) newClient() *http.Client {
+	return &http.Client{Transport: &http.Transport{
+		DialContext:     s.dialer.DialContext,
+		TLSClientConfig: &tls.Config{InsecureSkipVerify: true},
+	}}
+}
+
 // abandon ends what a test has left open. It does not judge.
 func (s *site) abandon() {
 	s.libs.Range(func(_, v any) bool {
 		l := v.(*lib)
+		l.letGo()
 		if c := l.conn.Load(); c != nil {
 			c.CloseNow()
 		}
@@ -226,7 +255,7 @@ func (s *site) tryConnect() (p *peer, l *lib, err error) {
 		p, err = s.dial(l, path, deflate)
 	} else {
 		s.libs.Store(path, l)
-		if p, err = dialPeer(s.t, s.ln.Addr(), s.rig.transport == "tls"); err != nil {
+		if p, err = dialPeer(s.t, &s.dialer, s.ln.Addr(), s.rig.transport == "tls"); err != nil {
 			return nil, nil, err
 		}
 		l.peer = p
@@ -265,16 +294,9 @@ func (s *site) dial(l *lib, path string, deflate bool) (*peer, error) {
 		nc.SetDeadline(time.Now().Add(2 * patience))
 		return accepted{p, p.answer(deflate)}
 	})
-	url := "ws://" + s.ln.Addr().String() + path
-	switch s.rig.transport {
-	case "tls":
-		url = "wss://" + s.ln.Addr().String() + path
-	case "unix":
-		url = "ws+unix://" + s.ln.Addr().String() + ":" + path
-	}
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	c, _, err := websocket.Dial(ctx, url, &websocket.DialOptions{Options: s.opts, HTTPClient: s.client})
+	c, _, err := websocket.Dial(ctx, s.url(path), &websocket.DialOptions{Options: s.opts, HTTPClient: s.client})
 	if err != nil {
 		return nil, err
 	}
@@ -293,6 +315,17 @@ func (s *site) dial(l *lib, path string, deflate bool) (*peer, error) {
 		})
 	}()
 	return a.p, a.err
+}
+
+func (s *site) url(path string) string {
+	addr := s.ln.Addr().String()
+	switch s.rig.transport {
+	case "tls":
+		return "wss://" + addr + path
+	case "unix":
+		return "ws+unix://" + addr + ":" + path
+	}
+	return "ws://" + addr + path
 }
 
 var certificate = sync.OnceValue(func() *tls.Config {

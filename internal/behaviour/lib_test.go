@@ -1,6 +1,7 @@
 package behaviour_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -22,6 +23,10 @@ type program struct {
 	// returns, as it does behind the last message; an engine with a loop calls
 	// CloseNow there.
 	message func(l *lib, msg string) bool
+	// hold keeps the handler, of an engine that reads by calls, from returning
+	// behind the end until letGo is called, so that its CloseNow does not come
+	// before what others do at the end.
+	hold bool
 }
 
 // echo is the commonest handler.
@@ -34,6 +39,8 @@ type lib struct {
 	conn   atomic.Pointer[websocket.Conn]
 	opened chan struct{} // closed when the connection is there
 	done   chan struct{} // closed when the handler has returned, or OnClose
+	letGo  func()        // releases a handler that holds
+	held   chan struct{} // closed by letGo
 
 	mu     sync.Mutex
 	got    []string // messages, in order
@@ -43,7 +50,9 @@ type lib struct {
 }
 
 func newLib(s *site) *lib {
-	return &lib{site: s, opened: make(chan struct{}), done: make(chan struct{})}
+	l := &lib{site: s, opened: make(chan struct{}), done: make(chan struct{}), held: make(chan struct{})}
+	l.letGo = sync.OnceFunc(func() { close(l.held) })
+	return l
 }
 
 func (l *lib) c() *websocket.Conn { return l.conn.Load() }
@@ -60,6 +69,9 @@ func (l *lib) run(c *websocket.Conn, read readFunc) {
 			l.mu.Lock()
 			l.err = err
 			l.mu.Unlock()
+			if l.site.program.hold {
+				<-l.held
+			}
 			return
 		}
 		if !l.message(string(p)) {
@@ -99,7 +111,7 @@ var errPanic = errors.New("a panic on purpose")
 func readMessages(c *websocket.Conn) readFunc {
 	return func(ctx context.Context) (websocket.MessageType, []byte, error) {
 		for m, err := range c.Messages(ctx) {
-			return m.Type, m.Data, err
+			return m.Type, bytes.Clone(m.Data), err // which is on loan up to here
 		}
 		return c.Read(ctx) // the peer has closed normally, and this says so
 	}

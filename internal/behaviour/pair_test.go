@@ -2,9 +2,7 @@ package behaviour_test
 
 import (
 	"context"
-	"crypto/tls"
 	"fmt"
-	"net/http"
 	"testing"
 
 	"github.com/fullduplex-go/websocket"
@@ -44,21 +42,14 @@ func (s *site) dialLibrary() (*websocket.Conn, *lib) {
 	path := fmt.Sprintf("/%d", s.n.Add(1))
 	l := newLib(s)
 	s.libs.Store(path, l)
-	url := "ws://" + s.ln.Addr().String() + path
-	switch s.rig.transport {
-	case "tls":
-		url = "wss://" + s.ln.Addr().String() + path
-	case "unix":
-		url = "ws+unix://" + s.ln.Addr().String() + ":" + path
-	}
 	if s.client == nil {
-		s.client = &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}}
+		s.client = s.newClient()
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	opts := s.opts
 	opts.Trace = nil
-	c, _, err := websocket.Dial(ctx, url, &websocket.DialOptions{Options: opts, HTTPClient: s.client})
+	c, _, err := websocket.Dial(ctx, s.url(path), &websocket.DialOptions{Options: opts, HTTPClient: s.client})
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -73,6 +64,7 @@ func pipe(t *testing.T, server program) (*websocket.Conn, *lib) {
 	client, c := websocket.Pipe()
 	l := newLib(&site{t: t, rig: rig{onAccept, "pipe"}, program: server, ctx: context.Background()})
 	t.Cleanup(func() {
+		l.letGo()
 		client.CloseNow()
 		c.CloseNow()
 	})

@@ -22,6 +22,7 @@ type peer struct {
 	nc     net.Conn // what frames go over, TLS or raw itself
 	raw    net.Conn // the socket
 	client bool     // masks what it sends
+	pace   func()   // called before each read, to make them slow
 
 	mu     sync.Mutex // one write at a time
 	sent   bool       // a close frame
@@ -96,6 +97,9 @@ func (p *peer) head() (string, error) {
 }
 
 func (p *peer) more() error {
+	if p.pace != nil {
+		p.pace()
+	}
 	b := make([]byte, 32<<10)
 	n, err := p.nc.Read(b)
 	p.buf = append(p.buf, b[:n]...)
@@ -249,8 +253,8 @@ func (p *peer) reset() {
 func isReset(err error) bool { return err != nil && !errors.Is(err, io.EOF) }
 
 // dialPeer connects a raw client.
-func dialPeer(t testing.TB, addr net.Addr, secure bool) (*peer, error) {
-	raw, err := net.Dial(addr.Network(), addr.String())
+func dialPeer(t testing.TB, d *net.Dialer, addr net.Addr, secure bool) (*peer, error) {
+	raw, err := d.Dial(addr.Network(), addr.String())
 	if err != nil {
 		return nil, err
 	}

@@ -23,7 +23,7 @@ func TestPremises(t *testing.T) {
 					p.next()
 					return p
 				})
-				p, err := dialPeer(t, s.ln.Addr(), tr == "tls")
+				p, err := dialPeer(t, &s.dialer, s.ln.Addr(), tr == "tls")
 				if err != nil {
 					t.Fatal(err)
 				}
