@@ -23,7 +23,7 @@ func TestContextKeepsNothing(t *testing.T) {
 		s := r.start(t, calm(), program{message: func(l *lib, msg string) bool { return msg != endMark }})
 		s.ctx = ctx
 		var conns []weak.Pointer[websocket.Conn]
-		for i := range times(20) {
+		for i := range times(30) {
 			p, l := s.connect()
 			p.record()
 			conns = append(conns, weak.Make(l.c()))
@@ -51,15 +51,21 @@ func TestContextKeepsNothing(t *testing.T) {
 	})
 }
 
-// useUpToEnd writes and pings until the connection has ended. The peer ends it,
-// or the handler.
+// useUpToEnd writes and pings until the connection has ended, with calls that
+// use the context for the first time as it ends. The peer ends it, or the
+// handler.
 func useUpToEnd(ctx context.Context, l *lib, p *peer, i int) {
 	c := l.c()
 	var calls sync.WaitGroup
-	for range 3 {
+	for n := range 4 {
 		calls.Go(func() {
-			for c.Write(ctx, websocket.Text, []byte("tick")) == nil {
-				time.Sleep(20 * time.Microsecond)
+			for begin := time.Now(); time.Since(begin) < time.Duration(n*i)*3*time.Microsecond; {
+				runtime.Gosched()
+			}
+			for i := 1; c.Write(ctx, websocket.Text, []byte("tick")) == nil; i++ {
+				if i%10 == 0 {
+					time.Sleep(10 * time.Microsecond)
+				}
 			}
 		})
 	}

@@ -134,7 +134,8 @@ func (r *round) run(client *websocket.Conn, l *lib) {
 		if err := wait(t, what, ch); err != nil {
 			graceful = false
 			if !r.hasty {
-				t.Errorf("%s returned %v", what, err)
+				t.Errorf("%s returned %v; the other side's causes: client %v, server %v", what, err,
+					context.Cause(r.client.c.Context()), context.Cause(r.server.c.Context()))
 			}
 		}
 	}
