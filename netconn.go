@@ -5,177 +5,198 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
 // NetConn returns a [net.Conn] whose bytes travel in messages of type typ, for
-// protocols that need a stream. What is read does not keep the borders of
-// messages. A message of the other type closes the connection with
+// protocols that need a stream: tunnels, crypto/tls, net/http. The borders of
+// messages mean nothing. Any number of goroutines may use it; a Write is not
+// mixed with another one.
+//
+// Read takes messages of any size piece by piece, in the caller's memory:
+// [Options.ReadLimit] does not hold for c from now on. c must not be read
+// otherwise. A message of the other type closes the connection with
 // [StatusUnsupportedData].
 //
-// Reading returns [io.EOF] once the peer has closed with
-// [StatusNormalClosure], [StatusGoingAway] or no code. Close closes with
-// StatusNormalClosure. Deadlines work as those of any net.Conn, but for one
-// thing: a write that times out with a part of its frame on the wire closes
-// the connection. All of it ends with ctx. c must not be read otherwise.
+// Write cuts p into messages of at most 32 KiB, several of which leave in one
+// system call. If it is stopped in between, it returns the number of bytes in
+// the messages that have left whole. Nothing is sent for an empty p. With Text,
+// each p must be UTF-8 by itself.
+//
+// Deadlines work as those of any net.Conn: they may be moved at any time, and
+// hold for calls under way; a call that one has stopped may be repeated once it
+// was moved. There is one exception: a Write that times out with a part of a
+// frame on the wire ends the connection, since nothing else could follow.
+//
+// ctx bounds all calls. When it ends, they return its error; the connection
+// stays open until Close. Nothing is kept in ctx for a connection that has
+// ended, or that the program has dropped.
+//
+// Close closes with [StatusNormalClosure], as [Conn.Close] does: it waits for the
+// peer's close frame, at most [Options.CloseTimeout]. The returned value has a
+// method CloseWrite() error as well, as [net.TCPConn] has: it sends the close
+// frame with StatusNormalClosure behind what was written, and reading goes on up
+// to the peer's close frame. A peer need not send anything but that frame when
+// it has seen ours (RFC 6455, section 5.5.1).
+//
+// The errors are those that users of a net.Conn expect:
+//   - [io.EOF] from Read when the peer has closed with StatusNormalClosure,
+//     [StatusGoingAway] or no code
+//   - a [*net.OpError] for which Timeout reports true, and which matches
+//     [os.ErrDeadlineExceeded], after a deadline
+//   - one that matches [net.ErrClosed] after Close, and from Write after
+//     CloseWrite
+//   - the [*CloseError] when the connection has ended in any other way, which
+//     matches net.ErrClosed, too
 func (c *Conn) NetConn(ctx context.Context, typ MessageType) net.Conn {
 	if ctx == nil {
 		ctx = context.Background()
 	}
 	n := &netConn{c: c, typ: typ}
-	n.read.base, n.write.base = ctx, ctx
+	n.calls.base = ctx
+	n.liftLimit()
 	return n
 }
 
 type netConn struct {
-	c           *Conn
-	typ         MessageType
-	read, write deadlineContext
+	c     *Conn
+	typ   MessageType
+	calls netCalls
+	half  atomic.Bool // CloseWrite was called
 
-	mu  sync.Mutex // one read at a time
-	msg io.Reader  // the message under way, or nil
+	reading sync.Mutex     // held by Read; guards msg and lifted
+	msg     *messageReader // the message under way, or nil
+	lifted  bool           // the connection's read limit is off
+
+	writing sync.Mutex // held by Write
+}
+
+// liftLimit takes the read limit off, which bounds the memory that a whole message
+// takes. Keepalive may read the header of a message before Read does, so it is
+// done when the connection becomes a stream, unless somebody reads at that moment.
+func (n *netConn) liftLimit() {
+	c := n.c
+	if c.beginRead(context.Background(), nil) == nil {
+		c.in.receiver.limit = math.MaxInt64
+		n.lifted = true
+		c.leaveRead()
+	}
 }
 
 func (n *netConn) Read(p []byte) (int, error) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	ctx := n.read.get()
+	n.reading.Lock()
+	defer n.reading.Unlock()
+	ctx, err := n.calls.begin(forReads)
+	if err != nil {
+		return 0, n.opError("read", err)
+	}
+	defer n.calls.end()
+	if err := ctx.Err(); err != nil {
+		return 0, n.readError(ctx, err)
+	}
+	if len(p) == 0 {
+		return 0, nil
+	}
+	if !n.lifted {
+		n.liftLimit()
+	}
 	for {
-		if ctx.Err() != nil {
-			return 0, n.fix(contextError(ctx))
-		}
 		if n.msg == nil {
 			typ, r, err := n.c.Reader(ctx)
 			if err != nil {
-				return 0, n.fix(err)
+				return 0, n.readError(ctx, err)
 			}
 			if typ != n.typ {
 				n.c.startClose(StatusUnsupportedData, fmt.Sprintf("want %v messages", n.typ))
 				return 0, fmt.Errorf("websocket: received a %v message on a stream of %v messages", typ, n.typ)
 			}
-			n.msg = r
+			n.msg = r.(*messageReader)
 		}
-		if len(p) == 0 {
-			return 0, nil
-		}
-		m, err := n.msg.Read(p)
-		if err == nil {
+		m, err := n.msg.read(ctx, p)
+		switch err {
+		case nil:
 			return m, nil
-		}
-		// At the end of the message comes the next one; after a deadline,
-		// which may be one of the past, Reader goes on in the middle.
-		n.msg = nil
-		if err != io.EOF && !(errors.Is(err, errDeadline) && ctx.Err() == nil) {
-			return 0, n.fix(err)
+		case io.EOF: // of the message
+			n.msg = nil
+		default: // the message goes on with the next call, if that was a deadline
+			return 0, n.readError(ctx, err)
 		}
 	}
 }
 
-func (n *netConn) Write(p []byte) (int, error) {
-	if err := n.c.Write(n.write.get(), n.typ, p); err != nil {
-		return 0, n.fix(err)
-	}
-	return len(p), nil
-}
-
-// fix turns err into what users of a net.Conn expect.
-func (n *netConn) fix(err error) error {
-	switch {
-	case err == nil:
-		return nil
-	case errors.Is(err, errDeadline):
-		return &net.OpError{Op: "websocket", Net: n.LocalAddr().Network(), Source: n.LocalAddr(), Addr: n.RemoteAddr(), Err: os.ErrDeadlineExceeded}
-	case peerLeft(err):
+// readError turns the error of a read under ctx into what users of a net.Conn expect.
+func (n *netConn) readError(ctx *callContext, err error) error {
+	if !n.calls.isClosed() && (peerLeft(err) || n.half.Load() && closedNormally(err)) {
 		return io.EOF
 	}
-	return err
+	return n.callError("read", ctx, err)
+}
+
+// closedNormally reports whether err says that both sides have closed, for no bad
+// reason and whoever was first.
+func closedNormally(err error) bool {
+	var ce *CloseError
+	return errors.As(err, &ce) && ce.Code == StatusNormalClosure && ce.Err == nil
+}
+
+// callError is readError for all that reads and writes have in common. Only the
+// call that a deadline has stopped returns a timeout: what later calls return may
+// have the same error as its cause, if the connection has ended by it.
+func (n *netConn) callError(op string, ctx *callContext, err error) error {
+	var ce *CloseError
+	lost := errors.As(err, &ce)
+	ended := ctx.Err()
+	switch {
+	case n.calls.isClosed():
+		if !lost {
+			err = net.ErrClosed
+		}
+		return n.opError(op, err)
+	case ended == nil || !errors.Is(err, ended):
+		return err
+	case ended == errDeadline:
+		return n.opError(op, os.ErrDeadlineExceeded)
+	case lost:
+		return err
+	}
+	return contextError(n.calls.base)
+}
+
+func (n *netConn) opError(op string, err error) error {
+	return &net.OpError{Op: op, Net: "websocket", Source: n.LocalAddr(), Addr: n.RemoteAddr(), Err: err}
 }
 
 func (n *netConn) Close() error {
-	err := n.c.Close(StatusNormalClosure, "")
-	n.read.release()
-	n.write.release()
-	return err
+	n.calls.close()
+	return n.c.Close(StatusNormalClosure, "")
+}
+
+// CloseWrite ends the writing half; see [Conn.NetConn].
+func (n *netConn) CloseWrite() error {
+	switch {
+	case n.calls.isClosed():
+		return n.opError("close", net.ErrClosed)
+	case n.half.Swap(true):
+		return nil
+	}
+	return n.c.closeWriteHalf()
 }
 
 func (n *netConn) LocalAddr() net.Addr  { return n.c.LocalAddr() }
 func (n *netConn) RemoteAddr() net.Addr { return n.c.RemoteAddr() }
 
-func (n *netConn) SetDeadline(t time.Time) error {
-	n.read.set(t)
-	n.write.set(t)
+func (n *netConn) SetDeadline(t time.Time) error      { return n.setDeadlines(t, forReads, forWrites) }
+func (n *netConn) SetReadDeadline(t time.Time) error  { return n.setDeadlines(t, forReads) }
+func (n *netConn) SetWriteDeadline(t time.Time) error { return n.setDeadlines(t, forWrites) }
+
+func (n *netConn) setDeadlines(t time.Time, ways ...direction) error {
+	if err := n.calls.setDeadlines(t, ways...); err != nil {
+		return n.opError("set", err)
+	}
 	return nil
-}
-
-func (n *netConn) SetReadDeadline(t time.Time) error {
-	n.read.set(t)
-	return nil
-}
-
-func (n *netConn) SetWriteDeadline(t time.Time) error {
-	n.write.set(t)
-	return nil
-}
-
-// errDeadline is the cause of a context that a deadline has ended.
-var errDeadline = errors.New("websocket: deadline exceeded")
-
-// deadlineContext is a context whose deadline can be moved while calls are
-// using it. Once ended it is replaced.
-type deadlineContext struct {
-	base context.Context
-
-	mu     sync.Mutex
-	ctx    context.Context
-	cancel context.CancelCauseFunc
-	timer  *time.Timer
-}
-
-// get returns the context for a call.
-func (d *deadlineContext) get() context.Context {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.makeLocked()
-	return d.ctx
-}
-
-func (d *deadlineContext) makeLocked() {
-	if d.ctx == nil {
-		d.ctx, d.cancel = context.WithCancelCause(d.base)
-	}
-}
-
-func (d *deadlineContext) set(t time.Time) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.timer != nil {
-		d.timer.Stop()
-		d.timer = nil
-	}
-	if d.ctx != nil && d.ctx.Err() != nil {
-		d.ctx = nil
-	}
-	if t.IsZero() {
-		return
-	}
-	d.makeLocked()
-	cancel := d.cancel
-	if wait := time.Until(t); wait > 0 {
-		d.timer = time.AfterFunc(wait, func() { cancel(errDeadline) })
-	} else {
-		cancel(errDeadline)
-	}
-}
-
-// release takes d off its base.
-func (d *deadlineContext) release() {
-	d.set(time.Time{})
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.cancel != nil {
-		d.cancel(net.ErrClosed)
-	}
 }

@@ -73,6 +73,7 @@ type outFrame struct {
 	pack packing // what the connection's own encoder has to do with it
 	wire bool    // p is a whole frame as a server sends it, with its header, and does not change
 	p    []byte
+	sent int // how many bytes of it have left, once writeFrame has returned
 }
 
 // header sets h to the header of f.
@@ -307,6 +308,7 @@ func (c *Conn) giveBackLocked(ahead *backlog) {
 //go:noinline
 func (c *Conn) endWrite(ctx context.Context, ahead *backlog, size, n int, stream *messageWriter, f *outFrame, err error, kicked bool) error {
 	o := &c.out
+	f.sent = max(n-size, 0)
 	interrupted := err != nil && errors.Is(err, os.ErrDeadlineExceeded)
 	if interrupted && n <= size && c.t.resumable() && (kicked || c.closing()) {
 		return c.takeBackWrite(ctx, ahead, size, n, f, kicked)
