@@ -1,0 +1,175 @@
+package websocket
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"testing"
+	"time"
+)
+
+// halfCloser is what a NetConn is besides a net.Conn.
+type halfCloser interface {
+	net.Conn
+	CloseWrite() error
+}
+
+// halfClose has n say "request" and close its writing half, as peer sees it.
+func halfClose(t *testing.T, n halfCloser, peer *frameReader) {
+	t.Helper()
+	if _, err := n.Write([]byte("request")); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if err := n.CloseWrite(); err != nil {
+			t.Error(err)
+		}
+	}
+	if f, err := peer.next(); err != nil || f.payload != "request" {
+		t.Fatalf("%q, %v", f.payload, err)
+	}
+	f, err := peer.next()
+	if err != nil || f.Opcode != OpClose {
+		t.Fatalf("%+v, %v", f, err)
+	}
+	if code, _, err := parseClosePayload([]byte(f.payload)); code != StatusNormalClosure || err != nil {
+		t.Errorf("closed with %v, %v", code, err)
+	}
+	if _, err := n.Write([]byte("x")); !errors.Is(err, net.ErrClosed) {
+		t.Errorf("a Write after CloseWrite returned %v", err)
+	}
+}
+
+// TestNetConnCloseWrite: behind our close frame, all is read that the peer sends
+// before its own, within deadlines.
+func TestNetConnCloseWrite(t *testing.T) {
+	for _, client := range []bool{true, false} {
+		overBlockingRaw(t, client, Options{}, func(t *testing.T, c *Conn, peer net.Conn) {
+			n := c.NetConn(bg, Binary).(halfCloser)
+			halfClose(t, n, &frameReader{nc: peer})
+			p := make([]byte, 5)
+			n.SetReadDeadline(time.Now().Add(5 * time.Millisecond))
+			if _, err := n.Read(p); !errors.Is(err, os.ErrDeadlineExceeded) {
+				t.Fatal(err)
+			}
+			n.SetReadDeadline(time.Time{})
+
+			reply := string(pattern(2 << 20))
+			sent := make(chan error, 1)
+			go func() {
+				out := frame(OpBinary, true, !client, reply)
+				out = append(out, frame(OpPing, true, !client, "")...) // has no answer any more
+				out = append(out, frame(OpBinary, true, !client, "end")...)
+				out = append(out, closeFrame(!client, StatusNormalClosure, "")...)
+				_, err := peer.Write(out)
+				sent <- err
+			}()
+			got, err := io.ReadAll(n)
+			if err != nil || string(got) != reply+"end" {
+				t.Errorf("%d bytes of %d, %v", len(got), len(reply)+3, err)
+			}
+			if err := <-sent; err != nil {
+				t.Error(err)
+			}
+			if _, err := n.Read(p); err != io.EOF {
+				t.Error(err)
+			}
+			peer.Close() // a client waits for that
+			if err := n.Close(); err != nil {
+				t.Error(err)
+			}
+			if _, err := n.Read(p); !errors.Is(err, net.ErrClosed) || err == io.EOF {
+				t.Error(err)
+			}
+			if err := n.CloseWrite(); !errors.Is(err, net.ErrClosed) {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+// TestNetConnCloseWriteCut: a transport that ends without the peer's close frame is
+// no end of the stream.
+func TestNetConnCloseWriteCut(t *testing.T) {
+	overBlockingRaw(t, false, Options{}, func(t *testing.T, c *Conn, peer net.Conn) {
+		n := c.NetConn(bg, Binary).(halfCloser)
+		halfClose(t, n, &frameReader{nc: peer})
+		if _, err := peer.Write(append(frame(OpBinary, true, true, "half"), frame(OpBinary, true, true, "lost")[:8]...)); err != nil {
+			t.Fatal(err)
+		}
+		peer.Close()
+		got, err := io.ReadAll(n)
+		if err == nil || !bytes.HasPrefix(got, []byte("half")) {
+			t.Errorf("%q, %v", got, err)
+		}
+	})
+}
+
+// TestNetConnCloseWriteWhileSending: the peer, a NetConn too, has much on its way
+// when the other half is closed.
+func TestNetConnCloseWriteWhileSending(t *testing.T) {
+	for _, byClient := range []bool{true, false} {
+		overBlocking(t, Options{}, func(t *testing.T, client, server *Conn) {
+			if !byClient {
+				client, server = server, client
+			}
+			a, b := client.NetConn(bg, Binary).(halfCloser), server.NetConn(bg, Binary)
+			want := pattern(3 << 20)
+			sent := make(chan error, 1)
+			go func() {
+				_, err := b.Write(want)
+				if err == nil {
+					var rest []byte
+					if rest, err = io.ReadAll(b); string(rest) != "request" {
+						t.Errorf("the other half was %q", rest)
+					}
+				}
+				sent <- errors.Join(err, b.Close())
+			}()
+			if _, err := a.Write([]byte("request")); err != nil {
+				t.Fatal(err)
+			}
+			if err := a.CloseWrite(); err != nil {
+				t.Fatal(err)
+			}
+			got, err := io.ReadAll(a)
+			if err != nil || !bytes.Equal(got, want) {
+				t.Errorf("%d bytes of %d, %v", len(got), len(want), err)
+			}
+			if err := errors.Join(<-sent, a.Close()); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+// TestNetConnReplyBehindEnd: the peer, a NetConn too, replies when it has read the
+// end, as programs at the end of a tunnel do that read all their input first.
+func TestNetConnReplyBehindEnd(t *testing.T) {
+	overBlocking(t, Options{}, func(t *testing.T, client, server *Conn) {
+		a, b := client.NetConn(bg, Binary).(halfCloser), server.NetConn(bg, Binary).(halfCloser)
+		replied := make(chan error, 1)
+		go func() {
+			all, err := io.ReadAll(b)
+			if err == nil {
+				_, err = b.Write(bytes.Repeat(all, 100_000))
+			}
+			replied <- errors.Join(err, b.CloseWrite(), b.Close())
+		}()
+		if _, err := a.Write([]byte("request")); err != nil {
+			t.Fatal(err)
+		}
+		if err := a.CloseWrite(); err != nil {
+			t.Fatal(err)
+		}
+		got, err := io.ReadAll(a)
+		if err != nil || len(got) != 700_000 {
+			t.Errorf("a reply of %d bytes, %v", len(got), err)
+		}
+		if err := errors.Join(<-replied, a.Close()); err != nil {
+			t.Error(err)
+		}
+	})
+}
