@@ -79,7 +79,7 @@ type window struct {
 // desktop is what tests are played on.
 var desktop = browser.Viewport{Width: 1280, Height: 800}
 
-func open(t *testing.T, ctx context.Context, b *browser.Browser, url string) *window {
+func open(t *testing.T, ctx context.Context, b *browser.Chromium, url string) *window {
 	t.Helper()
 	tab, err := b.NewTab(ctx, "about:blank")
 	if err != nil {
@@ -129,7 +129,7 @@ func (w *window) checkProblems() {
 	}
 }
 
-func startBrowser(t *testing.T) (*browser.Browser, context.Context) {
+func startBrowser(t *testing.T) (*browser.Chromium, context.Context) {
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	t.Cleanup(cancel)
 	if end, ok := t.Deadline(); ok {
@@ -137,16 +137,7 @@ func startBrowser(t *testing.T) (*browser.Browser, context.Context) {
 		ctx, cancel = context.WithDeadline(ctx, end.Add(-10*time.Second))
 		t.Cleanup(cancel)
 	}
-	b, err := browser.Start(ctx)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := b.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	return b, ctx
+	return browser.ForTest(t, ctx, browser.StartChromium), ctx
 }
 
 // watch connects a spectator that sees what the server says.

@@ -24,7 +24,7 @@ type tab struct {
 
 // open opens the page of a server in a room, as a person of that name, and
 // waits until it says that it is connected to that server.
-func open(t *testing.T, ctx context.Context, b *browser.Browser, p *process, name string) tab {
+func open(t *testing.T, ctx context.Context, b *browser.Chromium, p *process, name string) tab {
 	t.Helper()
 	tb, err := b.NewTab(ctx, p.url+"#tea")
 	if err != nil {
@@ -85,15 +85,7 @@ func (w tab) sees(text string) {
 func TestInBrowser(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
-	b, err := browser.Start(ctx)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := b.Close(); err != nil {
-			t.Error(err)
-		}
-	})
+	b := browser.ForTest(t, ctx, browser.StartChromium)
 	first := start(t, "-addr", "127.0.0.1:0", "-broker", "127.0.0.1:0")
 	second := start(t, "-addr", "127.0.0.1:0", "-nats", first.nats)
 	ada := open(t, ctx, b, first, "Ada")

@@ -87,7 +87,7 @@ type window struct {
 }
 
 // open opens the chat in a new tab and goes through the dialog for a name.
-func open(t *testing.T, ctx context.Context, b *browser.Browser, url, name string) *window {
+func open(t *testing.T, ctx context.Context, b *browser.Chromium, url, name string) *window {
 	t.Helper()
 	tab, err := b.NewTab(ctx, url)
 	if err != nil {
@@ -191,15 +191,7 @@ func TestInBrowser(t *testing.T) {
 	}
 	path := build(t)
 	chat := startProcess(t, path, "127.0.0.1:0")
-	b, err := browser.Start(ctx)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := b.Close(); err != nil {
-			t.Error(err)
-		}
-	})
+	b := browser.ForTest(t, ctx, browser.StartChromium)
 
 	ada := open(t, ctx, b, chat.url, "Ada")
 	bo := open(t, ctx, b, chat.url, "Bo")

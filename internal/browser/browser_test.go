@@ -3,14 +3,17 @@
 package browser
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"image/png"
 	"net/http"
 	"net/http/httptest"
 	"os"
-	"slices"
+	"os/exec"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -22,26 +25,20 @@ const testPage = `<!doctype html><title>Test</title>
 <form onsubmit="document.title = this.word.value; return false"><input name="word"></form>
 </body>`
 
-func startForTest(t *testing.T) (*Browser, context.Context) {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+// testTime is long: a slow machine takes its time to start a browser.
+const testTime = 2 * time.Minute
+
+func testContext(t *testing.T) context.Context {
+	ctx, cancel := context.WithTimeout(context.Background(), testTime)
 	t.Cleanup(cancel)
-	b, err := Start(ctx)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := b.Close(); err != nil {
-			t.Error(err)
-		}
-		if _, err := os.Stat(b.profile); !errors.Is(err, os.ErrNotExist) {
-			t.Errorf("the profile is still there: %v", err)
-		}
-	})
-	return b, ctx
+	return ctx
 }
 
-func TestTab(t *testing.T) {
+// loaded is a promise of the whole page.
+const loaded = `new Promise((resolve) => document.readyState === "complete" ? resolve() : addEventListener("load", resolve))`
+
+// startSite serves testPage at its root.
+func startSite(t *testing.T) *httptest.Server {
 	site := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path != "/" {
 			http.NotFound(w, r)
@@ -50,9 +47,29 @@ func TestTab(t *testing.T) {
 		w.Header().Set("Content-Type", "text/html")
 		w.Write([]byte(testPage))
 	}))
-	defer site.Close()
-	b, ctx := startForTest(t)
-	tab, err := b.NewTab(ctx, site.URL)
+	t.Cleanup(site.Close)
+	return site
+}
+
+// forEachBrowser runs test for both browsers, with the process behind.
+func forEachBrowser(t *testing.T, test func(t *testing.T, ctx context.Context, b Browser, p *process)) {
+	t.Run("Chromium", func(t *testing.T) {
+		ctx := testContext(t)
+		b := ForTest(t, ctx, StartChromium)
+		test(t, ctx, b, b.process)
+	})
+	t.Run("Firefox", func(t *testing.T) {
+		ctx := testContext(t)
+		b := ForTest(t, ctx, StartFirefox)
+		test(t, ctx, b, b.process)
+	})
+}
+
+func TestPage(t *testing.T) { forEachBrowser(t, testPageOf) }
+
+func testPageOf(t *testing.T, ctx context.Context, b Browser, _ *process) {
+	site := startSite(t)
+	page, err := b.OpenPage(ctx, site.URL)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -62,147 +79,201 @@ func TestTab(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	ok(tab.WaitFor(ctx, `document.title === "Test"`))
 
 	t.Run("values", func(t *testing.T) {
+		var title string
+		ok(page.Eval(ctx, loaded+`.then(() => document.title)`, &title))
+		if title != "Test" {
+			t.Errorf("the title is %q", title)
+		}
 		var n int
-		ok(tab.Eval(ctx, `new Promise((resolve) => setTimeout(() => resolve(6 * 7), 20))`, &n))
+		ok(page.Eval(ctx, `new Promise((resolve) => setTimeout(() => resolve(6 * 7), 20))`, &n))
 		if n != 42 {
 			t.Errorf("got %d", n)
 		}
-		err := tab.Eval(ctx, `missing.thing`, nil)
+		err := page.Eval(ctx, `missing.thing`, nil)
 		if err == nil || !strings.Contains(err.Error(), "missing is not defined") {
 			t.Errorf("an exception is %v", err)
 		}
-		if err := tab.Eval(ctx, `undefined`, &n); err == nil {
+		if err := page.Eval(ctx, `undefined`, &n); err == nil {
 			t.Error("undefined became a number")
+		}
+		if err := page.Eval(ctx, `undefined`, nil); err != nil {
+			t.Error(err)
 		}
 	})
 
-	// DevTools sends and takes messages of several megabytes in one frame.
+	// Browsers send and take messages of several megabytes in one frame.
 	t.Run("large", func(t *testing.T) {
 		const size = 5 << 20
 		var text string
-		ok(tab.Eval(ctx, `"0123456789abcdef".repeat(5 << 16)`, &text))
+		ok(page.Eval(ctx, `"0123456789abcdef".repeat(5 << 16)`, &text))
 		if text != strings.Repeat("0123456789abcdef", size/16) {
 			t.Errorf("a text of %d bytes is not what it should be", len(text))
 		}
 		var n int
-		ok(tab.Eval(ctx, `"`+text+`".length`, &n))
+		ok(page.Eval(ctx, `"`+text+`".length`, &n))
 		if n != size {
-			t.Errorf("Chromium got %d bytes of %d", n, size)
+			t.Errorf("the browser got %d bytes of %d", n, size)
 		}
-	})
-
-	t.Run("input", func(t *testing.T) {
-		ok(tab.Click(ctx, "button"))
-		ok(tab.WaitFor(ctx, `document.querySelector("button").textContent === "clicked"`))
-		ok(tab.Click(ctx, "input"))
-		ok(tab.Type(ctx, "wörd"))
-		ok(tab.Press(ctx, "Enter"))
-		ok(tab.WaitFor(ctx, `document.title === "wörd"`))
-		if err := tab.Press(ctx, "Any"); err == nil {
-			t.Error("the Any key was pressed")
-		}
-	})
-
-	t.Run("reload", func(t *testing.T) {
-		ok(tab.Eval(ctx, `setTimeout(() => location.reload(), 50)`, nil))
-		ok(tab.WaitFor(ctx, `document.title === "Test"`))
 	})
 
 	t.Run("screenshot", func(t *testing.T) {
-		ok(tab.SetViewport(ctx, Viewport{Width: 200, Height: 100, Scale: 2, Dark: true}))
-		var dark bool
-		ok(tab.Eval(ctx, `matchMedia("(prefers-color-scheme: dark)").matches`, &dark))
-		if !dark {
-			t.Error("it is not dark")
-		}
-		data, err := tab.Screenshot(ctx)
+		data, err := page.Screenshot(ctx)
 		ok(err)
 		img, err := png.Decode(bytes.NewReader(data))
 		ok(err)
-		if size := img.Bounds().Size(); size.X != 400 || size.Y != 200 {
-			t.Errorf("it is %v", size)
-		}
 		if r, g, b, _ := img.At(1, 1).RGBA(); r>>8 != 10 || g>>8 != 200 || b>>8 != 30 {
 			t.Errorf("the corner is %d %d %d", r>>8, g>>8, b>>8)
 		}
 	})
 
-	t.Run("problems", func(t *testing.T) {
-		tab.ForgetProblems()
-		ok(tab.Eval(ctx, `console.log("fine"); console.error("not", "fine");
-			setTimeout(() => { throw new Error("thrown") }); fetch("/missing").then(() => 0)`, nil))
-		// They come on the same connection, in order, but some a little later.
-		want := []string{"console: not fine", "thrown", "404"}
-		for !slices.ContainsFunc(tab.Problems(), func(s string) bool { return strings.Contains(s, "404") }) || len(tab.Problems()) < len(want) {
-			ok(tab.Eval(ctx, `new Promise((resolve) => setTimeout(resolve, 5, 0))`, nil))
+	t.Run("certificate", func(t *testing.T) {
+		secure := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, "secret") }))
+		defer secure.Close()
+		other, err := b.OpenPage(ctx, secure.URL)
+		ok(err)
+		var text string
+		ok(other.Eval(ctx, loaded+`.then(() => document.documentElement.textContent)`, &text))
+		if text != "secret" {
+			t.Errorf("the page says %q", text)
 		}
-		got := strings.Join(tab.Problems(), "\n")
-		for _, text := range want {
-			if !strings.Contains(got, text) {
-				t.Errorf("%q is not among the problems:\n%s", text, got)
-			}
-		}
-		if len(tab.Problems()) != len(want) {
-			t.Errorf("the problems are:\n%s", got)
-		}
-	})
-
-	t.Run("timeout", func(t *testing.T) {
-		short, cancel := context.WithTimeout(ctx, 100*time.Millisecond)
-		defer cancel()
-		err := tab.WaitFor(short, `document.title === "never"`)
-		if !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "button") {
-			t.Errorf("the error is %v", err)
-		}
-		ok(tab.Eval(ctx, `0`, nil)) // that has done no harm
+		ok(other.Close(ctx))
 	})
 
 	t.Run("missing page", func(t *testing.T) {
 		gone := httptest.NewServer(nil)
 		gone.Close()
-		if err := tab.Navigate(ctx, gone.URL); err == nil {
+		if err := page.Navigate(ctx, gone.URL); err == nil {
 			t.Error("a server that is not there was reached")
 		}
+		ok(page.Navigate(ctx, site.URL))
 	})
 
-	ok(tab.Close(ctx))
-	if err := tab.Eval(ctx, `0`, nil); err == nil {
-		t.Error("a closed tab evaluates")
-	}
+	// A call that is under way when the page is closed does not hang.
+	t.Run("close", func(t *testing.T) {
+		done := make(chan error, 1)
+		go func() {
+			done <- page.Eval(ctx, `new Promise(() => { window.waits = true })`, nil)
+		}()
+		ok(page.Eval(ctx, `new Promise((resolve) => setInterval(() => window.waits && resolve(), 5))`, nil))
+		ok(page.Close(ctx))
+		if err := <-done; err == nil || ctx.Err() != nil {
+			t.Errorf("the call ended with %v", err)
+		}
+		if err := page.Eval(ctx, `0`, nil); err == nil {
+			t.Error("a closed page evaluates")
+		}
+	})
+}
+
+// Nothing is left of a browser that was closed.
+func TestClose(t *testing.T) {
+	forEachBrowser(t, func(t *testing.T, ctx context.Context, b Browser, p *process) {
+		if err := b.Close(); err != nil {
+			t.Error(err)
+		}
+		if _, err := os.Stat(p.profile); !errors.Is(err, os.ErrNotExist) {
+			t.Errorf("the profile is still there: %v", err)
+		}
+		if running(p.cmd.Process.Pid) {
+			t.Error("the process is still there")
+		}
+	})
 }
 
 // Calls fail when the browser dies, and do not hang.
 func TestDeath(t *testing.T) {
-	b, ctx := startForTest(t)
-	tab, err := b.NewTab(ctx, "about:blank")
-	if err != nil {
-		t.Fatal(err)
-	}
-	done := make(chan error, 1)
-	go func() { done <- tab.Eval(ctx, `new Promise(() => {})`, nil) }()
-	if err := tab.Eval(ctx, `0`, nil); err != nil {
-		t.Fatal(err)
-	}
-	b.cmd.Process.Kill()
-	if err := <-done; err == nil || ctx.Err() != nil {
-		t.Errorf("the call ended with %v", err)
-	}
+	forEachBrowser(t, func(t *testing.T, ctx context.Context, b Browser, p *process) {
+		page, err := b.OpenPage(ctx, "about:blank")
+		if err != nil {
+			t.Fatal(err)
+		}
+		done := make(chan error, 1)
+		go func() { done <- page.Eval(ctx, `new Promise(() => {})`, nil) }()
+		if err := page.Eval(ctx, `0`, nil); err != nil {
+			t.Fatal(err)
+		}
+		p.cmd.Process.Kill()
+		if err := <-done; err == nil || ctx.Err() != nil {
+			t.Errorf("the call ended with %v", err)
+		}
+	})
+}
+
+// starters start either browser.
+var starters = map[string]func(context.Context) (Browser, error){
+	"CHROMIUM": func(ctx context.Context) (Browser, error) { return StartChromium(ctx) },
+	"FIREFOX":  func(ctx context.Context) (Browser, error) { return StartFirefox(ctx) },
 }
 
 func TestNoBrowser(t *testing.T) {
-	t.Setenv("CHROMIUM", "/nonexistent/chromium")
-	if b, err := Start(t.Context()); err == nil {
-		b.Close()
-		t.Error("started nothing")
-	}
-	t.Setenv("CHROMIUM", "false")
-	if b, err := Start(t.Context()); err == nil || !strings.Contains(err.Error(), "ended at once") {
-		if err == nil {
+	for variable, start := range starters {
+		t.Setenv(variable, "/nonexistent/browser")
+		if b, err := start(t.Context()); err == nil {
 			b.Close()
+			t.Error("started nothing")
 		}
-		t.Errorf("a program that is no browser: %v", err)
+		t.Setenv(variable, "false")
+		if b, err := start(t.Context()); err == nil || !strings.Contains(err.Error(), "ended at once") {
+			if err == nil {
+				b.Close()
+			}
+			t.Errorf("a program that is no browser: %v", err)
+		}
 	}
+}
+
+// A browser ends with the program that started it, even if that closes nothing,
+// as after a panic. This test is also that program.
+func TestOrphan(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("only Linux ends a process with its parent")
+	}
+	const variable = "START_AND_EXIT"
+	switch os.Getenv(variable) {
+	case "CHROMIUM":
+		b, err := StartChromium(testContext(t))
+		orphan(b.process, err)
+	case "FIREFOX":
+		b, err := StartFirefox(testContext(t))
+		orphan(b.process, err)
+	}
+	for name := range starters {
+		cmd := exec.CommandContext(testContext(t), os.Args[0], "-test.run", "^TestOrphan$")
+		cmd.Env = append(os.Environ(), variable+"="+name)
+		out, err := cmd.Output()
+		if err != nil {
+			t.Fatal(err)
+		}
+		var pid int
+		var profile string
+		if _, err := fmt.Fscan(bufio.NewReader(bytes.NewReader(out)), &pid, &profile); err != nil {
+			t.Fatalf("%v in %q", err, out)
+		}
+		for end := time.Now().Add(time.Minute); running(pid); time.Sleep(20 * time.Millisecond) {
+			if time.Now().After(end) {
+				t.Fatalf("%s, process %d, runs on", name, pid)
+			}
+		}
+		if err := removeAll(profile); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// orphan ends this program, and does not care for the browser.
+func orphan(p *process, err error) {
+	if err != nil {
+		fmt.Println(err)
+		os.Exit(1)
+	}
+	fmt.Println(p.cmd.Process.Pid, p.profile)
+	os.Exit(0)
+}
+
+// running tells whether a process of Linux is there, and is not a zombie.
+func running(pid int) bool {
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	return err == nil && !bytes.Contains(stat, []byte(") Z "))
 }

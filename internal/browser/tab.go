@@ -10,9 +10,9 @@ import (
 	"sync"
 )
 
-// Tab is a tab of a browser, in a window of its own.
+// Tab is a tab of Chromium, in a window of its own.
 type Tab struct {
-	b       *Browser
+	b       *Chromium
 	target  string
 	session string
 	gone    chan struct{} // closed when there is no such tab any more
@@ -24,7 +24,7 @@ type Tab struct {
 // NewTab opens a tab and loads a page in it. It does not wait until the page is
 // ready; see WaitFor. Tabs of one browser share cookies and localStorage, but
 // not sessionStorage.
-func (b *Browser) NewTab(ctx context.Context, url string) (*Tab, error) {
+func (b *Chromium) NewTab(ctx context.Context, url string) (*Tab, error) {
 	var created struct{ TargetID string }
 	if err := b.call(ctx, "Target.createTarget", obj{"url": "about:blank", "newWindow": true}, &created); err != nil {
 		return nil, err
@@ -45,8 +45,8 @@ func (b *Browser) NewTab(ctx context.Context, url string) (*Tab, error) {
 	return t, t.Navigate(ctx, url)
 }
 
-// obj is a JSON object of parameters.
-type obj = map[string]any
+// errTabClosed is why calls fail after a tab has been closed.
+var errTabClosed = errors.New("the tab is closed")
 
 func (t *Tab) call(ctx context.Context, method string, params, result any) error {
 	return t.b.callIn(ctx, t.session, t.gone, method, params, result)
@@ -305,12 +305,4 @@ type exception struct {
 
 func (e *exception) String() string {
 	return strings.TrimSpace("exception: " + e.Text + " " + e.Exception.Description)
-}
-
-// abbreviate makes an expression fit into an error message.
-func abbreviate(expression string) string {
-	if len(expression) > 200 {
-		return expression[:200] + "…"
-	}
-	return expression
 }

@@ -17,15 +17,7 @@ func TestCompressionChromium(t *testing.T) {
 	site := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
 	t.Cleanup(site.Close)
 	ctx := testContext(t)
-	b, err := browser.Start(ctx)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := b.Close(); err != nil {
-			t.Error(err)
-		}
-	})
+	b := browser.ForTest(t, ctx, browser.StartChromium)
 	tab, err := b.NewTab(ctx, site.URL)
 	if err != nil {
 		t.Fatal(err)
