@@ -32,20 +32,23 @@ type endingServer struct {
 // endingLimit is the largest message that an endingServer takes.
 const endingLimit = 64 << 10
 
-// endingServers starts one server for each way to have connections, and each of
+// endingEngines are the ways to have connections.
+var endingEngines = []struct {
+	name  string
+	serve func(s *endingServer, tls *tls.Config) (addr string)
+}{
+	{"Accept", (*endingServer).serveAccept},
+	{"Server", (*endingServer).serveHandler},
+	{"Loop", (*endingServer).serveLoop},
+}
+
+// endingServers starts one server for each engine, and each of
 // them with and without TLS. dir has a certificate of selfSigned.
 func endingServers(t *testing.T, dir string) []*endingServer {
 	var servers []*endingServer
-	for _, tt := range []struct {
-		name  string
-		serve func(s *endingServer, tls *tls.Config) (addr string)
-	}{
-		{"Accept", (*endingServer).serveAccept},
-		{"Server", (*endingServer).serveHandler},
-		{"Loop", (*endingServer).serveLoop},
-	} {
+	for _, e := range endingEngines {
 		for _, scheme := range []string{"ws", "wss"} {
-			s := newEndingServer(t, tt.name+" "+scheme)
+			s := newEndingServer(t, e.name+" "+scheme)
 			var config *tls.Config
 			if scheme == "wss" {
 				cert, err := tls.LoadX509KeyPair(filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem"))
@@ -54,7 +57,7 @@ func endingServers(t *testing.T, dir string) []*endingServer {
 				}
 				config = &tls.Config{Certificates: []tls.Certificate{cert}}
 			}
-			s.url = scheme + "://" + tt.serve(s, config) + "/"
+			s.url = scheme + "://" + e.serve(s, config) + "/"
 			servers = append(servers, s)
 		}
 	}
@@ -95,17 +98,17 @@ func (s *endingServer) answer(ctx context.Context, c *websocket.Conn, typ websoc
 	c.Write(ctx, typ, p) // if that fails, the next Read tells why
 }
 
-// serveAccept runs the commonest handler.
-func (s *endingServer) serveAccept(config *tls.Config) (addr string) {
-	return s.start(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		c, err := websocket.Accept(w, r, &s.opts)
-		if err != nil {
-			return
-		}
-		defer c.CloseNow()
-		s.echo(r.Context(), c)
-	}), config)
+// ServeHTTP is the commonest handler.
+func (s *endingServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	c, err := websocket.Accept(w, r, &s.opts)
+	if err != nil {
+		return
+	}
+	defer c.CloseNow()
+	s.echo(r.Context(), c)
 }
+
+func (s *endingServer) serveAccept(config *tls.Config) (addr string) { return s.start(s, config) }
 
 // serveHandler runs a Server, which closes what its handler leaves.
 func (s *endingServer) serveHandler(config *tls.Config) (addr string) {

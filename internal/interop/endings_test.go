@@ -84,6 +84,7 @@ var endings = []struct {
 }
 
 func TestEndings(t *testing.T) {
+	t.Parallel()
 	run := func(name string, isBrowser bool, start func(t *testing.T, dir string) endingPeer) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -123,20 +124,27 @@ func TestEndings(t *testing.T) {
 	}
 }
 
-// seen returns how the last connections have ended for the server.
+// seen returns how the last connections have ended for the server. Their ends
+// are clean if it was the expected side that closed.
 func (s *endingServer) seen(t *testing.T, ctx context.Context, remote bool) []ending {
 	t.Helper()
 	var ends []ending
 	for range endingCount(t) {
-		select {
-		case end := <-s.ends:
-			// With a clean end there is nothing else to tell.
-			ends = append(ends, ending{end.Code, end.Reason, end.Remote == remote})
-		case <-ctx.Done():
-			t.Fatalf("the server has seen %d ends: %v", len(ends), context.Cause(ctx))
-		}
+		ends = append(ends, s.end(t, ctx, remote))
 	}
 	return ends
+}
+
+// end returns how the next connection has ended for the server.
+func (s *endingServer) end(t *testing.T, ctx context.Context, remote bool) ending {
+	t.Helper()
+	select {
+	case end := <-s.ends:
+		return ending{end.Code, end.Reason, end.Remote == remote}
+	case <-ctx.Done():
+		t.Fatalf("the server's connection does not end: %v", context.Cause(ctx))
+		return ending{}
+	}
 }
 
 // checkEnds expects all ends to be as wanted, and tells of others how many there
