@@ -11,14 +11,23 @@ import (
 	"github.com/fullduplex-go/websocket/internal/browser"
 )
 
-// A page sends every message back. Chromium offers compression on its own, with
-// takeover, and says that its window can be limited.
-func TestCompressionChromium(t *testing.T) {
+// A page sends every message back. Both browsers offer compression on their own,
+// with takeover. Chromium says that its window can be limited. Firefox does not,
+// so it is asked to do without takeover, and does not tell pages the parameters.
+func TestCompressionBrowsers(t *testing.T) {
+	t.Run("Chromium", func(t *testing.T) {
+		testCompressionIn(t, browser.ForTest(t, testContext(t), browser.StartChromium), false)
+	})
+	t.Run("Firefox", func(t *testing.T) {
+		testCompressionIn(t, browser.ForTest(t, testContext(t), browser.StartFirefox), true)
+	})
+}
+
+func testCompressionIn(t *testing.T, b browser.Browser, firefox bool) {
 	site := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
 	t.Cleanup(site.Close)
 	ctx := testContext(t)
-	b := browser.ForTest(t, ctx, browser.StartChromium)
-	tab, err := b.NewTab(ctx, site.URL)
+	page, err := b.OpenPage(ctx, site.URL)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -37,27 +46,26 @@ func TestCompressionChromium(t *testing.T) {
 			direction{true, 11}, direction{false, 11}, "client_max_window_bits=11 client_no_context_takeover"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
+			if firefox {
+				tt.answer = ""
+				if tt.client.bits < 15 {
+					tt.client = direction{false, 15}
+				}
+			}
 			s := startCompressing(t, tt.ours)
-			if err := tab.Eval(ctx, `(() => {
+			var answer string
+			if err := page.Eval(ctx, `new Promise((resolve, reject) => {
 				window.ws = new WebSocket("`+s.url+`");
 				ws.binaryType = "arraybuffer";
 				ws.onmessage = (e) => ws.send(e.data);
-			})()`, nil); err != nil {
+				ws.onopen = () => resolve(ws.extensions);
+				ws.onerror = reject;
+			})`, &answer); err != nil {
 				t.Fatal(err)
 			}
 			c := s.accepted(t)
-			if err := tab.WaitFor(ctx, `ws.readyState === WebSocket.OPEN`); err != nil {
-				t.Fatal(err)
-			}
-			var answer string
-			if err := tab.Eval(ctx, `ws.extensions`, &answer); err != nil {
-				t.Fatal(err)
-			}
 			checkAnswer(t, answer, tt.answer)
 			s.traffic.converse(t, c, false, tt.server, tt.client)
 		})
-	}
-	for _, problem := range tab.Problems() {
-		t.Error(problem)
 	}
 }

@@ -1,11 +1,15 @@
 // Package interop holds tests against other implementations, as programs of
 // their own: node's ws and Python's websockets, each as a client of ours and
-// as a server to ours, Chromium for compression, curl for handshakes, and nginx
-// as a proxy in between.
+// as a server to ours, Chromium and Firefox for compression and for how
+// connections end, curl for handshakes, and nginx, HAProxy and Caddy as proxies
+// in between.
 //
 // The tests are behind a build tag, because they need those programs:
 //
 //	go test -tags interop ./internal/interop
+//
+// Each way to end is tried with 20 connections, or as many as the environment
+// variable ENDINGS says.
 //
 // Nothing skips: a program that is missing fails the tests that need it. They
 // are looked for as follows.
@@ -14,8 +18,8 @@
 //     environment variable NODE_PATH names the node_modules directory.
 //   - Python: the interpreter named by the environment variable PYTHON, or
 //     else python3 in PATH. It must have the package websockets.
-//   - Chromium: as package browser finds it.
-//   - curl and nginx: in PATH, or in /usr/sbin.
+//   - Chromium and Firefox: as package browser finds them.
+//   - curl, nginx, haproxy and caddy: in PATH, or in /usr/sbin.
 //
 // The script .ci/run installs all of them. The programs talk over loopback
 // addresses only, and listen on ports that the system picks.
