@@ -253,7 +253,7 @@ func (c *Conn) advance(ev closeEvent, cause *CloseError) {
 	if ctx != nil {
 		ctx.cancel(cause)
 	}
-	if decided || failed {
+	if decided || failed || step.next == stateHalfClosing {
 		c.dropWriters()
 	}
 	c.act(step.do, cause)

@@ -288,6 +288,7 @@ func (r *runner) turnTo(p *polled, todo post, events uint32) bool {
 		p.ready(events)
 	}
 	if r.state.CompareAndSwap(busy, busy+1) {
+		r.cur = nil
 		return true
 	}
 	p.orphaned()

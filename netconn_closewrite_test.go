@@ -144,32 +144,3 @@ func TestNetConnCloseWriteWhileSending(t *testing.T) {
 		})
 	}
 }
-
-// TestNetConnReplyBehindEnd: the peer, a NetConn too, replies when it has read the
-// end, as programs at the end of a tunnel do that read all their input first.
-func TestNetConnReplyBehindEnd(t *testing.T) {
-	overBlocking(t, Options{}, func(t *testing.T, client, server *Conn) {
-		a, b := client.NetConn(bg, Binary).(halfCloser), server.NetConn(bg, Binary).(halfCloser)
-		replied := make(chan error, 1)
-		go func() {
-			all, err := io.ReadAll(b)
-			if err == nil {
-				_, err = b.Write(bytes.Repeat(all, 100_000))
-			}
-			replied <- errors.Join(err, b.CloseWrite(), b.Close())
-		}()
-		if _, err := a.Write([]byte("request")); err != nil {
-			t.Fatal(err)
-		}
-		if err := a.CloseWrite(); err != nil {
-			t.Fatal(err)
-		}
-		got, err := io.ReadAll(a)
-		if err != nil || len(got) != 700_000 {
-			t.Errorf("a reply of %d bytes, %v", len(got), err)
-		}
-		if err := errors.Join(<-replied, a.Close()); err != nil {
-			t.Error(err)
-		}
-	})
-}

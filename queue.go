@@ -176,7 +176,9 @@ func (o *outHalf) joinsLocked(n int) bool {
 // connection's own encoder, nobody else has the write lock.
 func (c *Conn) joinLocked(f outFrame) {
 	q := c.out.queueLocked()
-	c.encoderLocked()
+	if f.pack != packNone {
+		c.encoderLocked()
+	}
 	z := c.pack(&f)
 	var h Header
 	c.header(&h, &f)
@@ -253,10 +255,15 @@ func (c *Conn) dropWriters() {
 	}
 }
 
-// endStreamLocked ends stream, if it is the message under way: others may begin.
-func (o *outHalf) endStreamLocked(stream *messageWriter) {
+// endStreamLocked ends stream, if it is the message under way: others may begin,
+// unless a part of it has left and the rest will not. No message can follow then.
+func (o *outHalf) endStreamLocked(stream *messageWriter, torn bool) {
 	if stream == nil || o.stream != stream {
 		return
+	}
+	if q := o.queue; torn && q != nil {
+		putBacklog(q.behind)
+		q.behind = nil
 	}
 	o.stream = nil
 	o.sender.open = false // a frame that was refused before its first byte may have set it

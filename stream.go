@@ -246,7 +246,7 @@ func (w *messageWriter) Close() error {
 	if err := w.send(true, nil); err != nil {
 		return err
 	}
-	w.leave()
+	w.leave(false)
 	w.err = errWriterClosed
 	return nil
 }
@@ -269,28 +269,29 @@ func (w *messageWriter) send(fin bool, p []byte) error {
 	return nil
 }
 
-// fail gives the message up. If a part of it has been sent nothing can be written
-// any more.
+// fail gives the message up. If a part of it has been sent, no other message can
+// be; on a connection that is closing, the close frame still can.
 func (w *messageWriter) fail(err error) error {
 	putBuffer(w.buf)
 	w.buf = nil
-	if w.begun {
+	if w.begun && !w.c.closing() {
 		err = w.c.breakWrite(err)
-		if w.c.t.resumable() {
-			w.c.t.closeWrite() // the peer waits for the rest of the message
+		if w.c.carrier().resumable() {
+			w.c.carrier().closeWrite() // the peer waits for the rest of the message
 		}
 	}
 	w.err = err
-	w.leave()
+	w.leave(w.begun)
 	return err
 }
 
-// leave lets other messages begin.
-func (w *messageWriter) leave() {
+// leave lets other messages begin. torn tells that a part of this one has left, and
+// the rest will not.
+func (w *messageWriter) leave(torn bool) {
 	o := &w.c.out
 	o.lock()
 	defer o.unlock()
-	o.endStreamLocked(w)
+	o.endStreamLocked(w, torn)
 	if !o.write.held() {
 		w.c.releaseLocked(0, nil)
 	}

@@ -44,8 +44,8 @@ func (s *socket) inputWaits() bool  { return readable(s.rc) }
 
 func (s *socket) writev(head, body []byte) (int64, error) { return writev(s.Conn, head, body) }
 
-func (s *socket) exact() bool       { return true }
-func (s *socket) blocked() bool     { return !writable(s.rc) }
+func (s *socket) exact() bool   { return true }
+func (s *socket) blocked() bool { return !writable(s.rc) }
 
 // writeNow does without the runtime's poller, and so without deadlines.
 func (s *socket) writeNow(b *backlog, _ bool) (n int, err error) {

@@ -327,7 +327,7 @@ func (c *Conn) endWrite(ctx context.Context, ahead *backlog, size, n int, stream
 	defer o.unlock()
 	if err == nil && f.fin {
 		o.write.add()
-		o.endStreamLocked(stream)
+		o.endStreamLocked(stream, false)
 	}
 	c.releaseLocked(n, err)
 	if err != nil && !c.t.exact() {
