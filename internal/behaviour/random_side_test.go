@@ -7,6 +7,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/fullduplex-go/websocket"
@@ -19,6 +20,7 @@ type side struct {
 	c       *websocket.Conn
 	senders []*sender
 	got     []string // messages, or their beginnings
+	streams atomic.Int32
 }
 
 func newSide(r *round, name string, c *websocket.Conn) *side {
@@ -100,7 +102,7 @@ func (s *sender) call(rng *rand.Rand, msg []byte) (err error, called bool) {
 	case 0, 1, 2:
 		return c.Write(ctx, typ, msg), true
 	case 3, 4:
-		return c.Send(typ, msg), true
+		return s.send(func() error { return c.Send(typ, msg) }), true
 	case 5:
 		return c.WriteUncompressed(ctx, typ, msg), true
 	case 6, 7:
@@ -109,7 +111,7 @@ func (s *sender) call(rng *rand.Rand, msg []byte) (err error, called bool) {
 			return err, true
 		}
 		if rng.IntN(2) == 0 {
-			return c.SendPrepared(m), true
+			return s.send(func() error { return c.SendPrepared(m) }), true
 		}
 		return c.WritePrepared(ctx, m), true
 	case 8, 9:
@@ -135,7 +137,22 @@ func (s *sender) call(rng *rand.Rand, msg []byte) (err error, called bool) {
 	return nil, false
 }
 
+// errBehindStream is for a message that waits behind one that is being streamed: if
+// the connection closes before that is complete, no message can follow.
+var errBehindStream = fmt.Errorf("behind a stream: %w", websocket.ErrMaybeSent)
+
+func (s *sender) send(call func() error) error {
+	before := s.side.streams.Load()
+	err := call()
+	if err == nil && (before > 0 || s.side.streams.Load() > 0) {
+		return errBehindStream
+	}
+	return err
+}
+
 func (s *sender) stream(rng *rand.Rand, ctx context.Context, typ websocket.MessageType, msg []byte) error {
+	s.side.streams.Add(1)
+	defer s.side.streams.Add(-1)
 	w, err := s.side.c.Writer(ctx, typ)
 	if err != nil {
 		return err
