@@ -42,7 +42,7 @@ func TestRandomCalls(t *testing.T) {
 			overPairs(t, opts, func(t *testing.T, pair func(server program) (*websocket.Conn, *lib)) {
 				for begin := time.Now(); ; {
 					n++
-					r := &round{t: t, rng: rand.New(rand.NewPCG(seed, n))}
+					r := &round{t: t, id: fmt.Sprintf("round %d of seed %d", n, seed), rng: rand.New(rand.NewPCG(seed, n))}
 					client, l := pair(program{hold: true, message: func(*lib, string) bool {
 						if rand.IntN(8) == 0 { // one that is not from the seed, as it is used concurrently
 							time.Sleep(100 * time.Microsecond)
@@ -51,7 +51,7 @@ func TestRandomCalls(t *testing.T) {
 					}})
 					r.run(client, l)
 					if t.Failed() {
-						t.Fatalf("round %d of seed %d: %v", n, seed, r)
+						return
 					}
 					if time.Since(begin) > budget {
 						return
@@ -65,6 +65,7 @@ func TestRandomCalls(t *testing.T) {
 // round is one connection of TestRandomCalls.
 type round struct {
 	t      *testing.T
+	id     string
 	rng    *rand.Rand
 	end    int  // how it ends
 	hasty  bool // some writes have contexts that end
@@ -84,12 +85,17 @@ const (
 )
 
 func (r *round) String() string {
-	return fmt.Sprintf("end %d, hasty %v, busy %v", r.end, r.hasty, r.busy)
+	return fmt.Sprintf("%s: end %d, hasty %v, busy %v", r.id, r.end, r.hasty, r.busy)
 }
 
 func (r *round) run(client *websocket.Conn, l *lib) {
 	t := r.t
 	r.end, r.hasty, r.busy = r.rng.IntN(numEnds), r.rng.IntN(3) == 0, r.rng.IntN(2) == 0
+	defer func() {
+		if t.Failed() {
+			t.Log(r)
+		}
+	}()
 	r.client = newSide(r, "c", client)
 	r.server = newSide(r, "s", l.c())
 	readErr := do(func() error { return r.client.read(rand.New(rand.NewPCG(r.rng.Uint64(), 0))) })
