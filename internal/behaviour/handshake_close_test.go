@@ -28,7 +28,11 @@ func TestPeerCloses(t *testing.T) {
 				p, l := s.connect()
 				p.record()
 				sent, frames := numbered("m", i%3)
-				p.send(append(frames, f)...)
+				if i%2 == 0 {
+					p.send(append(frames, f)...)
+				} else {
+					p.dribble(p.bytes(append(frames, f)...))
+				}
 				closed(f).check(t, p, l)
 				delivered(t, l, sent)
 				if t.Failed() {

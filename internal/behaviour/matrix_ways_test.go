@@ -52,8 +52,8 @@ var peerWays = append(closeWays(),
 		}
 		x.p.trySend(append(x.segment, f)...) // may be cut off by the verdict
 	}, want: always(want{code: 1009, frame: anyReason(1009), rude: true})},
-	way{name: "keepalive", tune: func(o *websocket.Options) {
-		o.PingInterval, o.PongTimeout = 40*time.Millisecond, 60*time.Millisecond
+	way{name: "keepalive", slow: true, tune: func(o *websocket.Options) {
+		o.PingInterval, o.PongTimeout = 500*time.Millisecond, 500*time.Millisecond
 	}, peer: tail(), want: always(want{code: 1006, rude: true})},
 )
 
@@ -147,6 +147,20 @@ var outsideWays = []way{
 		}
 		return nil
 	}, some: true, deaf: true, want: always(want{code: 1006})},
+	{name: "write cut off", slow: true, outside: func(x *cell) error {
+		ctx, cancel := context.WithCancel(context.Background())
+		go func() {
+			defer cancel()
+			x.p.take(64 << 10)
+		}()
+		err := x.l.c().WriteUncompressed(ctx, websocket.Binary, make([]byte, 16<<20))
+		if !errors.Is(err, context.Canceled) {
+			return fmt.Errorf("a write that the peer does not take: %w", err)
+		}
+		return nil
+	}, tune: func(o *websocket.Options) { o.CloseTimeout = 500 * time.Millisecond },
+		skip:  "stream", // behind which the write would wait
+		where: func(r rig) bool { return !r.loop() }, some: true, deaf: true, want: always(want{code: 1006})},
 	{name: "Server.Shutdown", outside: func(x *cell) error { return patient(x.site.ws.Shutdown) },
 		where: hasServer, answer: true, some: true, want: always(said(1001, ""))},
 	{name: "Server.Close", outside: func(x *cell) error { return x.site.ws.Close() },

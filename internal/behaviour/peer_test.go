@@ -109,6 +109,17 @@ func (p *peer) more() error {
 	return err
 }
 
+// take reads n bytes, which remain to be received: by then what was written
+// before a large message has gone, and a part of that.
+func (p *peer) take(n int) {
+	for len(p.buf) < n {
+		if err := p.more(); err != nil {
+			p.t.Errorf("after %d bytes: %v", len(p.buf), err)
+			return
+		}
+	}
+}
+
 // bytes encodes frames as this peer sends them.
 func (p *peer) bytes(frames ...frame) (b []byte) {
 	for _, f := range frames {
@@ -149,6 +160,14 @@ func (p *peer) tryWrite(b []byte) error {
 	defer p.mu.Unlock()
 	_, err := p.nc.Write(b)
 	return err
+}
+
+// dribble sends bytes one by one.
+func (p *peer) dribble(b []byte) {
+	p.t.Helper()
+	for i := range b {
+		p.write(b[i : i+1])
+	}
 }
 
 // next receives a frame.

@@ -61,3 +61,40 @@ func TestCloseTimeoutAndProgress(t *testing.T) {
 		t.Errorf("everything took %v: nothing is shown", d)
 	}
 }
+
+// TestCloseOfSilentPeer closes connections whose peers do not answer, do not
+// read, or say messages for ever: Close returns an error within CloseTimeout,
+// and the connection has ended with our code.
+func TestCloseOfSilentPeer(t *testing.T) {
+	silences := []struct {
+		name string
+		do   func(p *peer)
+	}{
+		{"does not answer", func(p *peer) { p.listen() }},
+		{"does not read", func(p *peer) {}},
+		{"talks on", func(p *peer) {
+			p.listen()
+			go func() {
+				for p.trySend(text("more")) == nil {
+					time.Sleep(time.Millisecond)
+				}
+			}()
+		}},
+	}
+	for _, silence := range silences {
+		t.Run(silence.name, func(t *testing.T) {
+			everywhere(t, func(t *testing.T, r rig) {
+				opts := calm()
+				opts.CloseTimeout = 50 * time.Millisecond
+				s := r.start(t, opts, program{hold: true})
+				p, l := s.connect()
+				silence.do(p)
+				if err := wait(t, "Close", do(func() error { return l.c().Close(4004, "silence") })); err == nil {
+					t.Error("Close returned nil")
+				}
+				l.letGo()
+				want{code: 4004}.checkCause(t, l)
+			})
+		})
+	}
+}

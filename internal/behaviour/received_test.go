@@ -172,11 +172,19 @@ func TestWriteCutOff(t *testing.T) {
 				if r.loop() {
 					opts.CloseTimeout = patience
 				}
+				ready, taken := make(chan struct{}), make(chan struct{})
 				s := r.start(t, opts, program{open: func(l *lib) {
-					for i := range 3 {
-						ctx, cancel := context.WithTimeout(context.Background(), 30*time.Millisecond)
+					ctx, cancel := context.WithCancel(context.Background())
+					defer cancel()
+					<-ready
+					go func() {
+						defer cancel()
+						l.peer.take(64 << 10)
+						close(taken)
+					}()
+					defer func() { <-taken }()
+					for i := range 2 {
 						err := l.note(big, l.c().Write(ctx, websocket.Binary, []byte(big)))
-						cancel()
 						if err != nil {
 							if (i > 0) != r.loop() {
 								t.Errorf("write %d returned %v", i, err)
@@ -198,7 +206,9 @@ func TestWriteCutOff(t *testing.T) {
 				case end == "FIN", r.loop(): // where nothing was cut off
 					p.closeWrite()
 				}
+				close(ready)
 				if r.loop() {
+					wait(t, "the peer takes a part", taken)
 					p.listen()
 					w.checkPeer(t, p, l)
 				}
