@@ -1,0 +1,272 @@
+package websocket
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"time"
+)
+
+// advance moves the connection on after ev. cause is what it ended with, if ev
+// decides that. The caller holds no lock; it may have the write lock only if nothing
+// is written any more.
+func (c *Conn) advance(ev closeEvent, cause *CloseError) {
+	l := &c.life
+	l.mu.Lock()
+	state := l.closeState()
+	step := state.after(ev, c.client())
+	switch ev {
+	case eventPeerClose:
+		l.received = true
+	case eventCloseSent:
+		l.sent = true
+	}
+	l.state.Store(uint32(step.next))
+	var ctx *lifeContext
+	decided := !step.next.reads() && l.cause.Load() == nil
+	if decided {
+		cause = l.decideLocked(ev, cause)
+		l.cause.Store(cause)
+		if l.extra != nil {
+			ctx = l.extra.ctx
+		}
+	}
+	failed := step.next == stateWriteFailed && state != stateWriteFailed
+	if failed {
+		l.extraLocked().writeErr = cause
+	}
+	if decided || failed {
+		l.dropPingsLocked() // nothing answers them any more
+	}
+	switch {
+	case step.do&actHurry != 0:
+		l.boundLocked(c, min(c.opts.CloseTimeout, maxLinger))
+	case step.do&actBound != 0 && step.next == stateLingering:
+		l.boundLocked(c, min(c.opts.CloseTimeout, maxLinger))
+	case step.do&actBound != 0:
+		l.boundLocked(c, c.opts.CloseTimeout)
+	}
+	l.mu.Unlock()
+
+	if ctx != nil {
+		ctx.cancel(cause)
+	}
+	if decided || failed || step.next == stateHalfClosing {
+		c.dropWriters()
+	}
+	c.act(step.do, cause)
+}
+
+// act does what a step asks for.
+func (c *Conn) act(do closeAction, cause *CloseError) {
+	if do&actQueueClose != 0 {
+		c.queueClose(cause.Code, cause.Reason)
+	}
+	if do&actShutWrite != 0 {
+		c.carrier().closeWrite()
+	}
+	if do&(actQueueClose|actFlush) != 0 {
+		c.flushNow()
+	}
+	if do&actRead != 0 {
+		c.attendInBackground()
+	}
+	if do&actEnd != 0 {
+		c.end()
+	}
+}
+
+// decideLocked returns the cause of the end. An earlier error of the writing
+// half is a part of it, unless we or the peer have closed properly.
+func (l *life) decideLocked(ev closeEvent, cause *CloseError) *CloseError {
+	if l.extra == nil || l.extra.writeErr == nil {
+		return cause
+	}
+	failed := l.extra.writeErr
+	switch ev {
+	case eventClose:
+		return &CloseError{Code: cause.Code, Reason: cause.Reason, Err: failed.Err}
+	case eventPeerClose, eventViolation:
+		return cause
+	case eventInputEnd:
+		if cause.Err != errInputDry {
+			return &CloseError{Code: StatusAbnormalClosure, Err: fmt.Errorf("%w, after a write failed: %w", cause.Err, failed.Err)}
+		}
+	}
+	return failed
+}
+
+// startClose begins the closing handshake and returns at once.
+func (c *Conn) startClose(code StatusCode, reason string) {
+	c.advance(eventClose, &CloseError{Code: code, Reason: reason})
+}
+
+// closeWriteHalf sends a close frame, behind everything else, and goes on
+// delivering messages until the peer's close frame.
+func (c *Conn) closeWriteHalf() error {
+	c.advance(eventCloseWrite, &CloseError{Code: StatusNormalClosure})
+	if c.life.closeState() == stateWriteFailed {
+		return c.writeError()
+	}
+	return nil
+}
+
+// gotClose handles the peer's close frame: it is answered with the same code
+// and reason, unless it is the answer.
+func (c *Conn) gotClose(code StatusCode, reason string) {
+	c.advance(eventPeerClose, &CloseError{Code: code, Reason: reason, Remote: true})
+}
+
+// failRead ends the reading half with what it ran into: a breach of the
+// protocol, which the peer is told, or an error of the transport. It returns
+// the error for the caller.
+func (c *Conn) failRead(err error) error {
+	var pe *ProtocolError
+	if errors.As(err, &pe) {
+		reason := pe.Text + pe.where()
+		if len(reason) > maxCloseReason {
+			reason = cutReason(pe.Text)
+		}
+		c.advance(eventViolation, &CloseError{Code: pe.Code, Reason: reason, Err: pe})
+		return c.readError()
+	}
+	if err == io.EOF {
+		err = io.ErrUnexpectedEOF // no close frame
+	}
+	c.advance(eventInputEnd, &CloseError{Code: StatusAbnormalClosure, Err: err})
+	return c.readError()
+}
+
+// abort ends the connection at once, because the user says so.
+func (c *Conn) abort(err error) {
+	c.advance(eventAbort, &CloseError{Code: StatusAbnormalClosure, Err: err})
+}
+
+// fault ends the connection at once, because of an error of ours.
+func (c *Conn) fault(err error) {
+	c.advance(eventFault, &CloseError{Code: StatusAbnormalClosure, Err: err})
+}
+
+// dead is for a peer that is gone: what has arrived is still read, but nothing is
+// waited for.
+func (c *Conn) dead(err error) {
+	c.breakWrite(err)
+	c.carrier().SetWriteDeadline(past)
+	c.giveUpInput()
+}
+
+// giveUpInput has the reader take what has arrived, and wait for nothing more. If
+// nobody ever reads, and a message is in the way, the connection ends.
+func (c *Conn) giveUpInput() {
+	in := &c.in
+	in.marks.set(inDry)
+	c.carrier().SetReadDeadline(past) // those who set another one look at the mark afterwards
+	if in.marks.has(inBlocked) && !in.marks.has(inUsed) {
+		c.advance(eventTimeout, nil)
+		return
+	}
+	c.attendInBackground()
+}
+
+// errInputDry stands for input that was waited for long enough after the writing
+// half had failed.
+var errInputDry = errors.New("websocket: no more input")
+
+// end closes the transport and lets go of all that the connection holds. It is
+// called once.
+func (c *Conn) end() {
+	c.flushAtEnd()
+	l := &c.life
+	l.mu.Lock()
+	t, timer := c.t, l.timer
+	polite := l.sent
+	l.mu.Unlock()
+
+	t.end(!polite || t.blocked())
+	if timer != nil {
+		timer.Stop()
+	}
+	c.forgetContexts()
+	l.mu.Lock()
+	l.over = true
+	var gone chan struct{}
+	if l.extra != nil {
+		gone = l.extra.gone
+	}
+	l.mu.Unlock()
+	if gone != nil {
+		close(gone)
+	}
+	c.traceClose()
+}
+
+// maxLinger is how long a client waits, when all is said, for the server to
+// close the TCP connection.
+const maxLinger = time.Second
+
+// minProgress is how much the peer must take, within Options.CloseTimeout, for the
+// connection to go on closing.
+const minProgress = 4 << 10
+
+// boundLocked has onTimer called after d. The caller holds mu.
+func (l *life) boundLocked(c *Conn, d time.Duration) {
+	l.extraLocked().progress = c.progress()
+	l.rearmLocked(c, d)
+}
+
+// progress counts bytes that the peer has taken; while the writing half has failed,
+// those that have arrived.
+func (c *Conn) progress() uint64 {
+	if c.life.closeState() == stateWriteFailed {
+		return c.in.bytes.Load()
+	}
+	return c.out.bytes.Load() - uint64(c.queued())
+}
+
+// rearmLocked sets the connection's one timer, which serves keepalive while
+// the connection is open and bounds its closing. The caller holds mu.
+func (l *life) rearmLocked(c *Conn, d time.Duration) {
+	switch {
+	case l.over:
+	case l.timer == nil:
+		l.timer = time.AfterFunc(d, c.onTimer)
+	default:
+		l.timer.Reset(d)
+	}
+}
+
+func (c *Conn) onTimer() {
+	switch s := c.life.closeState(); s {
+	case stateOpen:
+		c.keepaliveTick()
+	case stateHalfClosing, stateHalfClosed: // no ping may follow a close frame
+	case stateEnded:
+		c.carrier().end(true) // even if end is at it already
+	default:
+		if c.progressed() {
+			return
+		}
+		if s == stateWriteFailed {
+			c.giveUpInput()
+		} else {
+			c.advance(eventTimeout, nil)
+		}
+	}
+}
+
+// progressed reports whether there was progress since the timer was set, and if so
+// sets it again.
+func (c *Conn) progressed() bool {
+	l := &c.life
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	enough := uint64(minProgress)
+	if l.closeState() == stateWriteFailed {
+		enough = 1
+	}
+	if c.progress()-l.extraLocked().progress < enough {
+		return false
+	}
+	l.boundLocked(c, c.opts.CloseTimeout)
+	return true
+}
