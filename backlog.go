@@ -1,7 +1,6 @@
 package websocket
 
 import (
-	"net"
 	"slices"
 	"sync"
 )
@@ -210,29 +209,6 @@ func (l *backlog) append(next *backlog) {
 	clear(next.parts)
 	next.parts, next.first, next.gone, next.size = next.parts[:0], 0, 0, 0
 	backlogs.Put(next)
-}
-
-// writeTo writes all of l to t, in one call if that is possible.
-func (l *backlog) writeTo(t transport) (n int, err error) {
-	if l.len() == 0 {
-		return 0, nil
-	}
-	if p := l.only(); p != nil {
-		return t.carrier().Write(p)
-	}
-	if t.vectored() {
-		bufs := net.Buffers(l.vector(make([][]byte, 0, len(l.parts)-l.first)))
-		n, err := bufs.WriteTo(t.carrier())
-		return int(n), err
-	}
-	for n < l.size && err == nil {
-		var m int
-		b := l.piece(n)
-		m, err = t.carrier().Write(b.b)
-		putBuffer(b)
-		n += m
-	}
-	return n, err
 }
 
 // piece returns a copy of the bytes from n on, at most maxBacklogPart.

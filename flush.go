@@ -16,7 +16,11 @@ func (c *Conn) flush() {
 	if !owns {
 		return
 	}
-	n, err := ahead.writeTo(c.t)
+	var n int
+	var err error
+	if ahead != nil {
+		n, err = c.t.writeAll(ahead)
+	}
 	if c.endFlush(ahead, n, closing, err) {
 		c.tellFlushed(closing)
 	}

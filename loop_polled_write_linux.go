@@ -79,16 +79,36 @@ func (p *polled) writeNow(b *backlog, _ bool) (n int, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.state.clear(polledCorked)
-	for _, part := range b.vector(make([][]byte, 0, len(b.parts))) {
-		if err = p.acceptLocked(nil, part, false); err != nil {
-			return n, err
+	return p.acceptAllLocked(b)
+}
+
+// writeAll takes all of b, or nothing.
+func (p *polled) writeAll(b *backlog) (int, error) {
+	if p.state.has(polledPaused | polledCut) {
+		if err := p.waitForRoom(); err != nil {
+			return 0, err
 		}
-		n += len(part)
 	}
-	if p.queue != nil && !p.state.has(polledOut) {
-		err = p.flushLocked(nil, nil, false)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.acceptAllLocked(b)
+}
+
+func (p *polled) acceptAllLocked(b *backlog) (int, error) {
+	parts := b.vector(make([][]byte, 0, len(b.parts)))
+	if last := len(parts) - 1; last > 0 {
+		if p.fd < 0 || p.state.has(polledLost) {
+			return 0, net.ErrClosed
+		}
+		for _, part := range parts[:last] {
+			p.queueLocked(nil, part, false)
+		}
+		parts = parts[last:]
 	}
-	return n, err
+	if err := p.acceptLocked(nil, parts[0], false); err != nil {
+		return 0, err
+	}
+	return b.len(), nil
 }
 
 // Write sends b, or queues what the socket does not take. It waits while too

@@ -104,6 +104,15 @@ func (t *polledTLS) blocked() bool     { return t.polled.blocked() }
 
 func (t *polledTLS) readNow(b *buffer) (*buffer, error) { return t.wait(b, false) }
 
+func (t *polledTLS) writeAll(b *backlog) (int, error) {
+	if t.polled.state.has(polledPaused | polledCut) {
+		if err := t.polled.waitForRoom(); err != nil {
+			return 0, err
+		}
+	}
+	return t.writeNow(b, false)
+}
+
 // writeNow leaves what the socket does not take in the queue.
 func (t *polledTLS) writeNow(b *backlog, _ bool) (n int, err error) {
 	for _, part := range b.vector(make([][]byte, 0, len(b.parts))) {

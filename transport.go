@@ -30,6 +30,8 @@ type transport interface {
 	// vectored reports whether writev leaves in one system call.
 	vectored() bool
 	writev(head, body []byte) (int64, error)
+	// writeAll writes all of b, in one call if that is possible.
+	writeAll(b *backlog) (int, error)
 	// offer writes what is possible without waiting, 0 bytes if it cannot know.
 	// With shared it may keep b, which will not change. If it keeps what the
 	// kernel does not take, it keeps no more than limit bytes: else it returns
@@ -138,7 +140,21 @@ func (s *stream) writeNow(b *backlog, last bool) (int, error) {
 	case !known || b.len() > maxRoom:
 		return 0, nil
 	}
-	return b.writeTo(s)
+	return s.writeAll(b)
+}
+
+func (s *stream) writeAll(b *backlog) (n int, err error) {
+	if p := b.only(); p != nil {
+		return s.carrier().Write(p)
+	}
+	for n < b.len() && err == nil {
+		var m int
+		piece := b.piece(n)
+		m, err = s.carrier().Write(piece.b)
+		putBuffer(piece)
+		n += m
+	}
+	return n, err
 }
 
 func (s *stream) readNow(b *buffer) (*buffer, error) {

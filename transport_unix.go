@@ -44,6 +44,15 @@ func (s *socket) inputWaits() bool  { return readable(s.rc) }
 
 func (s *socket) writev(head, body []byte) (int64, error) { return writev(s.Conn, head, body) }
 
+func (s *socket) writeAll(b *backlog) (int, error) {
+	if p := b.only(); p != nil {
+		return s.Conn.Write(p)
+	}
+	bufs := net.Buffers(b.vector(make([][]byte, 0, len(b.parts))))
+	n, err := bufs.WriteTo(s.Conn)
+	return int(n), err
+}
+
 func (s *socket) exact() bool   { return true }
 func (s *socket) blocked() bool { return !writable(s.rc) }
 

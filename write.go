@@ -271,7 +271,7 @@ func (c *Conn) writeBehind(ahead *backlog, h *Header, f *outFrame) (int64, error
 	} else {
 		ahead.addFrame(f, h)
 	}
-	n, err := ahead.writeTo(c.t)
+	n, err := c.t.writeAll(ahead)
 	return int64(n), err
 }
 

@@ -31,6 +31,7 @@ func TestPeerCloses(t *testing.T) {
 				if i%2 == 0 {
 					p.send(append(frames, f)...)
 				} else {
+					p.sent = true
 					p.dribble(p.bytes(append(frames, f)...))
 				}
 				closed(f).check(t, p, l)
