@@ -13,6 +13,7 @@ type backlog struct {
 	first int
 	gone  int // how many bytes of the first one have left
 	size  int // how many have not, in all
+	mark  int // the first bytes, up to here, are others' than the writer's
 }
 
 // backlogPart is a buffer that the backlog owns, or else memory that it shares.

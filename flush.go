@@ -91,7 +91,8 @@ func (c *Conn) endFlush(ahead *backlog, n int, closing bool, err error) bool {
 		}
 	default:
 		putBacklog(ahead)
-		flushed = closing || c.closing() && (o.queue == nil || !o.queue.hasFrames())
+		flushed = closing || c.life.closeState() == stateFlushing && (o.queue == nil || !o.queue.hasFrames())
+		o.flushed = o.flushed || flushed
 	}
 	c.releaseLocked(n, err)
 	return flushed

@@ -75,7 +75,7 @@ func (c *Conn) writeSome(ctx context.Context, typ MessageType, p []byte) (int, e
 	case err == nil:
 		c.countMessage()
 		return len(first) + len(second), nil
-	case f.sent >= border:
+	case int(f.sent) >= border:
 		c.countMessage()
 		return len(first), err
 	}

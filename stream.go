@@ -174,7 +174,8 @@ const fragmentSize = 16 << 10
 // Writer returns a writer of one message, which goes out in fragments of
 // about 16 KiB as it is written; closing the writer ends the message. Until
 // then other messages wait, and control frames pass between the fragments. So
-// the writer must always be closed. A message that fits in one fragment is
+// the writer must always be closed. What [Conn.Send] has queued behind the message
+// is lost if the connection closes before its end. A message that fits in one fragment is
 // sent as one frame.
 //
 // ctx holds until the writer is closed. When it ends after a part of the

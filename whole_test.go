@@ -220,8 +220,8 @@ func TestCutWriteOnTLS(t *testing.T) {
 	if err := <-errs; CloseCode(err) != StatusAbnormalClosure || !errors.Is(err, context.Canceled) {
 		t.Error(fmt.Sprint(err))
 	}
-	if c.Context().Err() == nil {
-		t.Error("the connection goes on")
+	if err := c.Write(bg, Text, nil); CloseCode(err) != StatusAbnormalClosure {
+		t.Error(err)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 
 	"github.com/fullduplex-go/websocket/internal/utf8"
@@ -71,9 +72,10 @@ type outFrame struct {
 	fin  bool
 	rsv  uint8   // reserved bits, if it is the first of its message
 	pack packing // what the connection's own encoder has to do with it
-	wire bool    // p is a whole frame as a server sends it, with its header, and does not change
+	wire bool    // p is whole frames, with their headers, and does not change
+	cut  bool    // its write was interrupted by its context
+	sent uint16  // how many bytes of it have left, or more, once writeFrame has failed
 	p    []byte
-	sent int // how many bytes of it have left, once writeFrame has returned
 }
 
 // header sets h to the header of f.
@@ -200,19 +202,19 @@ func (c *Conn) writeFrame(ctx context.Context, stream *messageWriter, f *outFram
 		c.abandonWrite(ahead)
 		return err
 	}
+	if ahead != nil {
+		return c.writeBehind(ctx, ahead, f)
+	}
 	z := c.pack(f)
 	var h Header
 	c.header(&h, f)
 	var n int64
 	var b *buffer
-	if ahead == nil && !f.wire && c.in.gate.looped() {
+	if !f.wire && c.in.gate.looped() {
 		n = c.joinOthers(&h, f.p)
 	}
-	size := ahead.len()
 	switch {
 	case n > 0:
-	case ahead != nil:
-		n, err = c.writeBehind(ahead, &h, f)
 	case c.t.vectored() && !h.Masked && len(f.p) >= vectorSize && !f.wire:
 		b = b.withRoom(maxHeaderSize)
 		b.b = h.append(b.b)
@@ -229,12 +231,12 @@ func (c *Conn) writeFrame(ctx context.Context, stream *messageWriter, f *outFram
 	}
 	putBuffer(b)
 	putBuffer(z)
-	kicked := c.disarmWrite(ctx)
+	f.cut = c.disarmWrite(ctx)
 	o.bytes.Add(uint64(n))
 	if quick && err == nil && o.write.release() {
 		return nil
 	}
-	return c.endWrite(ctx, ahead, size, int(n), stream, f, err, kicked)
+	return c.endWrite(ctx, nil, int(n), f, err)
 }
 
 // The goroutine of a connection has a stack of 2 KiB, in the depth of which a
@@ -261,18 +263,25 @@ func (f *outFrame) encode(h *Header) *buffer {
 	return b
 }
 
-// writeBehind writes ahead and then f, whose header is h, in one call.
+// writeBehind writes ahead and then f, in one call.
 //
 //go:noinline
-func (c *Conn) writeBehind(ahead *backlog, h *Header, f *outFrame) (int64, error) {
+func (c *Conn) writeBehind(ctx context.Context, ahead *backlog, f *outFrame) error {
+	ahead.mark = ahead.len()
+	z := c.pack(f)
+	var h Header
+	c.header(&h, f)
 	if !f.wire && !h.Masked && len(f.p) >= vectorSize && c.t.vectored() {
 		ahead.copy(h.Append(nil))
 		ahead.share(f.p)
 	} else {
-		ahead.addFrame(f, h)
+		ahead.addFrame(f, &h)
 	}
+	putBuffer(z)
 	n, err := c.t.writeAll(ahead)
-	return int64(n), err
+	f.cut = c.disarmWrite(ctx)
+	c.out.bytes.Add(uint64(n))
+	return c.endWrite(ctx, ahead, n, f, err)
 }
 
 // anyStream stands for the message that is under way, if there is one: the owner of
@@ -301,25 +310,29 @@ func (c *Conn) giveBackLocked(ahead *backlog) {
 	}
 }
 
-// endWrite releases the write lock after n bytes of ahead and f were written, and
-// returns err as the caller is to see it. The first size bytes of ahead are others'.
-// If the write was interrupted before f, they stay to be written.
+// endWrite releases the write lock after n bytes of ahead, which ends with f, or of f
+// alone were written, and returns err as the caller is to see it. What is ahead of f
+// is others'. If the write was interrupted before f, it stays to be written.
 //
 //go:noinline
-func (c *Conn) endWrite(ctx context.Context, ahead *backlog, size, n int, stream *messageWriter, f *outFrame, err error, kicked bool) error {
+func (c *Conn) endWrite(ctx context.Context, ahead *backlog, n int, f *outFrame, err error) error {
 	o := &c.out
-	f.sent = max(n-size, 0)
+	size := 0
+	if ahead != nil {
+		size = ahead.mark
+	}
+	f.sent = uint16(min(max(n-size, 0), math.MaxUint16))
 	interrupted := err != nil && errors.Is(err, os.ErrDeadlineExceeded)
-	if interrupted && n <= size && c.t.resumable() && (kicked || c.closing()) {
-		return c.takeBackWrite(ctx, ahead, size, n, f, kicked)
+	if interrupted && n <= size && c.t.resumable() && (f.cut || c.closing()) {
+		return c.takeBackWrite(ctx, ahead, n, f)
 	}
 	putBacklog(ahead)
 	if err != nil {
-		if interrupted && kicked {
+		if interrupted && f.cut {
 			err = fmt.Errorf("write cancelled in the middle of a frame: %w", contextError(ctx))
 		}
 		err = c.breakWrite(err)
-		if kicked && c.t.resumable() {
+		if f.cut && c.t.resumable() {
 			c.t.closeWrite() // the peer waits for the rest of the frame
 		}
 	}
@@ -327,7 +340,7 @@ func (c *Conn) endWrite(ctx context.Context, ahead *backlog, size, n int, stream
 	defer o.unlock()
 	if err == nil && f.fin {
 		o.write.add()
-		o.endStreamLocked(stream, false)
+		o.endStreamLocked(o.stream, false) // if there is one, f is its last frame
 	}
 	c.releaseLocked(n, err)
 	if err != nil && !c.t.exact() {
@@ -338,20 +351,20 @@ func (c *Conn) endWrite(ctx context.Context, ahead *backlog, size, n int, stream
 
 // takeBackWrite is endWrite for a write that was interrupted, by its context or by
 // the end of the connection, before anything of f was written.
-func (c *Conn) takeBackWrite(ctx context.Context, ahead *backlog, size, n int, f *outFrame, kicked bool) error {
+func (c *Conn) takeBackWrite(ctx context.Context, ahead *backlog, n int, f *outFrame) error {
 	if f.pack != packNone {
 		c.deflate().enc.Reset() // the peer has not seen the message
 	}
 	if ahead != nil {
-		ahead.truncate(size)
+		ahead.truncate(ahead.mark)
 		ahead.leave(n)
 	}
 	o := &c.out
 	o.lock()
 	defer o.unlock()
 	c.giveBackLocked(ahead)
-	c.releaseLocked(size, nil) // those who have joined are pending
-	if kicked {
+	c.releaseLocked(0, nil) // those who have joined are pending
+	if f.cut {
 		return contextError(ctx)
 	}
 	return c.writeError()

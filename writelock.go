@@ -19,6 +19,7 @@ type outHalf struct {
 	flushing bool           // a goroutine is on its way to flush
 	closed   bool           // a close frame was queued; nothing may follow it
 	broken   bool           // the writing half is over: nothing may be written any more
+	flushed  bool           // the input is over, and the last of what was queued has been written
 	sender   sender         // in the middle of a message only while there is a stream, whose writer alone uses it then
 	writing  uint32         // bytes that the owner is writing, if it has the write lock by takeLocked; see setWriting
 	stream   *messageWriter // the message under way that Writer began; no other may begin
@@ -174,7 +175,7 @@ func (c *Conn) kickLocked() {
 // hasWorkLocked reports whether there is something for flush to do.
 func (c *Conn) hasWorkLocked() bool {
 	o := &c.out
-	return !o.broken && (o.queue != nil && o.queue.hasFrames() || c.life.closeState() == stateFlushing)
+	return !o.broken && (o.queue != nil && o.queue.hasFrames() || c.life.closeState() == stateFlushing && !o.flushed)
 }
 
 // flusher is a goroutine's call of flush. It is pooled because a func value
