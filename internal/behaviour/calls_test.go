@@ -21,7 +21,7 @@ func TestCallsReturn(t *testing.T) {
 	const size = 200 << 10 // more than a Pipe holds
 	t.Run("pipe", func(t *testing.T) {
 		checkLeaks(t)
-		for range times(30) {
+		for range times(200) {
 			client, server := websocket.Pipe()
 			cutAmidCalls(t, client, size)
 			server.CloseNow()
@@ -31,14 +31,14 @@ func TestCallsReturn(t *testing.T) {
 		hold := make(chan struct{})
 		opts := calm()
 		opts.CloseTimeout = 100 * time.Millisecond
-		s := r.start(t, opts, program{open: func(*lib) { <-hold }})
+		s := r.startSmall(t, opts, program{open: func(*lib) { <-hold }})
 		for range times(2) {
 			hold = make(chan struct{})
 			_, l := s.connect()
 			if r.loop() { // whose OnOpen would hold up OnClose
 				close(hold)
 			}
-			cutAmidCalls(t, l.c(), 40*size)
+			cutAmidCalls(t, l.c(), 5*size)
 			if !r.loop() {
 				close(hold)
 			}

@@ -87,7 +87,7 @@ func useUpToEnd(ctx context.Context, l *lib, p *peer, i int) {
 func TestMaybeSent(t *testing.T) {
 	everywhere(t, func(t *testing.T, r rig) {
 		s := r.startSmall(t, calm(), program{})
-		for range times(1) {
+		for range times(2) {
 			p, l := s.connect()
 			p.pace = func() { time.Sleep(time.Millisecond) }
 			fill := do(func() error { return l.write("fill " + strings.Repeat("f", 1<<20)) })
@@ -115,7 +115,8 @@ func TestMaybeSent(t *testing.T) {
 				}
 			}
 			for id, err := range refused {
-				if seen[id] > 1 || seen[id] == 1 && !errors.Is(err, websocket.ErrMaybeSent) {
+				ended := websocket.CloseCode(err) != 0 // the connection, by which nobody is told what arrived
+				if seen[id] > 1 || seen[id] == 1 && !ended && !errors.Is(err, websocket.ErrMaybeSent) {
 					t.Errorf("message %s was received %d times, though Write returned %v", id, seen[id], err)
 				}
 			}
@@ -157,8 +158,8 @@ func writeOutOfTime(t *testing.T, l *lib) map[string]error {
 // end with their contexts: they were surely not sent, and the error says so.
 func TestSurelyNotSent(t *testing.T) {
 	everywhere(t, func(t *testing.T, r rig) {
-		big := strings.Repeat("b", 16<<20)
-		s := r.start(t, calm(), program{})
+		big := strings.Repeat("b", 2<<20)
+		s := r.startSmall(t, calm(), program{})
 		p, l := s.connect()
 		first := do(func() error { return l.write(big) })
 		until(t, "the first write has begun", func() bool { return l.c().Buffered() > 1<<20 })

@@ -16,11 +16,11 @@ import (
 // underway is what goes on when a connection ends.
 type underway struct {
 	name     string
-	messages int           // that the peer sends before the end, in one segment with it
-	echo     bool          // they are answered
-	start    func(x *cell) // what the handler does first
-	compress bool          // all messages are compressed
-	fragment bool          // the peer has begun another message
+	messages int                   // that the peer sends before the end, in one segment with it
+	echo     bool                  // they are answered
+	start    func(x *cell, l *lib) // what the handler does first
+	compress bool                  // all messages are compressed
+	fragment bool                  // the peer has begun another message
 }
 
 var underways = []underway{
@@ -41,6 +41,7 @@ type way struct {
 	outside func(x *cell) (err error) // called when the handler has seen the end's mark
 	tune    func(o *websocket.Options)
 	slow    bool             // it takes time, so its cells run at once
+	small   bool             // the kernel's buffers are
 	skip    string           // what is under way where the way is none
 	where   func(r rig) bool // nil: everywhere
 	want    func(r rig) want
@@ -124,7 +125,7 @@ func (x *cell) run(r rig) {
 	if x.way.tune != nil {
 		x.way.tune(&opts)
 	}
-	x.site = r.start(x.t, opts, program{message: x.message})
+	x.site = r.startWith(x.t, opts, program{message: x.message}, x.way.small)
 	x.p, x.l = x.site.connect()
 	x.compose()
 	switch {
@@ -176,9 +177,8 @@ func (x *cell) compose() {
 func (x *cell) message(l *lib, msg string) bool {
 	switch msg {
 	case startMark:
-		x.l = l
 		if x.under.start != nil {
-			x.under.start(x)
+			x.under.start(x, l)
 		}
 	case endMark:
 		x.mark.Do(func() { close(x.marked) })
@@ -195,8 +195,8 @@ func (x *cell) message(l *lib, msg string) bool {
 	return true
 }
 
-func (x *cell) stream() {
-	w, err := x.l.c().Writer(context.Background(), websocket.Text)
+func (x *cell) stream(l *lib) {
+	w, err := l.c().Writer(context.Background(), websocket.Text)
 	if err != nil {
 		x.t.Errorf("Writer: %v", err)
 		return
@@ -207,9 +207,9 @@ func (x *cell) stream() {
 	}
 }
 
-func (x *cell) sends() {
+func (x *cell) sends(l *lib) {
 	for i := range 10 {
-		if err := x.l.send(fmt.Sprint(i, strings.Repeat(" send", 200))); err != nil && !x.way.deaf {
+		if err := l.send(fmt.Sprint(i, strings.Repeat(" send", 200))); err != nil && !x.way.deaf {
 			x.t.Errorf("Send: %v", err)
 		}
 	}

@@ -98,7 +98,8 @@ func (r *round) run(client *websocket.Conn, l *lib) {
 	}()
 	r.client = newSide(r, "c", client)
 	r.server = newSide(r, "s", l.c())
-	readErr := do(func() error { return r.client.read(rand.New(rand.NewPCG(r.rng.Uint64(), 0))) })
+	readerRng := rand.New(rand.NewPCG(r.rng.Uint64(), 0))
+	readErr := do(func() error { return r.client.read(readerRng) })
 	var senders sync.WaitGroup
 	for _, s := range []*side{r.client, r.server} {
 		for i := range len(s.senders) {

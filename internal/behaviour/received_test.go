@@ -163,7 +163,7 @@ func TestPeerLeavesManyMessages(t *testing.T) {
 // and then its close frame is the cause, or else the write's error. A loop takes
 // the message whole, and reads again when the peer has taken it.
 func TestWriteCutOff(t *testing.T) {
-	big := strings.Repeat("b", 16<<20)
+	big := strings.Repeat("b", 2<<20)
 	for _, end := range []string{"close frame", "silence", "FIN"} {
 		t.Run(end, func(t *testing.T) {
 			everywhere(t, func(t *testing.T, r rig) {
@@ -173,7 +173,7 @@ func TestWriteCutOff(t *testing.T) {
 					opts.CloseTimeout = patience
 				}
 				ready, taken := make(chan struct{}), make(chan struct{})
-				s := r.start(t, opts, program{open: func(l *lib) {
+				s := r.startSmall(t, opts, program{open: func(l *lib) {
 					ctx, cancel := context.WithCancel(context.Background())
 					defer cancel()
 					<-ready

@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"compress/flate"
 	"crypto/rand"
+	"crypto/subtle"
 	"encoding/binary"
 	"fmt"
 	"io"
+	"sync"
 )
 
 // The opcodes of RFC 6455, section 5.2.
@@ -67,10 +69,15 @@ func (f frame) encode(b []byte, masked bool) []byte {
 	var key [4]byte
 	rand.Read(key[:])
 	b = append(b, key[:]...)
-	for i := range len(f.payload) {
-		b = append(b, f.payload[i]^key[i&3])
-	}
+	n := len(b)
+	b = append(b, f.payload...)
+	mask(b[n:], key[:])
 	return b
+}
+
+// mask masks p with key, or unmasks it.
+func mask(p, key []byte) {
+	subtle.XORBytes(p, p, bytes.Repeat(key, len(p)/4+1))
 }
 
 // decodeFrame returns the frame at the start of b and its size, which is 0 if b
@@ -102,9 +109,7 @@ func decodeFrame(b []byte) (frame, int) {
 	}
 	p := bytes.Clone(b[head : head+int(n)])
 	if key != nil {
-		for i := range p {
-			p[i] ^= key[i&3]
-		}
+		mask(p, key)
 	}
 	f.payload = string(p)
 	return f, head + int(n)
@@ -141,13 +146,20 @@ func (f frame) reason() string {
 // (RFC 7692, section 7.2.2), and makes the stream end there.
 const deflateTail = "\x00\x00\xff\xff\x01\x00\x00\xff\xff"
 
-// deflated is a text message compressed without context takeover.
-func deflated(s string) frame {
-	var b bytes.Buffer
-	w, err := flate.NewWriter(&b, flate.DefaultCompression)
+var deflaters = sync.Pool{New: func() any {
+	w, err := flate.NewWriter(io.Discard, flate.DefaultCompression)
 	if err != nil {
 		panic(err)
 	}
+	return w
+}}
+
+// deflated is a text message compressed without context takeover.
+func deflated(s string) frame {
+	var b bytes.Buffer
+	w := deflaters.Get().(*flate.Writer)
+	defer deflaters.Put(w)
+	w.Reset(&b)
 	if _, err := io.WriteString(w, s); err != nil {
 		panic(err)
 	}
