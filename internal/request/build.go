@@ -1,0 +1,288 @@
+package request
+
+import (
+	"net/http"
+	"net/textproto"
+	"strconv"
+	"strings"
+)
+
+// build makes the request of which s is the head, in p. The steps are those of
+// net/http's server, in its order: the first that fails decides on the status.
+func (h *head) build(s string, p *parts) *Error {
+	r := &p.request
+	r.Method = method(s[:h.method])
+	r.RequestURI = s[h.method+1 : h.target]
+	r.Proto = s[h.target+1 : h.target+1+len("HTTP/1.1")]
+	r.ProtoMajor, r.ProtoMinor = h.major, h.minor
+	r.Body = http.NoBody
+	if r.URL = h.url; r.URL == nil {
+		r.URL = &p.url
+		r.URL.Path = r.RequestURI
+		if h.query > 0 {
+			r.URL.Path = s[h.method+1 : h.query-1]
+			r.URL.RawQuery = s[h.query:h.target]
+		}
+	}
+
+	f := h.addFields(s, p)
+	r.Header = p.header
+	if f.hosts > 1 {
+		return errHosts
+	}
+	if r.Host = r.URL.Host; r.Host == "" {
+		r.Host = f.host
+	}
+	if f.has(idPragma) && !f.has(idCacheControl) && r.Header["Pragma"][0] == "no-cache" {
+		r.Header["Cache-Control"] = []string{"no-cache"}
+	}
+	r.Close = closes(r, f)
+	if err := frame(r, f); err != nil {
+		return err
+	}
+	preface := r.Method == "PRI" && len(r.Header) == 0 && f.hosts == 0 && r.URL.Path == "*" && r.Proto == "HTTP/2.0"
+	if preface { // of HTTP/2; the rest of it has no declared length
+		r.ContentLength, r.Close = -1, true
+	}
+	if r.ProtoMajor != 1 && !(r.Proto == "HTTP/2.0" && r.Method == "PRI" && r.RequestURI == "*") {
+		return errUnsupported
+	}
+	switch {
+	case f.hosts == 0 && r.ProtoAtLeast(1, 1) && !preface && r.Method != http.MethodConnect:
+		return errNoHost
+	case f.hosts == 1 && !validHost(f.host):
+		return errHost
+	case f.spaceInName:
+		return errSpaceInName
+	}
+	if f.has(idExpect) {
+		if v := r.Header["Expect"][0]; v != "" && !expectsContinue(v) {
+			return errExpect
+		}
+	}
+	return nil
+}
+
+// method returns s, without need of the head's memory for what is common.
+func method(s string) string {
+	if s == http.MethodGet {
+		return http.MethodGet
+	}
+	return s
+}
+
+// found is what addFields has seen.
+type found struct {
+	ids         uint64 // a bit for each of the common headers
+	hosts       int
+	host        string // the first
+	spaceInName bool
+}
+
+func (f *found) has(id uint8) bool { return f.ids&(1<<id) != 0 }
+
+// addFields adds the fields to p.header, except for Host, which net/http's
+// server takes out.
+func (h *head) addFields(s string, p *parts) *found {
+	f := new(found)
+	values := p.values
+	for i := range h.fields {
+		v, value := s[h.fields[i].start:h.fields[i].colon], h.fields[i].value(s)
+		n := lookup(v)
+		known := n != nil
+		var key string
+		var again bool
+		if known {
+			key = n.key
+			if n.id == idHost {
+				if f.hosts++; f.hosts == 1 {
+					f.host = value
+				}
+				continue
+			}
+			again = f.has(n.id)
+			f.ids |= 1 << n.id
+		} else {
+			if strings.IndexByte(v, ' ') >= 0 {
+				f.spaceInName = true
+				continue // the request is refused
+			}
+			key = canonical(v)
+			_, again = p.header[key]
+		}
+		if again {
+			p.header[key] = append(p.header[key], value)
+			continue
+		}
+		values[0] = value
+		p.header[key] = values[:1:1]
+		values = values[1:]
+	}
+	return f
+}
+
+// value returns the value of a field of the head s, without the white space
+// around it. Lines that continue it are appended with a space each.
+func (f *field) value(s string) string {
+	v := s[f.colon+1 : f.end]
+	if !f.folded {
+		return trim(v)
+	}
+	var b strings.Builder
+	for i := 0; ; i++ {
+		line, rest, more := strings.Cut(v, "\n")
+		if more {
+			line = strings.TrimSuffix(line, "\r")
+		}
+		if i > 0 {
+			b.WriteByte(' ')
+		}
+		b.WriteString(trim(line))
+		if !more {
+			break
+		}
+		v = rest
+	}
+	return strings.TrimLeft(b.String(), " \t")
+}
+
+// trim returns s without the spaces and tabs around it.
+func trim(s string) string {
+	for len(s) > 0 && (s[0] == ' ' || s[0] == '\t') {
+		s = s[1:]
+	}
+	for len(s) > 0 && (s[len(s)-1] == ' ' || s[len(s)-1] == '\t') {
+		s = s[:len(s)-1]
+	}
+	return s
+}
+
+// closes reports whether the connection ends with the answer (RFC 9112,
+// section 9.3).
+func closes(r *http.Request, f *found) bool {
+	if r.ProtoMajor < 1 {
+		return true
+	}
+	old := r.ProtoMajor == 1 && r.ProtoMinor == 0
+	if !f.has(idConnection) {
+		return old
+	}
+	v := r.Header["Connection"]
+	return lists(v, "close") || old && !lists(v, "keep-alive")
+}
+
+// lists reports whether the values of a header, which are lists, have token, in
+// any case.
+func lists(values []string, token string) bool {
+	for _, v := range values {
+		for more := true; more; {
+			var item string
+			item, v, more = strings.Cut(v, ",")
+			if equalFold(trim(item), token) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// equalFold reports whether s is token, which is in lower case, in any case of
+// ASCII.
+func equalFold(s, token string) bool {
+	if len(s) != len(token) {
+		return false
+	}
+	for i := range len(s) {
+		if lower(s[i]) != token[i] {
+			return false
+		}
+	}
+	return true
+}
+
+// frame judges what says where the content ends (RFC 9112, section 6). Two
+// readings of it are how a request is smuggled, so whatever is not plain is
+// refused.
+func frame(r *http.Request, f *found) *Error {
+	if f.ids&(1<<idTransferEncoding|1<<idContentLength|1<<idTrailer) == 0 {
+		return nil
+	}
+	chunked := false
+	if raw, ok := r.Header["Transfer-Encoding"]; ok {
+		delete(r.Header, "Transfer-Encoding")
+		// HTTP/1.0 knows nothing of it. Version 0.0 counts as 1.1, since that is
+		// how net/http has it, and is refused later.
+		if r.ProtoAtLeast(1, 1) || r.ProtoMajor == 0 && r.ProtoMinor == 0 {
+			if len(raw) != 1 || !equalFold(raw[0], "chunked") {
+				return errTransfer
+			}
+			chunked = true
+		}
+	}
+	if lengths, ok := r.Header["Content-Length"]; ok {
+		n, err := contentLength(lengths)
+		if err != nil {
+			return err
+		}
+		if len(lengths) > 1 {
+			r.Header["Content-Length"] = []string{textproto.TrimString(lengths[0])}
+		}
+		r.ContentLength = n
+	}
+	if chunked {
+		delete(r.Header, "Content-Length")
+		r.ContentLength, r.TransferEncoding = -1, []string{"chunked"}
+		return announce(r)
+	}
+	return nil
+}
+
+// contentLength returns the length that the values of Content-Length agree on.
+func contentLength(values []string) (int64, *Error) {
+	first := textproto.TrimString(values[0])
+	for _, v := range values[1:] {
+		if textproto.TrimString(v) != first {
+			return 0, errContentLength
+		}
+	}
+	n, err := strconv.ParseUint(first, 10, 63)
+	if err != nil {
+		return 0, errContentLength
+	}
+	return int64(n), nil
+}
+
+// announce moves the names in header Trailer to r.Trailer.
+func announce(r *http.Request) *Error {
+	values := r.Header["Trailer"]
+	delete(r.Header, "Trailer")
+	for _, v := range values {
+		for item := range strings.SplitSeq(v, ",") {
+			item = textproto.TrimString(item)
+			if item == "" {
+				continue
+			}
+			key := canonical(item)
+			switch key {
+			case "Transfer-Encoding", "Trailer", "Content-Length":
+				return errTrailer
+			}
+			if r.Trailer == nil {
+				r.Trailer = make(http.Header)
+			}
+			r.Trailer[key] = nil
+		}
+	}
+	return nil
+}
+
+// expectsContinue reports whether the value of Expect has 100-continue between
+// spaces, tabs or commas.
+func expectsContinue(v string) bool {
+	for item := range strings.FieldsFuncSeq(v, func(c rune) bool { return c == ' ' || c == '\t' || c == ',' }) {
+		if equalFold(item, "100-continue") {
+			return true
+		}
+	}
+	return false
+}
