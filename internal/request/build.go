@@ -7,9 +7,10 @@ import (
 	"strings"
 )
 
-// build makes the request of which s is the head, in p. The steps are those of
-// net/http's server, in its order: the first that fails decides on the status.
-func (h *head) build(s string, p *parts) *Error {
+// build makes the request of which s is the head, in p. The header is empty, and
+// there are as many values as fields. The steps are those of net/http's server,
+// in its order: the first that fails decides on the status.
+func (h *head) build(s string, p *parts, header http.Header, values []string) *Error {
 	r := &p.request
 	r.Method = method(s[:h.method])
 	r.RequestURI = s[h.method+1 : h.target]
@@ -25,8 +26,9 @@ func (h *head) build(s string, p *parts) *Error {
 		}
 	}
 
-	f := h.addFields(s, p)
-	r.Header = p.header
+	r.Header = header
+	var f found
+	h.addFields(s, header, values, &f)
 	if f.hosts > 1 {
 		return errHosts
 	}
@@ -36,8 +38,8 @@ func (h *head) build(s string, p *parts) *Error {
 	if f.has(idPragma) && !f.has(idCacheControl) && r.Header["Pragma"][0] == "no-cache" {
 		r.Header["Cache-Control"] = []string{"no-cache"}
 	}
-	r.Close = closes(r, f)
-	if err := frame(r, f); err != nil {
+	r.Close = closes(r, &f)
+	if err := frame(r, &f); err != nil {
 		return err
 	}
 	preface := r.Method == "PRI" && len(r.Header) == 0 && f.hosts == 0 && r.URL.Path == "*" && r.Proto == "HTTP/2.0"
@@ -81,44 +83,40 @@ type found struct {
 
 func (f *found) has(id uint8) bool { return f.ids&(1<<id) != 0 }
 
-// addFields adds the fields to p.header, except for Host, which net/http's
-// server takes out.
-func (h *head) addFields(s string, p *parts) *found {
-	f := new(found)
-	values := p.values
-	for i := range h.fields {
-		v, value := s[h.fields[i].start:h.fields[i].colon], h.fields[i].value(s)
-		n := lookup(v)
-		known := n != nil
+// addFields adds the fields to header, except for Host, which net/http's server
+// takes out.
+func (h *head) addFields(s string, header http.Header, values []string, f *found) {
+	for i := range h.count {
+		where := h.field(i)
+		value := where.value(s)
 		var key string
 		var again bool
-		if known {
-			key = n.key
-			if n.id == idHost {
-				if f.hosts++; f.hosts == 1 {
-					f.host = value
-				}
-				continue
+		switch id := where.id; id {
+		case idHost:
+			if f.hosts++; f.hosts == 1 {
+				f.host = value
 			}
-			again = f.has(n.id)
-			f.ids |= 1 << n.id
-		} else {
-			if strings.IndexByte(v, ' ') >= 0 {
+			continue
+		case unknown:
+			name := s[where.start:where.colon]
+			if strings.IndexByte(name, ' ') >= 0 {
 				f.spaceInName = true
 				continue // the request is refused
 			}
-			key = canonical(v)
-			_, again = p.header[key]
+			key = textproto.CanonicalMIMEHeaderKey(name) // name itself if it is that
+			_, again = header[key]
+		default:
+			key, again = keys[id], f.has(id)
+			f.ids |= 1 << id
 		}
 		if again {
-			p.header[key] = append(p.header[key], value)
+			header[key] = append(header[key], value)
 			continue
 		}
 		values[0] = value
-		p.header[key] = values[:1:1]
+		header[key] = values[:1:1]
 		values = values[1:]
 	}
-	return f
 }
 
 // value returns the value of a field of the head s, without the white space
@@ -262,7 +260,7 @@ func announce(r *http.Request) *Error {
 			if item == "" {
 				continue
 			}
-			key := canonical(item)
+			key := textproto.CanonicalMIMEHeaderKey(item)
 			switch key {
 			case "Transfer-Encoding", "Trailer", "Content-Length":
 				return errTrailer

@@ -1,12 +1,6 @@
 package request
 
-import "net/textproto"
-
-// name is a header that is common in requests.
-type name struct {
-	key string // in canonical form
-	id  uint8  // one of those below, or a number of its own
-}
+import "strings"
 
 // These are the headers that have a meaning for the request itself.
 const (
@@ -18,10 +12,10 @@ const (
 	idPragma
 	idCacheControl
 	idExpect
-	numIDs
+	numIDs // the first number of the others
 )
 
-// keys are the common headers, those with an id first. There are at most 64.
+// keys are the common headers in canonical form, those above first.
 var keys = [...]string{
 	idHost:             "Host",
 	idConnection:       "Connection",
@@ -41,37 +35,47 @@ var keys = [...]string{
 
 const (
 	maxName = 24
-	_       = uint(64 - len(keys)) // ids are bits of a word
+	unknown = 64                        // the number of a header that is not common
+	_       = uint(unknown - len(keys)) // numbers are bits of a word
 )
 
-// common holds the common headers by their length.
-var common = func() (t [maxName + 1][]name) {
+// spelling is a common header as it may be written.
+type spelling struct {
+	text string
+	id   uint8
+}
+
+// common holds the common headers by their length, each as it is written most
+// often.
+var common = func() (t [maxName + 1][]spelling) {
 	for id, key := range keys {
-		t[len(key)] = append(t[len(key)], name{key, uint8(id)})
+		text := strings.Replace(key, "Sec-Websocket-", "Sec-WebSocket-", 1) // as RFC 6455 has it
+		t[len(key)] = append(t[len(key)], spelling{text, uint8(id)})
 	}
 	return t
 }()
 
-// lookup returns the common header whose name is s in any case, or nil.
-func lookup(s string) *name {
-	if len(s) > maxName {
-		return nil
+// lookup returns the number of the header with this name, in any case.
+func lookup(name []byte) uint8 {
+	if len(name) > maxName {
+		return unknown
 	}
-	candidates := common[len(s)]
+	candidates := common[len(name)]
+	for i := range candidates {
+		if string(name) == candidates[i].text {
+			return candidates[i].id
+		}
+	}
 next:
 	for i := range candidates {
-		key := candidates[i].key
-		if s == key {
-			return &candidates[i]
-		}
-		for j := range len(key) {
-			if lower(s[j]) != lower(key[j]) {
+		for j, c := range name {
+			if lower(c) != lower(candidates[i].text[j]) {
 				continue next
 			}
 		}
-		return &candidates[i]
+		return candidates[i].id
 	}
-	return nil
+	return unknown
 }
 
 func lower(c byte) byte {
@@ -80,7 +84,3 @@ func lower(c byte) byte {
 	}
 	return c
 }
-
-// canonical returns the form of a header's name in which it is a key. It makes
-// a copy only if that differs.
-func canonical(s string) string { return textproto.CanonicalMIMEHeaderKey(s) }

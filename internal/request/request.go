@@ -39,8 +39,7 @@ func (e *Error) Error() string {
 // RemoteAddr, TLS and the context are the caller's to set, and that Body is
 // [http.NoBody] even if content is declared. It shares no memory with b.
 func Parse(b []byte) (r *http.Request, n int, err error) {
-	var room [32]field
-	h := head{fields: room[:0]}
+	var h head
 	n, e := h.scan(b)
 	if e != nil {
 		return nil, 0, e
@@ -49,25 +48,20 @@ func Parse(b []byte) (r *http.Request, n int, err error) {
 		return nil, 0, nil
 	}
 	p := new(parts)
-	p.header = make(http.Header, min(len(h.fields), maxHint))
-	p.values = make([]string, len(h.fields))
-	if e := h.build(string(b[:n]), p); e != nil {
+	if e := h.build(string(b[:n]), p, make(http.Header, min(h.count, maxHint)), make([]string, h.count)); e != nil {
 		return nil, 0, e
 	}
 	return &p.request, n, nil
 }
 
 // maxHint bounds the memory that is taken for headers before their names are
-// known: they may all have the same one.
+// known: they may all have the same one. It also bounds what a Parser keeps.
 const maxHint = 64
 
-// parts is what a request is made of. The request and its URL are one
-// allocation.
+// parts is a request and its URL, as one allocation.
 type parts struct {
 	request http.Request
 	url     url.URL
-	header  http.Header
-	values  []string // the values of header are slices of it
 }
 
 // A Parser parses requests of which nothing is kept. It makes one allocation
@@ -75,43 +69,46 @@ type parts struct {
 // must not be called at the same time.
 type Parser struct {
 	parts  parts
-	fields []field
+	header http.Header
+	values []string // the values of header are slices of it
 }
 
 // Parse does the same as the function [Parse], but the request is valid only
-// until the next call. The strings in it stay valid.
+// until the next call of Parse or Reset. The strings in it stay valid.
 func (p *Parser) Parse(b []byte) (r *http.Request, n int, err error) {
-	h := head{fields: p.fields[:0]}
+	p.Reset()
+	var h head
 	n, e := h.scan(b)
-	if cap(h.fields) <= maxHint {
-		p.fields = h.fields
-	}
 	if e != nil {
 		return nil, 0, e
 	}
 	if n == 0 {
 		return nil, 0, nil
 	}
-	p.reset(len(h.fields))
-	if e := h.build(string(b[:n]), &p.parts); e != nil {
+	if p.header == nil {
+		p.header = make(http.Header, 16)
+	}
+	if cap(p.values) < h.count {
+		p.values = make([]string, max(h.count, 16))
+	}
+	p.values = p.values[:h.count]
+	if e := h.build(string(b[:n]), &p.parts, p.header, p.values); e != nil {
 		return nil, 0, e
 	}
 	return &p.parts.request, n, nil
 }
 
-// reset makes room for a request with so many fields.
-func (p *Parser) reset(fields int) {
-	old := p.parts
-	p.parts = parts{header: old.header, values: old.values}
-	if p.parts.header == nil || len(old.header) > maxHint { // maps do not shrink
-		p.parts.header = make(http.Header, min(fields, maxHint))
+// Reset drops the last request, so that p keeps no memory of its strings.
+func (p *Parser) Reset() {
+	p.parts = parts{}
+	if len(p.header) > maxHint { // maps do not shrink
+		p.header = nil
 	}
-	clear(p.parts.header)
-	if cap(old.values) < fields || cap(old.values) > maxHint {
-		p.parts.values = make([]string, max(fields, 16))
+	clear(p.header)
+	if cap(p.values) > maxHint {
+		p.values = nil
 	}
-	clear(p.parts.values[:cap(p.parts.values)])
-	p.parts.values = p.parts.values[:fields]
+	clear(p.values)
 }
 
 // A Scanner finds the end of a head that comes in pieces. It goes over each
@@ -122,7 +119,7 @@ type Scanner struct{ at position }
 // not complete. Each b starts with the one before. Scan returns the errors that
 // [Parse] returns for a head that is not complete.
 func (s *Scanner) Scan(b []byte) (n int, err error) {
-	h := head{position: s.at, countOnly: true}
+	h := head{position: s.at, endOnly: true}
 	n, e := h.scan(b)
 	s.at = h.position
 	if e != nil {

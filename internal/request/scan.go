@@ -11,13 +11,35 @@ import (
 // bytes; MaxHead keeps them to 16 bits.
 type head struct {
 	position
-	countOnly bool // fields is not wanted
+	endOnly bool // only the length is wanted, and the fields are not
 
 	method, target int // where they end
 	major, minor   int // of the version
 	url            *url.URL
 	query          int // where the query of a plain target begins, or 0
-	fields         []field
+
+	// The fields are in room, and those for which there is none in more. A head
+	// stays on the stack of its caller, which a slice of room would not let it.
+	count int
+	room  [32]field
+	more  []field
+}
+
+func (h *head) addField(f field) {
+	if h.count < len(h.room) {
+		h.room[h.count] = f
+	} else {
+		h.more = append(h.more, f)
+	}
+	h.count++
+}
+
+// field returns the field number i.
+func (h *head) field(i int) *field {
+	if i < len(h.room) {
+		return &h.room[i]
+	}
+	return &h.more[i-len(h.room)]
 }
 
 // position is how far the lines have been checked.
@@ -30,6 +52,7 @@ type position struct {
 // field is a header field: its line, and those that continue it.
 type field struct {
 	start, colon, end uint16 // without the line's end
+	id                uint8  // the number of its name, or unknown
 	folded            bool   // there is more than one line
 }
 
@@ -173,23 +196,25 @@ func (h *head) fieldLine(b []byte, start, end int) *Error {
 		if hasControl(line, true) {
 			return errFieldValue
 		}
-		if !h.countOnly {
-			f := &h.fields[len(h.fields)-1]
+		if !h.endOnly {
+			f := h.field(h.count - 1)
 			f.end, f.folded = uint16(end), true
 		}
 		return nil
 	}
 	colon := bytes.IndexByte(line, ':')
-	switch {
-	case colon < 0:
+	if colon < 0 {
 		return errNoColon
-	case colon == 0 || !nameOrSpaces(line[:colon]):
+	}
+	id := lookup(line[:colon])
+	switch {
+	case id == unknown && (colon == 0 || !nameOrSpaces(line[:colon])):
 		return errFieldName
 	case hasControl(line[colon+1:], true):
 		return errFieldValue
 	}
-	if !h.countOnly {
-		h.fields = append(h.fields, field{start: uint16(start), colon: uint16(start + colon), end: uint16(end)})
+	if !h.endOnly {
+		h.addField(field{start: uint16(start), colon: uint16(start + colon), end: uint16(end), id: id})
 	}
 	return nil
 }
