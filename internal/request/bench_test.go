@@ -26,22 +26,6 @@ func BenchmarkParse(b *testing.B) {
 	}
 }
 
-func BenchmarkParser(b *testing.B) {
-	for _, in := range inputs {
-		b.Run(in.name, func(b *testing.B) {
-			head := []byte(in.head)
-			var p Parser
-			b.SetBytes(int64(len(head)))
-			b.ReportAllocs()
-			for b.Loop() {
-				if _, n, err := p.Parse(head); n == 0 || err != nil {
-					b.Fatal(n, err)
-				}
-			}
-		})
-	}
-}
-
 // BenchmarkReadRequest is net/http's parser, which does not check all that its
 // server does.
 func BenchmarkReadRequest(b *testing.B) {

@@ -191,31 +191,8 @@ func check(t testing.TB, o *oracle, b []byte, thorough bool) {
 			t.Errorf("the head alone: %v, %d, %v, want %d", again, m, err, n)
 		}
 	}
-	checkParser(t, b, r, n, err)
 	if thorough {
 		checkPrefixes(t, b, n, err)
-	}
-}
-
-// checkParser has a Parser that has parsed another request parse b.
-func checkParser(t testing.TB, b []byte, want *http.Request, wantN int, wantErr error) {
-	t.Helper()
-	p := new(Parser)
-	for range 2 {
-		if _, n, err := p.Parse([]byte(firefox)); n != len(firefox) || err != nil {
-			t.Fatal(n, err)
-		}
-		r, n, err := p.Parse(b)
-		if n != wantN || err != wantErr || (r == nil) != (want == nil) {
-			t.Fatalf("Parser: %d, %v, want %d, %v", n, err, wantN, wantErr)
-		}
-		if r != nil {
-			again := *r
-			again.RemoteAddr = want.RemoteAddr
-			if !reflect.DeepEqual(&again, want) {
-				t.Errorf("Parser: %#v, want %#v", &again, want)
-			}
-		}
 	}
 }
 

@@ -55,60 +55,13 @@ func Parse(b []byte) (r *http.Request, n int, err error) {
 }
 
 // maxHint bounds the memory that is taken for headers before their names are
-// known: they may all have the same one. It also bounds what a Parser keeps.
+// known: they may all have the same one.
 const maxHint = 64
 
 // parts is a request and its URL, as one allocation.
 type parts struct {
 	request http.Request
 	url     url.URL
-}
-
-// A Parser parses requests of which nothing is kept. It makes one allocation
-// for each, the copy of the head. The zero value is ready for use. Its methods
-// must not be called at the same time.
-type Parser struct {
-	parts  parts
-	header http.Header
-	values []string // the values of header are slices of it
-}
-
-// Parse does the same as the function [Parse], but the request is valid only
-// until the next call of Parse or Reset. The strings in it stay valid.
-func (p *Parser) Parse(b []byte) (r *http.Request, n int, err error) {
-	p.Reset()
-	var h head
-	n, e := h.scan(b)
-	if e != nil {
-		return nil, 0, e
-	}
-	if n == 0 {
-		return nil, 0, nil
-	}
-	if p.header == nil {
-		p.header = make(http.Header, 16)
-	}
-	if cap(p.values) < h.count {
-		p.values = make([]string, max(h.count, 16))
-	}
-	p.values = p.values[:h.count]
-	if e := h.build(string(b[:n]), &p.parts, p.header, p.values); e != nil {
-		return nil, 0, e
-	}
-	return &p.parts.request, n, nil
-}
-
-// Reset drops the last request, so that p keeps no memory of its strings.
-func (p *Parser) Reset() {
-	p.parts = parts{}
-	if len(p.header) > maxHint { // maps do not shrink
-		p.header = nil
-	}
-	clear(p.header)
-	if cap(p.values) > maxHint {
-		p.values = nil
-	}
-	clear(p.values)
 }
 
 // A Scanner finds the end of a head that comes in pieces. It goes over each
