@@ -7,10 +7,10 @@ import (
 	"strings"
 )
 
-// build makes the request of which s is the head, in p. The header is empty, and
-// there are as many values as fields. The steps are those of net/http's server,
-// in its order: the first that fails decides on the status.
-func (h *head) build(s string, p *parts, header http.Header, values []string) *Error {
+// build makes the request of which s is the head, in p, with header, which
+// is empty. The steps are those of net/http's server, in its order: the first
+// that fails decides on the status.
+func (h *head) build(s string, p *parts, header http.Header) *Error {
 	r := &p.request
 	r.Method = method(s[:h.method])
 	r.RequestURI = s[h.method+1 : h.target]
@@ -28,7 +28,7 @@ func (h *head) build(s string, p *parts, header http.Header, values []string) *E
 
 	r.Header = header
 	var f found
-	h.addFields(s, header, values, &f)
+	h.addFields(s, header, &f)
 	if f.hosts > 1 {
 		return errHosts
 	}
@@ -84,8 +84,9 @@ type found struct {
 func (f *found) has(id uint8) bool { return f.ids&(1<<id) != 0 }
 
 // addFields adds the fields to header, except for Host, which net/http's server
-// takes out.
-func (h *head) addFields(s string, header http.Header, values []string, f *found) {
+// takes out. Values of different names are parts of one array.
+func (h *head) addFields(s string, header http.Header, f *found) {
+	var values []string
 	for i := range h.count {
 		where := h.field(i)
 		value := where.value(s)
@@ -112,6 +113,9 @@ func (h *head) addFields(s string, header http.Header, values []string, f *found
 		if again {
 			header[key] = append(header[key], value)
 			continue
+		}
+		if len(values) == 0 {
+			values = make([]string, min(h.count-i, maxHint))
 		}
 		values[0] = value
 		header[key] = values[:1:1]

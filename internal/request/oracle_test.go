@@ -158,7 +158,11 @@ func compare(t testing.TB, r, want *http.Request) {
 // every prefix if thorough.
 func check(t testing.TB, o *oracle, b []byte, thorough bool) {
 	t.Helper()
-	r, n, err := Parse(b)
+	own := bytes.Clone(b)
+	r, n, err := Parse(own)
+	for i := range own {
+		own[i] = 0xdb // nothing of it is in r
+	}
 	switch {
 	case err != nil:
 		e := err.(*Error)
@@ -201,8 +205,9 @@ func check(t testing.TB, o *oracle, b []byte, thorough bool) {
 func checkPrefixes(t testing.TB, b []byte, n int, err error) {
 	t.Helper()
 	var s Scanner
-	for i := range b {
-		p := b[: i+1 : i+1]
+	step := 1 + len(b)/2000 // of a long one, as many
+	for i := step; i < len(b)+step; i += step {
+		p := b[:min(i, len(b))]
 		scanned, serr := s.Scan(p)
 		r, pn, perr := Parse(p)
 		switch {

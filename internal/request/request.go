@@ -48,15 +48,15 @@ func Parse(b []byte) (r *http.Request, n int, err error) {
 		return nil, 0, nil
 	}
 	p := new(parts)
-	if e := h.build(string(b[:n]), p, make(http.Header, min(h.count, maxHint)), make([]string, h.count)); e != nil {
+	if e := h.build(string(b[:n]), p, make(http.Header, min(h.count, maxHint))); e != nil {
 		return nil, 0, e
 	}
 	return &p.request, n, nil
 }
 
-// maxHint bounds the memory that is taken for headers before their names are
-// known: they may all have the same one.
-const maxHint = 64
+// maxHint bounds for how many headers memory is taken at a time, before their
+// names are known: they may all have the same one.
+const maxHint = 512
 
 // parts is a request and its URL, as one allocation.
 type parts struct {

@@ -25,10 +25,14 @@ type head struct {
 	more  []field
 }
 
-func (h *head) addField(f field) {
+// addField adds f. There are no more fields behind it than lines in rest.
+func (h *head) addField(f field, rest []byte) {
 	if h.count < len(h.room) {
 		h.room[h.count] = f
 	} else {
+		if h.more == nil {
+			h.more = make([]field, 0, 1+bytes.Count(rest, []byte("\n")))
+		}
 		h.more = append(h.more, f)
 	}
 	h.count++
@@ -214,7 +218,7 @@ func (h *head) fieldLine(b []byte, start, end int) *Error {
 		return errFieldValue
 	}
 	if !h.endOnly {
-		h.addField(field{start: uint16(start), colon: uint16(start + colon), end: uint16(end), id: id})
+		h.addField(field{start: uint16(start), colon: uint16(start + colon), end: uint16(end), id: id}, b[h.next:])
 	}
 	return nil
 }
