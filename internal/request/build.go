@@ -160,11 +160,8 @@ func trim(s string) string {
 }
 
 // closes reports whether the connection ends with the answer (RFC 9112,
-// section 9.3).
+// section 9.3). It is not asked about version 0, which is refused later.
 func closes(r *http.Request, f *found) bool {
-	if r.ProtoMajor < 1 {
-		return true
-	}
 	old := r.ProtoMajor == 1 && r.ProtoMinor == 0
 	if !f.has(idConnection) {
 		return old

@@ -55,6 +55,13 @@ func requests() (all []string) {
 	} {
 		add(lines(line, "Host: a"))
 	}
+	// Each byte in each place.
+	for i := range 256 {
+		c := string([]byte{byte(i)})
+		add(lines("G"+c+"T / HTTP/1.1", "Host: a"), lines("GET /a"+c+"b HTTP/1.1", "Host: a"), lines("GET /?a"+c+"b-c-d-e-f HTTP/1.1", "Host: a"), lines("GET / HTTP/1."+c, "Host: a"),
+			lines("GET / HTTP/1.1", "Host: a"+c+"b"), lines("GET / HTTP/1.1", "Host: a", "X"+c+"A: b"), lines("GET / HTTP/1.1", "Host: a", "X-A: b"+c+"c", "X-B: 123"+c+"45678901"), lines("GET / HTTP/1.1", "Host: a", "X-B: 123"+c+"45678901"),
+			lines("POST / HTTP/1.1", "Host: a", "Content"+c+"Length: 5"), lines("GET / HTTP/1.1", "Host: a", "X-A: b", c+"X-B: c"))
+	}
 	// Without Host.
 	for _, line := range []string{
 		"GET / HTTP/1.1", "GET / HTTP/1.0", "GET / HTTP/1.2", "GET / HTTP/2.0", "GET http://b/ HTTP/1.1", "CONNECT b:443 HTTP/1.1", "CONNECT /rpc HTTP/1.1",
