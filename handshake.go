@@ -17,9 +17,13 @@ const keyGUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
 // AcceptKey returns the Sec-WebSocket-Accept value that answers the given
 // Sec-WebSocket-Key (RFC 6455, section 4.2.2).
-func AcceptKey(key string) string {
-	sum := sha1.Sum([]byte(key + keyGUID))
-	return base64.StdEncoding.EncodeToString(sum[:])
+func AcceptKey(key string) string { return string(appendAcceptKey(nil, key)) }
+
+// appendAcceptKey appends what AcceptKey returns. It makes no allocation for a
+// key of the length that a valid one has.
+func appendAcceptKey(dst []byte, key string) []byte {
+	sum := sha1.Sum(append(append(make([]byte, 0, 24+len(keyGUID)), key...), keyGUID...))
+	return base64.StdEncoding.AppendEncode(dst, sum[:])
 }
 
 // listItems yields the elements of a comma-separated header that may have
@@ -354,7 +358,7 @@ func (hs *serverHandshake) checkOrigin() *HandshakeError {
 // offers. Names are compared as they are: case matters.
 func (hs *serverHandshake) chooseSubprotocol() *HandshakeError {
 	best := len(hs.opts.Subprotocols)
-	for offer := range listItems(hs.r.Header, "Sec-WebSocket-Protocol") {
+	for offer := range listItems(hs.r.Header, "Sec-Websocket-Protocol") {
 		if !validToken(offer) {
 			return refuse(http.StatusBadRequest, "header Sec-WebSocket-Protocol offers %q, which is not a token", clip(offer))
 		}
@@ -382,7 +386,7 @@ func (hs *serverHandshake) chooseExtensions() *HandshakeError {
 // appendResponse appends the 101 response that the steps have led to.
 func (hs *serverHandshake) appendResponse(dst []byte) []byte {
 	dst = append(dst, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: "...)
-	dst = append(dst, AcceptKey(hs.key)...)
+	dst = appendAcceptKey(dst, hs.key)
 	dst = append(dst, "\r\n"...)
 	if hs.subprotocol != "" {
 		dst = append(dst, "Sec-WebSocket-Protocol: "+hs.subprotocol+"\r\n"...)
@@ -391,6 +395,9 @@ func (hs *serverHandshake) appendResponse(dst []byte) []byte {
 		dst = append(dst, "Sec-WebSocket-Extensions: "+hs.extensions+"\r\n"...)
 	}
 	for _, h := range [...]http.Header{hs.inherited, hs.opts.Header} {
+		if len(h) == 0 { // Sorted would allocate
+			continue
+		}
 		for _, name := range slices.Sorted(maps.Keys(h)) {
 			for _, value := range h[name] {
 				dst = append(dst, name+": "+value+"\r\n"...)

@@ -2,6 +2,7 @@ package websocket
 
 import (
 	"bufio"
+	"bytes"
 	"errors"
 	"fmt"
 	"net/http"
@@ -445,4 +446,18 @@ func FuzzResponseHeader(f *testing.F) {
 			t.Fatalf("%q: %q makes the line %q", name, value, line)
 		}
 	})
+}
+
+// TestAppendResponseAllocations: a response is appended without allocations, if
+// there is room for it and no header to sort.
+func TestAppendResponseAllocations(t *testing.T) {
+	hs := serverHandshake{opts: new(AcceptOptions), key: rfcKey}
+	room := make([]byte, 0, 256)
+	if n := testing.AllocsPerRun(100, func() {
+		if !bytes.Contains(hs.appendResponse(room), []byte(rfcAccept)) {
+			t.Error("the accept value is missing")
+		}
+	}); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
 }
