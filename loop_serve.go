@@ -1,33 +1,32 @@
 package websocket
 
 import (
-	"bufio"
 	"bytes"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"strconv"
-	"sync"
 	"time"
+
+	"github.com/fullduplex-go/websocket/internal/request"
 )
 
 const (
 	// handshakeTimeout is how long Serve waits for a whole request.
 	handshakeTimeout = 10 * time.Second
-	// maxRequest is the largest head of a request, in bytes.
-	maxRequest = 16 << 10
 	// lingerTimeout is how long a client that was refused may take to read why.
 	lingerTimeout = time.Second
 )
 
 // Serve accepts connections from ln, answers their handshakes as [Accept] does
 // with opts, and hands them to h as Attach does: for servers that need no
-// net/http. A request that is not a handshake is answered with an error, one
-// that takes longer than ten seconds or has more than 16 KiB is cut off. The
-// path is h's to judge, by [Conn.Request], and so is all else that Accept leaves
-// open.
+// net/http. A request that is not a handshake is answered with an error, and so
+// is one that net/http's server would refuse, that takes longer than ten seconds
+// or whose head has more than 16 KiB. The path is h's to judge, by
+// [Conn.Request], and so is all else that Accept leaves open.
 //
 // Serve returns when ln fails or is closed, which it may take a second to
 // notice, or with [ErrLoopClosed] when the loop is. It closes ln; the
@@ -85,37 +84,38 @@ type acceptor struct {
 	conn Options // of the connections, with defaults
 }
 
-// heads are what requests are read from.
-var heads = sync.Pool{New: func() any { return bufio.NewReaderSize(nil, 1<<10) }}
-
-// answer judges a request, of which head is all but the content. It returns
-// the response, and, if that is 101, what the connection is to be; ok says so.
-func (a *acceptor) answer(head []byte, remote string) (response []byte, cfg connConfig, ok bool) {
-	br := heads.Get().(*bufio.Reader)
-	br.Reset(bytes.NewReader(head))
-	r, err := http.ReadRequest(br)
-	br.Reset(nil)
-	heads.Put(br)
-	if err != nil {
-		return refusal(refuse(http.StatusBadRequest, "not an HTTP request: %v", err)), cfg, false
-	}
-	r.Body = http.NoBody // there is none in head, and br is not r's
-	r.RemoteAddr = remote
+// answer judges a request. It returns the response, and, if that is 101, what
+// the connection is to be; ok says so. The request becomes the connection's.
+func (a *acceptor) answer(r *http.Request) (response []byte, cfg connConfig, ok bool) {
 	hs := serverHandshake{r: r, opts: &a.opts}
 	if err := hs.run(); err != nil {
-		return refusal(err), cfg, false
+		return refusal(err, r.Method == http.MethodHead), cfg, false
 	}
-	return hs.appendResponse(make([]byte, 0, 256)), connConfig{
+	response = hs.appendResponse(make([]byte, 0, 256))
+	for _, name := range [...]string{"Connection", "Upgrade", "Sec-Websocket-Key", "Sec-Websocket-Version", "Sec-Websocket-Extensions"} {
+		delete(r.Header, name) // as detach does
+	}
+	return response, connConfig{
 		opts:        a.conn,
 		subprotocol: hs.subprotocol,
 		compression: hs.compression,
-		request:     detach(r, false),
+		request:     r,
 	}, true
 }
 
-// refusal encodes the answer to a request that is refused. The connection ends
-// with it.
-func refusal(e *HandshakeError) []byte {
+// unparsed encodes the answer to the request that b starts with, of which
+// package request says err.
+func unparsed(b []byte, err error) []byte {
+	e := err.(*request.Error)
+	return refusal(&HandshakeError{Status: e.Status, Reason: e.Reason}, isHead(b))
+}
+
+// isHead reports whether the method of the request that b starts with is HEAD.
+func isHead(b []byte) bool { return bytes.HasPrefix(b, []byte("HEAD ")) }
+
+// refusal encodes the answer to a request that is refused; head says that the
+// method is HEAD, and the content is left out. The connection ends with it.
+func refusal(e *HandshakeError, head bool) []byte {
 	text := e.Reason
 	if e.Status == http.StatusInternalServerError {
 		text = http.StatusText(e.Status)
@@ -135,23 +135,14 @@ func refusal(e *HandshakeError) []byte {
 	fmt.Fprintf(&b, "HTTP/1.1 %d %s\r\n", e.Status, http.StatusText(e.Status))
 	header.Set("Content-Length", strconv.Itoa(len(text)+1))
 	header.Write(&b)
-	b.WriteString("\r\n" + text + "\n")
+	b.WriteString("\r\n")
+	if !head {
+		b.WriteString(text + "\n")
+	}
 	return b.Bytes()
 }
 
-// endOfHead returns the length of the request head that b starts with, 0 if it
-// is not complete.
-func endOfHead(b []byte) int {
-	if i := bytes.Index(b, []byte("\r\n\r\n")); i >= 0 {
-		return i + 4
-	}
-	return 0
-}
-
-var (
-	tooLarge = refuse(http.StatusRequestHeaderFieldsTooLarge, "the request has more than %d bytes", maxRequest)
-	tooLate  = refuse(http.StatusRequestTimeout, "the request was not complete in %v", handshakeTimeout)
-)
+var tooLate = refuse(http.StatusRequestTimeout, "the request was not complete in %v", handshakeTimeout)
 
 // accept serves a listener that no engine can watch, such as one of TLS, with a
 // goroutine for each handshake.
@@ -199,26 +190,37 @@ func (l *Loop) pause(err error, last time.Duration) time.Duration {
 func (a *acceptor) shake(nc net.Conn) {
 	nc.SetDeadline(time.Now().Add(handshakeTimeout))
 	b := make([]byte, 0, 1<<10)
-	head := 0
-	for head == 0 {
+	var head int
+	for scanner := new(request.Scanner); head == 0; {
 		if len(b) == cap(b) {
-			if len(b) >= maxRequest {
-				a.turnAway(nc, refusal(tooLarge))
-				return
-			}
 			b = append(make([]byte, 0, 2*len(b)), b...)
 		}
 		n, err := nc.Read(b[len(b):cap(b)])
 		b = b[:len(b)+n]
-		if head = endOfHead(b); head == 0 && err != nil {
+		var serr error
+		if head, serr = scanner.Scan(b); serr != nil {
+			a.turnAway(nc, unparsed(b, serr))
+			return
+		}
+		if head == 0 && err != nil {
 			if ne, ok := err.(net.Error); ok && ne.Timeout() {
-				a.turnAway(nc, refusal(tooLate))
+				a.turnAway(nc, refusal(tooLate, isHead(b)))
 			}
 			nc.Close()
 			return
 		}
 	}
-	response, cfg, ok := a.answer(b[:head], nc.RemoteAddr().String())
+	r, _, err := request.Parse(b[:head])
+	if err != nil {
+		a.turnAway(nc, unparsed(b, err))
+		return
+	}
+	r.RemoteAddr = nc.RemoteAddr().String()
+	if secure, ok := nc.(interface{ ConnectionState() tls.ConnectionState }); ok {
+		state := secure.ConnectionState()
+		r.TLS = &state
+	}
+	response, cfg, ok := a.answer(r)
 	if !ok {
 		a.turnAway(nc, response)
 		return

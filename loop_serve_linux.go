@@ -5,6 +5,7 @@ import (
 	"errors"
 	"maps"
 	"net"
+	"net/http"
 	"net/netip"
 	"os"
 	"slices"
@@ -13,6 +14,7 @@ import (
 	"time"
 
 	"github.com/fullduplex-go/websocket/internal/epoll"
+	"github.com/fullduplex-go/websocket/internal/request"
 )
 
 // accept takes connections from ln until that fails; it returns errForeign if
@@ -94,7 +96,8 @@ type shaking struct {
 	fd       int        // -1 when it is another's, or closed
 	deadline int64      // by monotonic
 	request  []byte     // what has come of it, if it comes in pieces
-	refused  bool       // what comes is discarded until the client has closed
+	scanner  request.Scanner
+	refused  bool // what comes is discarded until the client has closed
 }
 
 // reapPeriod is how often handshakes are looked at that take too long.
@@ -163,7 +166,7 @@ func (s *shaking) reap(now int64) {
 	case s.refused:
 		s.dropLocked()
 	default:
-		s.refuseLocked(refusal(tooLate))
+		s.refuseLocked(refusal(tooLate, isHead(s.request)))
 	}
 }
 
@@ -220,40 +223,52 @@ func (s *shaking) ready() {
 		return
 	}
 	in := b.b[:n]
-	if s.request != nil {
+	var r *http.Request
+	var head int
+	if s.request == nil {
+		r, head, err = request.Parse(in)
+	} else {
 		s.request = append(s.request, in...)
 		in = s.request
-	}
-	head := endOfHead(in)
-	switch {
-	case head == 0 && len(in) >= maxRequest, head > maxRequest:
-		s.refuseLocked(refusal(tooLarge))
-	case head == 0 && s.request == nil:
-		s.request = bytes.Clone(in)
-	case head == 0:
-	case s.acceptor.opts.CheckOrigin != nil: // it may block, and the runner must not
-		if s.worker.poll.Remove(s.fd) != nil {
-			s.dropLocked()
-			return
+		if head, err = s.scanner.Scan(in); head > 0 {
+			r, head, err = request.Parse(in[:head])
 		}
-		in = bytes.Clone(in)
-		go func() {
-			s.mu.Lock()
-			defer s.mu.Unlock()
-			if s.fd >= 0 {
-				defer s.containLocked()
-				s.finishLocked(in, head, false)
-			}
-		}()
-	default:
-		s.finishLocked(in, head, true)
 	}
+	switch {
+	case err != nil:
+		s.refuseLocked(unparsed(in, err))
+		return
+	case head == 0:
+		if s.request == nil {
+			s.request = bytes.Clone(in)
+		}
+		return
+	}
+	r.RemoteAddr = s.remote()
+	early := bytes.Clone(in[head:])
+	if s.acceptor.opts.CheckOrigin == nil {
+		s.finishLocked(r, early, true)
+		return
+	}
+	// CheckOrigin may block, and the runner must not.
+	if s.worker.poll.Remove(s.fd) != nil {
+		s.dropLocked()
+		return
+	}
+	go func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if s.fd >= 0 {
+			defer s.containLocked()
+			s.finishLocked(r, early, false)
+		}
+	}()
 }
 
-// finishLocked answers the request, whose head is in[:head], and makes a
+// finishLocked answers the request r, behind which early has come, and makes a
 // connection of it. watched tells whether the descriptor still is.
-func (s *shaking) finishLocked(in []byte, head int, watched bool) {
-	response, cfg, ok := s.acceptor.answer(in[:head], s.remote())
+func (s *shaking) finishLocked(r *http.Request, early []byte, watched bool) {
+	response, cfg, ok := s.acceptor.answer(r)
 	if !watched && s.worker.poll.Add(s.fd, epoll.In) != nil {
 		s.dropLocked()
 		return
@@ -266,7 +281,7 @@ func (s *shaking) finishLocked(in []byte, head int, watched bool) {
 		s.dropLocked() // it fits any socket's buffer
 		return
 	}
-	cfg.early = bytes.Clone(in[head:])
+	cfg.early = early
 	l := s.acceptor.sink.loop
 	// In one piece, of a size that nothing else here has, they lie side by side
 	// with those of other connections, and not between what handshakes leave.

@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"crypto/tls"
+
+	"github.com/fullduplex-go/websocket/internal/request"
 )
 
 // echoHandler answers every message.
@@ -114,7 +116,7 @@ func TestLoopServeEarly(t *testing.T) {
 			}
 			got := make([]byte, 7)
 			if _, err := io.ReadFull(br, got); err != nil || string(got[2:]) != "early" {
-				t.Errorf("%q, %v", got, err)
+				t.Errorf("secure %v, step %d: %q, %v", secure, step, got, err)
 			}
 		}
 	}
@@ -136,7 +138,7 @@ func TestLoopServeRefuses(t *testing.T) {
 		{"origin", "GET / HTTP/1.1\r\n" + head + "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nOrigin: http://y\r\n\r\n", 403, ""},
 		{"garbage", "\x16\x03\x01\r\n\r\n", 400, ""},
 		{"header", "GET / HTTP/1.1\r\nno colon\r\n\r\n", 400, ""},
-		{"large", "GET / HTTP/1.1\r\nX: " + strings.Repeat("x", maxRequest), 431, ""},
+		{"large", "GET / HTTP/1.1\r\nX: " + strings.Repeat("x", request.MaxHead), 431, ""},
 	}
 	for _, secure := range []bool{false, true} {
 		_, ln := serveLoop(t, newTestLoop(t, 1), nil, echoHandler, secure)
