@@ -74,6 +74,10 @@ func checkHeader(h http.Header) error {
 			return fmt.Errorf("websocket: %q is not a header name", name)
 		}
 		switch k := textproto.CanonicalMIMEHeaderKey(name); {
+		case k == "Sec-Websocket-Protocol":
+			return fmt.Errorf("websocket: header %s belongs to the handshake and cannot be set; use the option Subprotocols", name)
+		case k == "Sec-Websocket-Extensions":
+			return fmt.Errorf("websocket: header %s belongs to the handshake and cannot be set; use the option Compression", name)
 		case k == "Connection", k == "Upgrade", strings.HasPrefix(k, "Sec-Websocket-"):
 			return fmt.Errorf("websocket: header %s belongs to the handshake and cannot be set", name)
 		}
@@ -236,7 +240,7 @@ func (hs *serverHandshake) checkInherited() *HandshakeError {
 func (hs *serverHandshake) checkHTTPVersion() *HandshakeError {
 	switch r := hs.r; {
 	case !r.ProtoAtLeast(1, 1):
-		return refuse(http.StatusHTTPVersionNotSupported, "a WebSocket handshake needs HTTP/1.1, the request is HTTP/%d.%d", r.ProtoMajor, r.ProtoMinor)
+		return refuse(http.StatusHTTPVersionNotSupported, "a WebSocket handshake needs HTTP/1.1, the request is HTTP/%d.%d (a proxy in between may have lowered the version, as nginx does without proxy_http_version 1.1)", r.ProtoMajor, r.ProtoMinor)
 	case r.ProtoMajor > 1:
 		return refuse(http.StatusHTTPVersionNotSupported, "WebSocket over HTTP/%d is not served here, connect with HTTP/1.1", r.ProtoMajor)
 	}
@@ -299,15 +303,16 @@ func (hs *serverHandshake) checkVersion() *HandshakeError {
 }
 
 // checkKey: "a base64-encoded value that, when decoded, is 16 bytes in
-// length". The decoder skips line breaks; the length of the text rules them
-// out.
+// length". Bits beyond the 16 bytes are ignored: the key that section 4.1
+// prints has some. The decoder skips line breaks; the length of the text rules
+// them out.
 func (hs *serverHandshake) checkKey() *HandshakeError {
 	keys := hs.r.Header["Sec-Websocket-Key"]
 	if len(keys) != 1 {
 		return refuse(http.StatusBadRequest, "header Sec-WebSocket-Key is there %d times, want once", len(keys))
 	}
 	hs.key = keys[0]
-	nonce, err := base64.StdEncoding.Strict().DecodeString(hs.key)
+	nonce, err := base64.StdEncoding.DecodeString(hs.key)
 	if err != nil || len(nonce) != 16 || len(hs.key) != 24 {
 		return refuse(http.StatusBadRequest, "header Sec-WebSocket-Key is not 16 bytes in base64")
 	}
@@ -334,7 +339,10 @@ func (hs *serverHandshake) checkOrigin() *HandshakeError {
 	}
 
 	o, ok := parseOrigin(origins[0])
-	if !ok { // "null" is what sandboxed pages and local files send
+	switch {
+	case !ok && originHasPath(origins[0]):
+		return refuse(http.StatusForbidden, "origin %q has a path, and an origin ends with its host or port; the client must leave out what follows", clip(origins[0]))
+	case !ok: // "null" is what sandboxed pages and local files send
 		return refuse(http.StatusForbidden, "origin %q has no host to compare; set AcceptOptions.CheckOrigin to allow it", clip(origins[0]))
 	}
 	scheme := "http"

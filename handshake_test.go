@@ -3,6 +3,7 @@ package websocket
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"net/http"
@@ -47,7 +48,7 @@ func TestAcceptRefusals(t *testing.T) {
 		header map[string]string // what the answer has besides
 	}{
 		{name: "HTTP/1.0", spoil: func(q *request) { q.first = "GET / HTTP/1.0" },
-			status: 505, reason: "a WebSocket handshake needs HTTP/1.1, the request is HTTP/1.0"},
+			status: 505, reason: "a WebSocket handshake needs HTTP/1.1, the request is HTTP/1.0 (a proxy in between may have lowered the version, as nginx does without proxy_http_version 1.1)"},
 		{name: "HTTP/2 without TLS", spoil: func(q *request) { q.first, q.lines = "PRI * HTTP/2.0", nil },
 			status: 505, reason: "WebSocket over HTTP/2 is not served here, connect with HTTP/1.1"},
 		{name: "POST", spoil: func(q *request) { q.first = "POST / HTTP/1.1"; q.add("Content-Length: 0") },
@@ -106,8 +107,6 @@ func TestAcceptRefusals(t *testing.T) {
 			status: 400, reason: "header Sec-WebSocket-Key is not 16 bytes in base64"},
 		{name: "key without padding", spoil: func(q *request) { q.set("Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ") },
 			status: 400, reason: "header Sec-WebSocket-Key is not 16 bytes in base64"},
-		{name: "key with stray bits", spoil: func(q *request) { q.set("Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZR==") },
-			status: 400, reason: "header Sec-WebSocket-Key is not 16 bytes in base64"},
 		{name: "key in URL base64", spoil: func(q *request) { q.set("Sec-WebSocket-Key: " + strings.Repeat("_", 21) + "w==") },
 			status: 400, reason: "header Sec-WebSocket-Key is not 16 bytes in base64"},
 		{name: "two keys in a line", spoil: func(q *request) { q.set("Sec-WebSocket-Key: " + rfcKey + ", " + rfcKey) },
@@ -120,7 +119,13 @@ func TestAcceptRefusals(t *testing.T) {
 		{name: "null origin", spoil: func(q *request) { q.add("Origin: null") },
 			status: 403, reason: `origin "null" has no host to compare; set AcceptOptions.CheckOrigin to allow it`},
 		{name: "URL for an origin", spoil: func(q *request) { q.add("Origin: http://server.example/") },
-			status: 403, reason: `origin "http://server.example/" has no host...`},
+			status: 403, reason: `origin "http://server.example/" has a path, and an origin ends with its host or port; the client must leave out what follows`},
+		{name: "origin with a path", spoil: func(q *request) { q.add("Origin: https://server.example:8443/chat?x") },
+			status: 403, reason: `origin "https://server.example:8443/chat?x" has a path...`},
+		{name: "origin with a query", spoil: func(q *request) { q.add("Origin: http://[::1]?x/") },
+			status: 403, reason: `origin "http://[::1]?x/" has a path...`},
+		{name: "path for an origin", spoil: func(q *request) { q.add("Origin: file:///home/page.html") },
+			status: 403, reason: `origin "file:///home/page.html" has no host...`},
 		{name: "two origins", spoil: func(q *request) { q.add("Origin: http://server.example", "Origin: http://server.example") },
 			opts: AcceptOptions{OriginPatterns: []string{"*"}}, status: 403, reason: "header Origin is there 2 times, want once"},
 		{name: "origin that fits no pattern", spoil: func(q *request) { q.add("Origin: https://evil.example") },
@@ -211,8 +216,11 @@ func TestAcceptAnswer(t *testing.T) {
 		edit        func(*request)
 		opts        AcceptOptions
 		subprotocol string
+		accept      string // "" for rfcAccept
 	}{
 		{name: "plain", edit: func(q *request) {}},
+		{name: "the key that RFC 6455, section 4.1, prints", accept: AcceptKey("AQIDBAUGBwgJCgsMDQ4PEC=="),
+			edit: func(q *request) { q.set("Sec-WebSocket-Key: AQIDBAUGBwgJCgsMDQ4PEC==") }},
 		{name: "odd casing", edit: func(q *request) {
 			q.lines = []string{
 				"hOST: server.example", "uPGRADE: WebSOCKET", "cONNECTION: uPGRADE",
@@ -258,7 +266,7 @@ func TestAcceptAnswer(t *testing.T) {
 			if resp.StatusCode != http.StatusSwitchingProtocols || behind != "" {
 				t.Fatalf("status %d, body %q", resp.StatusCode, behind)
 			}
-			want := http.Header{"Upgrade": {"websocket"}, "Connection": {"Upgrade"}, "Sec-Websocket-Accept": {rfcAccept}}
+			want := http.Header{"Upgrade": {"websocket"}, "Connection": {"Upgrade"}, "Sec-Websocket-Accept": {cmp.Or(test.accept, rfcAccept)}}
 			if test.subprotocol != "" {
 				want["Sec-Websocket-Protocol"] = []string{test.subprotocol}
 			}
@@ -289,6 +297,7 @@ func TestServerFaults(t *testing.T) {
 		{name: "name in option", opts: AcceptOptions{Header: http.Header{"X-A: b\r\nX-B": {"c"}}}, fault: "is not a header name"},
 		{name: "Upgrade in option", opts: AcceptOptions{Header: http.Header{"upgrade": {"h2c"}}}, fault: "header upgrade belongs to the handshake"},
 		{name: "accept in option", opts: AcceptOptions{Header: http.Header{"Sec-WebSocket-Accept": {"x"}}}, fault: "belongs to the handshake"},
+		{name: "subprotocol header in option", opts: AcceptOptions{Header: http.Header{"Sec-WebSocket-Protocol": {"x"}}}, fault: "use the option Subprotocols"},
 		{name: "Content-Length in option", opts: AcceptOptions{Header: http.Header{"content-length": {"1"}}}, fault: "content-length cannot be sent"},
 		{name: "Transfer-Encoding in option", opts: AcceptOptions{Header: http.Header{"Transfer-Encoding": {"chunked"}}}, fault: "Transfer-Encoding cannot be sent"},
 		{name: "CR LF in middleware", set: http.Header{"X-A": {"a\r\nX-B: c"}}, fault: "header X-A holds CR, LF or NUL (it was set on the ResponseWriter)"},
@@ -403,7 +412,7 @@ var slowHeaders = map[string]*regexp.Regexp{
 	"Upgrade":                regexp.MustCompile(`\A((?s:.*)[,\n])?[ \t]*[Ww][Ee][Bb][Ss][Oo][Cc][Kk][Ee][Tt][ \t]*([,\n](?s:.*))?\z`),
 	"Connection":             regexp.MustCompile(`\A((?s:.*)[,\n])?[ \t]*[Uu][Pp][Gg][Rr][Aa][Dd][Ee][ \t]*([,\n](?s:.*))?\z`),
 	"Sec-Websocket-Version":  regexp.MustCompile(`\A13\z`),
-	"Sec-Websocket-Key":      regexp.MustCompile(`\A[A-Za-z0-9+/]{21}[AQgw]==\z`),
+	"Sec-Websocket-Key":      regexp.MustCompile(`\A[A-Za-z0-9+/]{22}==\z`),
 	"Sec-Websocket-Protocol": regexp.MustCompile("\\A([ \\t,\\n]*[!#$%&'*+\\-.^_`|~0-9A-Za-z]+[ \\t]*([,\\n]|\\z))*[ \\t,\\n]*\\z"),
 }
 

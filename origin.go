@@ -47,6 +47,18 @@ func parseOrigin(s string) (o origin, ok bool) {
 	return origin{scheme, strings.ToLower(host), port}, true
 }
 
+// originHasPath reports whether s is an origin with something behind it: a
+// path, if only a slash, a query or a fragment.
+func originHasPath(s string) bool {
+	scheme, rest, _ := strings.Cut(s, "://")
+	i := strings.IndexAny(rest, "/?#")
+	if i < 0 {
+		return false
+	}
+	_, ok := parseOrigin(scheme + "://" + rest[:i])
+	return ok
+}
+
 // alphanumeric reports whether s has nothing but ASCII letters, digits and
 // the characters in others.
 func alphanumeric(s, others string) bool {
