@@ -71,6 +71,21 @@ func (c *compression) fit(budget int, limitable bool) {
 	}
 }
 
+// fitSend makes c keep at most budget bytes between messages by limiting what
+// we send; 0 is no bound. What the peer sends is agreed already, and must not
+// keep more than budget alone. A smaller window than agreed, or no takeover, is
+// always ours to choose.
+func (c *compression) fitSend(budget int) {
+	send := c.sendBits
+	for budget != 0 && c.sendMemory()+c.recvMemory() > budget {
+		if c.sendBits <= minBudgetBits {
+			c.sendTakeover, c.sendBits = false, send
+			return
+		}
+		c.sendBits--
+	}
+}
+
 // deflateParams are the parameters of permessage-deflate, in an offer or in the
 // answer to one.
 type deflateParams struct {
@@ -206,105 +221,4 @@ func (o *CompressionOptions) answer(offer deflateParams) (answer deflateParams, 
 		answer.clientBits = c.recvBits
 	}
 	return answer, c
-}
-
-// deflateOffer is the client's side: what it has offered, and what else it
-// needs to know when the answer comes.
-type deflateOffer struct {
-	deflateParams
-	level, threshold int
-}
-
-// newDeflateOffer makes the offer for o; nil for nil. Whatever a server may
-// answer to it, the connection keeps to o: the server must follow what is said
-// about its messages, and about our own we only tell in advance.
-func newDeflateOffer(o *CompressionOptions) *deflateOffer {
-	if o == nil {
-		return nil
-	}
-	c := o.compression()
-	c.sendTakeover = !o.ClientNoContextTakeover
-	c.recvTakeover = !o.ServerNoContextTakeover
-	c.fit(o.MemoryBudget, true)
-	offer := &deflateOffer{level: c.level, threshold: c.threshold}
-	offer.serverNoTakeover = !c.recvTakeover
-	offer.clientNoTakeover = !c.sendTakeover
-	if c.recvBits < maxWindowBits {
-		offer.serverBits = c.recvBits
-	}
-	offer.clientLimitable = true // lets the server limit us
-	if c.sendBits < maxWindowBits {
-		offer.clientBits = c.sendBits
-	}
-	return offer
-}
-
-// accepted judges the extensions in a server's answer. The server may leave
-// all out; else there must be one, the one offered. A nil f has offered none.
-func (f *deflateOffer) accepted(answer []extension) (*compression, error) {
-	for i, e := range answer {
-		switch {
-		case f == nil || e.name != deflateName:
-			return nil, fmt.Errorf("server uses extension %q, which was not offered", printable(e.String()))
-		case i > 0:
-			return nil, fmt.Errorf("server uses %s %d times, which was offered once", deflateName, len(answer))
-		}
-	}
-	if len(answer) == 0 {
-		return nil, nil
-	}
-	p, err := parseDeflate(answer[0].params)
-	if err != nil {
-		return nil, &ruleError{"RFC 7692, section 7.1", fmt.Errorf("server's %w", err)}
-	}
-	return f.settle(p)
-}
-
-// settle checks the parameters of an answer against those offered.
-func (f *deflateOffer) settle(answer deflateParams) (*compression, error) {
-	broken := func(section, format string, args ...any) (*compression, error) {
-		return nil, &ruleError{"RFC 7692, section " + section, fmt.Errorf(format, args...)}
-	}
-	switch {
-	// It "accepts an extension negotiation offer" with the parameter "by
-	// including" it; it may also come unasked.
-	case f.serverNoTakeover && !answer.serverNoTakeover:
-		return broken("7.1.1.1", "server leaves out %s, which was asked for", serverNoTakeoverName)
-
-	// "The same or smaller value as the offer". It may also come unasked.
-	case f.serverBits != 0 && answer.serverBits == 0:
-		return broken("7.1.2.1", "server leaves out %s, which was asked for", serverMaxWindowBitsName)
-	case f.serverBits != 0 && answer.serverBits > f.serverBits:
-		return broken("7.1.2.1", "server answers %s=%d to an offer of %d", serverMaxWindowBitsName, answer.serverBits, f.serverBits)
-
-	// Without the parameter in the offer the server "MUST NOT include" it;
-	// with a value the server may ignore that, or answer one "equal to or
-	// smaller than the received value".
-	case answer.clientLimitable && answer.clientBits == 0:
-		return broken("7.1.2.2", "server answers %s without a value", clientMaxWindowBitsName)
-	case answer.clientLimitable && !f.clientLimitable:
-		return broken("7.1.2.2", "server answers %s, which was not offered", clientMaxWindowBitsName)
-	case f.clientBits != 0 && answer.clientBits > f.clientBits:
-		return broken("7.1.2.2", "server answers %s=%d to an offer of %d", clientMaxWindowBitsName, answer.clientBits, f.clientBits)
-	}
-	c := &compression{
-		level:     f.level,
-		threshold: f.threshold,
-		sendBits:  maxWindowBits,
-		recvBits:  maxWindowBits,
-		// 7.1.1.2: it may come unasked, and binds us. If it was offered and
-		// left out we still do as we have said.
-		sendTakeover: !f.clientNoTakeover && !answer.clientNoTakeover,
-		recvTakeover: !answer.serverNoTakeover,
-	}
-	// 7.1.2.2: the same holds for the window. An answer is never larger.
-	for _, bits := range [...]uint8{f.clientBits, answer.clientBits} {
-		if bits != 0 {
-			c.sendBits = min(c.sendBits, bits)
-		}
-	}
-	if answer.serverBits != 0 {
-		c.recvBits = answer.serverBits
-	}
-	return c, nil
 }

@@ -1,9 +1,7 @@
 package websocket
 
 import (
-	"errors"
 	"fmt"
-	"strings"
 	"testing"
 
 	"github.com/fullduplex-go/websocket/internal/flate"
@@ -168,133 +166,6 @@ func TestChooseDeflate(t *testing.T) {
 	}
 }
 
-func TestDeflateOffer(t *testing.T) {
-	const name = "permessage-deflate"
-	type options = CompressionOptions
-	for _, tt := range []struct {
-		opts  options
-		offer string
-		want  string // if the answer is no more than it must be
-	}{
-		{options{}, name + "; client_max_window_bits", "send 15+ recv 15+"},
-		{options{WindowBits: 15}, name + "; client_max_window_bits", "send 15+ recv 15+"},
-		{options{WindowBits: 10}, name + "; server_max_window_bits=10; client_max_window_bits=10", "send 10+ recv 10+"},
-		{options{WindowBits: 8}, name + "; server_max_window_bits=8; client_max_window_bits=8", "send 8+ recv 8+"},
-		{options{ServerNoContextTakeover: true}, name + "; server_no_context_takeover; client_max_window_bits", "send 15+ recv 15"},
-		{options{ClientNoContextTakeover: true}, name + "; client_no_context_takeover; client_max_window_bits", "send 15 recv 15+"},
-		{options{ServerNoContextTakeover: true, ClientNoContextTakeover: true, WindowBits: 14},
-			name + "; server_no_context_takeover; client_no_context_takeover; server_max_window_bits=14; client_max_window_bits=14", "send 14 recv 14"},
-		{options{MemoryBudget: keeps(5, 15)}, name + "; client_max_window_bits", "send 15+ recv 15+"},
-		{options{MemoryBudget: keeps(5, 15) - 1}, name + "; server_max_window_bits=14; client_max_window_bits=14", "send 14+ recv 14+"},
-		{options{MemoryBudget: keeps(9, 15) - 1, Level: 9}, name + "; server_max_window_bits=14; client_max_window_bits=14", "send 14+ recv 14+"},
-		{options{MemoryBudget: keeps(5, 9)}, name + "; server_max_window_bits=9; client_max_window_bits=9", "send 9+ recv 9+"},
-		{options{MemoryBudget: keeps(5, 9) - 1}, name + "; client_no_context_takeover; server_max_window_bits=10; client_max_window_bits", "send 15 recv 10+"},
-		{options{MemoryBudget: 1}, name + "; server_no_context_takeover; client_no_context_takeover; client_max_window_bits", "send 15 recv 15"},
-		{options{MemoryBudget: 8000, ServerNoContextTakeover: true}, name + "; server_no_context_takeover; client_max_window_bits=11", "send 11+ recv 15"},
-	} {
-		f := newDeflateOffer(&tt.opts)
-		if got := f.String(); got != tt.offer {
-			t.Errorf("%+v\ngot  %q\nwant %q", tt.opts, got, tt.offer)
-			continue
-		}
-		least := f.deflateParams
-		least.clientNoTakeover, least.clientLimitable, least.clientBits = false, false, 0
-		c, err := f.accepted(mustParseExtensions(t, least.String()))
-		if got := showCompression(c); got != tt.want || err != nil {
-			t.Errorf("%+v\nanswer %q\ngot  %q, %v\nwant %q", tt.opts, least, got, err, tt.want)
-		}
-	}
-	if newDeflateOffer(nil) != nil {
-		t.Error("an offer of nothing")
-	}
-}
-
-// TestDeflateAnswer: what a client takes, and what it does not.
-func TestDeflateAnswer(t *testing.T) {
-	const name = "permessage-deflate"
-	type options = CompressionOptions
-	var (
-		plain   = &options{}
-		small   = &options{WindowBits: 10}
-		without = &options{ServerNoContextTakeover: true, ClientNoContextTakeover: true}
-	)
-	for _, tt := range []struct {
-		opts   *options
-		answer string
-		want   string // what it comes to, or
-		rule   string // what it breaks, and
-		text   string // part of the error
-	}{
-		{opts: plain, answer: ""},
-		{opts: plain, answer: " , ,"},
-		{opts: nil, answer: ""},
-		{opts: plain, answer: name, want: "send 15+ recv 15+"},
-		{opts: plain, answer: " ," + name + " ,", want: "send 15+ recv 15+"},
-		{opts: plain, answer: name + "; server_no_context_takeover", want: "send 15+ recv 15"}, // unasked
-		{opts: plain, answer: name + "; client_no_context_takeover", want: "send 15 recv 15+"}, // unasked
-		{opts: plain, answer: name + "; server_max_window_bits=9", want: "send 15+ recv 9+"},   // unasked
-		{opts: plain, answer: name + "; server_max_window_bits=8", want: "send 15+ recv 8+"},
-		{opts: plain, answer: name + "; server_max_window_bits=15", want: "send 15+ recv 15+"},
-		{opts: plain, answer: name + "; client_max_window_bits=8", want: "send 8+ recv 15+"},
-		{opts: plain, answer: name + `; client_max_window_bits="12"`, want: "send 12+ recv 15+"},
-		{opts: plain, answer: name + "; client_max_window_bits=15", want: "send 15+ recv 15+"},
-		{opts: plain, answer: name + "; client_max_window_bits=12; server_max_window_bits=11; client_no_context_takeover; server_no_context_takeover",
-			want: "send 12 recv 11"},
-
-		{opts: small, answer: name + "; server_max_window_bits=10", want: "send 10+ recv 10+"}, // we keep to what we said
-		{opts: small, answer: name + "; server_max_window_bits=8; client_max_window_bits=9", want: "send 9+ recv 8+"},
-		{opts: small, answer: name + "; server_max_window_bits=10; client_max_window_bits=10", want: "send 10+ recv 10+"},
-		{opts: without, answer: name + "; server_no_context_takeover", want: "send 15 recv 15"}, // here too
-		{opts: without, answer: name + "; server_no_context_takeover; client_no_context_takeover", want: "send 15 recv 15"},
-
-		{opts: nil, answer: name, rule: "", text: `server uses extension "permessage-deflate", which was not offered`},
-		{opts: nil, answer: "a; b=c, " + name, text: `server uses extension "a; b=c", which was not offered`},
-		{opts: plain, answer: "a", text: `server uses extension "a", which was not offered`},
-		{opts: plain, answer: "Permessage-Deflate", text: "which was not offered"},
-		{opts: plain, answer: name + ", a", text: `server uses extension "a", which was not offered`},
-		{opts: plain, answer: name + ", " + name, text: "server uses permessage-deflate 2 times, which was offered once"},
-
-		{opts: plain, answer: name + "; a", rule: "7.1", text: `server's permessage-deflate has no parameter "a"`},
-		{opts: plain, answer: name + "; server_no_context_takeover; server_no_context_takeover", rule: "7.1", text: "has parameter server_no_context_takeover twice"},
-		{opts: plain, answer: name + "; client_no_context_takeover; client_no_context_takeover", rule: "7.1", text: "has parameter client_no_context_takeover twice"},
-		{opts: plain, answer: name + "; server_max_window_bits=9; server_max_window_bits=9", rule: "7.1", text: "has parameter server_max_window_bits twice"},
-		{opts: plain, answer: name + "; client_max_window_bits=9; client_max_window_bits=9", rule: "7.1", text: "has parameter client_max_window_bits twice"},
-		{opts: plain, answer: name + "; server_no_context_takeover=1", rule: "7.1", text: `has parameter server_no_context_takeover with value "1"`},
-		{opts: plain, answer: name + "; client_no_context_takeover=1", rule: "7.1", text: `has parameter client_no_context_takeover with value "1"`},
-		{opts: plain, answer: name + "; server_max_window_bits", rule: "7.1", text: "has parameter server_max_window_bits without a value"},
-		{opts: plain, answer: name + "; server_max_window_bits=7", rule: "7.1", text: `has parameter server_max_window_bits with value "7"`},
-		{opts: plain, answer: name + "; server_max_window_bits=16", rule: "7.1", text: `with value "16"`},
-		{opts: plain, answer: name + "; server_max_window_bits=09", rule: "7.1", text: `with value "09"`},
-		{opts: plain, answer: name + "; client_max_window_bits=7", rule: "7.1", text: `has parameter client_max_window_bits with value "7"`},
-		{opts: plain, answer: name + "; client_max_window_bits=16", rule: "7.1", text: `with value "16"`},
-
-		{opts: plain, answer: name + "; client_max_window_bits", rule: "7.1.2.2", text: "server answers client_max_window_bits without a value"},
-		{opts: small, answer: name + "; server_max_window_bits=10; client_max_window_bits=11", rule: "7.1.2.2", text: "server answers client_max_window_bits=11 to an offer of 10"},
-		{opts: small, answer: name + "; server_max_window_bits=11", rule: "7.1.2.1", text: "server answers server_max_window_bits=11 to an offer of 10"},
-		{opts: small, answer: name + "; client_max_window_bits=10", rule: "7.1.2.1", text: "server leaves out server_max_window_bits"},
-		{opts: without, answer: name + "; client_no_context_takeover", rule: "7.1.1.1", text: "server leaves out server_no_context_takeover"},
-	} {
-		c, err := newDeflateOffer(tt.opts).accepted(mustParseExtensions(t, tt.answer))
-		if got := showCompression(c); got != tt.want {
-			t.Errorf("%+v\nanswer %q\ngot %q, want %q", tt.opts, tt.answer, got, tt.want)
-		}
-		var rule *ruleError
-		switch {
-		case tt.text == "" && err == nil:
-		case tt.text == "" || err == nil || !strings.Contains(err.Error(), tt.text):
-			t.Errorf("%+v\nanswer %q: error %v, want %q", tt.opts, tt.answer, err, tt.text)
-		case errors.As(err, &rule) != (tt.rule != "") || rule != nil && rule.rule != "RFC 7692, section "+tt.rule:
-			t.Errorf("%+v\nanswer %q: error %q breaks %+v, want %q", tt.opts, tt.answer, err, rule, tt.rule)
-		}
-	}
-
-	// Our own clients always offer it, others need not.
-	f := &deflateOffer{}
-	if _, err := f.accepted(mustParseExtensions(t, name+"; client_max_window_bits=15")); err == nil || !strings.Contains(err.Error(), "client_max_window_bits, which was not offered") {
-		t.Errorf("got %v", err)
-	}
-}
-
 func TestCompressionOptions(t *testing.T) {
 	for _, tt := range []struct {
 		opts *CompressionOptions
@@ -372,8 +243,11 @@ func FuzzNegotiation(f *testing.F) {
 		var offers []*deflateOffer
 		if text == "" {
 			co = fuzzCompressionOptions(level, cWindow, cBudget, cServer, cClient)
-			offers = append(offers, newDeflateOffer(co))
-			text = offers[0].String()
+			f := newDeflateOffer(co)
+			for range f.offers {
+				offers = append(offers, f)
+			}
+			text = f.String()
 		}
 		list, err := parseExtensions([]string{text})
 		if err != nil {
@@ -390,7 +264,12 @@ func FuzzNegotiation(f *testing.F) {
 				t.Fatalf("%q is written as %q, and that read as %q, %v", text, p, q, err)
 			}
 			if co == nil {
-				offers = append(offers, &deflateOffer{deflateParams: p})
+				f := newDeflateOffer(new(CompressionOptions))
+				f.offers[0], f.own.sendTakeover = p, !p.clientNoTakeover
+				if p.clientBits != 0 {
+					f.own.sendBits = p.clientBits
+				}
+				offers = append(offers, f)
 			}
 		}
 
@@ -420,7 +299,7 @@ func FuzzNegotiation(f *testing.F) {
 			noSend, noRecv   bool
 			canLimit, dialed bool
 		}{
-			{o: so, c: server, noSend: sServer, noRecv: sClient, canLimit: offers[0].clientLimitable},
+			{o: so, c: server, noSend: sServer, noRecv: sClient, canLimit: offers[0].offers[0].clientLimitable},
 			{o: co, c: client, noSend: cClient, noRecv: cServer, canLimit: true, dialed: true},
 		} {
 			if end.o == nil {

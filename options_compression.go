@@ -30,7 +30,8 @@ const (
 // of the direction in which the connection receives, and about two windows of
 // the one in which it sends: 89 KiB with the zero value. From level 7 the
 // latter are more than four, and it is 169 KiB. WindowBits, the two
-// NoContextTakeover fields and MemoryBudget bring that down. A direction without takeover keeps nothing between messages.
+// NoContextTakeover fields and MemoryBudget bring
+// that down. A direction without takeover keeps nothing between messages.
 //
 // Do not compress a secret together with text that somebody else may choose:
 // who sees the sizes of the messages can then guess the secret bit by bit, and
@@ -52,16 +53,20 @@ type CompressionOptions struct {
 	// 32 KiB. Zero means 15. Each step less halves the memory and makes
 	// messages a little larger.
 	//
-	// A client asks the server to keep to it; a server that cannot does
-	// without compression. A server can only limit clients that have said
-	// they can be limited, as browsers do; of others it wants messages that
-	// do not refer to earlier ones.
+	// A peer that cannot be limited may use a larger window if its messages
+	// do not refer to earlier ones, so that nothing of it is kept. A server
+	// can only limit clients that have said so, as browsers do; of others it
+	// wants such messages. A client asks the server for a window or, if it
+	// does not know of windows, for such messages. Dial fails if the server
+	// uses compression without granting either.
 	WindowBits int
 
 	// ServerNoContextTakeover and ClientNoContextTakeover are for messages
 	// that do not refer to earlier ones: those that the server sends, and
 	// those that the client sends. Either side can ask for either, and
-	// spares both sides the memory.
+	// spares both sides the memory. There are servers that do not grant a
+	// client ServerNoContextTakeover; Dial fails then only if that is beyond
+	// WindowBits or MemoryBudget.
 	ServerNoContextTakeover bool
 	ClientNoContextTakeover bool
 
@@ -69,7 +74,8 @@ type CompressionOptions struct {
 	// between messages for its compression, both directions together. Where
 	// that is less than the other fields lead to, the handshake settles on
 	// smaller windows, down to 512 bytes, and where that is not enough on no
-	// takeover. It does not bound what is in use while a message is being
+	// takeover. Dial fails if the server does not keep to that, and says how
+	// much it would take. It does not bound what is in use while a message is being
 	// compressed or decompressed. Zero means no bound.
 	MemoryBudget int
 }

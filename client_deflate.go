@@ -1,0 +1,151 @@
+package websocket
+
+import (
+	"fmt"
+	"strings"
+)
+
+// deflateOffer is the client's side of the negotiation of permessage-deflate:
+// what it offers, and what it holds an answer against.
+type deflateOffer struct {
+	opts   CompressionOptions // a copy of the user's
+	own    compression        // what the first offer comes to; its sending half binds us
+	offers []deflateParams    // the preferred one first; all include what binds us
+}
+
+// newDeflateOffer makes the offers for o; nil for nil.
+//
+// The first offer asks for what suits o best. Many servers do not know
+// server_max_window_bits, and some do not know server_no_context_takeover.
+// "A server MUST decline an extension negotiation offer" that it cannot accept
+// (RFC 7692, section 7.1), so plainer offers follow, each of which still
+// holds o.
+func newDeflateOffer(o *CompressionOptions) *deflateOffer {
+	if o == nil {
+		return nil
+	}
+	c := o.compression()
+	c.sendTakeover = !o.ClientNoContextTakeover
+	c.recvTakeover = !o.ServerNoContextTakeover
+	c.fit(o.MemoryBudget, true)
+	first := deflateParams{
+		serverNoTakeover: !c.recvTakeover,
+		clientNoTakeover: !c.sendTakeover,
+		clientLimitable:  true, // lets the server limit us
+	}
+	if c.recvBits < maxWindowBits {
+		first.serverBits = c.recvBits
+	}
+	if c.sendBits < maxWindowBits {
+		first.clientBits = c.sendBits
+	}
+	f := &deflateOffer{opts: *o, own: c, offers: []deflateParams{first}}
+
+	// The window of messages that do not refer to earlier ones is no matter:
+	// it is not kept.
+	if first.serverBits != 0 {
+		f.offers = append(f.offers, deflateParams{
+			serverNoTakeover: true,
+			clientNoTakeover: first.clientNoTakeover,
+			clientLimitable:  true,
+		})
+	}
+	plain := deflateParams{clientNoTakeover: first.clientNoTakeover, clientLimitable: true}
+	if (first.serverNoTakeover || first.serverBits != 0) && f.holds(plain) == nil {
+		f.offers = append(f.offers, plain)
+	}
+	return f
+}
+
+// String writes the offers as Sec-WebSocket-Extensions has them.
+func (f *deflateOffer) String() string {
+	list := make([]string, len(f.offers))
+	for i, p := range f.offers {
+		list[i] = p.String()
+	}
+	return strings.Join(list, ", ")
+}
+
+// accepted judges the extensions in a server's answer. The server may leave
+// all out; else there must be one, the one offered. A nil f has offered none.
+func (f *deflateOffer) accepted(answer []extension) (*compression, error) {
+	for i, e := range answer {
+		switch {
+		case f == nil || e.name != deflateName:
+			return nil, fmt.Errorf("server uses extension %q, which was not offered", printable(e.String()))
+		case i > 0:
+			return nil, fmt.Errorf("server uses %s %d times, want once", deflateName, len(answer))
+		}
+	}
+	if len(answer) == 0 {
+		return nil, nil
+	}
+	p, err := parseDeflate(answer[0].params)
+	if err != nil {
+		return nil, &ruleError{"RFC 7692, section 7.1", fmt.Errorf("server's %w", err)}
+	}
+	if p.clientLimitable && p.clientBits == 0 {
+		return nil, &ruleError{"RFC 7692, section 7.1.2.2", fmt.Errorf("server answers %s without a value", clientMaxWindowBitsName)}
+	}
+	if err := f.holds(p); err != nil {
+		return nil, err
+	}
+	return f.settle(p), nil
+}
+
+// holds reports, by a nil error, whether an answer keeps to the options. It
+// need not be the answer to one of the offers word for word: servers leave out
+// parameters that they do not know and give larger windows than they were asked
+// for, which matters only where it takes more memory than the options allow.
+// The parameters about what we send never do, since we may always use less.
+//
+// ServerNoContextTakeover is a wish: a server that does not grant it is
+// held against WindowBits and MemoryBudget like any other.
+func (f *deflateOffer) holds(answer deflateParams) error {
+	if answer.serverNoTakeover {
+		return nil // nothing is kept
+	}
+	bits := answer.serverWindow()
+	kept, allowed := 1<<bits, 1<<f.opts.windowBits()
+	var set []string
+	if kept > allowed {
+		set = append(set, fmt.Sprintf("WindowBits to %d", bits))
+	}
+	if budget := f.opts.MemoryBudget; budget != 0 && kept > budget {
+		allowed = min(allowed, budget)
+		set = append(set, fmt.Sprintf("MemoryBudget to %d or more", kept))
+	}
+	if set == nil {
+		return nil
+	}
+	fault := fmt.Sprintf("answers %s=%d and leaves out %s", serverMaxWindowBitsName, bits, serverNoTakeoverName)
+	if answer.serverBits == 0 {
+		fault = fmt.Sprintf("leaves out %s and %s", serverMaxWindowBitsName, serverNoTakeoverName)
+	}
+	return &ruleError{"RFC 7692, section 7.1.2.1", fmt.Errorf(
+		"server %s, so that %d bytes would be kept between messages, and CompressionOptions allows %d; set %s, or turn Compression off",
+		fault, kept, allowed, strings.Join(set, " and "))}
+}
+
+// settle returns what an answer that holds comes to.
+func (f *deflateOffer) settle(answer deflateParams) *compression {
+	c := f.own
+	c.recvBits, c.recvTakeover = answer.serverWindow(), !answer.serverNoTakeover
+	// 7.1.1.2 and 7.1.2.2: both may come unasked, and bind us. If they were
+	// offered and left out we still do as we have said.
+	c.sendTakeover = c.sendTakeover && !answer.clientNoTakeover
+	if answer.clientBits != 0 {
+		c.sendBits = min(c.sendBits, answer.clientBits)
+	}
+	c.fitSend(f.opts.MemoryBudget)
+	return &c
+}
+
+// serverWindow is the window of the server's messages, which has 32 KiB if
+// nothing is said about it.
+func (p deflateParams) serverWindow() uint8 {
+	if p.serverBits == 0 {
+		return maxWindowBits
+	}
+	return p.serverBits
+}
