@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/http"
 	"net/textproto"
@@ -122,7 +123,7 @@ func dialTimeout(opts *DialOptions, client *http.Client) time.Duration {
 // goroutine that runs Dial uses it.
 type clientHandshake struct {
 	target  dialTarget
-	header  http.Header   // the user's, with canonical names and without Host
+	header  http.Header   // the user's, with canonical names and without Host; trip.spelling has the others
 	host    string        // the Host header
 	offered []string      // subprotocols
 	deflate *deflateOffer // nil if compression is not offered
@@ -165,7 +166,8 @@ func newClientHandshake(ctx context.Context, rawURL string, opts *DialOptions) (
 			return nil, fmt.Errorf("websocket: subprotocol %q is offered twice", name)
 		}
 	}
-	for name, values := range opts.Header {
+	for _, name := range slices.Sorted(maps.Keys(opts.Header)) {
+		values := opts.Header[name]
 		name = textproto.CanonicalMIMEHeaderKey(name)
 		if name != "Host" {
 			hs.header[name] = append(hs.header[name], values...)
@@ -175,6 +177,9 @@ func newClientHandshake(ctx context.Context, rawURL string, opts *DialOptions) (
 			return nil, errors.New("websocket: header Host must have one value")
 		}
 		hs.host = values[0]
+		if err := checkHostHeader(hs.host); err != nil {
+			return nil, err
+		}
 	}
 	if hs.host == "" {
 		hs.host = target.url.Host
@@ -187,6 +192,7 @@ func newClientHandshake(ctx context.Context, rawURL string, opts *DialOptions) (
 		hs.span.end()
 		return nil, hs.wrap(err)
 	}
+	hs.trip.spelling = newHeaderSpelling(opts.Header)
 	return hs, nil
 }
 
@@ -255,6 +261,8 @@ func (hs *clientHandshake) failed(err error) error {
 	}
 	if cause := context.Cause(hs.span.ctx); cause != nil && !errors.Is(err, cause) {
 		err = cause
+	} else if hs.trip.hop != nil && cause == nil {
+		err = hs.trip.hop.explain(err)
 	}
 	return hs.wrap(err)
 }

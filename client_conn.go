@@ -12,25 +12,36 @@ import (
 )
 
 // takeOver makes the connection under a 101 response ours, together with what
-// net/http has read of it ahead. From here on nothing of net/http uses it:
-// the transport has ended its loops when it handed out a body that can be
-// written to.
+// has been read of it ahead. From here on nothing of net/http uses it: the
+// transport has ended its loops when it handed out a body that can be written
+// to.
 func (t *dialTripper) takeOver(resp *http.Response) (net.Conn, []byte, error) {
 	body, ok := resp.Body.(io.ReadWriteCloser)
 	if !ok {
 		return nil, nil, fmt.Errorf("%T gave a 101 response with a Body, %T, that cannot be written to", t.base, resp.Body)
 	}
-	t.hop.mu.Lock()
-	nc := t.hop.conn
-	t.hop.mu.Unlock()
-	// A trace reports every connection that was got for the sake of the
-	// request, such as that of a RoundTripper which fetches a token first,
-	// and a RoundTripper may have a use for the bytes itself. So the body
-	// must be nothing but this connection. Where that cannot be seen we trust
-	// our own transport, but nobody else's.
-	under := connUnder(body)
-	if nc == nil || under != nc && (under != nil || t.own == nil) {
-		return newBodyConn(body, t.hop.request.URL.Host), nil, nil
+	conn, answer := t.hop.taken()
+	if t.own == nil {
+		return takeOverBody(conn, body, t.hop.request.URL.Host)
+	}
+	nc, early := answer.release()
+	if !isSocket(nc) {
+		nc.SetDeadline(time.Time{}) // in case the dialer has left one
+		return nc, early, nil
+	}
+	more, err := drain(nc, nc)
+	return nc, append(early, more...), err
+}
+
+// takeOverBody takes the connection from a RoundTripper that we do not know.
+//
+// A trace reports every connection that was got for the sake of the request,
+// such as that of a RoundTripper which fetches a token first, and a
+// RoundTripper may have a use for the bytes itself. So the body must be
+// nothing but the connection nc.
+func takeOverBody(nc net.Conn, body io.ReadWriteCloser, host string) (net.Conn, []byte, error) {
+	if nc == nil || connUnder(body) != nc {
+		return newBodyConn(body, host), nil, nil
 	}
 	if !isSocket(nc) {
 		nc.SetDeadline(time.Time{}) // in case the dialer has left one
@@ -80,15 +91,16 @@ func isSocket(nc net.Conn) bool {
 	}
 }
 
-// drain returns the bytes that net/http, or crypto/tls under it, has read
-// behind the response. It does not wait for more.
-func drain(nc net.Conn, body io.Reader) (early []byte, err error) {
+// drain returns the bytes that are there to be read from r, whose connection is
+// nc, such as those that net/http or crypto/tls has read ahead. It does not wait
+// for more.
+func drain(nc net.Conn, r io.Reader) (early []byte, err error) {
 	if err := nc.SetReadDeadline(time.Unix(1, 0)); err != nil {
 		return nil, err
 	}
 	for buf := make([]byte, 4<<10); err == nil; {
 		var n int
-		n, err = body.Read(buf)
+		n, err = r.Read(buf)
 		early = append(early, buf[:n]...)
 	}
 	// The error is the deadline, or one that the next read will meet again.

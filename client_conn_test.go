@@ -316,7 +316,7 @@ func TestDialRoundTripper(t *testing.T) {
 	mute := dialTestTripper(func(r *http.Request) (*http.Response, error) {
 		return &http.Response{StatusCode: 101, Header: http.Header{
 			"Upgrade": {"websocket"}, "Connection": {"Upgrade"},
-			"Sec-Websocket-Accept": {AcceptKey(r.Header.Get("Sec-WebSocket-Key"))},
+			"Sec-Websocket-Accept": {AcceptKey(r.Header["Sec-WebSocket-Key"][0])},
 		}}, nil
 	})
 	_, resp, err := Dial(t.Context(), "ws://"+addr, dialTestOptions(mute))

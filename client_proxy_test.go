@@ -188,29 +188,40 @@ func TestDialProxyRefuses(t *testing.T) {
 		name, answer string
 		change       func(*http.Transport)
 		want         string
+		status       int // of a HandshakeError, if not negative
 	}{
 		{"with a status", "HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n", nil,
-			"PROXY refused CONNECT to TARGET: 407 Proxy Authentication Required"},
+			"PROXY refused CONNECT to TARGET: 407 Proxy Authentication Required: the proxy does not accept the Proxy-Authorization that was sent", 407},
+		{"with a way to authenticate", "HTTP/1.1 407 Proxy Authentication Required\r\nProxy-Authenticate: Digest realm=x\r\nProxy-Authenticate: NTLM\r\n\r\n", nil,
+			"that was sent; it knows Digest realm=x, NTLM", 407},
+		{"for lack of a user", "HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n", func(tr *http.Transport) {
+			proxy := tr.Proxy
+			tr.Proxy = func(r *http.Request) (*url.URL, error) {
+				u, err := proxy(r)
+				return &url.URL{Scheme: u.Scheme, Host: u.Host}, err
+			}
+		}, "407 Proxy Authentication Required: the proxy wants a user and a password, which belong into its URL", 407},
+		{"with another status", "HTTP/1.1 502 Bad Gateway\r\n\r\n", nil, "PROXY refused CONNECT to TARGET: 502 Bad Gateway", 502},
 		{"with a status and a body", "HTTP/1.1 403 Forbidden\r\nContent-Length: 9999\r\n\r\nno", nil,
-			"PROXY refused CONNECT to TARGET: 403 Forbidden"},
+			"PROXY refused CONNECT to TARGET: 403 Forbidden: the proxy's rules do not allow this host or port", 403},
 		{"by a hook", dialTestConnected, func(tr *http.Transport) {
 			tr.OnProxyConnectResponse = func(context.Context, *url.URL, *http.Request, *http.Response) error { return broken }
-		}, "broken"},
+		}, "broken", -1},
 		{"by a header function", dialTestConnected, func(tr *http.Transport) {
 			tr.GetProxyConnectHeader = func(context.Context, *url.URL, string) (http.Header, error) { return nil, broken }
-		}, "broken"},
-		{"by closing", "", nil, "EOF"},
-		{"with nonsense", "what?\r\n\r\n", nil, "malformed HTTP"},
-		{"without end", "HTTP/1.1 200 OK\r\nX: " + strings.Repeat("x", 70<<10), nil, ""},
+		}, "broken", -1},
+		{"by closing", "", nil, "PROXY closed the connection without an answer to CONNECT", 0},
+		{"with nonsense", "what?\r\n\r\n", nil, "malformed HTTP", -1},
+		{"without end", "HTTP/1.1 200 OK\r\nX: " + strings.Repeat("x", 70<<10), nil, "exceeds 65536 bytes", -1},
 		{"by asking nobody", "", func(tr *http.Transport) {
 			tr.Proxy = func(*http.Request) (*url.URL, error) { return nil, broken }
-		}, "broken"},
+		}, "broken", -1},
 		{"of a kind that there is not", "", func(tr *http.Transport) {
 			tr.Proxy = dialTestProxy(t, "gopher://me:secret@h")
-		}, `proxy h: scheme "gopher" is not supported`},
+		}, `proxy h: scheme "gopher" is not supported`, -1},
 		{"by not being there", "", func(tr *http.Transport) {
 			tr.DialContext = func(context.Context, string, string) (net.Conn, error) { return nil, broken }
-		}, "broken"},
+		}, "broken", -1},
 	} {
 		for _, scheme := range []string{"http", "https"} {
 			for _, target := range []string{"ws://a.test/", "wss://a.test/"} {
@@ -232,14 +243,14 @@ func TestDialProxyRefuses(t *testing.T) {
 				dialTestGone(t, func() { _, resp, err = Dial(t.Context(), target, dialTestOptions(tr)) })
 				port := map[string]string{"ws://a.test/": "80", "wss://a.test/": "443"}[target]
 				want := strings.NewReplacer("PROXY", "proxy "+addr, "TARGET", "a.test:"+port).Replace(tt.want)
+				if e := (*HandshakeError)(nil); errors.As(err, &e) != (tt.status >= 0) || e != nil && (e.Status != tt.status || e.Proxy != addr) {
+					t.Errorf("%s, %s by %s: got %#v, want status %d of %s", tt.name, target, scheme, e, tt.status, addr)
+				}
 				if resp != nil || err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "secret") {
 					t.Errorf("%s, %s by %s: got %v, want %q", tt.name, target, scheme, err, want)
 				}
 				if tt.want == "broken" && !errors.Is(err, broken) {
 					t.Errorf("%s: %v does not wrap the error", tt.name, err)
-				}
-				if tt.name == "without end" && target == "ws://a.test/" && !strings.Contains(err.Error(), "exceeds 65536 bytes") {
-					t.Errorf("%s: got %v", tt.name, err)
 				}
 				if n := d.open(); n != 0 {
 					t.Errorf("%s, %s by %s: %d connections are open", tt.name, target, scheme, n)
@@ -375,7 +386,7 @@ func TestDialSOCKS5(t *testing.T) {
 	tr := dialTestTransport(d)
 	tr.Proxy = dialTestProxy(t, "socks5://me:wrong@"+addr)
 	_, _, err := Dial(t.Context(), "ws://a.test", dialTestOptions(tr))
-	if err == nil || !strings.Contains(err.Error(), "socks connect") || strings.Contains(err.Error(), "wrong") {
+	if err == nil || !strings.Contains(err.Error(), "proxy "+addr+": SOCKS5: it does not accept user and password") || strings.Contains(err.Error(), "wrong") {
 		t.Errorf("wrong password: got %v", err)
 	}
 	if n := d.open(); n != 0 {

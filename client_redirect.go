@@ -45,13 +45,17 @@ func (hs *clientHandshake) follow(req *http.Request, via []*http.Request) error 
 	return nil
 }
 
-// checkRedirectURL makes the URL one for net/http, and holds on to TLS. Unix
+// checkRedirectURL makes the URL one that net/http can send, and holds on to TLS. Unix
 // domain sockets are nothing that a server may point to.
 func checkRedirectURL(req *http.Request, via []*http.Request) error {
 	shown := shownURL(req.URL)
 	if !useHTTPScheme(req.URL) {
 		return fmt.Errorf("redirect to %s: not a WebSocket URL", printable(shown))
 	}
+	if !sendableHost(req.URL.Host) {
+		return fmt.Errorf("redirect to %s: the host cannot be sent", printable(shown))
+	}
+	req.URL.RawQuery = escapeQuery(req.URL.RawQuery)
 	if via[len(via)-1].URL.Scheme == "https" && req.URL.Scheme != "https" {
 		return fmt.Errorf("redirect to %s: not followed, it leads from wss to ws", printable(shown))
 	}

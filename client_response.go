@@ -28,7 +28,7 @@ func (hs *clientHandshake) checkResponse(resp *http.Response) error {
 	}
 	steps := [...]func(http.Header) error{
 		hs.checkUpgrade,
-		hs.checkConnection,
+		func(h http.Header) error { return hs.checkConnection(h, resp.Close) },
 		hs.checkAccept,
 		hs.checkExtensions,
 		hs.checkSubprotocol,
@@ -66,12 +66,11 @@ func (hs *clientHandshake) readRefusal(body io.ReadCloser) []byte {
 }
 
 // checkUpgrade: "a value that is not an ASCII case-insensitive match for the
-// value "websocket"" fails, so nothing may stand beside it. Letters that are
-// not ASCII but fold to it take more bytes.
+// value "websocket"" fails, so nothing may stand beside it.
 func (hs *clientHandshake) checkUpgrade(h http.Header) error {
 	n := 0
 	for item := range listItems(h, "Upgrade") {
-		if n++; len(item) != len("websocket") || !strings.EqualFold(item, "websocket") {
+		if n++; !sameToken(item, "websocket") {
 			return fmt.Errorf("header Upgrade is %q, want \"websocket\"", printable(item))
 		}
 	}
@@ -81,11 +80,18 @@ func (hs *clientHandshake) checkUpgrade(h http.Header) error {
 	return nil
 }
 
-func (hs *clientHandshake) checkConnection(h http.Header) error {
-	if !hasToken(h, "Connection", "Upgrade") {
-		return errors.New(`header Connection does not list "Upgrade"`)
+// checkConnection: closed is what net/http has made of a "close" that was
+// listed there. It removes the header then and gives the connection up, which an
+// answerConn prevents if the Transport is our own.
+func (hs *clientHandshake) checkConnection(h http.Header, closed bool) error {
+	switch {
+	case hasToken(h, "Connection", "Upgrade"):
+		return nil
+	case closed && len(h["Connection"]) == 0 && hs.trip.own == nil:
+		return fmt.Errorf(`header Connection lists "close", so net/http has removed it and closed the connection `+
+			`before Dial could see either; that can be prevented with a Transport that is an *http.Transport, not with %T`, hs.trip.base)
 	}
-	return nil
+	return errors.New(`header Connection does not list "Upgrade"`)
 }
 
 // checkAccept proves that the server has read the request as what it is, and

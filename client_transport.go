@@ -17,10 +17,13 @@ const maxDialHeader = 64 << 10
 
 // dialTransport is a clone of the user's Transport that serves one dial.
 //
+// net/http is left with HTTP/1.1 itself: the connections that it writes a
+// request to and reads a response from are made here, with proxy and TLS, and
+// lie under an answerConn.
+//
 // net/http would let a dial that nobody waits for any more run on, for the
 // sake of later requests. Here there are none, so the dial ends with ctx, and
-// connections are kept track of, such that those inside a TLS or proxy
-// handshake can be cut.
+// connections are kept track of, such that they can be cut.
 type dialTransport struct {
 	http   *http.Transport
 	ctx    context.Context // of the dial
@@ -50,19 +53,16 @@ func newDialTransport(ctx context.Context, user *http.Transport, target dialTarg
 		clone.MaxResponseHeaderBytes = maxDialHeader
 	}
 
-	t.dial = chooseDialer(clone.DialContext, clone.Dial)
-	if t.dial == nil {
-		t.dial = new(net.Dialer).DialContext
+	dial := chooseDialer(clone.DialContext, clone.Dial)
+	if dial == nil {
+		dial = new(net.Dialer).DialContext
 	}
-	t.dialTLS = chooseDialer(clone.DialTLSContext, clone.DialTLS)
+	t.dial = t.tracked(dial)
+	t.dialTLS = t.tracked(chooseDialer(clone.DialTLSContext, clone.DialTLS))
 	clone.Dial, clone.DialTLS = nil, nil
 	clone.DialContext = t.dialPlain
-	if t.dialTLS != nil {
-		clone.DialTLSContext = t.dialSecure
-	}
-
-	clone.Proxy = func(r *http.Request) (*url.URL, error) { return routeOf(r.Context()).proxy, nil }
-	clone.OnProxyConnectResponse = checkProxyAnswer(clone.OnProxyConnectResponse)
+	clone.DialTLSContext = t.dialSecure
+	clone.Proxy = nil
 	return t
 }
 
@@ -90,8 +90,7 @@ func chooseDialer(dial dialFunc, deprecated func(network, addr string) (net.Conn
 // dialRoute is the way to the server that a request was given. It travels in
 // the request's context, because that is what net/http hands to dialers.
 type dialRoute struct {
-	proxy  *url.URL // of which net/http takes care
-	tunnel *url.URL // HTTP proxy of which we do
+	proxy  *url.URL // with a scheme: http, https, socks5 or socks5h
 	socket string   // Unix domain socket
 }
 
@@ -102,9 +101,9 @@ func routeOf(ctx context.Context) dialRoute {
 	return r
 }
 
-// route asks the user's Proxy. For a ws URL, net/http would send an HTTP
-// proxy a plain GET and hope that it passes Upgrade on; section 4.1 wants
-// CONNECT for ws as it does for wss.
+// route asks the user's Proxy. An HTTP proxy gets a CONNECT for ws as it does
+// for wss (section 4.1); net/http would send it a plain GET and hope that it
+// passes Upgrade on.
 func (t *dialTransport) route(req *http.Request) (r dialRoute, err error) {
 	if t.target.socket != "" && sameOrigin(req.URL, t.target.url) {
 		r.socket = t.target.socket
@@ -118,16 +117,10 @@ func (t *dialTransport) route(req *http.Request) (r dialRoute, err error) {
 		return r, err
 	}
 	switch proxy.Scheme {
-	case "socks5", "socks5h":
-	case "http", "https", "":
-		if proxy.Scheme == "" {
-			p := *proxy
-			p.Scheme, proxy = "http", &p
-		}
-		if req.URL.Scheme == "http" {
-			r.tunnel = proxy
-			return r, nil
-		}
+	case "http", "https", "socks5", "socks5h":
+	case "":
+		p := *proxy
+		p.Scheme, proxy = "http", &p
 	default:
 		return r, fmt.Errorf("proxy %s: scheme %q is not supported", proxy.Host, proxy.Scheme)
 	}
@@ -135,59 +128,64 @@ func (t *dialTransport) route(req *http.Request) (r dialRoute, err error) {
 	return r, nil
 }
 
-// dialPlain is the DialContext of the clone.
+// dialPlain and dialSecure are the dialers of the clone.
 func (t *dialTransport) dialPlain(ctx context.Context, network, addr string) (net.Conn, error) {
-	return t.tracked(ctx, func(ctx context.Context) (net.Conn, error) {
-		switch r := routeOf(ctx); {
-		case r.socket != "":
-			return t.dial(ctx, "unix", r.socket)
-		case r.tunnel != nil:
-			return t.dialTunnel(ctx, r.tunnel, addr)
-		}
-		return t.dial(ctx, network, addr)
-	})
+	return t.connect(ctx, network, addr, false)
 }
 
-// dialSecure is the DialTLSContext of the clone. It shakes hands, which
-// net/http would do otherwise, to see what protocol was agreed upon.
 func (t *dialTransport) dialSecure(ctx context.Context, network, addr string) (net.Conn, error) {
-	return t.tracked(ctx, func(ctx context.Context) (net.Conn, error) {
-		nc, err := t.dialTLS(ctx, network, addr)
-		tc, ok := nc.(*tls.Conn)
-		if err != nil || !ok {
-			return nc, err
-		}
-		if err := tc.HandshakeContext(ctx); err != nil {
-			tc.Close()
-			return nil, err
-		}
-		if p := tc.ConnectionState().NegotiatedProtocol; p != "" && p != "http/1.1" {
-			tc.Close()
-			return nil, fmt.Errorf("DialTLSContext agreed with the server on %q, a WebSocket handshake needs http/1.1", p)
-		}
-		return nc, nil
-	})
+	return t.connect(ctx, network, addr, true)
 }
 
-// tracked runs dial until the whole dial ends, and keeps track of the
-// connection that it makes.
-func (t *dialTransport) tracked(ctx context.Context, dial func(context.Context) (net.Conn, error)) (net.Conn, error) {
+// connect goes the whole way to the server at addr.
+func (t *dialTransport) connect(ctx context.Context, network, addr string, secure bool) (net.Conn, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	detach := context.AfterFunc(t.ctx, cancel)
 	defer detach() // and no cancel: some dialers tie the connection to the context
-	nc, err := dial(ctx)
+	var (
+		nc  net.Conn
+		err error
+	)
+	switch r := routeOf(ctx); {
+	case r.socket != "":
+		nc, err = t.dial(ctx, "unix", r.socket)
+	case r.proxy != nil:
+		nc, err = t.dialTunnel(ctx, r.proxy, addr)
+	case secure && t.dialTLS != nil:
+		nc, err = t.dialUserTLS(ctx, network, addr)
+		secure = false
+	default:
+		nc, err = t.dial(ctx, network, addr)
+	}
+	if err == nil && secure {
+		nc, err = t.secure(ctx, nc, addr)
+	}
 	if err != nil {
 		cancel()
 		return nil, err
 	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.over || t.ctx.Err() != nil {
-		nc.Close()
-		return nil, context.Cause(t.ctx)
+	return &answerConn{Conn: nc, owner: t, limit: int(min(t.http.MaxResponseHeaderBytes, 1<<30))}, nil
+}
+
+// tracked keeps track of the connections that dial makes; nil stays nil.
+func (t *dialTransport) tracked(dial dialFunc) dialFunc {
+	if dial == nil {
+		return nil
 	}
-	t.conns = append(t.conns, nc)
-	return nc, nil
+	return func(ctx context.Context, network, addr string) (net.Conn, error) {
+		nc, err := dial(ctx, network, addr)
+		if err != nil {
+			return nil, err
+		}
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		if t.over || t.ctx.Err() != nil {
+			nc.Close()
+			return nil, context.Cause(t.ctx)
+		}
+		t.conns = append(t.conns, nc)
+		return nc, nil
+	}
 }
 
 // finish ends the bookkeeping. A dial that is still on its way is closed when

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"net"
 	"net/http"
 	"net/http/httptrace"
@@ -77,16 +76,21 @@ func (s *dialSpan) end() {
 // under way and which connection serves it.
 type dialTripper struct {
 	base http.RoundTripper
-	own  *dialTransport // base, if that is our clone of an http.Transport
-	hop  *dialHop       // of the last request; for the goroutine that dials
+	own  *dialTransport // base, if that is our clone of an http.Transport; or nil
+	hop  *dialHop       // of the last request, nil before; for the goroutine that dials
+
+	spelling headerSpelling
 }
 
 // dialHop is one request of the chain.
 type dialHop struct {
 	request *http.Request
 
-	mu   sync.Mutex // a RoundTripper may call hooks from anywhere, at any time
-	conn net.Conn   // guarded by mu: the last that net/http took for the request
+	own *dialTransport // as in dialTripper
+
+	mu     sync.Mutex  // a RoundTripper may call hooks from anywhere, at any time
+	conn   net.Conn    // guarded by mu: the last that net/http took for the request
+	answer *answerConn // guarded by mu: the last of own's; nil until there is one
 }
 
 func newDialTripper(ctx context.Context, rt http.RoundTripper, target dialTarget) (*dialTripper, error) {
@@ -105,40 +109,44 @@ func newDialTripper(ctx context.Context, rt http.RoundTripper, target dialTarget
 
 // RoundTrip implements [http.RoundTripper].
 func (t *dialTripper) RoundTrip(req *http.Request) (*http.Response, error) {
-	hop := &dialHop{request: req}
+	hop := &dialHop{request: req, own: t.own}
 	t.hop = hop
 	// The hooks of a trace that the caller has put into the context go on
 	// being called.
 	ctx := httptrace.WithClientTrace(req.Context(), &httptrace.ClientTrace{GotConn: hop.gotConn})
-	if t.own == nil {
-		return t.base.RoundTrip(req.WithContext(ctx))
+	if t.own != nil {
+		route, err := t.own.route(req)
+		if err != nil {
+			return nil, err
+		}
+		ctx = context.WithValue(ctx, dialRouteKey{}, route)
 	}
-	route, err := t.own.route(req)
-	if err != nil {
-		return nil, err
+	out := req.WithContext(ctx)
+	out.Header = t.spelling.apply(req.Header)
+	resp, err := t.base.RoundTrip(out)
+	if _, answer := hop.taken(); err == nil && answer != nil && req.URL.Scheme == "https" {
+		state := tlsState(answer.Conn) // net/http does not know what it runs on
+		resp.TLS = &state
 	}
-	out := req.WithContext(context.WithValue(ctx, dialRouteKey{}, route))
-	out.Header = spelledAsInRFC(req.Header)
-	return t.base.RoundTrip(out)
+	return resp, err
 }
 
 func (h *dialHop) gotConn(info httptrace.GotConnInfo) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.conn = info.Conn
+	// A dialer of the user's may make requests on the way, under the same
+	// trace: to a proxy, say.
+	if answer, ok := info.Conn.(*answerConn); ok && h.own != nil && answer.owner == h.own {
+		h.answer = answer
+	}
 }
 
-// spelledAsInRFC returns a copy of h. The case of a header's name must not
-// matter, but there are servers to which it does.
-func spelledAsInRFC(h http.Header) http.Header {
-	h = maps.Clone(h)
-	for _, name := range [...]string{"Sec-WebSocket-Key", "Sec-WebSocket-Version", "Sec-WebSocket-Protocol"} {
-		if values := h.Values(name); len(values) > 0 {
-			h.Del(name)
-			h[name] = values
-		}
-	}
-	return h
+// taken returns what gotConn has seen.
+func (h *dialHop) taken() (net.Conn, *answerConn) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.conn, h.answer
 }
 
 // finish closes everything that the dial has opened and not closed yet, but

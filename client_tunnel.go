@@ -4,25 +4,29 @@ import (
 	"bufio"
 	"bytes"
 	"context"
-	"crypto/tls"
 	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
-	"net/http/httptrace"
 	"net/url"
+	"strings"
 )
 
-// dialTunnel connects to target, a host:port, through an HTTP proxy.
+// dialTunnel connects to target, a host:port, through a proxy.
 func (t *dialTransport) dialTunnel(ctx context.Context, proxy *url.URL, target string) (net.Conn, error) {
 	nc, err := t.dialProxy(ctx, proxy)
 	if err != nil {
 		return nil, fmt.Errorf("proxy %s: %w", proxy.Host, err)
 	}
 	detach := context.AfterFunc(ctx, func() { nc.Close() }) // nothing else unblocks just any net.Conn
-	tunnel, err := t.openTunnel(ctx, nc, proxy, target)
+	tunnel := nc
+	if strings.HasPrefix(proxy.Scheme, "socks5") {
+		err = openSOCKS(nc, proxy, target)
+	} else {
+		tunnel, err = t.openTunnel(ctx, nc, proxy, target)
+	}
 	if !detach() {
 		err = context.Cause(ctx)
 	}
@@ -37,43 +41,19 @@ func (t *dialTransport) dialTunnel(ctx context.Context, proxy *url.URL, target s
 // would.
 func (t *dialTransport) dialProxy(ctx context.Context, proxy *url.URL) (net.Conn, error) {
 	addr := dialAddr(proxy)
-	if proxy.Scheme != "https" {
+	switch {
+	case proxy.Scheme != "https":
 		return t.dial(ctx, "tcp", addr)
-	}
-	if t.dialTLS != nil {
+	case t.dialTLS != nil:
 		return t.dialTLS(ctx, "tcp", addr)
 	}
 	nc, err := t.dial(ctx, "tcp", addr)
 	if err != nil {
 		return nil, err
 	}
-	cfg := t.http.TLSClientConfig.Clone()
-	if cfg == nil {
-		cfg = new(tls.Config)
-	}
-	if cfg.ServerName == "" {
-		cfg.ServerName = proxy.Hostname()
-	}
+	cfg := t.tlsConfig(addr)
 	cfg.NextProtos = nil // a proxy that were offered h2 might take it
-	if d := t.http.TLSHandshakeTimeout; d > 0 {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, d)
-		defer cancel()
-	}
-	tc := tls.Client(nc, cfg)
-	trace := httptrace.ContextClientTrace(ctx)
-	if trace != nil && trace.TLSHandshakeStart != nil {
-		trace.TLSHandshakeStart()
-	}
-	err = tc.HandshakeContext(ctx)
-	if trace != nil && trace.TLSHandshakeDone != nil {
-		trace.TLSHandshakeDone(tc.ConnectionState(), err)
-	}
-	if err != nil {
-		nc.Close()
-		return nil, fmt.Errorf("TLS handshake: %w", err)
-	}
-	return tc, nil
+	return t.startTLS(ctx, nc, cfg)
 }
 
 // openTunnel sends CONNECT over nc and returns the tunnel, which begins with
@@ -108,13 +88,15 @@ func (t *dialTransport) openTunnel(ctx context.Context, nc net.Conn, proxy *url.
 		case err != nil && limited.N <= 0:
 			return nil, fmt.Errorf("proxy %s: answer to CONNECT exceeds %d bytes", proxy.Host, t.http.MaxResponseHeaderBytes)
 		case err == io.EOF || errors.Is(err, io.ErrUnexpectedEOF):
-			return nil, fmt.Errorf("proxy %s: connection ended before the answer to CONNECT: %w", proxy.Host, io.ErrUnexpectedEOF)
+			e := noAnswer("proxy "+proxy.Host+" closed the connection without an answer to CONNECT", io.ErrUnexpectedEOF)
+			e.err.Proxy = proxy.Host
+			return nil, e
 		case err != nil:
 			return nil, fmt.Errorf("proxy %s: answer to CONNECT: %w", proxy.Host, err)
 		case resp.StatusCode/100 == 1: // an interim response
 			continue
 		}
-		if err := t.http.OnProxyConnectResponse(ctx, proxy, req, resp); err != nil {
+		if err := t.checkProxyAnswer(ctx, proxy, req, resp); err != nil {
 			return nil, err
 		}
 		break
@@ -128,19 +110,41 @@ func (t *dialTransport) openTunnel(ctx context.Context, nc net.Conn, proxy *url.
 	return nc, nil
 }
 
-// checkProxyAnswer returns an OnProxyConnectResponse that refuses what is not
-// a tunnel, in words that tell the proxy's refusal from the server's. The
-// user's own function goes first.
-func checkProxyAnswer(user func(context.Context, *url.URL, *http.Request, *http.Response) error) func(context.Context, *url.URL, *http.Request, *http.Response) error {
-	return func(ctx context.Context, proxy *url.URL, req *http.Request, resp *http.Response) error {
-		if user != nil {
-			if err := user(ctx, proxy, req, resp); err != nil {
-				return err
-			}
+// checkProxyAnswer refuses what is not a tunnel, in words that tell the proxy's
+// refusal from the server's. The user's own function goes first.
+func (t *dialTransport) checkProxyAnswer(ctx context.Context, proxy *url.URL, req *http.Request, resp *http.Response) error {
+	if check := t.http.OnProxyConnectResponse; check != nil {
+		if err := check(ctx, proxy, req, resp); err != nil {
+			return err
 		}
-		if resp.StatusCode/100 != 2 {
-			return fmt.Errorf("proxy %s refused CONNECT to %s: %s", proxy.Host, req.Host, printable(resp.Status))
-		}
+	}
+	if resp.StatusCode/100 == 2 {
 		return nil
 	}
+	text := fmt.Sprintf("proxy %s refused CONNECT to %s: %s", proxy.Host, req.Host, printable(resp.Status))
+	e := &HandshakeError{Status: resp.StatusCode, Reason: proxyAdvice(req, resp), Proxy: proxy.Host}
+	if e.Reason != "" {
+		text += ": " + e.Reason
+	} else {
+		e.Reason = http.StatusText(e.Status)
+	}
+	return &dialRefusal{text, e}
+}
+
+// proxyAdvice says what a proxy's refusal of CONNECT means, or "".
+func proxyAdvice(req *http.Request, resp *http.Response) string {
+	switch resp.StatusCode {
+	case http.StatusProxyAuthRequired:
+		advice := "the proxy wants a user and a password, which belong into its URL"
+		if req.Header.Get("Proxy-Authorization") != "" {
+			advice = "the proxy does not accept the Proxy-Authorization that was sent"
+		}
+		if wants := resp.Header.Values("Proxy-Authenticate"); len(wants) > 0 {
+			advice += "; it knows " + printable(strings.Join(wants, ", "))
+		}
+		return advice
+	case http.StatusForbidden:
+		return "the proxy's rules do not allow this host or port"
+	}
+	return ""
 }

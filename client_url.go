@@ -3,9 +3,12 @@ package websocket
 import (
 	"errors"
 	"fmt"
+	"io"
 	"net"
+	"net/http"
 	"net/url"
 	"strings"
+	"unicode/utf8"
 )
 
 // dialTarget is a WebSocket URL, taken apart.
@@ -19,7 +22,11 @@ type dialTarget struct {
 // may hold a password.
 func parseDialURL(raw string) (dialTarget, error) {
 	var t dialTarget
-	u, err := url.Parse(raw)
+	beforeQuery, query, found := strings.Cut(raw, "?")
+	if found {
+		query = "?" + escapeQuery(query)
+	}
+	u, err := url.Parse(beforeQuery + query)
 	if err != nil {
 		// A password that was not escaped breaks a URL at any place.
 		var ue *url.Error
@@ -41,10 +48,59 @@ func parseDialURL(raw string) (dialTarget, error) {
 	if !useHTTPScheme(u) {
 		return t, fmt.Errorf("websocket: URL scheme %q is none of ws, wss, http, https, ws+unix", u.Scheme)
 	}
-	if u.Hostname() == "" {
+	switch {
+	case u.Hostname() == "":
 		return t, errors.New("websocket: URL has no host")
+	case !sendableHost(u.Host):
+		return t, fmt.Errorf("websocket: URL has the host %q, which cannot be sent", u.Host)
 	}
 	return t, nil
+}
+
+// escapeQuery makes a query one that can be sent, as browsers do: tabs and line
+// breaks go, and what a URI cannot have there (RFC 3986, section 3.4) is
+// percent-encoded. A # is left, for it begins a fragment.
+func escapeQuery(query string) string {
+	var b []byte
+	for i := range len(query) {
+		switch c := query[i]; {
+		case c == '\t' || c == '\n' || c == '\r':
+		case c <= ' ' || c >= 0x7f || c == '"' || c == '<' || c == '>':
+			b = fmt.Appendf(b, "%%%02X", c)
+		default:
+			b = append(b, c)
+		}
+	}
+	return string(b)
+}
+
+// sendableHost reports whether net/http would put the host[:port] into a Host
+// header. Otherwise it would send an empty one. Names beyond ASCII are
+// translated (IDNA).
+func sendableHost(host string) bool {
+	for i := range len(host) {
+		if c := host[i]; c < 0x80 && !alphanumeric(host[i:i+1], "-._~%!$&'()*+,;=:[]") {
+			return false
+		}
+	}
+	return host != "" && utf8.ValidString(host)
+}
+
+// checkHostHeader refuses a Host header of the user's that is not a host[:port]
+// (RFC 9110, section 7.2).
+func checkHostHeader(host string) error {
+	u, err := url.Parse("http://" + host + "/")
+	if err == nil && u.Host == host && u.Hostname() != "" && u.Path == "/" && sendableHost(host) {
+		// Only net/http can tell whether a name can be translated.
+		try := http.Request{Method: http.MethodGet, URL: &url.URL{Scheme: "http", Host: host, Path: "/"}, Host: host}
+		err = try.Write(io.Discard)
+	} else if err == nil {
+		err = errors.New("not of the form host or host:port")
+	}
+	if err != nil {
+		return fmt.Errorf("websocket: header Host is %q, which cannot be sent: %w", host, err)
+	}
+	return nil
 }
 
 // splitSocketURL takes a ws+unix URL apart into the socket's path and the URL

@@ -40,17 +40,20 @@ func listItems(h http.Header, name string) iter.Seq[string] {
 	}
 }
 
-// hasToken reports whether the list header holds token, in any case. Equal
-// lengths keep EqualFold to ASCII: the letters beyond it that fold to ASCII
-// ones, such as the Kelvin sign, take more bytes.
+// hasToken reports whether the list header holds token, in any case.
 func hasToken(h http.Header, name, token string) bool {
 	for item := range listItems(h, name) {
-		if len(item) == len(token) && strings.EqualFold(item, token) {
+		if sameToken(item, token) {
 			return true
 		}
 	}
 	return false
 }
+
+// sameToken compares without regard to the case of ASCII letters. Equal lengths
+// keep EqualFold to those: the letters beyond ASCII that fold to it, such as
+// the Kelvin sign, take more bytes.
+func sameToken(a, b string) bool { return len(a) == len(b) && strings.EqualFold(a, b) }
 
 // validToken reports whether s is a token of RFC 9110, section 5.6.2.
 func validToken(s string) bool { return s != "" && tokenLen(s) == len(s) }
@@ -101,12 +104,15 @@ func checkSubprotocols(names []string) error {
 }
 
 // HandshakeError tells why there is no connection: why [Accept] refused a
-// request, and what it answered, or what the server of a [Dial] answered.
+// request, and what it answered, or what the server of a [Dial], or a proxy on
+// the way to it, answered.
 type HandshakeError struct {
 	// Status is the HTTP status of the answer. From Accept it is 500 if
 	// the server is at fault, with its options or because the connection
 	// cannot be taken over from the ResponseWriter. From Dial it is 101 if
-	// the server agreed, but not in the way that RFC 6455 wants.
+	// the server agreed, but not in the way that RFC 6455 wants, and 0 if
+	// there was no HTTP answer: the connection was closed instead, or speaks
+	// another protocol.
 	Status int
 	// Reason says in one line what was wrong. From Accept it says what to
 	// set where that is up to the server, and was the text of the answer
@@ -114,11 +120,18 @@ type HandshakeError struct {
 	// From Dial it is the first line of the answer, or what was invalid.
 	Reason string
 
+	// Proxy is the host:port of the HTTP proxy that has answered, or has not.
+	// It is empty where the server has, and from Accept.
+	Proxy string
+
 	header http.Header // what the answer tells besides; may be nil
 	err    error       // what Unwrap returns; may be nil
 }
 
 func (e *HandshakeError) Error() string {
+	if e.Status == 0 {
+		return "websocket: no answer to the handshake: " + e.Reason
+	}
 	return fmt.Sprintf("websocket: handshake answered with %d %s: %s", e.Status, http.StatusText(e.Status), e.Reason)
 }
 

@@ -1,0 +1,255 @@
+package websocket
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"reflect"
+	"strings"
+	"testing"
+)
+
+// dialTestCloses are answers to a handshake that list "close" beside "Upgrade",
+// without their first line and the lines that depend on the key. net/http takes
+// them for the end of the connection.
+var dialTestCloses = map[string]string{
+	"Jetty 9":        "Date: Mon, 01 Jan 2024 00:00:00 GMT\r\nConnection: close\r\nUpgrade: WebSocket\r\nConnection: Upgrade\r\n",
+	"one line":       "Upgrade: websocket\r\nConnection: close, Upgrade\r\n",
+	"the other way":  "Upgrade: websocket\r\nConnection: Upgrade, close\r\n",
+	"other case":     "upgrade: websocket\r\nCONNECTION: uPGRADE ,\tClose ,\r\n",
+	"two lines":      "Connection: Upgrade\r\nConnection: close\r\nUpgrade: websocket\r\n",
+	"among others":   "Upgrade: websocket\r\nConnection: keep-alive, close, X-Hop\r\nX-Hop: 1\r\nConnection: Upgrade\r\n",
+	"folded":         "Upgrade: websocket\r\nConnection: close,\r\n\tUpgrade\r\n",
+	"bare LF":        "Upgrade: websocket\nConnection: close, Upgrade\n",
+	"twice":          "Upgrade: websocket\r\nConnection: close, close, Upgrade, close\r\n",
+	"with Keepalive": "Keep-Alive: timeout=5\r\nUpgrade: websocket\r\nConnection: close\r\nConnection: keep-alive, Upgrade\r\n",
+}
+
+// dialTestCloseServer answers with lines, and tail right behind it.
+func dialTestCloseServer(t *testing.T, cfg *tls.Config, lines, tail string) (addr string) {
+	return dialTestListen(t, cfg, func(p *dialTestPeer) {
+		if req := p.request(); req != nil {
+			io.WriteString(p, "HTTP/1.1 101 Switching Protocols\r\n"+lines+
+				"Sec-WebSocket-Accept: "+AcceptKey(req.Header.Get("Sec-WebSocket-Key"))+"\r\n\r\n"+tail)
+			p.echo()
+		}
+	})
+}
+
+func TestDialConnectionClose(t *testing.T) {
+	serverTLS, _ := dialTestTLS()
+	for name, lines := range dialTestCloses {
+		t.Run(name, func(t *testing.T) {
+			tail := dialTestPattern(5000)
+			hosts := map[string]string{
+				"a.test:80":       dialTestCloseServer(t, nil, lines, tail),
+				"example.com:443": dialTestCloseServer(t, serverTLS, lines, tail),
+			}
+			check := func(url string, opts *DialOptions) {
+				t.Helper()
+				nc, cfg, resp := dialTestConn(t, url, opts)
+				dialTestEcho(t, nc, cfg.early, tail)
+				if !hasToken(resp.Header, "Connection", "Upgrade") || resp.Close {
+					t.Errorf("%s: got response %+v", url, resp)
+				}
+				if (resp.TLS != nil) != strings.HasPrefix(url, "wss") {
+					t.Errorf("%s: response has TLS state %v", url, resp.TLS)
+				}
+			}
+			check("ws://"+hosts["a.test:80"], nil)
+			d := &dialTestDialer{hosts: hosts}
+			own := dialTestTransport(d)
+			own.DialTLSContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
+				return dialTestTLSDialer(dialTestTransport(d), "")(ctx, network, addr)
+			}
+			bare := dialTestTransport(nil)
+			bare.DialContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
+				nc, err := d.DialContext(ctx, network, addr)
+				return &dialTestBare{nc}, err
+			}
+			transports := []*http.Transport{dialTestTransport(d), own, bare}
+			for _, proxy := range []string{
+				"http://" + dialTestListen(t, nil, dialTestHTTPProxy(nil, dialTestConnected, hosts)),
+				"https://" + dialTestListen(t, serverTLS, dialTestHTTPProxy(nil, dialTestConnected, hosts)),
+				"socks5://me:secret@" + dialTestListen(t, nil, dialTestSOCKS(make(chan string, 10), hosts)),
+			} {
+				tr := dialTestTransport(nil)
+				tr.Proxy = dialTestProxy(t, proxy)
+				transports = append(transports, tr)
+			}
+			for _, tr := range transports {
+				check("ws://a.test/", dialTestOptions(tr))
+				check("wss://example.com/", dialTestOptions(tr))
+			}
+		})
+	}
+}
+
+// TestDialConnectionCloseForeign: behind a RoundTripper of the user's nothing
+// can be done, and the error says so. Where there is no "Upgrade" it is the
+// server's fault on any Transport.
+func TestDialConnectionCloseForeign(t *testing.T) {
+	opts := dialTestOptions(dialTestTripper(dialTestTransport(nil).RoundTrip))
+	_, _, err := Dial(t.Context(), "ws://"+dialTestCloseServer(t, nil, dialTestCloses["one line"], ""), opts)
+	dialTestRefused(t, err, 101, `header Connection lists "close", so net/http has removed it and closed the connection before Dial could see either; `+
+		`that can be prevented with a Transport that is an *http.Transport, not with websocket.dialTestTripper`)
+
+	for _, opts := range []*DialOptions{nil, dialTestOptions(dialTestTransport(nil))} {
+		_, _, err := Dial(t.Context(), "ws://"+dialTestCloseServer(t, nil, "Upgrade: websocket\r\nConnection: close\r\n", ""), opts)
+		dialTestRefused(t, err, 101, `header Connection does not list "Upgrade"`)
+	}
+}
+
+// TestDialConnectionCloseRefusal: a refusal that says close is one, and so is
+// an interim response in front of it.
+func TestDialConnectionCloseRefusal(t *testing.T) {
+	resp, err := dialTestAnswer(t, nil, func(*http.Request) string {
+		return "HTTP/1.1 103 Early Hints\r\nConnection: close, Upgrade\r\n\r\n" +
+			"HTTP/1.1 426 Upgrade Required\r\nConnection: close, Upgrade\r\nUpgrade: websocket\r\nContent-Length: 2\r\n\r\nno"
+	})
+	dialTestRefused(t, err, 426, "426 Upgrade Required: no")
+	if b, err := io.ReadAll(resp.Body); string(b) != "no" || err != nil || !resp.Close {
+		t.Errorf("got body %q, %v, close %v", b, err, resp.Close)
+	}
+}
+
+func TestKeepUpgrade(t *testing.T) {
+	const first = "HTTP/1.1 101 x\r\n"
+	for _, tt := range []struct{ head, want string }{
+		{"\r\n", "\r\n"},
+		{"Connection: Upgrade\r\n\r\n", "Connection: Upgrade\r\n\r\n"},
+		{"Connection: close\r\n\r\n", "Connection: close\r\n\r\n"},
+		{"connection:  keep-alive ,  Upgrade \r\n\r\n", "connection:  keep-alive ,  Upgrade \r\n\r\n"},
+		{"Connection: close, Upgrade\r\n\r\n", "Connection: Upgrade\r\n\r\n"},
+		{"X: close\r\ncOnNection:close\r\nY: a,b\r\nConnection: A,upgrade, CLOSE,b\r\nZ:\r\n\r\n", "X: close\r\nY: a,b\r\nConnection: A, upgrade, b\r\nZ:\r\n\r\n"},
+		{"Connection: upgrade\nConnection: close\n\n", "Connection: upgrade\r\n\n"},
+		{"Connection: clo\u017fe, Upgrade\r\n\r\n", "Connection: clo\u017fe, Upgrade\r\n\r\n"},
+		{"Connection: close\r\n , upgrade\r\nX: a\r\n close\r\n\r\n", "Connection: upgrade\r\nX: a\r\n close\r\n\r\n"},
+		{"Proxy-Connection: close\r\nConnection: Upgrade, closed\r\n\r\n", "Proxy-Connection: close\r\nConnection: Upgrade, closed\r\n\r\n"},
+	} {
+		if got := string(keepUpgrade([]byte(first + tt.head))); got != first+tt.want {
+			t.Errorf("%q became %q, want %q", tt.head, got, first+tt.want)
+		}
+	}
+}
+
+// dialTestChunks is a connection that has these bytes to read, piece by piece.
+type dialTestChunks struct {
+	net.Conn
+	rest []byte
+	size int
+}
+
+func (c *dialTestChunks) Read(p []byte) (int, error) {
+	if len(c.rest) == 0 {
+		return 0, io.EOF
+	}
+	n := copy(p[:min(len(p), max(c.size, 1))], c.rest)
+	c.rest = c.rest[n:]
+	return n, nil
+}
+
+// FuzzAnswerConn: net/http gets to read all that the server has sent, the head
+// of a 101 response without "close" and nothing behind that, wherever the
+// packets are cut.
+func FuzzAnswerConn(f *testing.F) {
+	const tail = "\r\n\x81\x02hi\r\n\r\nHTTP/1.1 101 x\r\n\r\n"
+	f.Add("HTTP/1.1 101 x\r\nConnection: close, Upgrade\r\n"+tail, 1, 1)
+	f.Add("HTTP/1.1 101 x\nConnection: upgrade\n\n\n"+tail, 2, 3)
+	f.Add("HTTP/1.1 100 x\r\n\r\nHTTP/1.0  103 x\r\nA: b\r\n\r\nHTTP/1.1 101\r\nX: y\r\n"+tail, 7, 2)
+	f.Add("HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabc", 3, 100)
+	f.Add("\r\n\r\nSSH", 1, 1)
+	f.Add("HTTP/1.1 101 "+strings.Repeat("x", 300), 9, 5)
+	f.Fuzz(func(t *testing.T, wire string, chunk, room int) {
+		c := &answerConn{Conn: &dialTestChunks{rest: []byte(wire), size: chunk}, limit: 256}
+		var got bytes.Buffer
+		var err error
+		for p := make([]byte, min(max(room, 1), 1<<16)); err == nil; {
+			var n int
+			if n, err = c.Read(p); n == 0 && err == nil {
+				t.Fatal("a read that brings nothing")
+			}
+			got.Write(p[:n])
+		}
+		nc, rest := c.release()
+		switched := errors.Is(err, errSwitched)
+		if !switched && (err != io.EOF || got.String() != wire || len(rest) > 0) {
+			t.Fatalf("%q was read as %q, %v; %q is left", wire, &got, err, rest)
+		}
+		if !switched {
+			return
+		}
+		more, err := io.ReadAll(nc)
+		if err != nil {
+			t.Fatal(err)
+		}
+		rest = append(rest, more...)
+		head, ok := strings.CutSuffix(wire, string(rest))
+		if !ok || headLen([]byte(head), 0) == 0 {
+			t.Fatalf("%q: %q is left", wire, rest)
+		}
+		for headLen([]byte(head), 0) < len(head) { // interim responses
+			n := headLen([]byte(head), 0)
+			if status := headStatus([]byte(head[:n])); status/100 != 1 || status == 101 || got.String()[:n] != head[:n] {
+				t.Fatalf("%q was read as %q", wire, &got)
+			}
+			head = head[n:]
+			got.Next(n)
+		}
+		if want := keepUpgrade([]byte(head)); headStatus([]byte(head)) != 101 || !bytes.Equal(got.Bytes(), want) {
+			t.Fatalf("%q was read as %q, want %q", head, &got, want)
+		}
+	})
+}
+
+// TestDialDetour: a dialer of the user's makes a request, and even a dial, on
+// the way, under the same trace. Their connections are not ours.
+func TestDialDetour(t *testing.T) {
+	addr := dialTestListen(t, nil, (*dialTestPeer).accept)
+	other := dialTestListen(t, nil, func(p *dialTestPeer) {
+		req := p.request()
+		switch {
+		case req == nil:
+		case req.Header.Get("Upgrade") != "":
+			io.WriteString(p, dialTestSwitch(req, ""))
+			p.echo()
+		default:
+			io.WriteString(p, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+		}
+	})
+	detour := func(ctx context.Context) {
+		req, _ := http.NewRequestWithContext(ctx, "GET", "http://"+other, nil)
+		resp, err := dialTestTransport(nil).RoundTrip(req)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		resp.Body.Close()
+		nc, _, _, err := dialHandshake(ctx, "ws://"+other, dialTestOptions(dialTestTransport(nil)))
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		t.Cleanup(func() { nc.Close() })
+	}
+	tr := dialTestTransport(nil)
+	tr.DialContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
+		nc, err := new(net.Dialer).DialContext(ctx, network, addr)
+		detour(ctx)
+		return nc, err
+	}
+	tr.Proxy = func(r *http.Request) (*url.URL, error) {
+		detour(r.Context())
+		return nil, nil
+	}
+	nc, cfg, _ := dialTestConn(t, "ws://"+addr, dialTestOptions(tr))
+	if reflect.TypeOf(nc) != reflect.TypeFor[*net.TCPConn]() || nc.RemoteAddr().String() != addr {
+		t.Errorf("got a %T to %v, want one to %v", nc, nc.RemoteAddr(), addr)
+	}
+	dialTestEcho(t, nc, cfg.early, "")
+}

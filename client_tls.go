@@ -1,0 +1,114 @@
+package websocket
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/http/httptrace"
+	"reflect"
+	"slices"
+	"strings"
+)
+
+// secure speaks TLS with the server at addr, over nc, which it closes if that
+// fails.
+func (t *dialTransport) secure(ctx context.Context, nc net.Conn, addr string) (net.Conn, error) {
+	cfg := t.tlsConfig(addr)
+	// The names of HTTP/2 and HTTP/3 are there for other requests of the
+	// user's, or net/http's own default.
+	cfg.NextProtos = slices.DeleteFunc(slices.Clone(cfg.NextProtos), unfitForHandshake)
+	return t.startTLS(ctx, nc, cfg)
+}
+
+// unfitForHandshake reports whether an application protocol has no HTTP/1.1
+// handshake.
+func unfitForHandshake(proto string) bool { return proto == "h2" || strings.HasPrefix(proto, "h3") }
+
+// tlsConfig is a copy of the user's configuration, for the host of addr.
+func (t *dialTransport) tlsConfig(addr string) *tls.Config {
+	cfg := t.http.TLSClientConfig.Clone()
+	if cfg == nil {
+		cfg = new(tls.Config)
+	}
+	if cfg.ServerName == "" {
+		cfg.ServerName, _, _ = net.SplitHostPort(addr) // which dialAddr or net/http has joined
+	}
+	return cfg
+}
+
+// startTLS shakes hands as net/http would.
+func (t *dialTransport) startTLS(ctx context.Context, nc net.Conn, cfg *tls.Config) (net.Conn, error) {
+	if d := t.http.TLSHandshakeTimeout; d > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeoutCause(ctx, d, fmt.Errorf("it took longer than %v: %w", d, context.DeadlineExceeded))
+		defer cancel()
+	}
+	trace := httptrace.ContextClientTrace(ctx)
+	if trace != nil && trace.TLSHandshakeStart != nil {
+		trace.TLSHandshakeStart()
+	}
+	tc := tls.Client(nc, cfg)
+	err := tc.HandshakeContext(ctx)
+	if trace != nil && trace.TLSHandshakeDone != nil {
+		trace.TLSHandshakeDone(tc.ConnectionState(), err)
+	}
+	if err == nil {
+		return tc, nil
+	}
+	nc.Close()
+	if cause := context.Cause(ctx); cause != nil && errors.Is(err, ctx.Err()) {
+		err = cause
+	}
+	if e := (tls.RecordHeaderError{}); errors.As(err, &e) && string(e.RecordHeader[:]) == "HTTP/" {
+		err = fmt.Errorf("%w; without TLS the URL begins with ws", http.ErrSchemeMismatch)
+	}
+	return nil, fmt.Errorf("TLS handshake: %w", err)
+}
+
+// dialUserTLS calls the user's DialTLSContext, and shakes hands if that is
+// still to do, in order to see what protocol was agreed upon. A connection
+// that does not tell is judged by what the server sends.
+func (t *dialTransport) dialUserTLS(ctx context.Context, network, addr string) (net.Conn, error) {
+	nc, err := t.dialTLS(ctx, network, addr)
+	if err != nil {
+		return nil, err
+	}
+	if c, ok := nc.(interface{ HandshakeContext(context.Context) error }); ok {
+		if err := c.HandshakeContext(ctx); err != nil {
+			nc.Close()
+			return nil, err
+		}
+	}
+	if p := agreedProtocol(nc); unfitForHandshake(p) {
+		nc.Close()
+		return nil, noAnswer(fmt.Sprintf("DialTLSContext agreed with the server on %q, a WebSocket handshake needs HTTP/1.1; it must offer http/1.1 only", p), nil)
+	}
+	return nc, nil
+}
+
+// agreedProtocol returns what nc tells of the protocol that ALPN has chosen, ""
+// if nothing. Packages such as uTLS have a ConnectionState of their own.
+func agreedProtocol(nc net.Conn) string {
+	if c, ok := nc.(interface{ ConnectionState() tls.ConnectionState }); ok {
+		return c.ConnectionState().NegotiatedProtocol
+	}
+	m := reflect.ValueOf(nc).MethodByName("ConnectionState")
+	if !m.IsValid() || m.Type().NumIn() != 0 || m.Type().NumOut() != 1 || m.Type().Out(0).Kind() != reflect.Struct {
+		return ""
+	}
+	if p := m.Call(nil)[0].FieldByName("NegotiatedProtocol"); p.IsValid() && p.Kind() == reflect.String {
+		return p.String()
+	}
+	return ""
+}
+
+// tlsState returns what nc tells of its TLS, the zero value if nothing.
+func tlsState(nc net.Conn) (s tls.ConnectionState) {
+	if c, ok := nc.(interface{ ConnectionState() tls.ConnectionState }); ok {
+		s = c.ConnectionState()
+	}
+	return s
+}
