@@ -36,9 +36,20 @@ const defaultHandshakeTimeout = 30 * time.Second
 // socket's path if the URL is a ws+unix one. A Transport that is an
 // [*http.Transport] is cloned, so that neither its settings nor its idle
 // connections are touched; the clone speaks HTTP/1.1 only and takes at most
-// 64 KiB of response headers, unless MaxResponseHeaderBytes is set. Any other
-// [http.RoundTripper] is used as it is, and must return a 101 response whose
-// Body is an [io.ReadWriteCloser].
+// 64 KiB of response headers, unless MaxResponseHeaderBytes is set. TLS offers
+// the NextProtos of TLSClientConfig by ALPN, except HTTP/2 and HTTP/3. A hook
+// of httptrace that is given the connection can reach the one under it by its
+// method NetConn.
+//
+// Any other [http.RoundTripper] is used as it is, and must return a 101 response
+// whose Body is an [io.ReadWriteCloser]. It gets the names of headers in their
+// final spelling, so it finds the key in Header["Sec-WebSocket-Key"]. Through
+// one that ends in net/http, Dial cannot connect to a server that answers with
+// "Connection: close, Upgrade".
+//
+// Headers are sent under the names that they have in [DialOptions.Header], and
+// those of the handshake as RFC 6455 spells them. What cannot be in a query is
+// escaped as browsers do.
 //
 // Redirects are followed as CheckRedirect says, by default ten of them, but
 // never from wss to ws. Authorization, Proxy-Authorization, Www-Authenticate
@@ -56,7 +67,10 @@ const defaultHandshakeTimeout = 30 * time.Second
 // server has answered something else, the error wraps a [*HandshakeError] and
 // the response comes with up to 4 KiB of its body. So does a redirect that was
 // not followed; that error wraps what CheckRedirect has said. In all other
-// cases the response is nil. Its Body never needs closing. The caller owns the
+// cases the response is nil. The error wraps a HandshakeError, too, if an HTTP
+// proxy has refused CONNECT, with the proxy's status, and if the server or
+// proxy has closed the connection without an answer or does not speak HTTP/1.1,
+// with a status of 0. The response's Body never needs closing. The caller owns the
 // connection and must end it with [Conn.Close] or [Conn.CloseNow].
 func Dial(ctx context.Context, url string, opts *DialOptions) (*Conn, *http.Response, error) {
 	nc, cfg, resp, err := dialHandshake(ctx, url, opts)

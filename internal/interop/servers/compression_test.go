@@ -1,17 +1,10 @@
 package servers
 
 import (
-	"bytes"
-	"context"
-	"fmt"
-	"math/rand/v2"
-	"strconv"
 	"strings"
-	"sync/atomic"
 	"testing"
-	"time"
 
-	"github.com/fullduplex-go/websocket"
+	"github.com/fullduplex-go/websocket/internal/interop/limits"
 )
 
 // TestCompression dials every server with every combination of what limits
@@ -21,100 +14,19 @@ func TestCompression(t *testing.T) {
 	for name, start := range peers {
 		t.Run(name, func(t *testing.T) {
 			url := start(t)
-			all := combinations()
 			compressed := 0
-			for _, o := range all {
-				if try(t, url, o) {
+			for _, o := range limits.Combinations() {
+				ok, err := limits.Try(t, url, o)
+				if err != nil {
+					t.Errorf("%+v: %v", *o, err)
+				}
+				if ok {
 					compressed++
 				}
 			}
-			t.Logf("%d of %d connections were compressed", compressed, len(all))
 			if (compressed == 0) != strings.Contains(name, "no compression") {
 				t.Errorf("%d connections were compressed", compressed)
 			}
 		})
 	}
-}
-
-func combinations() (all []*websocket.CompressionOptions) {
-	for _, bits := range []int{0, 8, 9, 10, 12, 15} {
-		for _, budget := range []int{0, 1, 8192, 40_000} {
-			for i := range 4 {
-				all = append(all, &websocket.CompressionOptions{
-					Threshold: 1, WindowBits: bits, MemoryBudget: budget,
-					ServerNoContextTakeover: i&1 != 0, ClientNoContextTakeover: i&2 != 0,
-				})
-			}
-		}
-	}
-	return all
-}
-
-// try dials, exchanges some messages, and reports whether they were compressed.
-func try(t *testing.T, url string, o *websocket.CompressionOptions) (compressed bool) {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
-	defer cancel()
-	var squeezed atomic.Int64 // compressed frames that came
-	opts := &websocket.DialOptions{Options: websocket.Options{Compression: o}}
-	opts.Trace = &websocket.Trace{FrameIn: func(_ *websocket.Conn, h websocket.Header) {
-		if h.RSV&websocket.RSV1 != 0 {
-			squeezed.Add(1)
-		}
-	}}
-	c, resp, err := websocket.Dial(ctx, url, opts)
-	if err != nil {
-		t.Errorf("%+v: %v", *o, err)
-		return false
-	}
-	answer := resp.Header.Get("Sec-WebSocket-Extensions")
-	if !holds(o, answer) {
-		t.Errorf("%+v: answer %q", *o, answer)
-	}
-	defer c.CloseNow()
-	for i, want := range messages() {
-		if err := c.Write(ctx, websocket.Binary, want); err != nil {
-			t.Fatalf("%+v, answer %q: message %d: %v", *o, answer, i, err)
-		}
-		_, got, err := c.Read(ctx)
-		if err != nil {
-			t.Fatalf("%+v, answer %q: message %d: %v", *o, answer, i, err)
-		}
-		if !bytes.Equal(got, want) {
-			t.Fatalf("%+v, answer %q: message %d of %d bytes came back as %d others", *o, answer, i, len(want), len(got))
-		}
-	}
-	if (squeezed.Load() > 0) != (answer != "") {
-		t.Errorf("%+v, answer %q: %d frames were compressed", *o, answer, squeezed.Load())
-	}
-	return answer != ""
-}
-
-// holds says whether the server's half of an answer is within the options. The
-// client's half always is, since the client decides.
-func holds(o *websocket.CompressionOptions, answer string) bool {
-	if answer == "" || strings.Contains(answer, "server_no_context_takeover") {
-		return true
-	}
-	bits := 15
-	if _, value, ok := strings.Cut(answer, "server_max_window_bits="); ok {
-		value, _, _ = strings.Cut(value, ";")
-		bits, _ = strconv.Atoi(value)
-	}
-	return (o.WindowBits == 0 || bits <= o.WindowBits) && (o.MemoryBudget == 0 || 1<<bits <= o.MemoryBudget)
-}
-
-// messages are alike, so that the later ones refer to the earlier ones wherever
-// that is allowed, at all distances up to and beyond the largest window.
-func messages() (all [][]byte) {
-	rng := rand.New(rand.NewPCG(1, 2))
-	word := func() string { return fmt.Sprintf("%x ", rng.Uint32N(5000)) }
-	var text strings.Builder
-	for text.Len() < 50_000 {
-		text.WriteString(word())
-	}
-	for _, size := range []int{10, 300, 300, 2000, 9000, 300, 50_000, 300, 20_000, 2000} {
-		all = append(all, []byte(text.String()[:size]))
-	}
-	return all
 }

@@ -158,8 +158,11 @@ func gobwasEcho(t *testing.T, nc net.Conn, params wsflate.Parameters) {
 		if f.Header.Masked {
 			f = gobwas.UnmaskFrameInPlace(f)
 		}
-		if f.Header.OpCode.IsControl() {
-			return // a close frame; nobody pings here
+		if f.Header.OpCode.IsControl() { // a close frame; nobody pings here
+			if err := gobwas.WriteFrame(nc, f); err != nil {
+				t.Errorf("gobwas: %v", err)
+			}
+			return
 		}
 		if deflate {
 			compressed := f.Header.Rsv1()
