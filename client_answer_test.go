@@ -165,6 +165,7 @@ func FuzzAnswerConn(f *testing.F) {
 	f.Add("HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabc", 3, 100)
 	f.Add("\r\n\r\nSSH", 1, 1)
 	f.Add("HTTP/1.1 101 "+strings.Repeat("x", 300), 9, 5)
+	f.Add("HTTP/1.1 101 "+strings.Repeat("x", 20_000), 100, 100)
 	f.Fuzz(func(t *testing.T, wire string, chunk, room int) {
 		c := &answerConn{Conn: &dialTestChunks{rest: []byte(wire), size: chunk}, limit: 256}
 		var got bytes.Buffer
@@ -175,6 +176,9 @@ func FuzzAnswerConn(f *testing.F) {
 				t.Fatal("a read that brings nothing")
 			}
 			got.Write(p[:n])
+			if len(c.held) > 256+4<<10 { // one read beyond the limit
+				t.Fatalf("%d bytes are held back", len(c.held))
+			}
 		}
 		nc, rest := c.release()
 		switched := errors.Is(err, errSwitched)
@@ -252,4 +256,17 @@ func TestDialDetour(t *testing.T) {
 		t.Errorf("got a %T to %v, want one to %v", nc, nc.RemoteAddr(), addr)
 	}
 	dialTestEcho(t, nc, cfg.early, "")
+
+	// Nor is what happens to them told of ours.
+	silent := dialTestListen(t, nil, func(p *dialTestPeer) { p.request() })
+	tr.Proxy = nil
+	tr.DialContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
+		_, _, err := Dial(ctx, "ws://"+silent, dialTestOptions(dialTestTransport(nil)))
+		dialTestRefused(t, err, 0, "server closed the connection without an answer")
+		return nil, io.ErrNoProgress
+	}
+	_, _, err := Dial(t.Context(), "ws://"+addr, dialTestOptions(tr))
+	if e := (*HandshakeError)(nil); !errors.Is(err, io.ErrNoProgress) || errors.As(err, &e) {
+		t.Errorf("got %v, want the error of the dialer", err)
+	}
 }

@@ -9,8 +9,10 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strings"
 	"testing"
+	"time"
 )
 
 // TestDialNoAnswer: what a server does instead of answering is told in words,
@@ -113,6 +115,17 @@ func TestDialNoAnswerInTime(t *testing.T) {
 		t.Errorf("cancelled: got %v", err)
 	}
 	tr := dialTestTransport(nil)
+	tr.DialContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
+		nc, err := new(net.Dialer).DialContext(ctx, network, addr)
+		if err == nil {
+			err = nc.SetDeadline(time.Unix(1, 0))
+		}
+		return nc, err
+	}
+	_, _, err = Dial(t.Context(), "ws://"+addr, dialTestOptions(tr))
+	if e := (*HandshakeError)(nil); !errors.Is(err, os.ErrDeadlineExceeded) || errors.As(err, &e) {
+		t.Errorf("connection with a deadline: got %v", err)
+	}
 	tr.DialContext = func(context.Context, string, string) (net.Conn, error) { return nil, io.EOF }
 	_, _, err = Dial(t.Context(), "ws://"+addr, dialTestOptions(tr))
 	if e := (*HandshakeError)(nil); !errors.Is(err, io.EOF) || errors.As(err, &e) {
