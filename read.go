@@ -108,9 +108,9 @@ func (c *Conn) ReadAppend(ctx context.Context, dst []byte) (MessageType, []byte,
 // The loop ends without an error when the peer has closed the connection
 // normally: with [StatusNormalClosure], [StatusGoingAway] or no code, as
 // close() without arguments does in a browser. Any other end, including that
-// of ctx, is yielded as the last pair's error. Breaking out of
-// the loop leaves the connection as it is; the next read returns the next
-// message.
+// of ctx, is yielded as the last pair: the zero Message, which is no message,
+// and the error. In all pairs before, the error is nil. Breaking out of the
+// loop leaves the connection as it is; the next read returns the next message.
 func (c *Conn) Messages(ctx context.Context) iter.Seq2[Message, error] {
 	return func(yield func(Message, error) bool) {
 		var loan *buffer

@@ -57,23 +57,29 @@ func (h *Hub) sweep() {
 		if t == nil {
 			return
 		}
-		t.link.Lock()
-		idle, again := t.stir()
-		if idle {
-			// The next one who subscribes waits until that is done, and connects
-			// again.
-			if err := t.disconnectLocked(); err != nil {
-				h.logger().Warn("hub: cannot unsubscribe", "topic", t.name, "error", err)
-			}
-		}
-		t.link.Unlock()
-		if idle {
-			again = !h.forget(t)
+		again, err := h.retire(t)
+		if err != nil {
+			h.logger().Warn("hub: cannot unsubscribe", "topic", t.name, "error", err)
 		}
 		if again {
 			h.store(t)
 		}
 	}
+}
+
+// retire forgets t, which was in the attic, if it is idle. It reports whether t
+// is to go there again. It goes about it as Forget does.
+func (h *Hub) retire(t *topic) (again bool, err error) {
+	t.out.Lock()
+	defer t.out.Unlock()
+	t.link.Lock()
+	defer t.link.Unlock()
+	idle, again := t.stir()
+	if !idle {
+		return again, nil
+	}
+	err = t.disconnectLocked()
+	return !h.forget(t), err
 }
 
 // next takes out a topic whose time has come. If there is none it sets the timer
@@ -108,8 +114,8 @@ func (a *attic) close() {
 	}
 }
 
-// stir reports whether t, which was in the attic, is idle; or else, whether it
-// is to go there again, since it was used meanwhile.
+// stir reports whether t, which was in the attic, is idle, and then empties it;
+// or else, whether it is to go there again, since it was used meanwhile.
 func (t *topic) stir() (idle, again bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -121,6 +127,7 @@ func (t *topic) stir() (idle, again bool) {
 		t.resting, t.used = true, false
 		return false, true
 	}
+	t.emptyLocked()
 	return true, false
 }
 

@@ -43,12 +43,26 @@ func (t *topic) connect() error {
 	case t.isDead():
 		return ErrClosed
 	}
-	unlink, err := b.Subscribe(t.name, t.receive)
+	src := &source{t}
+	t.setSource(src) // a message may come before Subscribe returns
+	unlink, err := b.Subscribe(t.name, src.receive)
 	if err != nil {
+		t.setSource(nil)
 		return fmt.Errorf("hub: backplane: %w", err)
 	}
 	t.unlink = unlink
 	return nil
+}
+
+// source is a subscription of a topic at the backplane. What comes by one that
+// is no longer the topic's is ignored: it belongs to nobody who is subscribed
+// now, and would be there twice if the next one brought it as well.
+type source struct{ topic *topic }
+
+func (t *topic) setSource(src *source) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.source = src
 }
 
 func (t *topic) isDead() bool {
@@ -57,7 +71,7 @@ func (t *topic) isDead() bool {
 	return t.dead
 }
 
-// disconnect undoes connect, if that is so that nobody needs it.
+// disconnect undoes connect.
 func (t *topic) disconnect() error {
 	t.link.Lock()
 	defer t.link.Unlock()
@@ -68,6 +82,7 @@ func (t *topic) disconnectLocked() error {
 	if t.unlink == nil {
 		return nil
 	}
+	t.setSource(nil)
 	err := t.unlink()
 	t.unlink = nil
 	if err != nil {
@@ -77,7 +92,8 @@ func (t *topic) disconnectLocked() error {
 }
 
 // receive takes a message from the backplane.
-func (t *topic) receive(msg []byte) {
+func (src *source) receive(msg []byte) {
+	t := src.topic
 	h := t.hub
 	e, err := parseEnvelope(msg)
 	if err != nil {
@@ -97,7 +113,9 @@ func (t *topic) receive(msg []byte) {
 	}
 	defer h.calls.leave()
 	h.counters.received.Add(1)
-	h.deliver(t, t.name, &message{prepared: prepared, key: e.key})
+	var n tally
+	t.publish(&message{prepared: prepared, key: e.key}, src, &n)
+	h.counters.add(&n)
 }
 
 // invalid counts a message that was not understood. As there may be very many

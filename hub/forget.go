@@ -10,23 +10,49 @@ func (h *Hub) Forget(topic string) error {
 	h.mu.RLock()
 	t := h.topics[topic]
 	h.mu.RUnlock()
-	if t == nil || !h.drop(t) {
+	if t == nil {
 		return nil
 	}
-	// A dead topic is not connected again. One of the same name that is made
-	// now is another one.
-	return t.disconnect()
+	// The topic is removed after it has left the backplane, so a hub is never
+	// there twice. Whoever subscribes meanwhile waits for link, and connects
+	// again; whoever publishes waits for out, and finds another topic.
+	t.out.Lock()
+	defer t.out.Unlock()
+	t.link.Lock()
+	defer t.link.Unlock()
+	if !t.empty() {
+		return nil
+	}
+	err := t.disconnectLocked()
+	h.drop(t)
+	return err
 }
 
 // drop removes t, if nobody uses it.
-func (h *Hub) drop(t *topic) bool {
+func (h *Hub) drop(t *topic) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.refs == 0 && !t.dead {
+		h.closeLocked(t)
+	}
+}
+
+// empty drops what is kept in t if nobody uses it, and reports whether that is
+// so. From then on t is as good as a new topic.
+func (t *topic) empty() bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.refs > 0 || t.dead {
 		return false
 	}
-	h.closeLocked(t)
+	t.emptyLocked()
 	return true
+}
+
+func (t *topic) emptyLocked() {
+	t.source = nil // what still comes from there is too late
+	t.replay = replay{}
+	t.used = false
 }

@@ -98,9 +98,8 @@ func (h *Hub) PublishKey(topic, key string, typ websocket.MessageType, p []byte)
 		h.deliver(h.find(topic), topic, m)
 		return nil
 	}
-	t := h.find(topic)
+	t := h.findOut(topic)
 	if t != nil {
-		t.out.Lock()
 		defer t.out.Unlock()
 	}
 	h.deliver(t, topic, m)
@@ -110,14 +109,31 @@ func (h *Hub) PublishKey(topic, key string, typ websocket.MessageType, p []byte)
 	return nil
 }
 
-// deliver gives m to all who have subscribed to topic here. t is that topic as
-// it was found, or nil.
+// deliver gives m, which was published here, to all who have subscribed to topic
+// here. t is that topic as it was found, or nil.
 func (h *Hub) deliver(t *topic, name string, m *message) {
 	var n tally
-	for t != nil && !t.publish(m, &n) { // forgotten meanwhile
+	for t != nil && !t.publish(m, nil, &n) { // forgotten meanwhile
 		t = h.find(name)
 	}
 	h.counters.add(&n)
+}
+
+// findOut is find for a hub with a Backplane: the topic's out is locked, and
+// until it is unlocked only Shutdown removes the topic. So all who publish to a
+// topic do so one at a time, whatever is forgotten.
+func (h *Hub) findOut(name string) *topic {
+	for {
+		t := h.find(name)
+		if t == nil {
+			return nil
+		}
+		t.out.Lock()
+		if !t.isDead() {
+			return t
+		}
+		t.out.Unlock()
+	}
 }
 
 // find returns the topic of that name, or nil if there is none, and there need

@@ -314,7 +314,11 @@ func TestPublishFromHandler(t *testing.T) {
 		"handler": {Handler: func(c *websocket.Conn) {
 			e := &echo{h}
 			e.OnOpen(c)
-			for m := range c.Messages(bg) {
+			for m, err := range c.Messages(bg) {
+				if err != nil {
+					t.Error(err)
+					return
+				}
 				e.OnMessage(c, m.Type, m.Data)
 			}
 		}},
@@ -344,6 +348,9 @@ func TestPublishFromHandler(t *testing.T) {
 				if v != i/2 {
 					t.Fatalf("got %v", got)
 				}
+			}
+			if err := client.Close(websocket.StatusNormalClosure, ""); err != nil {
+				t.Error(err)
 			}
 		})
 	}

@@ -63,17 +63,12 @@ func (r *replay) messages() []*message {
 // were published meanwhile. They are few, since nothing waits for the reader.
 type entry struct{ early []*message }
 
-// replay sends the messages that the topic has kept, and then those that came
-// in the meantime. Since s is among the subscribers already, every message is
-// among the one or the other, or both.
-func (s *Subscription) replay() error {
-	t := s.topic
-	t.mu.Lock()
-	kept, last := t.replay.messages(), t.seq
-	t.mu.Unlock()
-
+// replay sends the messages that the topic had kept when s joined its chunk, and
+// then those that came in the meantime: every message is among the one or the
+// other.
+func (s *Subscription) replay(kept []*message) error {
 	var n tally
-	defer func() { t.hub.counters.add(&n) }()
+	defer func() { s.topic.hub.counters.add(&n) }()
 	for _, m := range kept {
 		if err := s.replayOne(m, &n); err != nil {
 			return err
@@ -84,7 +79,6 @@ func (s *Subscription) replay() error {
 	if s.gone {
 		return s.cause()
 	}
-	s.from = last + 1
 	early := s.entry.early
 	s.entry = nil
 	for _, m := range early {

@@ -22,6 +22,7 @@ type chunk struct {
 
 	mu   sync.Mutex
 	subs []*Subscription // guarded by mu, as are they, in any order
+	seq  uint64          // of the last message that was given to them; guarded by mu
 }
 
 // reserve returns a chunk in which there is a place for one more.
@@ -81,6 +82,7 @@ func (s *set) compact() {
 func (c *chunk) deliver(m *message, n *tally) {
 	var ended []*Subscription
 	c.mu.Lock()
+	c.seq = m.seq
 	for i := len(c.subs) - 1; i >= 0; i-- { // backwards, since the last takes the place of one that is removed
 		s := c.subs[i]
 		if err := s.give(m, n); err != nil {

@@ -208,7 +208,8 @@ func TestNobodyWaitsForAPublish(t *testing.T) {
 		t.Fatal(err)
 	}
 	check(t, "the newcomer got it once", newcomer.got(t), words("1"))
-	check(t, "and who has left did not", conns[n-1].got(t), nil)
+	check(t, "and who has left got it with that", conns[n-1].got(t), words("1"))
+	check(t, "and who has left and come again, too", conns[2*chunkSize].got(t), words("1"))
 	check(t, "and all others did", conns[n-2].got(t), words("1"))
 }
 

@@ -31,7 +31,7 @@ type Subscription struct {
 	// Guarded by chunk.mu.
 	at                       int    // where it is in chunk.subs
 	gone                     bool   // it is no longer there
-	from                     uint64 // number of the first message that it gets
+	from                     uint64 // number of the first message that it gets, behind the replay
 	stop                     func() bool
 	entry                    *entry   // while it gets the replay, or nil
 	backlog                  *backlog // what waits for a slow reader, or nil
@@ -112,15 +112,9 @@ func (s *Subscription) begin(replay bool) error {
 		return ErrClosed
 	}
 	t.hub.subscribed.enter()
-	s.chunk.mu.Lock()
-	s.chunk.addLocked(s)
+	kept := s.join(replay)
 	if replay {
-		s.entry = new(entry)
-	}
-	s.stop = context.AfterFunc(s.conn.Context(), s.Unsubscribe)
-	s.chunk.mu.Unlock()
-	if replay {
-		if err := s.replay(); err != nil {
+		if err := s.replay(kept); err != nil {
 			s.Unsubscribe()
 			return err
 		}
@@ -130,6 +124,20 @@ func (s *Subscription) begin(replay bool) error {
 		return ErrClosed
 	}
 	return nil
+}
+
+// join adds s to its chunk: from here on messages come. It returns what is to be
+// sent before them.
+func (s *Subscription) join(replay bool) (kept []*message) {
+	s.chunk.mu.Lock()
+	defer s.chunk.mu.Unlock()
+	s.from, kept = s.topic.start(replay)
+	s.chunk.addLocked(s)
+	if replay {
+		s.entry = new(entry)
+	}
+	s.stop = context.AfterFunc(s.conn.Context(), s.Unsubscribe)
+	return kept
 }
 
 // admit gives s a place in t, and keeps t for it.
@@ -161,15 +169,31 @@ func (t *topic) welcome(s *Subscription) bool {
 // Unsubscribe ends the subscription: once it has returned, no more messages
 // are given to the connection, and what waited in the hub is forgotten. What
 // waits in the connection leaves. It may be called repeatedly.
+//
+// A message that a Publish is just sending to all belongs to the subscription:
+// Unsubscribe gives it to the connection if that did not have its turn yet. So
+// a connection that unsubscribes and subscribes again during a Publish gets the
+// message once.
 func (s *Subscription) Unsubscribe() {
+	var n tally
 	s.chunk.mu.Lock()
 	ours := !s.gone
 	if ours {
+		s.catchUpLocked(&n)
 		s.removeLocked()
 	}
 	s.chunk.mu.Unlock()
 	if ours {
+		s.topic.hub.counters.add(&n)
 		s.left()
+	}
+}
+
+// catchUpLocked gives s the current message of its topic, unless it has come to
+// the chunk of s already. The caller holds chunk.mu.
+func (s *Subscription) catchUpLocked(n *tally) {
+	if m := s.topic.underWay(); m != nil && m.seq > s.chunk.seq {
+		s.give(m, n) // an error is a reason to end the subscription, which is being done
 	}
 }
 
@@ -215,10 +239,10 @@ func (s *Subscription) Stats() Stats {
 // subscription is to end. The caller holds chunk.mu.
 func (s *Subscription) give(m *message, n *tally) error {
 	switch {
+	case m.seq < s.from:
+		return nil
 	case s.entry != nil:
 		s.entry.early = append(s.entry.early, m)
-		return nil
-	case m.seq < s.from:
 		return nil
 	}
 	return s.put(m, n)

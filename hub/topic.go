@@ -18,13 +18,20 @@ type message struct {
 
 // topic is who has subscribed to it, and what is kept for them.
 //
-// Its locks are taken in this order: out, publishing, link; and then chunk.mu
-// or mu, neither under the other. Only out and link are held while the
-// backplane is called, and the backplane's calls need neither, so that it may
-// deliver in the middle of a Publish. Nothing but chunk.mu is needed to give a
-// message to a subscriber, and nobody holds it for longer than it takes to give
-// one message to one chunk: to subscribe or to end a subscription never waits
-// for a message to go to a hundred thousand.
+// A subscription gets the messages of a range of numbers. Its first number is
+// the one after the newest message, and is decided under mu while chunk.mu is
+// held. So a message with that number finds the subscription in its chunk, and
+// one with an earlier number is not given to it, wherever its place is. A
+// subscription that ends gets the current message first, if that has not come
+// to its chunk yet.
+//
+// Its locks are taken in this order: out, link; or publishing; and then
+// chunk.mu, mu. Only out and link are held while the backplane is called, and
+// the backplane's calls need neither, so that it may deliver in the middle of a
+// Publish. Nothing but chunk.mu is needed to give a message to a subscriber, and
+// nobody holds it for longer than it takes to give one message to one chunk: to
+// subscribe or to end a subscription never waits for a message to go to a
+// hundred thousand.
 type topic struct {
 	hub  *Hub
 	name string
@@ -41,6 +48,8 @@ type topic struct {
 	used    bool       // it had a subscriber, or the replay got something, since the attic has looked
 	resting bool       // it is in the attic
 	seq     uint64     // of the newest message
+	current *message   // the newest message while it goes to all subscribers, or nil
+	source  *source    // where messages of the backplane may come from, or nil
 	set     set
 	replay  replay
 	members map[string]int // how many subscriptions each has
@@ -69,31 +78,58 @@ func (t *topic) release() {
 	}
 }
 
-// publish gives m to all subscribers. If t is dead it does nothing and returns
-// false.
-func (t *topic) publish(m *message, n *tally) bool {
+// publish gives m to all subscribers. from is where it came from, nil if it was
+// published here. If t is dead, or from is no longer its source, publish does
+// nothing and returns false.
+func (t *topic) publish(m *message, from *source, n *tally) bool {
 	t.publishing.Lock()
 	defer t.publishing.Unlock()
-	chunks, ok := t.number(m)
+	chunks, ok := t.number(m, from)
+	if !ok {
+		return false
+	}
 	for _, c := range chunks {
 		c.deliver(m, n)
 	}
-	return ok
+	t.mu.Lock()
+	t.current = nil
+	t.mu.Unlock()
+	return true
 }
 
-// number makes m the newest message and returns where the subscribers are that
-// are to get it. Who comes later gets it from the replay.
-func (t *topic) number(m *message) ([]*chunk, bool) {
+// number makes m the newest message, and the current one, and returns where the
+// subscribers are that are to get it. Later subscribers get it from the replay.
+func (t *topic) number(m *message, from *source) ([]*chunk, bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.dead {
+	if t.dead || from != nil && from != t.source {
 		return nil, false
 	}
 	t.seq++
 	m.seq = t.seq
+	t.current = m
 	if limit := t.hub.opts.Replay; limit > 0 {
 		t.used = true
 		t.replay.add(m, limit)
 	}
 	return t.set.chunks, true
+}
+
+// start returns the number of the first message that a subscription gets which
+// begins now, and with replay what the topic has kept of those before. The
+// caller holds the lock of the subscription's chunk, and adds it there.
+func (t *topic) start(replay bool) (first uint64, kept []*message) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if replay {
+		kept = t.replay.messages()
+	}
+	return t.seq + 1, kept
+}
+
+// underWay returns the message that is going to all subscribers, or nil.
+func (t *topic) underWay() *message {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.current
 }
