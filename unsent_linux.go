@@ -1,0 +1,47 @@
+package websocket
+
+import (
+	"errors"
+	"net"
+	"os"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// limitUnsent limits what the socket nc holds.
+func limitUnsent(nc net.Conn, n int) error {
+	sc, ok := nc.(syscall.Conn)
+	if !ok {
+		return errors.ErrUnsupported
+	}
+	rc, err := sc.SyscallConn()
+	if err != nil {
+		return err
+	}
+	if cerr := rc.Control(func(fd uintptr) { err = limitDescriptor(int(fd), n) }); cerr != nil {
+		return cerr
+	}
+	return err
+}
+
+// limitDescriptor limits what a socket holds: of unsent bytes where it is of TCP,
+// and of any that the peer has not read where it is a Unix socket.
+func limitDescriptor(fd, n int) error {
+	err := unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NOTSENT_LOWAT, n)
+	if err == unix.EOPNOTSUPP || err == unix.ENOPROTOOPT {
+		err = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_SNDBUF, n)
+	}
+	return os.NewSyscallError("setsockopt", err)
+}
+
+func (p *polled) limitUnsent(n int) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.fd < 0 {
+		return net.ErrClosed
+	}
+	return limitDescriptor(int(p.fd), n)
+}
+
+func (t *polledTLS) limitUnsent(n int) error { return t.polled.limitUnsent(n) }

@@ -1,0 +1,188 @@
+package websocket
+
+import (
+	"bytes"
+	"crypto/tls"
+	"errors"
+	"net"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+func unixPair(t testing.TB) (client, server net.Conn) {
+	t.Helper()
+	ln, err := net.Listen("unix", filepath.Join(t.TempDir(), "s"))
+	if err != nil {
+		t.Skip(err)
+	}
+	defer ln.Close()
+	if client, err = net.Dial("unix", ln.Addr().String()); err != nil {
+		t.Fatal(err)
+	}
+	if server, err = ln.Accept(); err != nil {
+		t.Fatal(err)
+	}
+	return client, server
+}
+
+// socketKinds are the kinds of connections that lie on a socket.
+var socketKinds = []kind{
+	{"tcp", tcpPair, false}, {"loop tcp", tcpPair, true},
+	{"tls", tlsPair, false}, {"loop tls", pollableTLSPair, true},
+	{"unix", unixPair, false}, {"loop unix", unixPair, true},
+}
+
+// takenBySystem sends small messages to a peer that does not read, until the
+// system has taken nothing for a while, and returns how many bytes it has. On a
+// slow machine there may be fewer.
+func takenBySystem(t *testing.T, c *Conn) int {
+	t.Helper()
+	msg := bytes.Repeat([]byte("x"), 98) // 100 with its header
+	taken := 0
+	for refused := 0; refused < 50; {
+		err := c.Send(Binary, msg)
+		switch {
+		case err == nil:
+			taken += len(msg) + 2
+			refused = 0
+		case err == ErrBackpressure:
+			refused++
+			time.Sleep(time.Millisecond)
+		default:
+			t.Fatal(err)
+		}
+	}
+	return taken - c.Buffered()
+}
+
+// What a producer that only sends can put into the system is bounded, together
+// with what the peer's system receives.
+func TestLimitUnsent(t *testing.T) {
+	const limit = 16 << 10
+	for _, k := range socketKinds {
+		t.Run(k.name, func(t *testing.T) {
+			c, peer := k.raw(t, false, Options{SendBuffer: 64 << 10})
+			bound := limit // a Unix socket holds all that the peer has not read
+			if tcp := tcpUnder(peer); tcp != nil {
+				if err := tcp.SetReadBuffer(64 << 10); err != nil {
+					t.Fatal(err)
+				}
+				bound = 512 << 10 // without a limit it is some megabytes
+			}
+			if err := c.LimitUnsent(limit); err != nil {
+				t.Fatal(err)
+			}
+			if n := takenBySystem(t, c); n > bound {
+				t.Errorf("the system has taken %d bytes", n)
+			}
+		})
+	}
+}
+
+// tcpUnder returns the TCP connection that nc is, or that is under its TLS; nil
+// if there is none.
+func tcpUnder(nc net.Conn) *net.TCPConn {
+	if over, ok := nc.(*tls.Conn); ok {
+		nc = over.NetConn()
+	}
+	if p, ok := nc.(*pollable); ok {
+		nc = p.get()
+	}
+	tcp, _ := nc.(*net.TCPConn)
+	return tcp
+}
+
+// The limit stays when a Loop takes the connection.
+func TestLimitUnsentThenAttach(t *testing.T) {
+	c, peer := kind{"tcp", tcpPair, false}.raw(t, false, Options{SendBuffer: 64 << 10})
+	if err := tcpUnder(peer).SetReadBuffer(64 << 10); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.LimitUnsent(16 << 10); err != nil {
+		t.Fatal(err)
+	}
+	if err := newTestLoop(t, 1).Attach(c, funcHandler{}); err != nil {
+		t.Fatal(err)
+	}
+	if n := takenBySystem(t, c); n > 512<<10 {
+		t.Errorf("the system has taken %d bytes", n)
+	}
+}
+
+// A peer that reads gets all, and in order, however low the limit is.
+func TestLimitUnsentLosesNothing(t *testing.T) {
+	for _, k := range socketKinds {
+		t.Run(k.name, func(t *testing.T) {
+			c, peer := k.raw(t, false, Options{SendBuffer: 64 << 10})
+			if err := c.LimitUnsent(1); err != nil {
+				t.Fatal(err)
+			}
+			sent := make(chan error, 1)
+			const messages = 3000
+			go func() {
+				for i := range messages {
+					msg := bytes.Repeat([]byte{byte(i)}, i)
+					err := c.Send(Binary, msg)
+					for err == ErrBackpressure {
+						<-c.Drained()
+						err = c.Send(Binary, msg)
+					}
+					if err != nil {
+						sent <- err
+						return
+					}
+				}
+				sent <- nil
+			}()
+			r := &frameReader{nc: peer}
+			for i := range messages {
+				f, err := r.next()
+				if err != nil {
+					t.Fatal(err)
+				}
+				if want := strings.Repeat(string([]byte{byte(i)}), i); f.payload != want {
+					t.Fatalf("message %d is another one, of %d bytes", i, len(f.payload))
+				}
+			}
+			if err := <-sent; err != nil {
+				t.Fatal(err)
+			}
+		})
+	}
+}
+
+func TestLimitUnsentErrors(t *testing.T) {
+	a, b := Pipe()
+	defer a.CloseNow()
+	defer b.CloseNow()
+	if err := a.LimitUnsent(1000); !errors.Is(err, errors.ErrUnsupported) {
+		t.Errorf("on a Pipe: %v", err)
+	}
+	for _, k := range socketKinds {
+		t.Run(k.name, func(t *testing.T) {
+			c, _ := k.raw(t, false, Options{})
+			for _, n := range []int{0, -1} {
+				if err := c.LimitUnsent(n); err == nil || errors.Is(err, errors.ErrUnsupported) {
+					t.Errorf("limited to %d: %v", n, err)
+				}
+			}
+			c.CloseNow()
+			<-c.ended()
+			var closed *CloseError
+			if err := c.LimitUnsent(1000); !errors.As(err, &closed) {
+				t.Errorf("after the end: %v", err)
+			}
+		})
+	}
+	t.Run("wrapped", func(t *testing.T) {
+		nc, peer := tcpPair(t)
+		defer peer.Close()
+		c := newConn(struct{ net.Conn }{nc}, connConfig{opts: Options{}.withDefaults()})
+		defer c.CloseNow()
+		if err := c.LimitUnsent(1000); !errors.Is(err, errors.ErrUnsupported) {
+			t.Error(err)
+		}
+	})
+}
