@@ -7,9 +7,22 @@ import (
 )
 
 // slack is how many bytes may wait in a connection that counts as keeping up:
-// what a handler on a Loop has collected, or what TLS is about to write. The
-// kernel holds far more.
+// what a handler on a Loop has collected, or what TLS is about to write.
 const slack = 4 << 10
+
+// maxUnsent is how many bytes the system may hold back for a reader that is slow,
+// about: what it has can no longer be replaced. Those on their way do not count,
+// on Linux.
+const maxUnsent = 16 << 10
+
+// limitUnsent has the system take less of what it cannot send yet, where that is
+// possible.
+func (h *Hub) limitUnsent(c conn) {
+	err := c.LimitUnsent(maxUnsent)
+	if err != nil && !errors.Is(err, errors.ErrUnsupported) && c.Context().Err() == nil {
+		h.logger().Warn("hub: a slow reader may fall behind", "error", err)
+	}
+}
 
 // backlog is what waits for a slow reader, by DropOldest or KeepLatest. It is
 // guarded by chunk.mu, and there while a goroutine drains it.

@@ -2,6 +2,7 @@ package hub
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"runtime"
@@ -139,6 +140,7 @@ func (f *fake) tellLocked() {
 	}
 }
 
+func (f *fake) LimitUnsent(int) error    { return errors.ErrUnsupported }
 func (f *fake) Context() context.Context { return f.ctx }
 
 func (f *fake) Close(code websocket.StatusCode, reason string) error {

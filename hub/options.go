@@ -68,11 +68,19 @@ const (
 	// DropOldest keeps the newest messages: as long as the connection has not
 	// sent what it was given, the hub keeps up to SubscribeOptions.Queue
 	// messages, and leaves out the oldest when there are more.
+	//
+	// What the system has taken for the connection can no longer be left out.
+	// So DropOldest and [KeepLatest] let it take little: Subscribe calls
+	// [websocket.Conn.LimitUnsent] with 16 KiB, for all that is sent on the
+	// connection. Call it after Subscribe for another limit. What remains is
+	// what is on its way, and what the peer's own system has received and the
+	// peer has not read, often some 64 KiB: that arrives, however old it is.
 	DropOldest
 	// KeepLatest keeps the newest message of each key (see [Hub.PublishKey]):
 	// as long as the connection has not sent what it was given, a message
 	// takes the place of the one with the same key, if that still waits. So a
-	// slow reader sees fewer prices, but none that is older than need be. Keys
+	// slow reader sees fewer prices, but none that is older than what it takes
+	// to read what its own system has received (see [DropOldest]). Keys
 	// leave in the order in which they began to wait, so that one that changes
 	// all the time can neither starve the others nor be starved. Messages
 	// without a key count as those of one key, "".

@@ -23,6 +23,7 @@ type sink struct {
 func (s *sink) SendPrepared(*websocket.PreparedMessage) error   { s.n.Add(1); return nil }
 func (s *sink) Buffered() int                                   { return 0 }
 func (s *sink) Drained() <-chan struct{}                        { panic("nothing is ever buffered") }
+func (s *sink) LimitUnsent(int) error                           { return nil }
 func (s *sink) Context() context.Context                        { return s.ctx }
 func (s *sink) Close(code websocket.StatusCode, _ string) error { return nil }
 

@@ -13,6 +13,7 @@ type conn interface {
 	SendPrepared(*websocket.PreparedMessage) error
 	Buffered() int
 	Drained() <-chan struct{}
+	LimitUnsent(n int) error
 	Context() context.Context
 	Close(websocket.StatusCode, string) error
 }
@@ -84,8 +85,12 @@ func (h *Hub) subscribe(name string, c conn, opts *SubscribeOptions) (*Subscript
 		return nil, ErrClosed
 	}
 	defer h.calls.leave()
-	if ctx := c.Context(); ctx.Err() != nil {
+	ctx := c.Context()
+	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
+	}
+	if o.Policy.queues() {
+		h.limitUnsent(c)
 	}
 	t := h.acquire(name)
 	if t == nil {
