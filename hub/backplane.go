@@ -25,7 +25,18 @@ type Backplane interface {
 	// message, and never waits for a reader. It may be called at any time, from
 	// within Publish for example.
 	//
-	// A hub subscribes to a topic once at a time, and unsubscribes once.
+	// When Subscribe has returned, whatever anybody publishes then arrives. So a
+	// plane on a broker waits until that knows of the subscription: not longer
+	// than some seconds, and not at all while there is no connection. In these
+	// cases Subscribe returns no error, and messages arrive as soon as they can.
+	// Subscribe holds up only those who subscribe to the same topic; it is
+	// called from several goroutines, which should share what they wait for.
+	//
+	// Once unsubscribe has been called, deliver may still be called with what was
+	// on its way; the hub ignores that.
+	//
+	// A hub subscribes to a topic once at a time, and unsubscribes once. It may
+	// have very many topics, so one should not cost a goroutine.
 	Subscribe(topic string, deliver func(msg []byte)) (unsubscribe func() error, err error)
 }
 

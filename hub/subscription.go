@@ -64,7 +64,13 @@ type Stats struct {
 // subscriptions, with different options, even to the same topic.
 //
 // Messages are sent by [websocket.Conn.SendPrepared], mixed with what else is
-// sent on c; each subscription keeps the order of its topic.
+// sent on c; each subscription keeps the order of its topic. It gets all messages
+// from its first one to its last, and none of a Publish that began to send before
+// Subscribe did, but for those that SubscribeOptions.Replay asks for.
+//
+// With a Backplane the first subscription to a topic waits until the backplane
+// knows of it, which may be a round trip to a broker. When Subscribe has returned,
+// what is published anywhere arrives.
 //
 // The error is [ErrClosed] after Shutdown, the cause if c is closing, or says
 // what is wrong with opts; or it wraps that of the Backplane, if that could not

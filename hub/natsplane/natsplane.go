@@ -43,9 +43,10 @@ type Options struct {
 	// not ASCII, are written as % and two hexadecimal digits.
 	Prefix string
 
-	// Pending is how many bytes of one topic may wait for the hub to take them.
-	// More are dropped, and that is logged. A hub waits for nobody, so these
-	// are for a processor that is very busy. Zero means 8 MiB.
+	// Pending is how many bytes of one topic may wait for the hub to take them,
+	// and one message in any case. More are dropped, and that is logged. A hub
+	// waits for nobody, so these are for a processor that is very busy. Zero
+	// means 8 MiB.
 	Pending int
 
 	// Logger receives what happens to the connection, and what no call can
@@ -55,11 +56,17 @@ type Options struct {
 
 // Plane implements [hub.Backplane] on a connection to NATS. Its methods may be
 // called from any number of goroutines.
+//
+// While there are subscriptions a Plane takes one goroutine and half a megabyte
+// for all of them, and some hundred bytes for each. While messages arrive it
+// takes up to 16 goroutines more; so a topic that takes long holds up others
+// only if there are as many of them.
 type Plane struct {
-	nc      *nats.Conn
-	prefix  string // with its dot
-	pending int
-	log     *slog.Logger
+	nc       *nats.Conn
+	prefix   string // with its dot
+	log      *slog.Logger
+	dispatch dispatcher
+	flusher  flusher
 }
 
 var _ hub.Backplane = (*Plane)(nil)
@@ -88,9 +95,31 @@ func New(nc *nats.Conn, opts *Options) *Plane {
 	if o.Logger == nil {
 		o.Logger = slog.Default()
 	}
-	p := &Plane{nc: nc, prefix: subject(o.Prefix) + ".", pending: o.Pending, log: o.Logger}
+	p := &Plane{nc: nc, prefix: subject(o.Prefix) + ".", log: o.Logger}
+	p.dispatch.limit = int64(o.Pending)
+	p.dispatch.dropped = p.slow
+	p.dispatch.listen = p.closed
+	p.flusher.trip = func() error { return nc.FlushTimeout(flushTimeout) }
 	p.listen()
 	return p
+}
+
+// closed returns a channel that tells when the connection is closed, and a
+// function that releases it.
+func (p *Plane) closed() (<-chan nats.Status, func()) {
+	if p.nc == nil {
+		return nil, func() {} // nothing can be subscribed
+	}
+	ch := p.nc.StatusChanged(nats.CLOSED)
+	if p.nc.IsClosed() { // perhaps before anybody listened
+		ch <- nats.CLOSED
+	}
+	return ch, func() { p.nc.RemoveStatusListener(ch) }
+}
+
+// slow tells that messages for sub begin to be dropped, as nats.go would.
+func (p *Plane) slow(sub *nats.Subscription, _ *msgQueue) {
+	p.nc.ErrorHandler()(p.nc, sub, nats.ErrSlowConsumer) // there is one, by listen
 }
 
 // Publish implements [hub.Backplane]. While there is no connection messages
@@ -105,19 +134,22 @@ func (p *Plane) Publish(topic string, msg []byte) error {
 	return nil
 }
 
-// Subscribe implements [hub.Backplane]. It does not wait for the broker to hear
-// of it; what is published on the same connection afterwards comes behind it.
-// A topic takes a goroutine.
+// Subscribe implements [hub.Backplane]. It waits until the broker has confirmed
+// that it knows of the subscription, for 2 s at most: concurrent calls share the
+// round trip. While there is no connection it does not wait; then nats.go tells
+// the broker of the subscription as soon as there is one. In a cluster the other
+// brokers hear of it a little later.
 func (p *Plane) Subscribe(topic string, deliver func(msg []byte)) (unsubscribe func() error, err error) {
-	sub, err := p.nc.Subscribe(p.prefix+subject(topic), func(m *nats.Msg) { deliver(m.Data) })
-	if err == nil {
-		err = sub.SetPendingLimits(-1, p.pending)
-	}
+	sub, err := p.dispatch.subscribe(deliver, func(ch chan *nats.Msg) (*nats.Subscription, error) {
+		return p.nc.ChanSubscribe(p.prefix+subject(topic), ch)
+	})
 	if err != nil {
 		return nil, fmt.Errorf("natsplane: subscribe to %.100q: %w", topic, err)
 	}
+	p.confirm()
 	return func() error {
 		err := sub.Unsubscribe()
+		p.dispatch.end(sub)
 		if err == nil || errors.Is(err, nats.ErrConnectionClosed) {
 			return nil // a connection that is closed has no subscriptions
 		}
@@ -162,5 +194,6 @@ func (p *Plane) logError(sub *nats.Subscription, err error) {
 		return
 	}
 	dropped, _ := sub.Dropped() // an error means that the subscription has ended
-	p.log.Warn("natsplane: an error on a subscription", "subject", sub.Subject, "error", err, "dropped so far", dropped)
+	p.log.Warn("natsplane: an error on a subscription", "subject", sub.Subject, "error", err,
+		"dropped so far", uint64(dropped)+p.dispatch.lost(sub))
 }

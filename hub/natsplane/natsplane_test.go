@@ -157,6 +157,8 @@ func TestErrors(t *testing.T) {
 		t.Error(err)
 	}
 	is(New(nil, nil).Publish("topic", nil), nats.ErrInvalidConnection)
+	_, err = New(nil, nil).Subscribe("topic", func([]byte) {})
+	is(err, nats.ErrInvalidConnection)
 	if _, err := Connect("nats://%zz"); err == nil {
 		t.Error("connected to an address that is none")
 	}
