@@ -71,8 +71,9 @@ const (
 	//
 	// What the system has taken for the connection can no longer be left out.
 	// So DropOldest and [KeepLatest] let it take little: Subscribe calls
-	// [websocket.Conn.LimitUnsent] with 16 KiB, for all that is sent on the
-	// connection. Call it after Subscribe for another limit. What remains is
+	// [websocket.Conn.LimitUnsent] with 16 KiB. That holds for all that is sent
+	// on the connection, so the queue of the connection itself fills earlier,
+	// too. Call it after Subscribe for another limit. What remains is
 	// what is on its way, and what the peer's own system has received and the
 	// peer has not read, often some 64 KiB: that arrives, however old it is.
 	DropOldest

@@ -2,7 +2,6 @@ package natsplane
 
 import (
 	"fmt"
-	"log/slog"
 	"net"
 	"runtime"
 	"strings"
@@ -105,7 +104,7 @@ func TestReceiverEnds(t *testing.T) {
 	receiving := func() bool {
 		here.dispatch.mu.Lock()
 		defer here.dispatch.mu.Unlock()
-		return here.dispatch.receiving
+		return here.dispatch.channel != nil
 	}
 	for i := range 100 {
 		in, unsubscribe := subscribe(t, here, "topic")
@@ -198,6 +197,25 @@ func TestFlushIsShared(t *testing.T) {
 	})
 }
 
+// A connection that is lost while a subscription is to be confirmed is no news:
+// that is logged as such.
+func TestUnconfirmedLost(t *testing.T) {
+	s := startBroker(t)
+	var j journal
+	p := connect(t, s, &Options{Logger: j.logger()})
+	flush(t, p)
+	for err, logged := range map[error]bool{nats.ErrConnectionClosed: false, nats.ErrTimeout: true} {
+		j.text.Reset()
+		p.flusher.trip = func() error { return err }
+		if _, err := p.Subscribe("topic", func([]byte) {}); err != nil {
+			t.Fatal(err)
+		}
+		if got := strings.Contains(j.text.String(), "does not confirm"); got != logged {
+			t.Errorf("%v: logged %q", err, j.text.String())
+		}
+	}
+}
+
 // deaf is a broker that says hello, and nothing after.
 func deaf(t *testing.T) (url string) {
 	t.Helper()
@@ -239,7 +257,7 @@ func TestUnconfirmed(t *testing.T) {
 	}
 	t.Cleanup(nc.Close)
 	var j journal
-	p := New(nc, &Options{Logger: slog.New(slog.NewTextHandler(&j, nil))})
+	p := New(nc, &Options{Logger: j.logger()})
 	eventually(t, nc.IsConnected, "a connection")
 	start := time.Now()
 	unsubscribe, err := p.Subscribe("topic", func([]byte) {})

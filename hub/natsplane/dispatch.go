@@ -20,21 +20,21 @@ const (
 // goroutine for each subscription with a callback, so here all of them write to
 // one channel. One goroutine, the receiver, empties that into the queue of each
 // subscription, and a few workers deliver from the queues: to each topic one at
-// a time and in order. It is there while there are subscriptions.
+// a time and in order. The receiver and the channel are there while there are
+// subscriptions.
 type dispatcher struct {
 	limit   int64                                           // bytes that a queue may hold
-	dropped func(*nats.Subscription, *msgQueue)             // called when messages begin to be dropped, in a goroutine of its own
-	channel chan *nats.Msg                                  // made with the first subscription
-	wake    chan struct{}                                   // tells the receiver that nobody may be left
+	dropped func(*nats.Subscription)                        // called when messages begin to be dropped, in a goroutine of its own
 	listen  func() (closed <-chan nats.Status, stop func()) // tells when the connection is closed
 
-	mu        sync.Mutex // guards what follows
-	queues    map[*nats.Subscription]*msgQueue
-	opening   int         // calls of subscribe under way
-	early     []*nats.Msg // for no queue that there is: perhaps for one that is being opened
-	ready     []*msgQueue // with messages, and without a worker
-	workers   int
-	receiving bool // the receiver is there
+	mu      sync.Mutex // guards what follows
+	queues  map[*nats.Subscription]*msgQueue
+	opening int         // calls of subscribe under way
+	early   []*nats.Msg // for no queue that there is: perhaps for one that is being opened
+	ready   []*msgQueue // with messages, and without a worker
+	workers int
+	channel chan *nats.Msg // what the receiver receives from; nil if it is not there
+	wake    chan struct{}  // tells the receiver that nobody may be left
 }
 
 // msgQueue is the messages of a subscription that wait to be delivered.
@@ -53,8 +53,7 @@ type msgQueue struct {
 // subscribe calls open with the channel to subscribe with, and has deliver called
 // with what comes.
 func (d *dispatcher) subscribe(deliver func([]byte), open func(chan *nats.Msg) (*nats.Subscription, error)) (*nats.Subscription, error) {
-	d.begin()
-	sub, err := open(d.channel)
+	sub, err := open(d.begin())
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.opening--
@@ -74,23 +73,19 @@ func (d *dispatcher) subscribe(deliver func([]byte), open func(chan *nats.Msg) (
 	return sub, err
 }
 
-// begin counts a call of subscribe, and sees to it that there is a receiver.
-func (d *dispatcher) begin() {
+// begin counts a call of subscribe, and returns the channel for it. It sees to it
+// that there is a receiver.
+func (d *dispatcher) begin() chan *nats.Msg {
 	d.mu.Lock()
+	defer d.mu.Unlock()
 	d.opening++
-	start := !d.receiving
-	if start {
-		d.receiving = true
-		if d.channel == nil {
-			d.channel = make(chan *nats.Msg, channelSize)
-			d.wake = make(chan struct{}, 1)
-			d.queues = make(map[*nats.Subscription]*msgQueue)
-		}
+	if d.channel == nil {
+		d.channel = make(chan *nats.Msg, channelSize)
+		d.wake = make(chan struct{}, 1)
+		d.queues = make(map[*nats.Subscription]*msgQueue)
+		go d.receive(d.channel, d.wake)
 	}
-	d.mu.Unlock()
-	if start {
-		go d.receive()
-	}
+	return d.channel
 }
 
 // end ends what subscribe began. No delivery begins after it.
@@ -107,7 +102,7 @@ func (d *dispatcher) end(sub *nats.Subscription) {
 
 // wakeLocked has the receiver look whether it is needed, if it may not be.
 func (d *dispatcher) wakeLocked() {
-	if len(d.queues) > 0 || d.opening > 0 {
+	if len(d.queues) > 0 || d.opening > 0 || d.channel == nil {
 		return
 	}
 	select {
@@ -117,14 +112,14 @@ func (d *dispatcher) wakeLocked() {
 }
 
 // receive is the receiver.
-func (d *dispatcher) receive() {
+func (d *dispatcher) receive(channel <-chan *nats.Msg, wake <-chan struct{}) {
 	closed, stop := d.listen()
 	defer stop()
 	for {
 		select {
-		case m := <-d.channel:
+		case m := <-channel:
 			d.put(m)
-		case <-d.wake:
+		case <-wake:
 			if d.leave(false) {
 				return
 			}
@@ -143,7 +138,7 @@ func (d *dispatcher) leave(closed bool) bool {
 	if !closed && (len(d.queues) > 0 || d.opening > 0) {
 		return false
 	}
-	d.receiving = false
+	d.channel, d.wake = nil, nil
 	for _, q := range d.queues {
 		q.ended.Store(true)
 	}
@@ -168,7 +163,7 @@ func (d *dispatcher) putLocked(q *msgQueue, m *nats.Msg) {
 		q.dropped.Add(1)
 		if !q.full {
 			q.full = true
-			go d.dropped(m.Sub, q)
+			go d.dropped(m.Sub)
 		}
 		return
 	}

@@ -24,6 +24,7 @@ type client struct {
 // note is a message of the test: the number-th that hub has published.
 type note struct{ hub, number int }
 
+// join returns a client that has subscribed.
 func join(t *testing.T, hub int, url string) *client {
 	t.Helper()
 	conn, _, err := websocket.Dial(t.Context(), url+"?topic=a+topic", nil)
@@ -32,10 +33,15 @@ func join(t *testing.T, hub int, url string) *client {
 	}
 	t.Cleanup(func() { conn.CloseNow() })
 	c := &client{hub: hub, conn: conn, in: make(chan note, 1<<16)}
+	subscribed := make(chan bool, 1)
 	go func() {
 		defer close(c.in)
 		for {
 			_, data, err := conn.Read(context.Background())
+			if err == nil && string(data) == subscribedWord {
+				subscribed <- true
+				continue
+			}
 			var n note
 			if err == nil {
 				_, err = fmt.Sscan(string(data), &n.hub, &n.number)
@@ -47,6 +53,11 @@ func join(t *testing.T, hub int, url string) *client {
 			c.in <- n
 		}
 	}()
+	select {
+	case <-subscribed:
+	case <-time.After(patience):
+		t.Fatalf("a client of hub %d is not subscribed", hub)
+	}
 	return c
 }
 

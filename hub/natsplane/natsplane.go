@@ -11,12 +11,13 @@
 //
 // # What is promised
 //
-// NATS delivers at most once, and in the order of each publisher. While the
-// broker is away nothing breaks: connections stay, each hub goes on for its own
-// subscribers, and what is published in the meantime is kept, up to a bound.
-// When the broker is there again that is sent, and reaches the hubs that have
-// found back already; others miss it. A message that must not be lost belongs
-// into a database, too.
+// NATS delivers at most once, and in the order of each publisher. What is
+// published after a Subscribe has returned arrives, since that waits until the
+// broker knows of it. While the broker is away nothing breaks: connections stay,
+// each hub goes on for its own subscribers, and what is published in the
+// meantime is kept, up to a bound. When the broker is there again that is sent,
+// and reaches the hubs that have found back already; others miss it. A message
+// that must not be lost belongs into a database, too.
 //
 // Who may publish to the broker speaks to all subscribers of all hubs. Let only
 // servers connect, by credentials and TLS, which are options of nats.go.
@@ -118,7 +119,7 @@ func (p *Plane) closed() (<-chan nats.Status, func()) {
 }
 
 // slow tells that messages for sub begin to be dropped, as nats.go would.
-func (p *Plane) slow(sub *nats.Subscription, _ *msgQueue) {
+func (p *Plane) slow(sub *nats.Subscription) {
 	p.nc.ErrorHandler()(p.nc, sub, nats.ErrSlowConsumer) // there is one, by listen
 }
 

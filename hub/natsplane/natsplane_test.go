@@ -196,6 +196,10 @@ func TestLateBroker(t *testing.T) {
 	defer nc.Close()
 	there := New(nc, nil)
 	in := make(inbox, 1)
+	there.flusher.trip = func() error {
+		t.Error("Subscribe waits for a broker that is not there")
+		return nil
+	}
 	if _, err := there.Subscribe("topic", in.deliver); err != nil {
 		t.Fatal(err)
 	}

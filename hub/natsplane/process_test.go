@@ -80,9 +80,15 @@ func playHub() error {
 	return err
 }
 
+// subscribedWord is what a client is told when it has subscribed.
+const subscribedWord = "subscribed"
+
 func relay(h *hub.Hub, c *websocket.Conn) error {
 	topic := c.Request().URL.Query().Get("topic")
 	if _, err := h.Subscribe(topic, c, &hub.SubscribeOptions{Policy: hub.Disconnect}); err != nil {
+		return err
+	}
+	if err := c.Write(c.Context(), websocket.Text, []byte(subscribedWord)); err != nil {
 		return err
 	}
 	for msg, err := range c.Messages(c.Context()) {
