@@ -15,7 +15,7 @@ import (
 )
 
 // modelVariable is how long TestModel goes on: a duration, such as 10m.
-const modelVariable = "HUB_MODEL_TIME"
+const modelVariable = "SOAK"
 
 // TestModel has several hubs on one backplane do everything at random and at the
 // same time, and then checks what each subscription got:
