@@ -39,7 +39,8 @@ type Hub struct {
 	subscribed group // subscriptions that have not quite ended
 	telling    group // goroutines that call OnJoin and OnLeave
 
-	// Lock order: mu, then topic.mu. See topic for the others.
+	// Lock order: topic.out and topic.link, then mu, then topic.mu. See topic for
+	// the others.
 	mu     sync.RWMutex
 	topics map[string]*topic // nil after Shutdown
 	most   int               // how many there were since the map was made

@@ -25,13 +25,12 @@ type message struct {
 // subscription that ends gets the current message first, if that has not come
 // to its chunk yet.
 //
-// Its locks are taken in this order: out, link; or publishing; and then
-// chunk.mu, mu. Only out and link are held while the backplane is called, and
-// the backplane's calls need neither, so that it may deliver in the middle of a
-// Publish. Nothing but chunk.mu is needed to give a message to a subscriber, and
-// nobody holds it for longer than it takes to give one message to one chunk: to
-// subscribe or to end a subscription never waits for a message to go to a
-// hundred thousand.
+// Its locks are taken in this order: out, link, publishing, chunk.mu, mu. Only
+// out and link are held while the backplane is called, and the backplane's calls
+// need neither, so that it may deliver in the middle of a Publish. Nothing but
+// chunk.mu is needed to give a message to a subscriber, and nobody holds it for
+// longer than it takes to give one message to one chunk: to subscribe or to end a
+// subscription never waits for a message to go to a hundred thousand.
 type topic struct {
 	hub  *Hub
 	name string
