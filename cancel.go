@@ -3,8 +3,10 @@ package websocket
 import (
 	"context"
 	"fmt"
+	"runtime"
 	"sync"
 	"time"
+	"weak"
 )
 
 // past is a deadline that ends a blocked call on the transport at once.
@@ -12,7 +14,7 @@ var past = time.Unix(1, 0)
 
 // cancelers are those of both directions, made when a context that can end is
 // used for the first time.
-type cancelers struct{ read, write canceler }
+type cancelers struct{ read, write *canceler }
 
 // armRead makes the end of ctx end the reads of the transport that follow, up
 // to disarmRead. An error means that ctx has ended already; disarmRead must not
@@ -21,13 +23,13 @@ func (c *Conn) armRead(ctx context.Context) error {
 	if ctx.Done() == nil {
 		return nil
 	}
-	return c.cancelers().read.begin(ctx)
+	return c.cancelers().read.begin(c, ctx)
 }
 
 // disarmRead ends what armRead began and restores the deadline. It reports
 // whether the context has interrupted the call.
 func (c *Conn) disarmRead(ctx context.Context) (kicked bool) {
-	return ctx.Done() != nil && c.cancel.Load().read.end()
+	return ctx.Done() != nil && c.cancel.Load().read.end(c)
 }
 
 // armWrite is armRead for the owner of the writing side.
@@ -35,72 +37,108 @@ func (c *Conn) armWrite(ctx context.Context) error {
 	if ctx.Done() == nil {
 		return nil
 	}
-	return c.cancelers().write.begin(ctx)
+	return c.cancelers().write.begin(c, ctx)
 }
 
 func (c *Conn) disarmWrite(ctx context.Context) (kicked bool) {
-	return ctx.Done() != nil && c.cancel.Load().write.end()
+	return ctx.Done() != nil && c.cancel.Load().write.end(c)
 }
 
 func (c *Conn) cancelers() *cancelers {
 	if k := c.cancel.Load(); k != nil {
 		return k
 	}
-	k := new(cancelers)
-	k.read.c, k.write.c, k.write.writing = c, c, true
-	c.cancel.CompareAndSwap(nil, k) // a call of the other direction may have been faster
-	return c.cancel.Load()
+	k := &cancelers{new(canceler), &canceler{writing: true}}
+	if !c.cancel.CompareAndSwap(nil, k) { // a call of the other direction was faster
+		return c.cancel.Load()
+	}
+	if c.life.closeState() == stateEnded { // and end may have found none to forget
+		k.forget()
+	}
+	if !c.tracked() {
+		// The contexts refer to the cancelers, so a weak pointer finds them as
+		// long as there is a registration to take back. A strong one would keep
+		// a context that refers to c, and c with it.
+		runtime.AddCleanup(c, func(w [2]weak.Pointer[canceler]) {
+			for _, w := range w {
+				if k := w.Value(); k != nil {
+					k.forget()
+				}
+			}
+		}, [2]weak.Pointer[canceler]{weak.Make(k.read), weak.Make(k.write)})
+	}
+	return k
 }
 
-// forgetContexts takes the registrations back, so that no context holds on to
-// the connection any longer.
+// forgetContexts takes the registrations back for good, because the connection
+// has ended.
 func (c *Conn) forgetContexts() {
 	if k := c.cancel.Load(); k != nil {
-		k.read.forget()
-		k.write.forget()
+		k.forget()
 	}
+}
+
+func (k *cancelers) forget() {
+	k.read.forget()
+	k.write.forget()
 }
 
 // canceler makes contexts end the calls of one direction. It registers with
 // a context once, however often that is used, and leaves the registration in
 // place between calls.
+//
+// A context may live much longer than the connection. So neither the canceler
+// nor its registration refers to the connection, other than by a weak pointer,
+// and the registration is taken back when the connection has ended, or when the
+// program has dropped it and it is collected.
 type canceler struct {
-	c       *Conn
 	writing bool
 
-	mu     sync.Mutex
+	mu     sync.Mutex      // guards what follows; held while the transport's deadline is set
 	done   <-chan struct{} // of the registered context; contexts cannot be compared safely, channels can
 	stop   func() bool     // takes the registration back
 	armed  bool            // a call under that context is under way
 	kicked bool            // the deadline is in the past, because the context ended
+	over   bool            // the connection has ended: nothing is registered any more
 }
 
-func (k *canceler) begin(ctx context.Context) error {
+// begin arms the canceler of c for a call under ctx.
+func (k *canceler) begin(c *Conn, ctx context.Context) error {
 	done := ctx.Done()
 	k.mu.Lock()
-	if done != k.done {
+	if done != k.done && !k.over {
 		k.forgetLocked()
 		k.done = done
-		k.stop = context.AfterFunc(ctx, func() { k.kick(done) })
+		k.stop = k.register(c, ctx)
 	}
 	k.armed = true
 	k.mu.Unlock()
 	// Only now: had ctx ended between a check and arming, the kick would
 	// have come to nothing.
 	if ctx.Err() != nil {
-		k.end()
+		k.end(c)
 		return contextError(ctx)
 	}
 	return nil
 }
 
-func (k *canceler) end() (kicked bool) {
+// register has the end of ctx kick the call of c that is under way then.
+func (k *canceler) register(c *Conn, ctx context.Context) (stop func() bool) {
+	done, conn := ctx.Done(), weak.Make(c)
+	return context.AfterFunc(ctx, func() {
+		if c := conn.Value(); c != nil {
+			k.kick(c, done)
+		}
+	})
+}
+
+func (k *canceler) end(c *Conn) (kicked bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.armed = false
 	if kicked = k.kicked; kicked {
 		k.kicked = false
-		k.setDeadline(time.Time{})
+		k.setDeadline(c, time.Time{})
 	}
 	return kicked
 }
@@ -109,26 +147,28 @@ func (k *canceler) end() (kicked bool) {
 // connection is finished, so that the close frame can follow, even if the
 // writer's context is c.Context, which has just ended; the close timer bounds
 // it.
-func (k *canceler) kick(done <-chan struct{}) {
+func (k *canceler) kick(c *Conn, done <-chan struct{}) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if k.armed && k.done == done && !(k.writing && k.c.closing()) {
+	if k.armed && k.done == done && !(k.writing && c.closing()) {
 		k.kicked = true
-		k.setDeadline(past)
+		k.setDeadline(c, past)
 	}
 }
 
-func (k *canceler) setDeadline(t time.Time) {
+func (k *canceler) setDeadline(c *Conn, t time.Time) {
 	if k.writing {
-		k.c.t.SetWriteDeadline(t)
+		c.t.SetWriteDeadline(t)
 	} else {
-		k.c.t.SetReadDeadline(t)
+		c.t.SetReadDeadline(t)
 	}
 }
 
+// forget takes the registration back, and lets no other one be made.
 func (k *canceler) forget() {
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	k.over = true
 	k.forgetLocked()
 }
 

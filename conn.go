@@ -225,6 +225,11 @@ func (c *Conn) Stats() Stats {
 // Context returns a context that is done as soon as the connection closes,
 // from either side; its [context.Cause] is then the [*CloseError]. On a
 // server it carries the values of the request's context, but not its end.
+//
+// That the peer closes is seen by whoever reads. A handler that only writes
+// calls [Conn.CloseRead]; on a connection that nobody reads it is seen when
+// keepalive looks, up to [Options.PingInterval] later, and a close frame behind
+// a message that nobody reads is not seen at all.
 func (c *Conn) Context() context.Context {
 	l := &c.life
 	l.mu.Lock()
@@ -237,11 +242,12 @@ func (c *Conn) Context() context.Context {
 		}
 		ctx, cancel := context.WithCancelCause(base)
 		r.ctx = &lifeContext{ctx, cancel}
+		c.endWhenDropped(r.ctx)
 		if cause := l.cause.Load(); cause != nil {
 			cancel(cause)
 		}
 	}
-	return r.ctx.Context
+	return r.ctx
 }
 
 // Close closes the connection with the given code and a reason of at most

@@ -229,7 +229,7 @@ func (l *life) rearmLocked(c *Conn, d time.Duration) {
 	switch {
 	case l.over:
 	case l.timer == nil:
-		l.timer = time.AfterFunc(d, c.onTimer)
+		l.timer = time.AfterFunc(d, c.weakly((*Conn).onTimer))
 	default:
 		l.timer.Reset(d)
 	}

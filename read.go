@@ -40,6 +40,7 @@ const (
 	inBlocked             // the attendant has met a message, which only a user's call may take
 	inUsed                // a user's call has been reading
 	inDry                 // what has arrived is read, but nothing is waited for
+	inTracked             // a Server holds the connection until it has ended
 )
 
 func (m *inMarks) has(mark uint32) bool { return m.word.Load()&mark != 0 }

@@ -388,6 +388,7 @@ func (s *Server) track(c *Conn) serverPhase {
 		s.conns = make(map[*Conn]struct{})
 	}
 	s.conns[c] = struct{}{}
+	c.in.marks.set(inTracked)
 	return s.phase
 }
 
