@@ -18,8 +18,7 @@ func age(c *Conn, d time.Duration) {
 	c.life.mu.Lock()
 	defer c.life.mu.Unlock()
 	if p := c.life.probeLocked(); p != nil {
-		p.sent -= int64(d)
-		p.last -= int64(d)
+		p.last.at -= int64(d)
 	}
 }
 
@@ -38,7 +37,7 @@ func TestKeepaliveLate(t *testing.T) {
 			synctest.Wait() // until the ping is noted
 			age(c, time.Hour)
 			c.keepaliveTick()
-			time.Sleep(lastMoments(defaultPongTimeout) / 2)
+			time.Sleep(defaultPongTimeout / 2)
 			peer.Write(frame(OpPong, true, true, f.payload))
 			time.Sleep(defaultPingInterval / 2)
 			if err := context.Cause(c.Context()); err != nil || c.RTT() == 0 {
@@ -91,22 +90,35 @@ func TestKeepaliveLooksFirst(t *testing.T) {
 	})
 }
 
-// keepsWaiting has keepalive ping the peer, which answers, and then look again
-// and again, by tick, at c, which nobody reads.
+// keepsWaiting has keepalive ping the peer, which answers, and then look, by
+// tick, at c, which nobody reads.
 func keepsWaiting(t *testing.T, c *Conn, peer net.Conn, tick func()) {
 	t.Helper()
-	age(c, 2*time.Hour)
-	tick()
-	f, err := (&frameReader{nc: peer}).next()
-	if err != nil || f.Opcode != OpPing {
-		t.Fatal(f, err)
-	}
-	peer.Write(frame(OpPong, true, true, f.payload))
-	until(t, "the pong has come", func() bool { return inputWaits(c.carrier()) })
-	age(c, 2*time.Hour)
 	for range 5 {
+		age(c, 2*time.Hour)
 		tick()
-		age(c, time.Second)
+		f, err := (&frameReader{nc: peer}).next()
+		if err != nil || f.Opcode != OpPing {
+			t.Fatal(f, err)
+		}
+		for range looksPerTimeout / 2 { // late, as far as keepalive can tell
+			age(c, 2*time.Hour)
+		}
+		peer.Write(frame(OpPong, true, true, f.payload))
+		until(t, "keepalive sees the pong", func() bool {
+			c.life.mu.Lock()
+			last := c.life.probeLocked().last
+			c.life.mu.Unlock()
+			now := c.signs()
+			return now.shows(last)
+		})
+		tick()
+		if c.in.heard.Load() < monotonic()-int64(time.Minute) {
+			t.Fatal("the pong is no sign")
+		}
+		for range 2 * looksPerTimeout { // whoever reads does not come to it
+			tick()
+		}
 	}
 	if err := c.readError(); err != nil {
 		t.Fatal(err)
@@ -116,12 +128,11 @@ func keepsWaiting(t *testing.T, c *Conn, peer net.Conn, tick func()) {
 // givesUp has keepalive look after c, of whose peer nothing is heard any more.
 func givesUp(t *testing.T, c *Conn, tick func()) {
 	t.Helper()
-	tick()
-	for range 3 {
+	until(t, "it is given up", func() bool {
 		age(c, 2*time.Hour)
-		tick() // ping, begin with the last moments, give up
-	}
-	<-c.ended()
+		tick()
+		return c.closing()
+	})
 	if err := c.readError(); !errors.Is(err, ErrDead) {
 		t.Error(err)
 	}

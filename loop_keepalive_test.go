@@ -76,8 +76,8 @@ func TestLoopKeepaliveAnySign(t *testing.T) {
 }
 
 // TestLoopKeepalivePaused: messages are not read from a peer that does not read,
-// so a pong behind them cannot be seen. It is not given up for that, and they are
-// delivered when it reads again.
+// nor is a pong behind them. But it is seen, and the messages are delivered when
+// the peer reads again.
 func TestLoopKeepalivePaused(t *testing.T) {
 	opts := Options{PingInterval: time.Hour, PongTimeout: time.Hour}
 	for _, k := range loopTransports[1:] {
@@ -97,6 +97,9 @@ func TestLoopKeepalivePaused(t *testing.T) {
 				age(c, 2*time.Hour)
 				c.keepaliveTick()
 				until(t, "the loop has looked", func() bool { return c.in.wanted.Load() == 0 || c.in.marks.has(inBlocked) })
+				before := c.signs()
+				peer.Write(frame(OpPong, true, true, ""))
+				until(t, "the pong can be seen", func() bool { now := c.signs(); return now.shows(before) })
 			}
 			if err := c.readError(); err != nil {
 				t.Fatal(err)
@@ -120,8 +123,7 @@ func TestLoopKeepalivePaused(t *testing.T) {
 
 // TestKeepaliveFullPeer: a peer that reads nothing lives as long as it sends
 // something, even when nothing more can be written to it. It is given up when it
-// falls silent, unless that cannot be told because a message is in front of what
-// it may have sent.
+// falls silent. So it is with a message in front of what it sends.
 func TestKeepaliveFullPeer(t *testing.T) {
 	opts := Options{PingInterval: time.Hour, PongTimeout: time.Hour}
 	for _, k := range kinds {
@@ -178,14 +180,19 @@ func TestKeepaliveFullPeer(t *testing.T) {
 					}
 					peer.Write(text("in front"))
 					until(t, "it is seen", func() bool { return c.in.marks.has(inBlocked) })
-					for range 5 {
-						age(c, 2*time.Hour)
+					for range 3 {
+						for range 3 {
+							age(c, 2*time.Hour)
+							c.keepaliveTick()
+						}
+						before := c.signs()
+						peer.Write(frame(OpPong, true, true, ""))
+						until(t, "it can be seen behind the message", func() bool { now := c.signs(); return now.shows(before) })
 						c.keepaliveTick()
 					}
 					if err := c.readError(); err != nil {
 						t.Error(err)
 					}
-					return
 				}
 				givesUp(t, c, c.keepaliveTick)
 			})

@@ -6,25 +6,33 @@ import (
 	"github.com/fullduplex-go/websocket/internal/epoll"
 )
 
-// readable reports whether a read from the socket would not wait, because of
-// input, the end of it, or an error.
-func readable(rc syscall.RawConn) (ready bool) {
-	err := rc.Control(func(fd uintptr) { ready = epoll.Readable(int(fd)) })
-	return err == nil && ready
+func observeSocket(rc syscall.RawConn, to *signs) {
+	rc.Control(func(fd uintptr) { observeDescriptor(int(fd), to) })
 }
 
-const canPoll = true
-
-// writable reports whether a write to the socket would not wait for the peer.
-func writable(rc syscall.RawConn) (ready bool) {
-	err := rc.Control(func(fd uintptr) { ready = epoll.Writable(int(fd)) })
-	return err != nil || ready
+// observeDescriptor asks the system. For TCP it counts both directions by itself.
+func observeDescriptor(fd int, to *signs) {
+	st, err := epoll.Inspect(fd)
+	if err != nil {
+		return // nothing can be seen
+	}
+	to.visible, to.system = true, true
+	to.unread, to.full, to.ended = st.Unread > 0, st.Full, st.Ended
+	to.unacked = int64(st.Unacked)
+	if to.counted = st.TCP; st.TCP {
+		to.input, to.acked, to.window = int64(st.Received), int64(st.Acked), int64(st.Window)
+	} else {
+		to.input = int64(st.Unread)
+	}
 }
 
-func (p *polled) inputWaits() bool {
+func (p *polled) observe(to *signs) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.fd >= 0 && epoll.Readable(int(p.fd))
+	if p.fd >= 0 {
+		observeDescriptor(int(p.fd), to)
+		to.queued = int64(p.queue.len())
+	}
 }
 
-func (t *polledTLS) inputWaits() bool { return t.polled.inputWaits() }
+func (t *polledTLS) observe(to *signs) { t.polled.observe(to) }

@@ -2,30 +2,22 @@
 
 package websocket
 
-import (
-	"syscall"
+import "syscall"
 
-	"golang.org/x/sys/unix"
-)
-
-// readable reports whether a read from the socket would not wait, because of
-// input, the end of it, or an error. The error is lost.
-func readable(rc syscall.RawConn) (ready bool) {
-	err := rc.Control(func(fd uintptr) {
-		var b [1]byte
-		_, _, err := syscall.Recvfrom(int(fd), b[:], syscall.MSG_PEEK)
-		ready = err != syscall.EAGAIN && err != syscall.EINTR
+// observeSocket looks at what nobody has read yet, as much of it as a buffer
+// takes. An error of the socket is lost, and stands for its end.
+func observeSocket(rc syscall.RawConn, to *signs) {
+	b := getBuffer(maxReadSize)
+	defer putBuffer(b)
+	rc.Control(func(fd uintptr) {
+		n, _, err := syscall.Recvfrom(int(fd), b.b[:cap(b.b)], syscall.MSG_PEEK)
+		switch err {
+		case nil:
+			to.input, to.unread, to.full, to.ended = int64(n), n > 0, n == cap(b.b), n == 0
+		case syscall.EAGAIN, syscall.EINTR:
+		default:
+			to.ended = true
+		}
+		to.visible = true
 	})
-	return err == nil && ready
-}
-
-const canPoll = true
-
-// writable reports whether a write to the socket would not wait for the peer.
-func writable(rc syscall.RawConn) (ready bool) {
-	err := rc.Control(func(fd uintptr) {
-		n, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLOUT}}, 0)
-		ready = n > 0 || err != nil
-	})
-	return err != nil || ready
 }

@@ -89,6 +89,8 @@ type stream struct {
 	net.Conn
 	first [16]byte
 	whole bool // a write that reports 0 bytes has written none; TLS does not promise that
+
+	underway progress // of a long write
 }
 
 func (s *stream) wait(b *buffer, idle bool) (*buffer, error) {
@@ -116,7 +118,7 @@ func (s *stream) wait(b *buffer, idle bool) (*buffer, error) {
 	return b, nil
 }
 
-func (s *stream) carrier() net.Conn { return s.Conn }
+func (s *stream) carrier() net.Conn { return s }
 func (s *stream) vectored() bool    { return false }
 func (s *stream) resumable() bool   { return s.whole }
 
@@ -175,7 +177,14 @@ func (s *stream) blocked() bool {
 	return known && !room
 }
 
-func (s *stream) writev(head, body []byte) (int64, error) { return writev(s.Conn, head, body) }
+func (s *stream) writev(head, body []byte) (int64, error) { return writev(s, head, body) }
+
+func (s *stream) Write(p []byte) (int, error) {
+	if len(p) <= longWrite {
+		return s.Conn.Write(p)
+	}
+	return s.underway.write(s.Conn, p)
+}
 
 // end: TLS takes leave of the peer by a record, which may have to wait for
 // room, unless the connection under it is closed.

@@ -20,7 +20,9 @@ type socket struct {
 	size int32                 // of the buffer to read into: what is sent at a time
 	less uint8                 // how many reads in a row brought much less
 	eof  bool                  // the peer has sent all
-	err  syscall.Errno         // what went wrong, or 0
+	err  int32                 // what went wrong, a syscall.Errno, or 0
+
+	underway progress // of a long write
 }
 
 // newSocket returns the transport on nc, nil if its descriptor is out of reach.
@@ -34,19 +36,47 @@ func newSocket(nc net.Conn, sc syscall.Conn) transport {
 	return s
 }
 
-func (s *socket) carrier() net.Conn { return s.Conn }
-func (s *socket) vectored() bool    { return true }
-func (s *socket) resumable() bool   { return true }
-func (s *socket) end(bool)          { s.Close() }
-func (s *socket) closeWrite()       { closeWrite(s.Conn) }
-func (s *socket) drain() error      { return nil }
-func (s *socket) inputWaits() bool  { return readable(s.rc) }
+func (s *socket) carrier() net.Conn {
+	if tellsTaken(s.Conn) {
+		return s.Conn
+	}
+	return s
+}
 
-func (s *socket) writev(head, body []byte) (int64, error) { return writev(s.Conn, head, body) }
+// Write is for whatever is too long to be taken in one piece, so that keepalive
+// sees that it gets on.
+func (s *socket) Write(p []byte) (int, error) {
+	if len(p) <= longWrite || tellsTaken(s.Conn) {
+		return s.Conn.Write(p)
+	}
+	return s.underway.write(s.Conn, p)
+}
+
+func (s *socket) observe(to *signs) {
+	to.acked = s.underway.Load()
+	observeSocket(s.rc, to)
+}
+func (s *socket) vectored() bool  { return true }
+func (s *socket) resumable() bool { return true }
+func (s *socket) end(bool)        { s.Close() }
+func (s *socket) closeWrite()     { closeWrite(s.Conn) }
+func (s *socket) drain() error    { return nil }
+
+func (s *socket) writev(head, body []byte) (int64, error) {
+	if len(body) <= longWrite || tellsTaken(s.Conn) {
+		return writev(s.Conn, head, body)
+	}
+	n, err := writev(s.Conn, head, body[:longWrite])
+	if err != nil {
+		return n, err
+	}
+	m, err := s.Write(body[longWrite:])
+	return n + int64(m), err
+}
 
 func (s *socket) writeAll(b *backlog) (int, error) {
 	if p := b.only(); p != nil {
-		return s.Conn.Write(p)
+		return s.Write(p)
 	}
 	bufs := net.Buffers(b.vector(make([][]byte, 0, len(b.parts))))
 	n, err := bufs.WriteTo(s.Conn)
@@ -145,7 +175,7 @@ func (s *socket) taken(err error) (*buffer, error) {
 	switch {
 	case err != nil:
 	case s.err != 0:
-		err = s.opError("read", s.err)
+		err = s.opError("read", syscall.Errno(s.err))
 	case s.eof:
 		err = io.EOF
 	}
@@ -178,7 +208,7 @@ func (s *socket) tryRead(fd uintptr) bool {
 		case err == nil:
 			s.eof = true
 		default:
-			s.err = err.(syscall.Errno)
+			s.err = int32(err.(syscall.Errno))
 		}
 		return true
 	}

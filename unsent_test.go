@@ -5,27 +5,10 @@ import (
 	"crypto/tls"
 	"errors"
 	"net"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 )
-
-func unixPair(t testing.TB) (client, server net.Conn) {
-	t.Helper()
-	ln, err := net.Listen("unix", filepath.Join(t.TempDir(), "s"))
-	if err != nil {
-		t.Skip(err)
-	}
-	defer ln.Close()
-	if client, err = net.Dial("unix", ln.Addr().String()); err != nil {
-		t.Fatal(err)
-	}
-	if server, err = ln.Accept(); err != nil {
-		t.Fatal(err)
-	}
-	return client, server
-}
 
 // socketKinds are the kinds of connections that lie on a socket.
 var socketKinds = []kind{

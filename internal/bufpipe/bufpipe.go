@@ -29,6 +29,7 @@ type half struct {
 	wake   sync.Cond // signalled on every change
 	size   int
 	buf    []byte // written and not yet read
+	taken  uint64 // bytes that have been read
 	eof    bool   // the writer has closed
 	gone   bool   // the reader has closed
 	waits  uint   // how often somebody has waited
@@ -105,6 +106,7 @@ func (c *Conn) Read(p []byte) (int, error) {
 			return 0, nil
 		case len(h.buf) > 0:
 			n := copy(p, h.buf)
+			h.taken += uint64(n)
 			if h.buf = h.buf[n:]; len(h.buf) == 0 {
 				h.buf = nil
 			}
@@ -117,12 +119,28 @@ func (c *Conn) Read(p []byte) (int, error) {
 	}
 }
 
-// InputWaits reports whether Read would not wait.
-func (c *Conn) InputWaits() bool {
-	h := c.in
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return len(h.buf) > 0 || h.eof || h.gone
+// State is what can be told of a connection without a read.
+type State struct {
+	Received uint64 // bytes that have ever arrived
+	Unread   bool   // some of them were not read
+	Full     bool   // there is no room for more
+	Ended    bool   // the other end has sent all
+	Taken    uint64 // bytes that the other end has read
+	Waiting  int    // bytes that it has not
+}
+
+// State returns the state of this end.
+func (c *Conn) State() (s State) {
+	c.in.mu.Lock()
+	s.Received = c.in.taken + uint64(len(c.in.buf))
+	s.Unread = len(c.in.buf) > 0
+	s.Full = len(c.in.buf) >= c.in.size
+	s.Ended = c.in.eof || c.in.gone
+	c.in.mu.Unlock()
+	c.out.mu.Lock()
+	defer c.out.mu.Unlock()
+	s.Taken, s.Waiting = c.out.taken, len(c.out.buf)
+	return s
 }
 
 // HasRoom reports whether a Write of up to 4 KiB would not wait.

@@ -294,26 +294,29 @@ func TestCloseWakes(t *testing.T) {
 	})
 }
 
-// TestInputWaits: what Read would return at once can be told without taking it.
-func TestInputWaits(t *testing.T) {
+// TestState: what has arrived and what was taken is counted without a read.
+func TestState(t *testing.T) {
 	a, b := New(10)
-	want := func(waits bool) {
+	want := func(of *Conn, s State) {
 		t.Helper()
-		if b.InputWaits() != waits {
-			t.Errorf("InputWaits returns %v", !waits)
+		if got := of.State(); got != s {
+			t.Errorf("%+v, want %+v", got, s)
 		}
 	}
-	want(false)
-	a.Write([]byte("x"))
-	want(true)
+	want(a, State{})
+	a.Write([]byte("xyz"))
+	want(a, State{Waiting: 3})
+	want(b, State{Received: 3, Unread: true})
 	b.Read(make([]byte, 1))
-	want(false)
+	want(a, State{Taken: 1, Waiting: 2})
+	want(b, State{Received: 3, Unread: true})
+	a.Write([]byte("01234567"))
+	want(b, State{Received: 11, Unread: true, Full: true})
 	a.CloseWrite()
-	want(true)
+	want(b, State{Received: 11, Unread: true, Full: true, Ended: true})
 	a, b = New(10)
-	want(false)
 	b.Close()
-	want(true)
+	want(b, State{Ended: true})
 }
 
 func TestCloseWrite(t *testing.T) {

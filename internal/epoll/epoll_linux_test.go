@@ -231,26 +231,6 @@ func TestDuplicate(t *testing.T) {
 	}
 }
 
-// What ends a wait for input can be told without taking it.
-func TestReadable(t *testing.T) {
-	a, b := socketPair(t)
-	defer Close(a)
-	want := func(ready bool) {
-		t.Helper()
-		if Readable(a) != ready {
-			t.Errorf("Readable is %v", !ready)
-		}
-	}
-	want(false)
-	Write(b, []byte("x"))
-	want(true)
-	want(true)
-	Read(a, make([]byte, 2))
-	want(false)
-	Close(b)
-	want(true)
-}
-
 // The address of the peer is known as long as the socket is there.
 func TestRemoteAddr(t *testing.T) {
 	for _, on := range []struct{ network, address string }{{"tcp4", "127.0.0.1:0"}, {"tcp6", "[::1]:0"}, {"unix", t.TempDir() + "/socket"}} {

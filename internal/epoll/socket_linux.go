@@ -126,21 +126,6 @@ func Writev(fd int, parts [][]byte) (int, error) {
 	}
 }
 
-// Readable reports whether Read would not return [Again].
-func Readable(fd int) bool { return ready(fd, unix.POLLIN) }
-
-// Writable reports whether Write of a little would not return [Again].
-func Writable(fd int) bool { return ready(fd, unix.POLLOUT) }
-
-func ready(fd int, events int16) bool {
-	for {
-		n, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: events}}, 0)
-		if err != unix.EINTR {
-			return n > 0
-		}
-	}
-}
-
 // CloseWrite tells the peer that nothing more will come.
 func CloseWrite(fd int) error { return unix.Shutdown(fd, unix.SHUT_WR) }
 
@@ -190,7 +175,11 @@ func peerName(fd int) net.Addr {
 }
 
 func getOption(fd, name int, value unsafe.Pointer, size uint32) error {
-	_, _, errno := unix.RawSyscall6(unix.SYS_GETSOCKOPT, uintptr(fd), unix.SOL_SOCKET, uintptr(name),
+	return getOptionAt(fd, unix.SOL_SOCKET, name, value, size)
+}
+
+func getOptionAt(fd, level, name int, value unsafe.Pointer, size uint32) error {
+	_, _, errno := unix.RawSyscall6(unix.SYS_GETSOCKOPT, uintptr(fd), uintptr(level), uintptr(name),
 		uintptr(value), uintptr(unsafe.Pointer(&size)), 0)
 	if errno != 0 {
 		return errno

@@ -1,0 +1,132 @@
+package websocket
+
+import "time"
+
+// signs is what can be seen of a peer at one moment without reading from the
+// connection. Where something cannot be seen it is zero.
+type signs struct {
+	at    int64 // when, by monotonic
+	heard int64 // when a read last brought bytes, or there was another sign
+
+	// What the peer has sent.
+	input   int64 // bytes that have arrived so far, or those that nobody has read yet
+	unread  bool  // some of them were not read yet
+	visible bool  // whether input can be seen
+	full    bool  // there may be no room for more
+	ended   bool  // the peer has sent all, or the transport has failed
+	blocked bool  // a message that nobody takes is in front of what comes next
+
+	// What the peer takes.
+	acked   int64 // bytes that it, or its system, has taken; only growth counts
+	counted bool  // acked is the system's own count
+	unacked int64 // bytes that our system has taken and the peer has not
+	queued  int64 // bytes that a loop has taken and our system has not
+	window  int64 // what the peer's system has room for
+	busy    bool  // something waits to be taken by the transport
+	system  bool  // unacked can be seen
+}
+
+// wait is what keepalive knows of a peer since it has sent the ping. It is a
+// value, and judge is its only rule.
+type wait struct {
+	last     signs         // the last look; the first one was before the ping
+	waited   time.Duration // the part of the pong timeout that is over
+	looks    int           // how many there have been since the ping
+	unread   bool          // there was a sign that nobody has read yet
+	lastSign int64         // when the sign was given, after peerAlive
+}
+
+type peerState uint8
+
+const (
+	peerSilent  peerState = iota // no sign yet
+	peerAlive                    // a sign
+	peerUnread                   // a sign: what the peer has sent is to be read, since it may be the pong, or the end
+	peerUnknown                  // the time is over, but what the peer has sent cannot be seen
+	peerDead                     // the time is over
+	peerGone                     // the peer has closed, behind a message that nobody takes
+)
+
+// looksPerTimeout is how often keepalive looks within the pong timeout. Its times
+// are kept to that precision where the pong waits behind other bytes.
+const looksPerTimeout = 8
+
+// judge takes another look. The time for the pong runs from when the ping has
+// left, and only while keepalive really looks: of a pause of the whole process
+// no more than two periods count. It does not run either while the system would
+// take the ping at once, and the goroutine that writes it has not come to it.
+func (w *wait) judge(now signs, timeout time.Duration) peerState {
+	last := w.last
+	w.last = now
+	w.looks++
+	switch {
+	case now.heard > last.heard:
+		w.lastSign = now.heard
+		return peerAlive
+	case now.shows(last):
+		w.lastSign = now.at
+		if now.input == last.input || now.blocked || !now.unread {
+			return peerAlive
+		}
+		w.unread = true
+		return peerUnread
+	case w.unread && now.blocked:
+		return peerAlive
+	case w.unread:
+		return peerSilent // whoever reads has not come to it
+	}
+	passed := min(time.Duration(now.at-last.at), 2*timeout/looksPerTimeout)
+	switch {
+	case last.busy && !now.busy:
+		w.waited = 0 // the ping has left between these two looks
+	case now.busy && now.system && now.unacked == 0:
+	default:
+		w.waited += max(passed, 0)
+	}
+	switch {
+	case w.looks > 1 && now.ended && now.blocked:
+		return peerGone // what was in front of the end has been read: there was a look before
+	case w.waited < timeout:
+		return peerSilent
+	case now.blocked && !now.visible:
+		return peerUnknown
+	}
+	return peerDead
+}
+
+// shows reports whether the peer has given a sign of life since last.
+//
+// Bytes that it sends are one, whether or not somebody reads them. Bytes that it
+// takes are one only if they had to wait, since the system of a process that
+// hangs acknowledges what it has room for: so there must have been more of them
+// than could leave from one look to the next. The window tells of a process that
+// reads what its system has acknowledged earlier. When the receive buffer is full
+// the pong cannot come in; then the acknowledgement of the ping has to do.
+func (now *signs) shows(last signs) bool {
+	taken := now.acked - last.acked
+	opened := now.window - last.window
+	switch {
+	case now.heard > last.heard, now.input != last.input:
+		return true
+	case taken > 0 && taken < last.unacked+last.queued, taken > 0 && last.busy && now.busy, taken > 0 && now.full:
+		return true
+	case opened > 0:
+		return taken <= 0 || taken <= smallTaken && opened >= largeOpened
+	}
+	return false
+}
+
+const (
+	// What is taken may open the window a little, even of a process that does
+	// not read: by the unit that it is announced in, and by some segments.
+	smallTaken  = 1 << 10
+	largeOpened = 32 << 10
+)
+
+// next is when to look again.
+func (w *wait) next(timeout time.Duration) time.Duration {
+	if timeout < 0 {
+		return 1<<63 - 1
+	}
+	return max(min(timeout/looksPerTimeout, timeout-w.waited), 1)
+}

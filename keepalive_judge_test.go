@@ -1,0 +1,148 @@
+package websocket
+
+import (
+	"fmt"
+	"testing"
+	"time"
+)
+
+// judged is a case of judge as its rules are stated: what changed from one look
+// to the next, and what was so.
+type judged struct {
+	heard                     bool
+	input                     int64 // by how much it differs
+	taken                     int64 // of 100 bytes that were on the way
+	opened                    int64
+	unread, visible, full     bool
+	ended, blocked            bool
+	lastBusy, busy            bool
+	system, idle              bool // idle: the system has nothing to send
+	wasUnread, enough, looked bool // enough: the pong timeout is over with this look; looked: it is not the first
+}
+
+// judgeRules are the rules, of which the first that applies decides.
+var judgeRules = []struct {
+	name string
+	if_  func(j judged) bool
+	then peerState
+}{
+	{"a read has brought bytes", func(j judged) bool { return j.heard }, peerAlive},
+	{"it has sent something that can be read", func(j judged) bool { return j.input != 0 && j.unread && !j.blocked }, peerUnread},
+	{"it has sent something", func(j judged) bool { return j.input != 0 }, peerAlive},
+	{"a part of what was on the way is taken", func(j judged) bool { return j.taken > 0 && j.taken < 100 }, peerAlive},
+	{"a writer that waits gets on", func(j judged) bool { return j.taken > 0 && j.lastBusy && j.busy }, peerAlive},
+	{"the ping is taken where no pong fits in", func(j judged) bool { return j.taken > 0 && j.full }, peerAlive},
+	{"it reads what its system has taken earlier", func(j judged) bool { return j.taken <= 0 && j.opened > 0 }, peerAlive},
+	{"the same, seen by a ping", func(j judged) bool { return j.taken <= smallTaken && j.opened >= largeOpened }, peerAlive},
+	{"what it has sent was read up to a message", func(j judged) bool { return j.wasUnread && j.blocked }, peerAlive},
+	{"what it has sent is still to be read", func(j judged) bool { return j.wasUnread }, peerSilent},
+	{"it has closed behind a message", func(j judged) bool { return j.looked && j.ended && j.blocked }, peerGone},
+	{"the ping has just left", func(j judged) bool { return j.lastBusy && !j.busy }, peerSilent},
+	{"the time is not over", func(j judged) bool { return !j.enough }, peerSilent},
+	{"nothing can be seen behind a message", func(j judged) bool { return j.blocked && !j.visible }, peerUnknown},
+	{"the time is over", func(judged) bool { return true }, peerDead},
+}
+
+// TestJudge goes through all cases.
+func TestJudge(t *testing.T) {
+	const timeout = 8 * time.Second
+	bools := []bool{false, true}
+	n, used := 0, map[peerState]int{}
+	for bits := range 1 << 12 {
+		bit := func(i int) bool { return bits>>i&1 != 0 }
+		for _, input := range []int64{0, 5, -5} {
+			for _, taken := range []int64{0, 50, 100, -5} {
+				for _, opened := range []int64{0, 100, largeOpened, -100} {
+					for _, wasUnread := range bools {
+						j := judged{input: input, taken: taken, opened: opened, wasUnread: wasUnread, heard: bit(0), unread: bit(1), visible: bit(2),
+							full: bit(3), ended: bit(4), blocked: bit(5), lastBusy: bit(6), busy: bit(7), system: bit(8), idle: bit(9),
+							enough: bit(10), looked: bit(11)}
+						// Time goes on only if the system is at work on the ping.
+						counts := !(j.busy && j.system && j.idle)
+						w := wait{unread: wasUnread, waited: 6 * time.Second, last: signs{at: 1e9, heard: 7, input: 10, acked: 1000, unacked: 60,
+							queued: 40, window: 1 << 20, busy: j.lastBusy}}
+						if j.looked {
+							w.looks = 1
+						}
+						now := signs{at: 2e9, heard: 7, input: 10 + input, acked: 1000 + taken, window: 1<<20 + opened, unread: j.unread,
+							visible: j.visible, full: j.full, ended: j.ended, blocked: j.blocked, busy: j.busy, system: j.system, unacked: 100}
+						if j.heard {
+							now.heard = 9
+						}
+						if j.idle {
+							now.unacked = 0
+						}
+						if j.enough {
+							w.waited += time.Second
+							if !counts {
+								w.waited += time.Second
+							}
+						}
+						var want peerState
+						var rule string
+						for _, r := range judgeRules {
+							if r.if_(j) {
+								want, rule = r.then, r.name
+								break
+							}
+						}
+						if got := w.judge(now, timeout); got != want {
+							t.Fatalf("%+v: %d, want %d: %s", j, got, want, rule)
+						} else if got == peerAlive && j.heard && w.lastSign != 9 || (got == peerAlive || got == peerUnread) && !j.heard && w.lastSign != now.at &&
+							!(wasUnread && j.blocked) {
+							t.Fatalf("%+v: the sign was at %d", j, w.lastSign)
+						}
+						used[want]++
+						n++
+					}
+				}
+			}
+		}
+	}
+	if len(used) != int(peerGone)+1 {
+		t.Errorf("%d cases, of which %v", n, used)
+	}
+}
+
+// TestJudgeTime: of a peer of which nothing is seen the time is over when the
+// timeout is, however often it is looked at; of a pause no more counts than two
+// looks; and while the peer takes what is ahead of the ping it is not.
+func TestJudgeTime(t *testing.T) {
+	const timeout = 8 * time.Second
+	for _, step := range []time.Duration{time.Millisecond, 999 * time.Millisecond, time.Second, 1700 * time.Millisecond} {
+		t.Run(fmt.Sprint(step), func(t *testing.T) {
+			var w wait
+			at := int64(1e12)
+			w.last = signs{at: at}
+			passed := time.Duration(0)
+			for w.judge(signs{at: at + int64(passed)}, timeout) == peerSilent {
+				passed += min(step, max(timeout-passed, 1))
+			}
+			if passed != timeout {
+				t.Errorf("it is over after %v", passed)
+			}
+		})
+	}
+	w := wait{last: signs{at: 1}}
+	for i := range 3 {
+		if got := w.judge(signs{at: int64(i+1) * int64(time.Hour)}, timeout); got != peerSilent {
+			t.Errorf("after %d hours that were one look each: %d", i+1, got)
+		}
+	}
+	if got := w.judge(signs{at: 4 * int64(time.Hour)}, timeout); got != peerDead {
+		t.Errorf("after looks that count as the timeout: %d", got)
+	}
+	w = wait{last: signs{at: 1, busy: true}}
+	for i := range int64(100) {
+		if got := w.judge(signs{at: (i + 1) * 1e9, busy: true, acked: i + 1}, timeout); got != peerAlive {
+			t.Fatalf("look %d while the peer takes what is ahead: %d", i, got)
+		}
+	}
+	w = wait{last: signs{at: 1, busy: true}}
+	for i := range int64(7) {
+		w.judge(signs{at: (i + 1) * 1e9, busy: true}, timeout)
+	}
+	if got := w.judge(signs{at: 8e9}, timeout); got != peerSilent || w.waited != 0 {
+		t.Errorf("when the ping leaves at last: %d, %v are over", got, w.waited)
+	}
+}

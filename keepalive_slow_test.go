@@ -1,0 +1,251 @@
+package websocket
+
+import (
+	"errors"
+	"net"
+	"path/filepath"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/fullduplex-go/websocket/internal/bufpipe"
+)
+
+// opaque hides what a connection is made of, as one of a foreign package does.
+type opaque struct{ net.Conn }
+
+// slowKinds are the transports of which keepalive sees different things.
+var slowKinds = []kind{
+	{"pipe", transports[0].pair, false},
+	{"tcp", tcpPair, false},
+	{"tls", tlsPair, false},
+	{"unix", unixPair, false},
+	{"foreign", func(testing.TB) (net.Conn, net.Conn) {
+		a, b := bufpipe.New(pipeSize)
+		return a, opaque{b}
+	}, false},
+	{"loop tcp", tcpPair, true},
+	{"loop tls", pollableTLSPair, true},
+	{"loop unix", unixPair, true},
+}
+
+func unixPair(t testing.TB) (client, server net.Conn) {
+	t.Helper()
+	ln, err := net.Listen("unix", filepath.Join(t.TempDir(), "s"))
+	if err != nil {
+		t.Skip(err)
+	}
+	defer ln.Close()
+	if client, err = net.Dial("unix", ln.Addr().String()); err != nil {
+		t.Fatal(err)
+	}
+	if server, err = ln.Accept(); err != nil {
+		t.Fatal(err)
+	}
+	return client, server
+}
+
+// slowPeer makes a connection with keepalive, on a loop if the kind says so, and
+// its bare peer.
+func (k kind) slowPeer(t *testing.T, opts Options) (*Conn, net.Conn) {
+	loop := k.loop
+	k.loop = false
+	c, peer := k.raw(t, false, opts)
+	peer.SetDeadline(time.Now().Add(40 * time.Second))
+	if loop {
+		attach(t, newTestLoop(t, 1), c, funcHandler{})
+	} else {
+		go func() {
+			for third(c.Read(bg)) == nil {
+			}
+		}()
+	}
+	return c, peer
+}
+
+// readSlowly reads n bytes from nc at a steady rate, in bytes per second, and
+// answers nothing.
+func readSlowly(nc net.Conn, n, rate int) (read int, err error) {
+	const period = 20 * time.Millisecond
+	b := make([]byte, rate/int(time.Second/period))
+	for start := time.Now(); read < n; {
+		due := time.Duration(read) * time.Second / time.Duration(rate)
+		time.Sleep(time.Until(start.Add(due)))
+		m, err := nc.Read(b[:min(len(b), n-read)])
+		if read += m; err != nil {
+			return read, err
+		}
+	}
+	return read, nil
+}
+
+// TestKeepaliveSlowReader: a peer that takes one large message, for much longer
+// than keepalive's times, and says nothing meanwhile, is not given up.
+func TestKeepaliveSlowReader(t *testing.T) {
+	opts := Options{PingInterval: 300 * time.Millisecond, PongTimeout: 300 * time.Millisecond}
+	for _, k := range slowKinds {
+		t.Run(k.name, func(t *testing.T) {
+			t.Parallel()
+			c, peer := k.slowPeer(t, opts)
+			const size = 16 << 20
+			written := make(chan error, 1)
+			go func() { written <- c.Write(bg, Binary, make([]byte, size)) }()
+			if n, err := readSlowly(peer, size, 6_000_000); err != nil {
+				t.Errorf("after %d bytes: %v, %v", n, err, c.readError())
+			}
+			if err := mustReceive(t, written); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+// TestKeepaliveSlowMessages is the same with one message after the other.
+func TestKeepaliveSlowMessages(t *testing.T) {
+	opts := Options{PingInterval: 600 * time.Millisecond, PongTimeout: 600 * time.Millisecond}
+	for _, k := range slowKinds {
+		t.Run(k.name, func(t *testing.T) {
+			t.Parallel()
+			c, peer := k.slowPeer(t, opts)
+			go func() {
+				for c.Write(bg, Binary, make([]byte, 1<<20)) == nil {
+				}
+			}()
+			if n, err := readSlowly(peer, 5<<20, 1_000_000); err != nil {
+				t.Errorf("after %d bytes: %v, %v", n, err, c.readError())
+			}
+		})
+	}
+}
+
+// TestKeepaliveTakesNothing: a peer that takes nothing and sends nothing is found,
+// whatever is under way to it; also one whose system goes on acknowledging.
+func TestKeepaliveTakesNothing(t *testing.T) {
+	opts := Options{PingInterval: 200 * time.Millisecond, PongTimeout: 200 * time.Millisecond}
+	for _, k := range slowKinds {
+		for _, tt := range []struct {
+			name  string
+			write func(c *Conn) error
+		}{
+			{"idle", func(c *Conn) error {
+				<-c.ended()
+				return c.readError()
+			}},
+			{"ticks", func(c *Conn) error {
+				for {
+					if err := c.Write(bg, Text, []byte("tick")); err != nil {
+						return err
+					}
+					time.Sleep(15 * time.Millisecond)
+				}
+			}},
+			{"a large message", func(c *Conn) error {
+				c.Write(bg, Binary, make([]byte, 16<<20))
+				<-c.ended()
+				return c.readError()
+			}},
+		} {
+			t.Run(k.name+"/"+tt.name, func(t *testing.T) {
+				t.Parallel()
+				c, _ := k.slowPeer(t, opts)
+				found := make(chan error, 1)
+				go func() { found <- tt.write(c) }()
+				if err := mustReceive(t, found); !errors.Is(err, ErrDead) {
+					t.Error(err)
+				}
+			})
+		}
+	}
+}
+
+// TestKeepaliveUnread: on a connection that nobody reads, with a message unread,
+// a peer that answers pings lives, and one that does not is found.
+func TestKeepaliveUnread(t *testing.T) {
+	opts := Options{PingInterval: 100 * time.Millisecond, PongTimeout: 2 * time.Second}
+	for _, k := range slowKinds {
+		if k.loop || k.name == "foreign" {
+			continue // a loop reads; of a foreign connection nothing can be seen
+		}
+		t.Run(k.name, func(t *testing.T) {
+			t.Parallel()
+			c, peer := k.raw(t, false, opts)
+			peer.Write(text("a message that nobody reads"))
+			var pongs atomic.Int32
+			r := &frameReader{nc: peer}
+			for range 15 {
+				f, err := r.next()
+				if err != nil || f.Opcode != OpPing {
+					t.Fatalf("%+v, %v, after %d pongs", f, err, pongs.Load())
+				}
+				peer.Write(frame(OpPong, true, true, f.payload))
+			}
+			start := time.Now()
+			<-c.ended()
+			if err := c.readError(); !errors.Is(err, ErrDead) || time.Since(start) < opts.PongTimeout/2 {
+				t.Errorf("%v, after %v", err, time.Since(start))
+			}
+		})
+	}
+}
+
+// TestKeepaliveFullBuffer: the peer has sent more than there is room for, and its
+// pongs do not come through. It lives as long as it, or its system, takes the
+// pings.
+func TestKeepaliveFullBuffer(t *testing.T) {
+	opts := Options{PingInterval: 50 * time.Millisecond, PongTimeout: 400 * time.Millisecond}
+	for _, k := range slowKinds {
+		if k.loop || k.name == "foreign" {
+			continue
+		}
+		t.Run(k.name, func(t *testing.T) {
+			t.Parallel()
+			c, peer := k.raw(t, false, opts)
+			go func() { // until the end
+				for {
+					if _, err := peer.Write(frame(OpBinary, true, true, string(make([]byte, 64<<10)))); err != nil {
+						return
+					}
+				}
+			}()
+			go frames(peer)
+			until(t, "the buffer is full", func() bool { s := c.signs(); return s.full })
+			time.Sleep(5 * opts.PongTimeout)
+			if err := c.readError(); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+// frames reads all that comes.
+func frames(nc net.Conn) {
+	r := &frameReader{nc: nc}
+	for {
+		if _, err := r.next(); err != nil {
+			return
+		}
+	}
+}
+
+// TestKeepaliveClosedBehindMessage: the peer is gone, and a message that nobody
+// reads is in front of that. A connection on which nothing is written, or which
+// is written to, ends.
+func TestKeepaliveClosedBehindMessage(t *testing.T) {
+	opts := Options{PingInterval: 100 * time.Millisecond, PongTimeout: 10 * time.Second}
+	for _, k := range slowKinds {
+		if k.loop || k.name == "foreign" {
+			continue
+		}
+		t.Run(k.name, func(t *testing.T) {
+			t.Parallel()
+			c, peer := k.raw(t, false, opts)
+			peer.Write(append(text("unread"), closeFrame(true, 1000, "")...))
+			peer.Close()
+			select {
+			case <-c.Context().Done():
+			case <-time.After(8 * time.Second):
+				t.Error("it goes on")
+			}
+		})
+	}
+}

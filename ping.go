@@ -1,0 +1,153 @@
+package websocket
+
+import (
+	"context"
+	"encoding/binary"
+	"slices"
+	"time"
+)
+
+// pings are those that are under way. life.mu guards them.
+type pings struct {
+	list  []*ping // not answered yet, oldest first
+	probe *probe  // of keepalive, nil if none is out
+}
+
+// ping is one ping that waits for its pong.
+type ping struct {
+	id   uint64
+	sent int64         // by monotonic
+	rtt  time.Duration // set before done is closed, 0 if there was no answer
+	done chan struct{}
+}
+
+// Ping sends a ping and waits for the pong (RFC 6455, section 5.5.2). It
+// returns the round-trip time, which includes the time that the ping waited
+// behind a message being written. Any number of goroutines may call it. While
+// the peer has sent messages that nobody reads, the pong behind them is not
+// seen: read in another goroutine.
+func (c *Conn) Ping(ctx context.Context) (rtt time.Duration, err error) {
+	if ctx == nil {
+		return 0, errNilContext
+	}
+	if ctx.Err() != nil {
+		return 0, contextError(ctx)
+	}
+	p, err := c.sendPing(nil)
+	if err != nil {
+		return 0, err
+	}
+	c.in.wanted.Add(1)
+	defer c.in.wanted.Add(-1)
+	c.attendInBackground()
+	select {
+	case <-p.done:
+		if p.rtt == 0 {
+			return 0, c.writeError()
+		}
+		return p.rtt, nil
+	case <-ctx.Done():
+		c.life.mu.Lock()
+		defer c.life.mu.Unlock()
+		c.life.dropPingLocked(p)
+		return 0, contextError(ctx)
+	}
+}
+
+// RTT returns the round-trip time that the last answered ping measured, be it
+// of [Conn.Ping] or of keepalive. It is 0 as long as there was none.
+func (c *Conn) RTT() time.Duration { return time.Duration(c.life.rtt.Load()) }
+
+// sendPing sends a ping, that of a probe of keepalive's unless of is nil.
+func (c *Conn) sendPing(of *probe) (*ping, error) {
+	l := &c.life
+	l.mu.Lock()
+	if l.closeState() != stateOpen {
+		l.mu.Unlock()
+		return nil, c.whyNotWrite()
+	}
+	ps := l.pingsLocked()
+	if ps == nil {
+		ps = new(pings)
+		l.extraLocked().pings = ps
+	}
+	p := &ping{sent: monotonic(), done: make(chan struct{})}
+	p.id = uint64(p.sent)
+	if n := len(ps.list); n > 0 {
+		p.id = max(p.id, ps.list[n-1].id+1)
+	}
+	ps.list = append(ps.list, p)
+	if of != nil {
+		of.ping = p
+	}
+	l.mu.Unlock()
+	c.queuePing(binary.BigEndian.AppendUint64(nil, p.id))
+	return p, nil
+}
+
+// gotPong completes the ping that is answered, and those before it: "an
+// endpoint MAY elect to send a Pong frame for only the most recently
+// processed Ping frame" (section 5.5.3). A pong that answers none is ignored.
+func (c *Conn) gotPong(payload []byte) {
+	if len(payload) != 8 {
+		return
+	}
+	id := binary.BigEndian.Uint64(payload)
+	l := &c.life
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	ps := l.pingsLocked()
+	if ps == nil || !slices.ContainsFunc(ps.list, func(p *ping) bool { return p.id == id }) {
+		return
+	}
+	now := monotonic()
+	for len(ps.list) > 0 && ps.list[0].id <= id {
+		p := ps.list[0]
+		p.rtt = max(time.Duration(now-p.sent), 1)
+		if p.id == id {
+			l.rtt.Store(int64(p.rtt))
+		}
+		close(p.done)
+		ps.list = ps.list[1:]
+	}
+	if ps.probe != nil && ps.probe.ping != nil && ps.probe.ping.rtt > 0 {
+		l.dropProbeLocked(c)
+		return
+	}
+	l.trimPingsLocked()
+}
+
+func (l *life) dropPingLocked(p *ping) {
+	ps := l.pingsLocked()
+	if ps == nil {
+		return
+	}
+	for i, q := range ps.list {
+		if p == q {
+			ps.list = append(ps.list[:i], ps.list[i+1:]...)
+			break
+		}
+	}
+	l.trimPingsLocked()
+}
+
+// trimPingsLocked lets go of what is not needed while no ping is under way.
+func (l *life) trimPingsLocked() {
+	switch ps := l.pingsLocked(); {
+	case ps == nil, len(ps.list) > 0:
+	case ps.probe == nil:
+		l.forgetPingsLocked()
+	default:
+		ps.list = nil
+	}
+}
+
+// dropPingsLocked has every Ping give up, because the connection is closing.
+func (l *life) dropPingsLocked() {
+	if ps := l.pingsLocked(); ps != nil {
+		for _, p := range ps.list {
+			close(p.done)
+		}
+		l.forgetPingsLocked()
+	}
+}

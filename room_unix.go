@@ -1,0 +1,31 @@
+//go:build unix
+
+package websocket
+
+import (
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+const canPoll = true
+
+// readable reports whether a read from the socket would not wait, because of
+// input, the end of it, or an error.
+func readable(rc syscall.RawConn) bool { return ready(rc, unix.POLLIN) }
+
+// writable reports whether a write of a little to the socket would not wait.
+func writable(rc syscall.RawConn) bool { return ready(rc, unix.POLLOUT) }
+
+func ready(rc syscall.RawConn, events int16) (ready bool) {
+	err := rc.Control(func(fd uintptr) {
+		for {
+			n, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: events}}, 0)
+			if err != unix.EINTR {
+				ready = n > 0 || err != nil
+				return
+			}
+		}
+	})
+	return ready || err != nil
+}
