@@ -7,9 +7,10 @@ import (
 )
 
 // The attendant reads while no call of the user's does, for those who wait
-// for control frames: Ping, keepalive, the closing handshake. It stops at the
-// first message, which it leaves to the user, and makes way for a user's call
-// at once. On a closing connection it discards messages. On a connection of a
+// for control frames: Ping, keepalive, the closing handshake, CloseRead. It stops
+// at the first message, which it leaves to the user, and makes way for a user's
+// call at once. After CloseRead no message may come, and there is no such call.
+// On a closing connection it discards messages. On a connection of a
 // Loop it is no goroutine: the loop calls attend while a handler keeps it from
 // reading, and attend returns where it would have to wait.
 
@@ -72,7 +73,7 @@ func (c *Conn) needsAttendant() bool {
 	case s == stateWriteFailed:
 		return !c.in.marks.has(inBlocked) // its end would be news
 	case s.reads():
-		return c.in.wanted.Load() > 0 && !c.in.marks.has(inBlocked)
+		return c.in.marks.has(inReadClosed) || c.in.wanted.Load() > 0 && !c.in.marks.has(inBlocked)
 	default:
 		return s.discards()
 	}
@@ -83,12 +84,21 @@ func (c *Conn) attendOnce() bool {
 	in := &c.in
 	open := c.life.closeState().reads()
 	if open && in.receiver.phase == inPayload {
-		in.marks.set(inBlocked)
+		if in.marks.has(inReadClosed) {
+			c.startClose(StatusPolicyViolation, "no messages are expected")
+			open = false
+		} else {
+			in.marks.set(inBlocked)
+		}
 	}
 	if !c.needsAttendant() {
 		return false
 	}
-	c.t.SetReadDeadline(time.Now().Add(attendSlice))
+	var slice time.Time
+	if !in.marks.has(inReadClosed) { // which needs it to the end
+		slice = time.Now().Add(attendSlice)
+	}
+	c.t.SetReadDeadline(slice)
 	if in.gate.pushed() { // after the deadline, which theirs would have been lost to
 		return false
 	}

@@ -36,9 +36,9 @@ type Message struct {
 // message goes out whole. One goroutine at a time may read; a second one gets
 // [ErrConcurrentRead]. Pings are answered and the closing handshake is kept
 // without the caller's doing, while somebody reads: so read even when no
-// messages are expected. A connection that nobody reads still answers its own
-// keepalive, [Conn.Ping] and [Conn.Close], as long as the peer sends no
-// messages.
+// messages are expected, or call [Conn.CloseRead]. On a connection that nobody
+// reads keepalive still works, and so do [Conn.Ping] and [Conn.Close] as long as
+// the peer sends no messages.
 //
 // Once a connection has ended every call returns the same [*CloseError].
 //

@@ -41,8 +41,12 @@
 // # Staying alive
 //
 // Pings, pongs and close frames are handled by the package. A peer that has
-// been silent for [Options.PingInterval] is pinged, and given up if it does
-// not answer within [Options.PongTimeout].
+// been silent for [Options.PingInterval] is pinged, and given up if it gives no
+// sign of life within [Options.PongTimeout]. Whoever only writes calls
+// [Conn.CloseRead], which sees to it that somebody reads.
+//
+// A connection that the program drops without closing it is collected, and its
+// descriptor is closed then; but close it, since that may take a while.
 //
 // # Ending
 //

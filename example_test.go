@@ -46,7 +46,8 @@ func Example() {
 	// <nil>
 }
 
-// Accept makes a connection inside a handler of your own.
+// Accept makes a connection inside a handler of your own. This one only writes,
+// so it leaves the reading to the connection.
 func ExampleAccept() {
 	http.HandleFunc("/time", func(w http.ResponseWriter, r *http.Request) {
 		c, err := websocket.Accept(w, r, &websocket.AcceptOptions{
@@ -56,9 +57,17 @@ func ExampleAccept() {
 			return // the request has been answered
 		}
 		defer c.CloseNow()
-		for t := range time.Tick(time.Second) {
-			if err := c.Write(c.Context(), websocket.Text, t.AppendFormat(nil, time.RFC3339)); err != nil {
+		ctx := c.CloseRead(r.Context())
+		tick := time.NewTicker(time.Second)
+		defer tick.Stop()
+		for {
+			select {
+			case <-ctx.Done(): // the client has left, or keepalive has lost it
 				return
+			case t := <-tick.C:
+				if err := c.Write(ctx, websocket.Text, t.AppendFormat(nil, time.RFC3339)); err != nil {
+					return
+				}
 			}
 		}
 	})

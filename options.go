@@ -35,10 +35,24 @@ type Options struct {
 	// (often) 60 seconds, without telling anyone.
 	PingInterval time.Duration
 
-	// PongTimeout is how long after such a ping the peer may stay silent
-	// before the connection is given up: every pending call fails with a
-	// [CloseError] of code [StatusAbnormalClosure] that wraps [ErrDead].
+	// PongTimeout is how long after such a ping has left the peer may give no
+	// sign of life before the connection is given up: every pending call fails
+	// with a [CloseError] of code [StatusAbnormalClosure] that wraps [ErrDead].
 	// Zero means 30 seconds, a negative value never gives up.
+	//
+	// Any bytes of the peer are a sign of life. So a peer that answers pings
+	// lives also while nobody reads from the connection; on a transport that is
+	// neither a socket nor TLS over one, and on systems other than Unix, that
+	// cannot be seen behind a message that nobody reads, and then no peer is
+	// given up. A peer that takes a backlog lives as well, however long that
+	// takes. On Linux the system tells what a TCP peer takes; elsewhere it has
+	// to take 64 KiB within PingInterval and PongTimeout. A peer whose system
+	// acknowledges what the peer itself does not read counts as dead when that
+	// system has no more room.
+	//
+	// On a connection that only writes, an end of the transport is found by
+	// keepalive, too, but not a close frame behind a message that nobody reads:
+	// use [Conn.CloseRead] there.
 	PongTimeout time.Duration
 
 	// CloseTimeout bounds the closing handshake: [Conn.Close] never takes

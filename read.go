@@ -36,11 +36,12 @@ type inHalf struct {
 type inMarks struct{ word atomic.Uint32 }
 
 const (
-	inMore    = 1 << iota // there is input that a user's call has not looked at yet; see beginWrite
-	inBlocked             // the attendant has met a message, which only a user's call may take
-	inUsed                // a user's call has been reading
-	inDry                 // what has arrived is read, but nothing is waited for
-	inTracked             // a Server holds the connection until it has ended
+	inMore       = 1 << iota // there is input that a user's call has not looked at yet; see beginWrite
+	inBlocked                // the attendant has met a message, which only a user's call may take
+	inUsed                   // a user's call has been reading
+	inDry                    // what has arrived is read, but nothing is waited for
+	inReadClosed             // CloseRead was called: the attendant reads, and no message may come
+	inTracked                // a Server holds the connection until it has ended
 )
 
 func (m *inMarks) has(mark uint32) bool { return m.word.Load()&mark != 0 }
@@ -248,6 +249,9 @@ func (c *Conn) enterRead(ctx context.Context, last *buffer, looped bool) error {
 	if !looped && in.gate.looped() {
 		return errLooped
 	}
+	if !looped && in.marks.has(inReadClosed) {
+		return errReadClosed
+	}
 	for !in.gate.enter() {
 		if in.gate.push() {
 			c.t.SetReadDeadline(past)
@@ -338,7 +342,7 @@ func (c *Conn) leaveRead() {
 	read := in.read
 	in.read = 0
 	in.gate.leave(read)
-	if !looped && (in.wanted.Load() > 0 || c.life.closeState() != stateOpen) && c.needsAttendant() {
+	if !looped && (in.wanted.Load() > 0 || in.marks.has(inReadClosed) || c.life.closeState() != stateOpen) && c.needsAttendant() {
 		c.attendInBackground()
 	}
 }

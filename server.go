@@ -188,6 +188,10 @@ type Server struct {
 	// panics, the panic is logged to Options.Logger and the connection
 	// closed with [StatusInternalError]; nothing else is affected. A panic
 	// with [http.ErrAbortHandler] cuts the connection without a log.
+	//
+	// A Handler that only writes calls [Conn.CloseRead] first. Without it the
+	// client's close frame waits until keepalive looks, and behind a message that
+	// nobody reads for ever.
 	Handler func(*Conn)
 
 	// Events, in the place of Handler, is told what happens on the connections,
