@@ -44,7 +44,7 @@ func (c *Conn) sweep(now int64) {
 // sweeps, at any time.
 func (c *Conn) keepaliveTick() {
 	interval, timeout := c.opts.PingInterval, c.opts.PongTimeout
-	if silent := time.Duration(monotonic() - c.in.heard.Load()); silent < interval && !c.probing() {
+	if silent := time.Duration(monotonic() - c.in.heard.Load()); silent < interval && (timeout < 0 || !c.probing()) {
 		c.life.mu.Lock()
 		c.life.remindLocked(c, interval-silent)
 		c.life.mu.Unlock()
@@ -68,6 +68,7 @@ func (c *Conn) keepaliveTick() {
 	}
 	switch {
 	case verdict == peerDead, verdict == peerGone:
+	case timeout < 0 && p != nil && time.Duration(now.at-p.last.at) < interval: // a loop looks more often
 	case p == nil, verdict == peerUnknown, timeout < 0,
 		verdict == peerSilent && p.unread && time.Duration(now.at-now.heard) >= interval:
 		send = true
@@ -89,7 +90,7 @@ func (c *Conn) keepaliveTick() {
 		}
 	}
 	// The pong may have come while nobody reads, or the end.
-	attend := verdict == peerSilent && !send || verdict == peerUnread || send && now.unread && !now.blocked && timeout > 0
+	attend := p != nil && verdict == peerSilent && !send && timeout > 0 || verdict == peerUnread || send && now.unread && !now.blocked && timeout > 0
 	if attend && !l.last {
 		l.last = true
 		c.in.wanted.Add(1)

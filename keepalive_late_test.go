@@ -75,6 +75,35 @@ func TestKeepaliveSwept(t *testing.T) {
 	}
 }
 
+// TestKeepaliveSweptOff: where no peer is given up, there is one ping for each
+// interval all the same, or none if the peer speaks.
+func TestKeepaliveSweptOff(t *testing.T) {
+	bubble(t, Options{PongTimeout: -1}, func(t *testing.T, c *Conn, peer net.Conn) {
+		const period = defaultPingInterval / 8
+		pass := func(d time.Duration) {
+			for end := time.Now().Add(d); time.Now().Before(end); c.sweep(monotonic()) {
+				time.Sleep(period)
+			}
+			synctest.Wait()
+		}
+		pass(time.Hour + period)
+		if n := c.Stats().BytesWritten; n != 120*10 {
+			t.Errorf("%d bytes were written, want 120 pings of 10", n)
+		}
+		go func() {
+			for third(c.Read(bg)) == nil {
+			}
+		}()
+		for range 10 {
+			peer.Write(text("x"))
+			pass(defaultPingInterval * 3 / 4)
+		}
+		if n := c.Stats().BytesWritten; n != 120*10 {
+			t.Errorf("%d bytes were written", n)
+		}
+	})
+}
+
 // TestKeepaliveLooksFirst: a pong has come, but whoever reads does not get the
 // processor.
 func TestKeepaliveLooksFirst(t *testing.T) {

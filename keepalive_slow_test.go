@@ -190,7 +190,7 @@ func TestKeepaliveUnread(t *testing.T) {
 // pongs do not come through. It lives as long as it, or its system, takes the
 // pings.
 func TestKeepaliveFullBuffer(t *testing.T) {
-	opts := Options{PingInterval: 50 * time.Millisecond, PongTimeout: 400 * time.Millisecond}
+	opts := Options{PingInterval: 50 * time.Millisecond, PongTimeout: time.Second}
 	for _, k := range slowKinds {
 		if k.loop || k.name == "foreign" {
 			continue
@@ -207,7 +207,7 @@ func TestKeepaliveFullBuffer(t *testing.T) {
 			}()
 			go frames(peer)
 			until(t, "the buffer is full", func() bool { s := c.signs(); return s.full })
-			time.Sleep(5 * opts.PongTimeout)
+			time.Sleep(3 * opts.PongTimeout)
 			if err := c.readError(); err != nil {
 				t.Error(err)
 			}

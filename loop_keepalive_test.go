@@ -162,7 +162,7 @@ func TestKeepaliveFullPeer(t *testing.T) {
 				})
 				for range 3 {
 					before := c.Stats().BytesRead
-					for range 2 { // ping, begin with the last moments
+					for range 2 { // ping, and look
 						age(c, 2*time.Hour)
 						c.keepaliveTick()
 					}
