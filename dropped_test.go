@@ -231,6 +231,36 @@ func TestEndedConnLeavesContext(t *testing.T) {
 	}
 }
 
+// TestCallAfterEnd: a call that has come past its first look before the connection
+// ends, and registers with its context afterwards.
+func TestCallAfterEnd(t *testing.T) {
+	for _, used := range []bool{false, true} {
+		ctx := newProgramContext(t)
+		c, _ := Pipe()
+		if used {
+			if err := c.armRead(ctx); err != nil {
+				t.Fatal(err)
+			}
+			c.disarmRead(ctx)
+			if n := ctx.registered.Load(); n != 1 {
+				t.Errorf("%d registrations of an open connection", n)
+			}
+		}
+		c.CloseNow()
+		if err := c.armRead(ctx); err != nil {
+			t.Error(err)
+		}
+		c.disarmRead(ctx)
+		if err := c.armWrite(ctx); err != nil {
+			t.Error(err)
+		}
+		c.disarmWrite(ctx)
+		if n := ctx.registered.Load(); n != 0 {
+			t.Errorf("used before %v: %d registrations are left", used, n)
+		}
+	}
+}
+
 // TestContextDoesNotGrow measures what connections leave with a context of the
 // standard library, as programs use it.
 func TestContextDoesNotGrow(t *testing.T) {

@@ -74,9 +74,9 @@ func TestJudge(t *testing.T) {
 						}
 						if j.enough {
 							w.waited += time.Second
-							if !counts {
-								w.waited += time.Second
-							}
+						}
+						if !counts {
+							w.waited += time.Second
 						}
 						var want peerState
 						var rule string

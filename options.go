@@ -46,7 +46,7 @@ type Options struct {
 	// cannot be seen behind a message that nobody reads, and then no peer is
 	// given up. A peer that takes a backlog lives as well, however long that
 	// takes. On Linux the system tells what a TCP peer takes; elsewhere it has
-	// to take 64 KiB within PingInterval and PongTimeout. A peer whose system
+	// to take 128 KiB within PingInterval and PongTimeout. A peer whose system
 	// acknowledges what the peer itself does not read counts as dead when that
 	// system has no more room.
 	//

@@ -8,7 +8,7 @@ import (
 // longWrite is the size of the largest write that is handed over in one piece
 // where the system does not tell how far the peer has got. A peer that takes as
 // little within Options.PingInterval and PongTimeout counts as dead.
-const longWrite = 64 << 10
+const longWrite = 128 << 10
 
 // progress is how many bytes of the long write under way have been taken, in
 // units of longWrite; 0 if there is none.
