@@ -80,7 +80,7 @@ type connExtra struct {
 	pings    *pings        // nil if none is under way
 	left     net.Addr      // where the peer was, of a transport that has ended and would not know
 	writeErr *CloseError   // why nothing can be written any more, if that is not the cause
-	progress uint64        // as the close timer has seen it last
+	bound    bound         // while the connection is closing
 }
 
 // extraLocked returns extra, for something to be put in.

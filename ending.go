@@ -152,6 +152,9 @@ func (c *Conn) fault(err error) {
 func (c *Conn) dead(err error) {
 	c.breakWrite(err)
 	c.carrier().SetWriteDeadline(past)
+	if l := c.looper(); l != nil {
+		l.lose()
+	}
 	c.giveUpInput()
 }
 
@@ -208,19 +211,51 @@ const maxLinger = time.Second
 // connection to go on closing.
 const minProgress = 4 << 10
 
-// boundLocked has onTimer called after d. The caller holds mu.
-func (l *life) boundLocked(c *Conn, d time.Duration) {
-	l.extraLocked().progress = c.progress()
-	l.rearmLocked(c, d)
+// bound is the time for what is left to do on a connection that is closing.
+type bound struct {
+	until    int64 // by monotonic
+	progress int64 // what progress was half-way, or when until was moved on
 }
 
-// progress counts bytes that the peer has taken; while the writing half has failed,
-// those that have arrived.
-func (c *Conn) progress() uint64 {
-	if c.life.closeState() == stateWriteFailed {
-		return c.in.bytes.Load()
+// boundLocked has onTimer called, at the latest, after d. The caller holds mu. The
+// peer's progress is asked for half-way, since most connections have ended by then.
+func (l *life) boundLocked(c *Conn, d time.Duration) {
+	l.extraLocked().bound = bound{until: monotonic() + int64(d)}
+	l.rearmLocked(c, d/2)
+}
+
+// overdueLocked reports whether the time for closing is over. If not it has onTimer
+// called again.
+func (c *Conn) overdueLocked() bool {
+	l := &c.life
+	b := &l.extraLocked().bound
+	now, progress, enough := monotonic(), c.progressLocked(), int64(minProgress)
+	if l.closeState() == stateWriteFailed {
+		enough = 1
 	}
-	return c.out.bytes.Load() - uint64(c.queued())
+	switch {
+	case now < b.until:
+	case progress-b.progress < enough:
+		return true
+	default:
+		b.until = now + int64(c.opts.CloseTimeout)
+	}
+	b.progress = progress
+	l.rearmLocked(c, time.Duration(b.until-now))
+	return false
+}
+
+// progressLocked counts bytes that the peer has taken; while the writing half has
+// failed, those that have arrived.
+func (c *Conn) progressLocked() int64 {
+	if c.life.closeState() == stateWriteFailed {
+		return int64(c.in.bytes.Load())
+	}
+	var s signs
+	if o, ok := c.t.(observer); ok {
+		o.observe(&s)
+	}
+	return s.taken(c)
 }
 
 // rearmLocked sets the connection's one timer, which serves keepalive while
@@ -243,30 +278,15 @@ func (c *Conn) onTimer() {
 	case stateEnded:
 		c.carrier().end(true) // even if end is at it already
 	default:
-		if c.progressed() {
-			return
-		}
-		if s == stateWriteFailed {
+		c.life.mu.Lock()
+		overdue := c.overdueLocked()
+		c.life.mu.Unlock()
+		switch {
+		case !overdue:
+		case s == stateWriteFailed:
 			c.giveUpInput()
-		} else {
+		default:
 			c.advance(eventTimeout, nil)
 		}
 	}
-}
-
-// progressed reports whether there was progress since the timer was set, and if so
-// sets it again.
-func (c *Conn) progressed() bool {
-	l := &c.life
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	enough := uint64(minProgress)
-	if l.closeState() == stateWriteFailed {
-		enough = 1
-	}
-	if c.progress()-l.extraLocked().progress < enough {
-		return false
-	}
-	l.boundLocked(c, c.opts.CloseTimeout)
-	return true
 }

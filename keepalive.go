@@ -150,19 +150,28 @@ func (l *life) dropProbeLocked(c *Conn) {
 	l.trimPingsLocked()
 }
 
+// observer is a transport of which something can be seen.
+type observer interface{ observe(*signs) }
+
+// taken returns how many bytes the peer, or its system, has taken of what c has
+// written.
+func (s *signs) taken(c *Conn) int64 {
+	if s.counted {
+		return s.acked
+	}
+	return s.acked + int64(c.out.bytes.Load()) - s.unacked - s.queued
+}
+
 // signs looks for what tells of the peer.
 func (c *Conn) signs() signs {
 	s := signs{heard: c.in.heard.Load()}
-	t := c.carrier()
-	if o, ok := t.(interface{ observe(*signs) }); ok {
+	if o, ok := c.carrier().(observer); ok {
 		o.observe(&s)
 	}
 	c.out.lock()
 	s.busy = c.bufferedLocked() > 0
 	c.out.unlock()
-	if !s.counted {
-		s.acked += int64(c.out.bytes.Load()) - s.unacked - s.queued
-	}
+	s.acked = s.taken(c)
 	s.blocked = c.in.marks.has(inBlocked) && !c.in.gate.busy()
 	s.at = monotonic()
 	return s

@@ -103,6 +103,8 @@ type looper interface {
 	join(h Header, p []byte) int
 	// queued is how many bytes it holds that the socket did not take.
 	queued() int
+	// lose drops what it has queued: the peer takes nothing any more.
+	lose()
 	// awaitDrained has it call tellDrained when there are none any more.
 	awaitDrained()
 }

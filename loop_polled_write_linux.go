@@ -37,6 +37,12 @@ func (p *polled) flush() {
 	}
 }
 
+func (p *polled) lose() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.loseLocked()
+}
+
 // loseLocked drops the queue, which nobody will take any more.
 func (p *polled) loseLocked() {
 	p.state.set(polledLost)

@@ -140,6 +140,7 @@ func (t *polledTLS) join(Header, []byte) int { return 0 } // TLS has to see it
 
 func (t *polledTLS) drain() error  { return t.polled.drain() }
 func (t *polledTLS) look()         { t.polled.look() }
+func (t *polledTLS) lose()         { t.polled.lose() }
 func (t *polledTLS) now() int64    { return t.polled.now() }
 func (t *polledTLS) queued() int   { return t.polled.queued() }
 func (t *polledTLS) awaitDrained() { t.polled.awaitDrained() }

@@ -10,20 +10,35 @@ import (
 // little within Options.PingInterval and PongTimeout counts as dead.
 const longWrite = 128 << 10
 
-// progress is how many bytes of the long write under way have been taken, in
-// units of longWrite; 0 if there is none.
-type progress struct{ chunks atomic.Uint32 }
+// progress is how much of the long write under way has been taken, in KiB; 0 if
+// there is none.
+type progress struct{ taken atomic.Uint32 }
 
-func (p *progress) Load() int64 { return int64(p.chunks.Load()) * longWrite }
+// Load returns it in bytes.
+func (p *progress) Load() int64 { return int64(p.taken.Load()) << 10 }
 
 // write writes b to nc, piece by piece.
 func (p *progress) write(nc net.Conn, b []byte) (n int, err error) {
-	defer p.chunks.Store(0)
+	defer p.taken.Store(0)
 	for n < len(b) && err == nil {
 		var m int
 		m, err = nc.Write(b[n:min(n+longWrite, len(b))])
 		n += m
-		p.chunks.Add(1)
+		p.taken.Add(uint32(m >> 10))
+	}
+	return n, err
+}
+
+// writeAll is write for a backlog.
+func (p *progress) writeAll(nc net.Conn, b *backlog) (n int, err error) {
+	defer p.taken.Store(0)
+	for n < b.len() && err == nil {
+		var m int
+		piece := b.piece(n)
+		m, err = nc.Write(piece.b)
+		putBuffer(piece)
+		n += m
+		p.taken.Add(uint32(m >> 10))
 	}
 	return n, err
 }

@@ -145,18 +145,11 @@ func (s *stream) writeNow(b *backlog, last bool) (int, error) {
 	return s.writeAll(b)
 }
 
-func (s *stream) writeAll(b *backlog) (n int, err error) {
+func (s *stream) writeAll(b *backlog) (int, error) {
 	if p := b.only(); p != nil {
-		return s.carrier().Write(p)
+		return s.Write(p)
 	}
-	for n < b.len() && err == nil {
-		var m int
-		piece := b.piece(n)
-		m, err = s.carrier().Write(piece.b)
-		putBuffer(piece)
-		n += m
-	}
-	return n, err
+	return s.underway.writeAll(s.Conn, b)
 }
 
 func (s *stream) readNow(b *buffer) (*buffer, error) {

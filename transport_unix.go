@@ -78,6 +78,9 @@ func (s *socket) writeAll(b *backlog) (int, error) {
 	if p := b.only(); p != nil {
 		return s.Write(p)
 	}
+	if b.len() > longWrite && !tellsTaken(s.Conn) {
+		return s.underway.writeAll(s.Conn, b)
+	}
 	bufs := net.Buffers(b.vector(make([][]byte, 0, len(b.parts))))
 	n, err := bufs.WriteTo(s.Conn)
 	return int(n), err
