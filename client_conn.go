@@ -83,6 +83,8 @@ func isSocket(nc net.Conn) bool {
 		switch c := nc.(type) {
 		case *tls.Conn:
 			nc = c.NetConn()
+		case *pollable:
+			nc = c.get()
 		case *net.TCPConn, *net.UnixConn:
 			return true
 		default:

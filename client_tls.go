@@ -50,7 +50,7 @@ func (t *dialTransport) startTLS(ctx context.Context, nc net.Conn, cfg *tls.Conf
 	if trace != nil && trace.TLSHandshakeStart != nil {
 		trace.TLSHandshakeStart()
 	}
-	tc := tls.Client(nc, cfg)
+	tc := tls.Client(newPollable(nc), cfg) // so that a Loop can watch it
 	err := tc.HandshakeContext(ctx)
 	if trace != nil && trace.TLSHandshakeDone != nil {
 		trace.TLSHandshakeDone(tc.ConnectionState(), err)

@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
 	"runtime"
+	"slices"
 	"sync"
 )
 
@@ -75,19 +77,21 @@ func (again) Temporary() bool { return true }
 // the reading methods of such a connection return an error.
 //
 // On Linux it works by epoll, for TCP and Unix sockets, and for TLS over them if
-// the listener comes from [Loop.Listener], or the connection from [Dial]. Other
+// the listener comes from [Loop.Listener], or the connection from [Dial], through
+// a proxy or not, unless the Transport's DialTLSContext has made it. Other
 // connections, and all of them on other systems, get a goroutine each, with the
 // same events.
 type Loop struct {
 	logger *slog.Logger
 	engine *engine
 
-	mu        sync.Mutex                // guards what follows; never held while a Conn or a handler is called
-	conns     map[*Conn]*sink           // those that the engine does not watch
-	listeners map[net.Listener]struct{} // that Serve accepts from
-	active    int                       // connections whose OnClose has not returned, and calls that make some
-	phase     serverPhase
-	drained   chan struct{} // nil while serving; closed when active is 0 after that
+	mu         sync.Mutex                     // guards what follows; never held while a Conn, a handler or a listener is called
+	conns      map[*Conn]*sink                // those that the engine does not watch
+	listeners  map[net.Listener]struct{}      // that Serve accepts from
+	handshakes map[*pendingHandshake]struct{} // those that the engine does not watch
+	active     int                            // connections whose OnClose has not returned, handshakes, and calls that make some
+	phase      serverPhase
+	drained    chan struct{} // nil while serving; closed when active is 0 after that
 }
 
 // looper is the transport of a connection that an engine watches.
@@ -146,8 +150,9 @@ func NewLoop(opts *LoopOptions) (*Loop, error) {
 // happens to c. It may be called once for a connection, at any time, on those
 // of [Accept] and of [Dial] alike; what has arrived already is delivered. It
 // waits for a write that is under way. While another goroutine reads from c it
-// returns [ErrConcurrentRead]. After an error c is as it was, and h is never
-// called for it.
+// returns [ErrConcurrentRead]. On Linux it takes a descriptor of its own for a
+// moment, and a watch of epoll; if there is none left it returns an error of the
+// system. After an error c is as it was, and h is never called for it.
 func (l *Loop) Attach(c *Conn, h EventHandler) error {
 	if h == nil {
 		return errors.New("websocket: nil EventHandler")
@@ -190,6 +195,18 @@ func (c *Conn) join(s *sink) error {
 	}
 	s.loop.start(c, s)
 	return nil
+}
+
+// notAttached closes c, which a loop has returned err for.
+func (c *Conn) notAttached(err error, logger *slog.Logger) {
+	if errors.Is(err, net.ErrClosed) { // the loop is closed, or the connection is closing already
+		logger.Debug("websocket: a Loop does not take a connection", "error", err)
+		c.Close(StatusGoingAway, "")
+		return
+	}
+	// There is no descriptor left, or no memory for a watch.
+	logger.Error("websocket: a Loop cannot watch a connection", "error", err)
+	c.Close(StatusTryAgainLater, "")
 }
 
 // settleOn makes t the transport, nil for the one that is there, and c one that
@@ -262,32 +279,38 @@ func (l *Loop) leave() {
 }
 
 // Shutdown ends the loop gently: from now on Attach and Serve return
-// [ErrLoopClosed], listeners that Serve accepts from are closed, and all
-// connections are closed with [StatusGoingAway]. It waits until all OnClose
-// methods have returned, and then releases all that the loop has. If ctx ends
-// first, the connections that are left are cut, and Shutdown returns the error
-// of ctx without waiting for their handlers.
+// [ErrLoopClosed], listeners that Serve accepts from are closed, handshakes that
+// are under way are cut, and all connections are closed with
+// [StatusGoingAway]. It waits until all OnClose methods have returned, and then
+// releases all that the loop has. It does not wait for
+// [AcceptOptions.CheckOrigin]. If ctx ends first, the connections that are left
+// are cut, and Shutdown returns the error of ctx without waiting for their
+// handlers.
 func (l *Loop) Shutdown(ctx context.Context) error {
 	drained := l.stop(phaseDraining)
-	l.engine.dropShaking()
+	l.dropHandshakes()
 	for _, c := range l.connsOf(nil) {
 		c.startClose(StatusGoingAway, "")
 	}
 	select {
 	case <-drained:
-		l.engine.stop()
-		return nil
 	case <-ctx.Done():
-		l.Close()
-		return ctx.Err()
+		select {
+		case <-drained: // both were ready: there is nothing to cut
+		default:
+			l.Close()
+			return ctx.Err()
+		}
 	}
+	l.engine.stop()
+	return nil
 }
 
 // Close ends the loop at once: as Shutdown, but all connections are cut, and
 // nothing is waited for. What handlers still run for goes when they return.
 func (l *Loop) Close() error {
 	drained := l.stop(phaseCut)
-	l.engine.dropShaking()
+	l.dropHandshakes()
 	for _, c := range l.connsOf(nil) {
 		go c.abort(errLoopCut)
 	}
@@ -304,8 +327,19 @@ func (l *Loop) currentPhase() serverPhase {
 	return l.phase
 }
 
-// stop lets nobody in any more. The channel is closed when all have left.
+// stop lets nobody in any more, and closes the listeners. The channel is closed
+// when all have left.
 func (l *Loop) stop(p serverPhase) (drained <-chan struct{}) {
+	drained, listeners := l.stopEntry(p)
+	for _, ln := range listeners {
+		ln.Close()
+	}
+	return drained
+}
+
+// stopEntry moves on to phase p, and returns the listeners that the caller is to
+// close.
+func (l *Loop) stopEntry(p serverPhase) (drained <-chan struct{}, listeners []net.Listener) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.phase = max(l.phase, p)
@@ -315,11 +349,9 @@ func (l *Loop) stop(p serverPhase) (drained <-chan struct{}) {
 			close(l.drained)
 		}
 	}
-	for ln := range l.listeners {
-		ln.Close()
-	}
+	listeners = slices.Collect(maps.Keys(l.listeners))
 	clear(l.listeners)
-	return l.drained
+	return l.drained, listeners
 }
 
 // connsOf returns the connections of s, or all if that is nil.

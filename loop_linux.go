@@ -4,6 +4,7 @@ import (
 	"runtime"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/fullduplex-go/websocket/internal/epoll"
@@ -126,6 +127,7 @@ type worker struct {
 	runner atomic.Pointer[runner]
 	clock  atomic.Int64 // the time by monotonic, when events were last waited for
 	asleep atomic.Bool  // the runner waits, or is about to, without having seen posts
+	spread spread
 
 	rooms rooms
 
@@ -211,6 +213,7 @@ type runner struct {
 	state  atomic.Uint64
 	seen   uint64  // state as the monitor has seen it last
 	cur    *polled // what it is busy with
+	spread bool    // the handlers of this batch of events get goroutines
 	events [128]epoll.Event
 }
 
@@ -239,6 +242,7 @@ func (r *runner) run() {
 			time.Sleep(time.Second) // there is no known reason, and no other way
 		}
 		w.clock.Store(monotonic())
+		r.spread = w.spread.on.Load()
 		for i := range r.events[:n] {
 			ev := &r.events[i]
 			// An event is a hint. The descriptor may be another connection's
@@ -282,9 +286,12 @@ func (r *runner) turnTo(p *polled, todo post, events uint32) bool {
 	r.cur = p
 	r.state.Store(busy)
 	r.worker.engine.monitor.busy()
-	if todo.p != nil {
+	switch {
+	case r.spread:
+		r.worker.handleApart(p, todo, events)
+	case todo.p != nil:
 		p.do(todo.what)
-	} else {
+	default:
 		p.ready(events)
 	}
 	if r.state.CompareAndSwap(busy, busy+1) {
@@ -312,13 +319,13 @@ func (r *runner) abandoned() {
 }
 
 // handOver has another runner take r's place if r is still busy as it was in the
-// state seen.
-func (r *runner) handOver(seen uint64) {
+// state seen, and reports whether.
+func (r *runner) handOver(seen uint64) bool {
 	w := r.worker
 	w.mu.Lock() // r waits for it in orphaned, so that the mark is there when it is taken away
 	if !r.state.CompareAndSwap(seen, replaced) {
 		w.mu.Unlock()
-		return
+		return false
 	}
 	p := r.cur
 	p.setBusy()
@@ -328,29 +335,43 @@ func (r *runner) handOver(seen uint64) {
 	if p.conn.needsAttendant() { // what it needs may have been read already
 		p.look()
 	}
+	return true
 }
 
 // adopt makes a transport of c's that the engine watches, nil if that cannot
-// be. Nobody else uses c's transport meanwhile.
+// be. Nobody else uses c's transport meanwhile. After an error, for lack of
+// descriptors or watches, c's transport is as it was.
 func (e *engine) adopt(c *Conn, s *sink) (looper, error) {
 	switch t := c.t.(type) {
 	case *socket:
-		fd, err := epoll.Duplicate(t.rc)
+		p, err := e.newPolled(c, s, t.rc)
 		if err != nil {
 			return nil, err
 		}
 		t.Close()
-		return e.newPolled(c, s, fd), nil
+		return p, nil
 	case *stream:
 		return e.adoptTLS(c, s, t.Conn)
 	}
 	return nil, nil
 }
 
-func (e *engine) newPolled(c *Conn, s *sink, fd int) *polled {
+// newPolled makes a transport for c on a duplicate of the descriptor rc. It is
+// registered with a worker's poller here, since that may fail, and for input at
+// once: ready ignores it until c has started.
+func (e *engine) newPolled(c *Conn, s *sink, rc syscall.RawConn) (*polled, error) {
+	fd, err := epoll.Duplicate(rc)
+	if err != nil {
+		return nil, err
+	}
 	p := new(polled)
 	p.init(c, s, fd, e.nextWorker())
-	return p
+	p.state.set(polledIn)
+	if err := p.worker.poll.Add(fd, epoll.In); err != nil {
+		epoll.Close(fd)
+		return nil, err
+	}
+	return p, nil
 }
 
 // init makes p, which is zero, the transport of c on fd.

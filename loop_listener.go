@@ -21,8 +21,8 @@ func (l pollableListener) Accept() (net.Conn, error) {
 	return newPollable(nc), nil
 }
 
-// pollable is a connection whose inside can be changed: it lies under TLS, which
-// does not let go of what it was made of.
+// pollable is a connection whose inside can be changed. It lies under TLS of
+// Loop.Listener and of Dial, since TLS does not let go of what it was made of.
 type pollable struct{ nc atomic.Pointer[net.Conn] }
 
 // newPollable makes nc pollable if there is a use for that.

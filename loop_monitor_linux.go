@@ -8,6 +8,7 @@ import (
 // monitor looks after the runners while there is something to do.
 type monitor struct {
 	engine *engine
+	ticks  uint64 // how often it has looked
 	asleep atomic.Bool
 	wakeup chan struct{}
 	done   chan struct{}
@@ -75,7 +76,9 @@ func (m *monitor) run() {
 // look replaces runners that have been busy with one connection since it
 // looked last, and reports whether there is work.
 func (m *monitor) look() (work bool) {
+	m.ticks++
 	for _, w := range m.engine.workers {
+		work = w.spread.tick() || work
 		r := w.runner.Load()
 		s := r.state.Load()
 		switch {
@@ -83,7 +86,9 @@ func (m *monitor) look() (work bool) {
 			r.seen = s
 			work = true
 		case s&1 != 0 && s != replaced:
-			r.handOver(s)
+			if r.handOver(s) {
+				w.spread.replaced(m.ticks)
+			}
 			work = true
 		}
 	}

@@ -30,21 +30,23 @@ type polled struct {
 type polledState struct{ flags atomic.Uint32 }
 
 const (
-	polledIn      = 1 << iota // watched for input
-	polledOut                 // watched for room to write the queue
-	polledCorked              // a batch of input is being handled: writes collect in the queue
-	polledDrained             // the last read took all there was; until uncork
-	polledPaused              // too much is queued: until it has left nothing is read, unless to attend
-	polledCut                 // the write deadline is in the past
-	polledOpened              // OnOpen was called, or is about to be; nothing else is before that
-	polledTold                // OnClose was called, or is about to be
-	polledLost                // it ended before all had left
-	polledAwaited             // somebody wants to hear when the queue is empty
-	polledPrivate             // nobody can have a duplicate of fd
-	polledFresh               // when it opens there is nothing to read but what an event will tell
+	polledIn       = 1 << iota // watched for input
+	polledOut                  // watched for room to write the queue
+	polledCorked               // a batch of input is being handled: writes collect in the queue
+	polledDrained              // the last read took all there was; until uncork
+	polledPaused               // too much is queued: until it has left nothing is read, unless to attend
+	polledCut                  // the write deadline is in the past
+	polledOpened               // OnOpen was called, or is about to be; nothing else is before that
+	polledTold                 // OnClose was called, or is about to be
+	polledLost                 // it ended before all had left
+	polledAwaited              // somebody wants to hear when the queue is empty
+	polledPrivate              // nobody can have a duplicate of fd
+	polledFresh                // when it opens there is nothing to read but what an event will tell
+	polledAttended             // while a goroutine was busy with it there was a reason to look that no event will tell again
 
-	// Above the flags is how many runners were replaced while they were busy with
-	// the connection, and are so still: one in a handler, others that attended.
+	// Above the flags is how many goroutines besides the runner are busy with the
+	// connection: one in a handler, others that attended. They are runners that were
+	// replaced, and those of handleApart.
 	polledOneBusy = 1 << 16
 	polledBusy    = ^uint32(polledOneBusy - 1)
 )
@@ -64,7 +66,8 @@ func (s *polledState) has(f uint32) bool { return s.flags.Load()&f != 0 }
 func (s *polledState) set(f uint32)   { s.flags.Store(s.flags.Load() | f) }
 func (s *polledState) clear(f uint32) { s.flags.Store(s.flags.Load() &^ f) }
 
-// watchLocked sets what fd is watched for: input, and room to write.
+// watchLocked sets what fd is watched for: input, and room to write. It stays
+// registered until the end, so that this cannot fail for lack of memory.
 func (p *polled) watchLocked(in, out bool) {
 	var want, events uint32
 	if in {
@@ -76,17 +79,10 @@ func (p *polled) watchLocked(in, out bool) {
 	if p.fd < 0 || p.state.flags.Load()&(polledIn|polledOut) == want {
 		return
 	}
-	var err error
-	poll := p.worker.poll
-	switch {
-	case events == 0:
-		err = poll.Remove(int(p.fd)) // failures would be reported unasked
-	case !p.state.has(polledIn | polledOut):
-		err = poll.Add(int(p.fd), events)
-	default:
-		err = poll.Modify(int(p.fd), events)
+	if events == 0 {
+		events = epoll.Off // failures would be reported over and over
 	}
-	if err != nil { // out of memory, or of watches
+	if err := p.worker.poll.Modify(int(p.fd), events); err != nil {
 		go p.conn.fault(err)
 		return
 	}
@@ -111,7 +107,6 @@ func (p *polled) do(what task) {
 	case taskOpen:
 		p.mu.Lock()
 		p.state.set(polledOpened)
-		p.watchLocked(p.listenLocked(), p.state.has(polledOut))
 		p.mu.Unlock()
 		p.sink.open(p.conn)
 		if !p.state.has(polledFresh) || p.conn.closing() {
@@ -119,7 +114,13 @@ func (p *polled) do(what task) {
 		}
 		p.close() // if it has ended, and was told so too early
 	case taskLook:
-		p.ready(epoll.In)
+		switch {
+		case !p.state.has(polledOpened): // taskOpen looks
+		case p.state.has(polledBusy):
+			p.attend(true)
+		default:
+			p.input()
+		}
 	case taskClose:
 		p.close()
 	}
@@ -130,13 +131,18 @@ func (p *polled) ready(events uint32) {
 	if !p.state.has(polledOpened) {
 		return // taskOpen looks
 	}
-	if events&^epoll.In != 0 && p.state.has(polledOut) {
-		p.flush()
-	}
+	p.flushIf(events)
 	if p.state.has(polledBusy) {
-		p.attend()
+		p.attend(false)
 	} else {
 		p.input()
+	}
+}
+
+// flushIf writes the queue if there is room for it by events.
+func (p *polled) flushIf(events uint32) {
+	if events&^epoll.In != 0 && p.state.has(polledOut) {
+		p.flush()
 	}
 }
 
@@ -176,60 +182,29 @@ func (p *polled) input() {
 	p.uncork()
 }
 
-// attend reads control frames, if somebody waits for them, while a handler
-// that has been left alone is at work. What else comes is left where it is
-// until the handler returns.
-func (p *polled) attend() {
-	p.conn.attend(true)
-	needed := p.conn.needsAttendant()
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if !p.state.has(polledBusy) {
-		return
-	}
-	p.state.clear(polledDrained)
-	p.watchLocked(needed, p.state.has(polledOut))
-}
-
-// setBusy marks p as left to a runner that was replaced.
-func (p *polled) setBusy() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.state.flags.Add(polledOneBusy)
-}
-
-// orphaned gives p back to its worker, after a runner that was replaced has
-// finished with it.
-func (p *polled) orphaned() {
-	w := p.worker
-	w.mu.Lock() // see handOver
-	w.mu.Unlock()
-	p.mu.Lock()
-	p.state.flags.Add(^uint32(polledOneBusy - 1)) // one less
-	ended := p.fd < 0
-	p.watchLocked(p.listenLocked(), p.state.has(polledOut))
-	p.mu.Unlock()
-	// Who has attended in the meantime may have read what no event will tell.
-	what := taskLook
-	if ended {
-		what = taskClose
-	}
-	w.post(p, what)
-}
-
 // close calls OnClose, once, when p has ended, unless OnOpen is still to be
-// called, or another runner is still in a handler: who does that comes back.
+// called, or another goroutine is still in a handler: who does that comes back.
 func (p *polled) close() {
+	if p.claimClose() {
+		p.tellClose()
+	}
+}
+
+// claimClose reports whether the caller is to call tellClose.
+func (p *polled) claimClose() bool {
 	p.mu.Lock()
+	defer p.mu.Unlock()
 	ours := p.fd < 0 && p.state.has(polledOpened) && !p.state.has(polledBusy|polledTold)
 	if ours {
 		p.state.set(polledTold)
 	}
-	p.mu.Unlock()
-	if ours {
-		defer p.sink.loop.leave()
-		p.sink.close(p.conn)
-	}
+	return ours
+}
+
+// tellClose calls OnClose, which is the end.
+func (p *polled) tellClose() {
+	defer p.sink.loop.leave()
+	p.sink.close(p.conn)
 }
 
 func (p *polled) look()      { p.worker.post(p, taskLook) }
@@ -325,7 +300,7 @@ func (p *polled) end(bool) {
 	}
 	p.worker.engine.table.set(int(p.fd), nil)
 	if !p.state.has(polledPrivate) {
-		p.watchLocked(false, false) // to close it is not enough
+		p.worker.poll.Remove(int(p.fd)) // to close it is not enough
 	}
 	p.flushAtEndLocked()
 	epoll.Close(int(p.fd))

@@ -142,7 +142,10 @@ func refusal(e *HandshakeError, head bool) []byte {
 	return b.Bytes()
 }
 
-var tooLate = refuse(http.StatusRequestTimeout, "the request was not complete in %v", handshakeTimeout)
+var (
+	tooLate    = refuse(http.StatusRequestTimeout, "the request was not complete in %v", handshakeTimeout)
+	overloaded = refuse(http.StatusServiceUnavailable, "the server cannot take more connections")
+)
 
 // accept serves a listener that no engine can watch, such as one of TLS, with a
 // goroutine for each handshake.
@@ -157,21 +160,68 @@ func (a *acceptor) accept(ln net.Listener) error {
 			continue
 		}
 		delay = 0
-		if l.enter() != nil {
+		if h := l.beginHandshake(nc); h != nil {
+			go a.shake(h)
+		} else {
 			nc.Close()
-			continue
 		}
-		go func() {
-			defer l.leave()
-			defer func() {
-				if v := recover(); v != nil {
-					l.logPanic("AcceptOptions.CheckOrigin", v)
-					nc.Close()
-				}
-			}()
-			a.shake(nc)
-		}()
 	}
+}
+
+// pendingHandshake is a handshake that a goroutine does. It is in the loop's
+// list until its connection is closed or has become a Conn. The one that takes
+// it out of there closes the connection, or goes on with it, and then calls
+// leave.
+type pendingHandshake struct{ nc net.Conn }
+
+// beginHandshake is enter for a handshake on nc. It returns nil if the loop is
+// closing.
+func (l *Loop) beginHandshake(nc net.Conn) *pendingHandshake {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.drained != nil {
+		return nil
+	}
+	l.active++
+	h := &pendingHandshake{nc}
+	if l.handshakes == nil {
+		l.handshakes = make(map[*pendingHandshake]struct{})
+	}
+	l.handshakes[h] = struct{}{}
+	return h
+}
+
+// take takes h out of the list, and reports whether it was there.
+func (l *Loop) take(h *pendingHandshake) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	_, ok := l.handshakes[h]
+	delete(l.handshakes, h)
+	return ok
+}
+
+// dropHandshakes cuts the connections whose handshake is under way. It does not
+// wait for a CheckOrigin, which finds its connection gone.
+func (l *Loop) dropHandshakes() {
+	l.engine.dropShaking()
+	l.mu.Lock()
+	dropped := l.handshakes
+	l.handshakes = nil
+	l.mu.Unlock()
+	for h := range dropped {
+		h.cut()
+		l.leave()
+	}
+}
+
+// cut closes the connection, under TLS if that is what it is: a TLS connection
+// takes leave of its peer, which may have to wait for room.
+func (h *pendingHandshake) cut() {
+	if over, ok := h.nc.(interface{ NetConn() net.Conn }); ok {
+		over.NetConn().Close()
+		return
+	}
+	h.nc.Close()
 }
 
 // pause waits a little after an error of Accept that may pass, such as a lack of
@@ -186,8 +236,37 @@ func (l *Loop) pause(err error, last time.Duration) time.Duration {
 	return delay
 }
 
-// shake does the handshake on nc.
-func (a *acceptor) shake(nc net.Conn) {
+// shake does the handshake h. A CheckOrigin in it may do anything, and the
+// connection may be cut meanwhile.
+func (a *acceptor) shake(h *pendingHandshake) {
+	l := a.sink.loop
+	returned := false
+	defer func() {
+		if v := recover(); !returned && v != nil { // nil after runtime.Goexit
+			l.logPanic("AcceptOptions.CheckOrigin", v)
+		}
+		if l.take(h) { // it came to nothing
+			h.nc.Close()
+			l.leave()
+		}
+	}()
+	response, cfg, ok := a.judge(h.nc)
+	switch {
+	case !ok && response != nil:
+		turnAway(h.nc, response)
+	case ok && respond(h.nc, response) == nil && l.take(h):
+		defer l.leave()
+		c := newConn(h.nc, cfg)
+		if err := l.attach(c, a.sink); err != nil {
+			c.notAttached(err, l.logger)
+		}
+	}
+	returned = true
+}
+
+// judge reads a request from nc and answers it. Without an answer the connection
+// is at its end.
+func (a *acceptor) judge(nc net.Conn) (response []byte, cfg connConfig, ok bool) {
 	nc.SetDeadline(time.Now().Add(handshakeTimeout))
 	b := make([]byte, 0, 1<<10)
 	var head int
@@ -199,46 +278,32 @@ func (a *acceptor) shake(nc net.Conn) {
 		b = b[:len(b)+n]
 		var serr error
 		if head, serr = scanner.Scan(b); serr != nil {
-			a.turnAway(nc, unparsed(b, serr))
-			return
+			return unparsed(b, serr), cfg, false
 		}
 		if head == 0 && err != nil {
 			if ne, ok := err.(net.Error); ok && ne.Timeout() {
-				a.turnAway(nc, refusal(tooLate, isHead(b)))
+				response = refusal(tooLate, isHead(b))
 			}
-			nc.Close()
-			return
+			return response, cfg, false
 		}
 	}
 	r, _, err := request.Parse(b[:head])
 	if err != nil {
-		a.turnAway(nc, unparsed(b, err))
-		return
+		return unparsed(b, err), cfg, false
 	}
 	r.RemoteAddr = nc.RemoteAddr().String()
 	if secure, ok := nc.(interface{ ConnectionState() tls.ConnectionState }); ok {
 		state := secure.ConnectionState()
 		r.TLS = &state
 	}
-	response, cfg, ok := a.answer(r)
-	if !ok {
-		a.turnAway(nc, response)
-		return
-	}
-	if respond(nc, response) != nil {
-		nc.Close()
-		return
-	}
+	response, cfg, ok = a.answer(r)
 	cfg.early = b[head:]
-	c := newConn(nc, cfg)
-	if err := a.sink.loop.attach(c, a.sink); err != nil {
-		c.Close(StatusGoingAway, "")
-	}
+	return response, cfg, ok
 }
 
-// turnAway sends a response and closes nc, when the client has read it.
-func (a *acceptor) turnAway(nc net.Conn, response []byte) {
-	defer nc.Close()
+// turnAway sends a response, and waits until the client has read it or has had
+// the time to.
+func turnAway(nc net.Conn, response []byte) {
 	nc.SetDeadline(time.Now().Add(lingerTimeout))
 	if _, err := nc.Write(response); err == nil {
 		closeWrite(nc)

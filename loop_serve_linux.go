@@ -86,17 +86,18 @@ func (e *engine) accept(a *acceptor, ln net.Listener) error {
 }
 
 // shaking is a connection whose handshake is not over. Its descriptor is
-// watched for input from the beginning to the end.
+// registered with the worker's poller from the beginning to the end.
 type shaking struct {
 	acceptor *acceptor
 	worker   *worker
 	peer     netip.AddrPort // or the zero value
 
-	mu       sync.Mutex // guards what follows; worker.mu may be locked under it
+	mu       sync.Mutex // guards what follows; worker.mu may be locked under it; never held while the user's code runs
 	fd       int        // -1 when it is another's, or closed
 	deadline int64      // by monotonic
 	request  []byte     // what has come of it, if it comes in pieces
 	scanner  request.Scanner
+	judging  bool // CheckOrigin runs: the descriptor is not watched, and the deadline does not count
 	refused  bool // what comes is discarded until the client has closed
 }
 
@@ -121,7 +122,11 @@ func (e *engine) shake(a *acceptor, fd int, peer netip.AddrPort) {
 		w.reaper = time.AfterFunc(reapPeriod, w.reap)
 	}
 	w.mu.Unlock()
-	if w.poll.Add(fd, epoll.In) != nil || l.currentPhase() != phaseServing {
+	if err := w.poll.Add(fd, epoll.In); err != nil { // out of memory, or of watches
+		l.logger.Error("websocket: a Loop cannot watch a connection", "error", err)
+		s.turnAway(refusal(overloaded, false))
+	}
+	if l.currentPhase() != phaseServing {
 		s.drop()
 	}
 }
@@ -157,12 +162,10 @@ func (w *worker) reap() {
 }
 
 func (s *shaking) reap(now int64) {
-	if !s.mu.TryLock() { // something has come just now
-		return
-	}
+	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
-	case s.fd < 0 || now < s.deadline:
+	case s.fd < 0 || s.judging || now < s.deadline:
 	case s.refused:
 		s.dropLocked()
 	default:
@@ -179,6 +182,8 @@ func (e *engine) dropShaking() {
 	}
 }
 
+// drop ends the handshake, if it is under way. A CheckOrigin that still runs
+// finds the connection gone.
 func (s *shaking) drop() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -203,27 +208,40 @@ func (s *shaking) releaseLocked() (fd int) {
 	return fd
 }
 
-// ready reads what has come. The runner calls it.
+// ready reads what has come, and goes on when the request is complete. The
+// runner calls it, so CheckOrigin, which may block, gets a goroutine.
 func (s *shaking) ready() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.fd < 0 {
-		return
-	}
 	b := getBuffer(minReadSize)
 	defer putBuffer(b)
-	n, err := epoll.Read(s.fd, b.b[:cap(b.b)])
+	r, early := s.read(b.b[:cap(b.b)])
+	switch {
+	case r == nil:
+	case s.acceptor.opts.CheckOrigin != nil:
+		go s.judge(r, early)
+	default:
+		s.finish(r, early)
+	}
+}
+
+// read reads once, into b or behind what has come before. It returns the request
+// when that is complete, and what has come behind it.
+func (s *shaking) read(b []byte) (r *http.Request, early []byte) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.fd < 0 || s.judging {
+		return nil, nil
+	}
+	n, err := epoll.Read(s.fd, b)
 	switch {
 	case err == epoll.Again:
-		return
+		return nil, nil
 	case err != nil, n == 0:
 		s.dropLocked()
-		return
+		return nil, nil
 	case s.refused:
-		return
+		return nil, nil
 	}
-	in := b.b[:n]
-	var r *http.Request
+	in := b[:n]
 	var head int
 	if s.request == nil {
 		r, head, err = request.Parse(in)
@@ -237,52 +255,72 @@ func (s *shaking) ready() {
 	switch {
 	case err != nil:
 		s.refuseLocked(unparsed(in, err))
-		return
+		return nil, nil
 	case head == 0:
 		if s.request == nil {
 			s.request = bytes.Clone(in)
 		}
-		return
-	}
-	r.RemoteAddr = s.remote()
-	early := bytes.Clone(in[head:])
-	if s.acceptor.opts.CheckOrigin == nil {
-		s.finishLocked(r, early, true)
-		return
-	}
-	// CheckOrigin may block, and the runner must not.
-	if s.worker.poll.Remove(s.fd) != nil {
-		s.dropLocked()
-		return
-	}
-	go func() {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		if s.fd >= 0 {
-			defer s.containLocked()
-			s.finishLocked(r, early, false)
+		return nil, nil
+	case s.acceptor.opts.CheckOrigin != nil:
+		if s.worker.poll.Modify(s.fd, epoll.Off) != nil {
+			s.dropLocked()
+			return nil, nil
 		}
-	}()
+		s.judging = true
+	}
+	return r, bytes.Clone(in[head:])
 }
 
-// finishLocked answers the request r, behind which early has come, and makes a
-// connection of it. watched tells whether the descriptor still is.
-func (s *shaking) finishLocked(r *http.Request, early []byte, watched bool) {
+// judge is finish with a CheckOrigin, which may do anything.
+func (s *shaking) judge(r *http.Request, early []byte) {
+	returned := false
+	defer func() {
+		if returned {
+			return
+		}
+		if v := recover(); v != nil { // nil after runtime.Goexit
+			s.acceptor.sink.loop.logPanic("AcceptOptions.CheckOrigin", v)
+		}
+		s.drop()
+	}()
+	s.finish(r, early)
+	returned = true
+}
+
+// finish answers the request, behind which early has come, and makes a connection
+// of it, unless s has been dropped meanwhile.
+func (s *shaking) finish(r *http.Request, early []byte) {
+	r.RemoteAddr = s.remote()
 	response, cfg, ok := s.acceptor.answer(r)
-	if !watched && s.worker.poll.Add(s.fd, epoll.In) != nil {
-		s.dropLocked()
-		return
+	cfg.early = early
+	if c := s.conclude(response, cfg, ok); c != nil {
+		s.acceptor.sink.loop.start(c, s.acceptor.sink)
+	}
+}
+
+// conclude sends the response. If ok says that it is 101, it returns the
+// connection, to be started; nil if there is none any more.
+func (s *shaking) conclude(response []byte, cfg connConfig, ok bool) *Conn {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.fd < 0 {
+		return nil
+	}
+	if s.judging {
+		s.judging = false
+		if s.worker.poll.Modify(s.fd, epoll.In) != nil {
+			s.dropLocked()
+			return nil
+		}
 	}
 	if !ok {
 		s.refuseLocked(response)
-		return
+		return nil
 	}
 	if n, err := epoll.Write(s.fd, response); n < len(response) || err != nil {
 		s.dropLocked() // it fits any socket's buffer
-		return
+		return nil
 	}
-	cfg.early = early
-	l := s.acceptor.sink.loop
 	// In one piece, of a size that nothing else here has, they lie side by side
 	// with those of other connections, and not between what handshakes leave.
 	both := new(struct {
@@ -297,7 +335,7 @@ func (s *shaking) finishLocked(r *http.Request, early []byte, watched bool) {
 	}
 	c.init(p, cfg)
 	c.in.gate.setLooped()
-	l.start(c, s.acceptor.sink)
+	return c
 }
 
 // remote is the peer's address as [http.Request.RemoteAddr] has it.
@@ -305,18 +343,14 @@ func (s *shaking) remote() string {
 	if s.peer.IsValid() {
 		return s.peer.String()
 	}
-	if a := epoll.RemoteAddr(s.fd); a != nil {
-		return a.String()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.fd >= 0 {
+		if a := epoll.RemoteAddr(s.fd); a != nil {
+			return a.String()
+		}
 	}
 	return ""
-}
-
-// containLocked keeps a panic of CheckOrigin to its request.
-func (s *shaking) containLocked() {
-	if v := recover(); v != nil {
-		s.acceptor.sink.loop.logPanic("AcceptOptions.CheckOrigin", v)
-		s.dropLocked()
-	}
 }
 
 // refuseLocked answers with an error. The connection is closed when the client
@@ -329,4 +363,14 @@ func (s *shaking) refuseLocked(response []byte) {
 	epoll.CloseWrite(s.fd)
 	s.refused, s.request = true, nil
 	s.deadline = monotonic() + int64(lingerTimeout)
+}
+
+// turnAway answers with an error where the descriptor cannot be watched, which
+// may be too early for the client to read it. The reaper closes it.
+func (s *shaking) turnAway(response []byte) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.fd >= 0 {
+		s.refuseLocked(response)
+	}
 }

@@ -5,8 +5,6 @@ import (
 	"net"
 	"syscall"
 	"time"
-
-	"github.com/fullduplex-go/websocket/internal/epoll"
 )
 
 // polledTLS is TLS over a polled descriptor. It relies on crypto/tls to go on
@@ -17,14 +15,14 @@ type polledTLS struct {
 }
 
 // adoptTLS is adopt for nc if it is TLS over a connection of Loop.Listener, or
-// of Dial.
+// of Dial, which may be TLS to a proxy in its turn.
 func (e *engine) adoptTLS(c *Conn, s *sink, nc net.Conn) (looper, error) {
 	over, ok := nc.(*tls.Conn)
 	if !ok {
 		return nil, nil
 	}
-	under, ok := over.NetConn().(*pollable)
-	if !ok {
+	under := pollableUnder(over)
+	if under == nil {
 		return nil, nil
 	}
 	sc, ok := under.get().(syscall.Conn)
@@ -35,13 +33,26 @@ func (e *engine) adoptTLS(c *Conn, s *sink, nc net.Conn) (looper, error) {
 	if err != nil {
 		return nil, err
 	}
-	fd, err := epoll.Duplicate(rc)
+	p, err := e.newPolled(c, s, rc)
 	if err != nil {
 		return nil, err
 	}
-	p := e.newPolled(c, s, fd)
 	under.set(eager{p})
 	return &polledTLS{over, p}, nil
+}
+
+// pollableUnder returns what lies under nc, or nil if that is not pollable.
+func pollableUnder(nc *tls.Conn) *pollable {
+	for {
+		switch under := nc.NetConn().(type) {
+		case *tls.Conn:
+			nc = under
+		case *pollable:
+			return under
+		default:
+			return nil
+		}
+	}
 }
 
 // eager is what TLS writes to: it takes everything, because TLS cannot go on

@@ -17,11 +17,9 @@ func (e serverEvents) OnClose(c *Conn, err error) {
 func (s *Server) attach(c *Conn) {
 	err := s.Loop.attach(c, s.events())
 	if err != nil {
-		// The loop is closed, or the connection is closing already.
 		go func() {
 			defer s.leave(nil)
-			s.logger().Debug("websocket: a Loop does not take a connection", "error", err)
-			c.Close(StatusGoingAway, "")
+			c.notAttached(err, s.logger())
 		}()
 		return
 	}

@@ -21,6 +21,11 @@ const (
 	Fail = unix.EPOLLERR | unix.EPOLLHUP
 )
 
+// Off keeps a descriptor registered without watching it: a Fail is reported
+// once at most. To watch it again takes no memory, as Add does, so it cannot
+// fail.
+const Off = unix.EPOLLONESHOT
+
 // Poller is an epoll instance. An epoll descriptor can be polled itself, so
 // that who waits for it parks on the runtime's poller, as for a socket, and
 // blocks no thread.
@@ -75,10 +80,11 @@ func (p *Poller) Close() error {
 	return p.file.Close()
 }
 
-// Add watches fd for events, level-triggered.
+// Add registers fd and watches it for events, level-triggered. It fails if the
+// system has no memory, or the user no watches, left.
 func (p *Poller) Add(fd int, events uint32) error { return p.control(unix.EPOLL_CTL_ADD, fd, events) }
 
-// Modify changes what fd is watched for.
+// Modify changes what fd, which is registered, is watched for.
 func (p *Poller) Modify(fd int, events uint32) error {
 	return p.control(unix.EPOLL_CTL_MOD, fd, events)
 }

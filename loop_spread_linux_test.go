@@ -1,0 +1,203 @@
+package websocket
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+// TestLoopSpreadEnds: a worker does not spread for long after the last handler
+// has blocked, however many still do, and whatever others do.
+func TestLoopSpreadEnds(t *testing.T) {
+	l := newTestLoop(t, 1)
+	w := l.engine.workers[0]
+	release := make(chan struct{})
+	var inside sync.WaitGroup
+	var clients []*Conn
+	for range 100 {
+		c, _ := attached(t, l, funcHandler{message: func(*Conn, MessageType, []byte) {
+			inside.Done()
+			<-release
+		}}, Options{})
+		clients = append(clients, c)
+	}
+	defer close(release)
+	inside.Add(len(clients))
+	w.spread.on.Store(true) // if it does not by itself yet
+	for _, c := range clients {
+		if err := c.Write(bg, Text, []byte("x")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	inside.Wait()
+	echo, _ := attached(t, l, loopEcho{}, Options{})
+	for deadline := time.Now().Add(10 * time.Second); w.spread.on.Load(); {
+		mustEcho(t, echo, "beside") // handlers that do not block do not keep it going
+		if time.Now().After(deadline) {
+			t.Fatal("it does not end")
+		}
+	}
+}
+
+// TestLoopSpreadOrder: handlers that block for a random time, panic, exit, close,
+// and write hear of the messages of each connection in order, one at a time, each
+// once, and of its end last; whether the worker spreads or not.
+func TestLoopSpreadOrder(t *testing.T) {
+	conns, messages := 300, 30
+	if raceEnabled || testing.Short() {
+		conns = 100
+	}
+	for _, k := range loopTransports {
+		if k.name == "loop pipe" {
+			continue
+		}
+		t.Run(k.name, func(t *testing.T) {
+			l := newTestLoop(t, 1)
+			w := l.engine.workers[0]
+			var spread, plain atomic.Int32
+			var closed sync.WaitGroup
+			closed.Add(conns)
+			clients := make([]*Conn, conns)
+			want := make([]int, conns)
+			for i := range clients {
+				var inside atomic.Int32
+				next, opened, ended := 0, false, false
+				enter := func() {
+					if inside.Add(1) != 1 || ended {
+						t.Errorf("connection %d: a call beside or behind another one", i)
+					}
+					if w.spread.on.Load() {
+						spread.Add(1)
+					} else {
+						plain.Add(1)
+					}
+				}
+				last := rand.IntN(2 * messages) // at which it ends by itself, if there are so many
+				want[i] = min(last, messages)
+				how := rand.IntN(5)
+				clients[i], _ = loopConns(t, l, k.pair, funcHandler{
+					func(*Conn) {
+						enter()
+						defer inside.Add(-1)
+						opened = true
+					},
+					func(c *Conn, typ MessageType, p []byte) {
+						enter()
+						defer inside.Add(-1)
+						if string(p) != fmt.Sprint(next) || !opened {
+							t.Errorf("connection %d: message %q, want %d", i, p, next)
+						}
+						if rand.IntN(3) == 0 {
+							time.Sleep(time.Duration(rand.IntN(8)) * time.Millisecond)
+						}
+						if next == last {
+							switch how {
+							case 0:
+								panic(http.ErrAbortHandler)
+							case 1:
+								runtime.Goexit()
+							case 2:
+								c.Close(StatusNormalClosure, "")
+								return
+							case 3:
+								c.CloseNow()
+								return
+							case 4:
+								c.startClose(StatusNormalClosure, "")
+								return
+							}
+						}
+						if err := c.Write(bg, typ, p); err != nil {
+							t.Errorf("connection %d: %v", i, err)
+						}
+						next++
+					},
+					func(*Conn, error) {
+						enter()
+						ended = true
+						inside.Add(-1)
+						closed.Done()
+					},
+				}, Options{})
+			}
+			w.spread.on.Store(true) // as at some time it does by itself
+			var clientsDone sync.WaitGroup
+			for i, c := range clients {
+				clientsDone.Go(func() {
+					for m := range messages {
+						if c.Write(bg, Text, fmt.Append(nil, m)) != nil {
+							break
+						}
+					}
+				})
+				clientsDone.Go(func() {
+					got := 0
+					for ; got < want[i]; got++ {
+						_, p, err := c.Read(bg)
+						if err != nil {
+							break
+						}
+						if string(p) != fmt.Sprint(got) {
+							t.Errorf("connection %d answers %q, want %d", i, p, got)
+						}
+					}
+					if want[i] == messages && got < messages { // the others may be cut
+						t.Errorf("connection %d: %d answers, want %d", i, got, messages)
+					}
+					if want[i] == messages {
+						c.Close(StatusNormalClosure, "")
+					} else {
+						for {
+							if _, _, err := c.Read(bg); err != nil {
+								break
+							}
+						}
+					}
+				})
+			}
+			clientsDone.Wait()
+			closed.Wait()
+			t.Logf("%d calls while it spreads, %d while not", spread.Load(), plain.Load())
+			if spread.Load() == 0 || plain.Load() == 0 {
+				t.Error("the test has not seen both")
+			}
+		})
+	}
+}
+
+// TestLoopSpreadAttended: what an attendant has read while a goroutine was busy
+// with the connection, which no event will tell, is handled when that is done.
+func TestLoopSpreadAttended(t *testing.T) {
+	l := newTestLoop(t, 1)
+	j := newJournal(t)
+	peer, server := bareAttached(t, l, j, Options{})
+	settle(t, l)
+	p := polledOf(server.looper())
+	if !p.detach(false) { // as the runner does before it starts the goroutine
+		t.Fatal("the connection is busy")
+	}
+	ponged := make(chan error, 1)
+	go func() {
+		_, err := server.Ping(bg)
+		ponged <- err
+	}()
+	ping, err := (&frameReader{nc: peer}).next()
+	if err != nil || ping.Opcode != OpPing {
+		t.Fatal(ping, err)
+	}
+	peer.Write(append(frame(OpPong, true, true, ping.payload), text("behind")...))
+	if err := mustReceive(t, ponged); err != nil {
+		t.Fatal(err)
+	}
+	settle(t, l)
+	j.want("open")
+	p.reattach()
+	j.want("behind")
+	server.CloseNow()
+	j.want("close")
+}
