@@ -164,6 +164,7 @@ func TestCloseFrames(t *testing.T) {
 				if f, err := r.next(); err != io.EOF {
 					t.Errorf("then: %+v, %v", f, err)
 				}
+				peer.Close() // it is waited for
 			})
 		})
 	}

@@ -63,7 +63,7 @@ func TestManyWriters(t *testing.T) {
 }
 
 func TestCancelledWrite(t *testing.T) {
-	overBlockingRaw(t, true, Options{}, func(t *testing.T, c *Conn, peer net.Conn) {
+	overBlockingRaw(t, true, Options{CloseTimeout: 100 * time.Millisecond}, func(t *testing.T, c *Conn, peer net.Conn) {
 		ctx, cancel := context.WithCancel(bg)
 		go func() {
 			io.ReadFull(peer, make([]byte, 100))
