@@ -106,7 +106,7 @@ func (c *Conn) attendOnce() bool {
 	switch {
 	case open:
 		err = c.nextFrame()
-	case c.life.closeState().raw():
+	case in.marks.has(inLost), c.life.closeState() == stateLingering:
 		err = c.discardInput()
 	default:
 		err = c.discardFrame()

@@ -26,7 +26,7 @@ const (
 	stateCloseSent // our close frame has left; the peer's is awaited
 	stateAnswering // the peer's close frame has come; our answer is queued
 	stateFailing   // the peer broke the protocol; our close frame, which says so, is queued
-	stateFailed    // that has left; input is discarded until the peer has closed the transport
+	stateFailed    // that has left; input is discarded until the peer's close frame, or the end
 	stateFlushing  // the input is over; what is queued still leaves
 	stateLingering // both close frames were exchanged; a client waits for the server to close the transport
 	stateEnded     // the transport is closed, or about to be
@@ -44,11 +44,6 @@ func (s closeState) discards() bool {
 		return true
 	}
 	return false
-}
-
-// raw reports whether nothing in the input matters but its end.
-func (s closeState) raw() bool {
-	return s == stateFailing || s == stateFailed || s == stateLingering
 }
 
 // closeEvent is what has happened to a connection.
@@ -78,8 +73,7 @@ const (
 	actBound                              // bound what follows by Options.CloseTimeout
 	actRead                               // have the control reader read
 	actFlush                              // write what is queued, and tell when nothing is any more
-	actShutWrite                          // tell the peer that nothing more will come
-	actHurry                              // the user has left: bound what follows by maxLinger
+	actShutWrite                          // tell the peer that nothing more will come, if its frames cannot be told apart any more
 	actEnd                                // close the transport
 )
 
@@ -155,20 +149,21 @@ var closeTable = [numStates][numEvents]*closeStep{
 		eventTimeout:    ended,
 	},
 	stateFailing: {
+		eventPeerClose:  {stateAnswering, 0},
 		eventInputEnd:   {stateFlushing, actFlush},
 		eventWriteError: ended,
 		eventCloseSent:  {stateFailed, actShutWrite},
-		// TCP answers input that nobody reads with a reset, which would take the
-		// close frame along. So the transport stays a little longer than the user.
-		eventAbort:   {stateFailing, actHurry},
+		// No eventAbort: TCP answers input that nobody reads with a reset, which
+		// would take the close frame along. So the transport stays longer than the
+		// user, until the peer has closed or the time for that is over.
 		eventFault:   ended,
 		eventTimeout: ended,
 	},
-	stateFailed: {
-		eventInputEnd: ended,
-		eventAbort:    {stateFailed, actHurry},
-		eventFault:    ended,
-		eventTimeout:  ended,
+	stateFailed: { // neither
+		eventPeerClose: {stateLingering, actBound | actRead},
+		eventInputEnd:  ended,
+		eventFault:     ended,
+		eventTimeout:   ended,
 	},
 	stateFlushing: {
 		eventWriteError: ended,

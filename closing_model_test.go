@@ -64,7 +64,7 @@ func (m *closeModel) happen(ev closeEvent) {
 		return
 	}
 	// Whether frames of the peer still matter.
-	listens := m.reads() || m.called && !m.received && !m.inputOver
+	listens := m.reads() || (m.called || m.violated) && !m.received && !m.inputOver
 	switch ev {
 	case eventClose:
 		if m.reads() {
@@ -88,7 +88,7 @@ func (m *closeModel) happen(ev closeEvent) {
 			m.decide(ev)
 			m.violated = true
 			m.say()
-		case listens:
+		case listens && !m.violated:
 			m.ended = true // a peer that does not even close properly
 		}
 	case eventInputEnd:
@@ -111,7 +111,7 @@ func (m *closeModel) happen(ev closeEvent) {
 		m.ended = m.inputOver
 	case eventAbort:
 		// TCP would take a verdict along that the peer has not read.
-		if m.violated && !m.inputOver {
+		if m.violated && !m.received && !m.inputOver {
 			return
 		}
 		m.decide(ev)

@@ -292,8 +292,8 @@ func (c *Conn) Close(code StatusCode, reason string) error {
 // returns nil also if the connection has ended already.
 //
 // A peer that has broken the protocol was sent a close frame that says so. To
-// let it arrive, the transport is closed a little later then, when the peer has
-// closed it, in the background and within a second.
+// let it arrive, the transport is closed later then, when the peer has closed it or
+// answered, in the background and within [Options.CloseTimeout].
 func (c *Conn) CloseNow() error {
 	c.abort(errCloseNow)
 	return nil

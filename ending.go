@@ -39,8 +39,6 @@ func (c *Conn) advance(ev closeEvent, cause *CloseError) {
 		l.dropPingsLocked() // nothing answers them any more
 	}
 	switch {
-	case step.do&actHurry != 0:
-		l.boundLocked(c, min(c.opts.CloseTimeout, maxLinger))
 	case step.do&actBound != 0 && step.next == stateLingering:
 		l.boundLocked(c, min(c.opts.CloseTimeout, maxLinger))
 	case step.do&actBound != 0:
@@ -62,7 +60,7 @@ func (c *Conn) act(do closeAction, cause *CloseError) {
 	if do&actQueueClose != 0 {
 		c.queueClose(cause.Code, cause.Reason)
 	}
-	if do&actShutWrite != 0 {
+	if do&actShutWrite != 0 && c.in.marks.has(inLost) {
 		c.carrier().closeWrite()
 	}
 	if do&(actQueueClose|actFlush) != 0 {
@@ -123,6 +121,9 @@ func (c *Conn) gotClose(code StatusCode, reason string) {
 func (c *Conn) failRead(err error) error {
 	var pe *ProtocolError
 	if errors.As(err, &pe) {
+		if !c.in.receiver.skip() {
+			c.in.marks.set(inLost)
+		}
 		reason := pe.Text + pe.where()
 		if len(reason) > maxCloseReason {
 			reason = cutReason(pe.Text)

@@ -67,7 +67,8 @@ type underway struct {
 	stash [maxHeaderSize]byte // the start of a header that came in pieces
 	pos   uint8               // how many bytes of the payload have come, modulo 4: the phase of the mask
 	text  utf8.Validator
-	more  bool // the frame is compressed, and not all is out, even if left is 0
+	was   phase // before the error
+	more  bool  // the frame is compressed, and not all is out, even if left is 0
 }
 
 var underways = sync.Pool{New: func() any { return new(underway) }}
@@ -341,8 +342,25 @@ func (r *receiver) endFrame() (end bool, err error) {
 func (r *receiver) fail(err error) error {
 	r.start()
 	r.err = err.(*ProtocolError) // there are no others here
-	r.phase = inFault
+	r.was, r.phase = r.phase, inFault
 	return err
+}
+
+// skip has the receiver go on behind an error, for a caller that discards all
+// messages, if it is still known where frames end. Messages are not judged any
+// more.
+func (r *receiver) skip() bool {
+	if r.phase != inFault || r.hdr.Opcode.IsControl() || r.err.Code == StatusProtocolError {
+		return false
+	}
+	if r.dec != nil {
+		putDecoder(r.dec)
+	}
+	r.phase, r.limit, r.text, r.dec, r.more = r.was, math.MaxInt64, utf8.Validator{}, nil, false
+	if r.msg = 0; r.phase == inPayload {
+		r.msg = OpBinary
+	}
+	return true
 }
 
 func badText() error {

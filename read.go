@@ -39,6 +39,7 @@ const (
 	inMore       = 1 << iota // there is input that a user's call has not looked at yet; see beginWrite
 	inBlocked                // the attendant has met a message, which only a user's call may take
 	inUsed                   // a user's call has been reading
+	inLost                   // the peer's frames cannot be told apart any more
 	inDry                    // what has arrived is read, but nothing is waited for
 	inReadClosed             // CloseRead was called: the attendant reads, and no message may come
 	inTracked                // a Server holds the connection until it has ended
