@@ -1,5 +1,7 @@
 package websocket
 
+import "encoding/binary"
+
 // Control frames never wait for the write lock: they are queued, encoded, and
 // bounded.
 
@@ -14,6 +16,7 @@ type controlFrames struct {
 	lastPong int // where the newest one starts
 	npongs   int
 	ping     []byte // only the newest counts
+	pingID   uint64 // its payload
 	close    []byte
 }
 
@@ -56,25 +59,28 @@ func (c *Conn) queuePong(p []byte) {
 	c.kickLocked()
 }
 
-// queuePing sends a ping. It takes the place of one that is still waiting,
-// since its pong will answer both.
-func (c *Conn) queuePing(p []byte) {
+// queuePing sends a ping, and reports whether it leaves. It takes the place of an
+// older one that is still waiting, since its pong will answer both; of a newer one
+// the same holds.
+func (c *Conn) queuePing(id uint64) bool {
 	o := &c.out
 	o.lock()
 	defer o.unlock()
-	if !o.closed {
-		o.queueLocked().control.ping = c.appendControl(nil, OpPing, p)
-		c.kickLocked()
+	if o.closed {
+		return false
 	}
+	if f := &o.queueLocked().control; f.ping == nil || f.pingID < id {
+		f.ping = c.appendControl(nil, OpPing, binary.BigEndian.AppendUint64(nil, id))
+		f.pingID = id
+	}
+	c.kickLocked()
+	return true
 }
 
-// queueClose queues the close frame, behind everything else. The caller sees to
-// it that it leaves.
-func (c *Conn) queueClose(code StatusCode, reason string) {
-	o := &c.out
-	o.lock()
-	defer o.unlock()
-	if !o.closed {
+// queueCloseLocked queues the close frame, behind everything else. The caller sees
+// to it that it leaves.
+func (c *Conn) queueCloseLocked(code StatusCode, reason string) {
+	if o := &c.out; !o.closed {
 		o.closed = true
 		o.queueLocked().control.close = c.appendControl(nil, OpClose, appendClosePayload(nil, code, reason))
 	}

@@ -8,11 +8,45 @@ import (
 )
 
 // advance moves the connection on after ev. cause is what it ended with, if ev
-// decides that. The caller holds no lock; it may have the write lock only if nothing
-// is written any more.
+// decides that. The caller holds no lock but in.mu; it may have the write lock only
+// if nothing is written any more.
 func (c *Conn) advance(ev closeEvent, cause *CloseError) {
-	l := &c.life
+	do, ctx, cause := c.step(ev, cause)
+	if ctx != nil {
+		ctx.cancel(cause)
+	}
+	c.act(do)
+}
+
+// step changes the state, and with it the queue, in one piece: a call that hears of
+// the new state finds the close frame queued that belongs to it, and the waiting
+// writers gone. It returns what is left to be done, without a lock, and the context
+// to be ended, nil if there is none.
+func (c *Conn) step(ev closeEvent, cause *CloseError) (closeAction, *lifeContext, *CloseError) {
+	o := &c.out
+	o.lock()
+	defer o.unlock() // even if a hook panics
+	if ev == eventWriteError {
+		o.breakLocked()
+	}
+	do, drop, ctx, cause := c.life.step(c, ev, cause)
+	if do&actFlush != 0 {
+		o.tell = true
+	}
+	if drop {
+		c.dropWritersLocked()
+	}
+	if do&actQueueClose != 0 {
+		c.queueCloseLocked(cause.Code, cause.Reason)
+	}
+	return do, ctx, cause
+}
+
+// step is the part of Conn.step that life.mu guards. drop tells that no message may
+// begin any more.
+func (l *life) step(c *Conn, ev closeEvent, cause *CloseError) (do closeAction, drop bool, ctx *lifeContext, _ *CloseError) {
 	l.mu.Lock()
+	defer l.mu.Unlock()
 	state := l.closeState()
 	step := state.after(ev, c.client())
 	switch ev {
@@ -22,7 +56,6 @@ func (c *Conn) advance(ev closeEvent, cause *CloseError) {
 		l.sent = true
 	}
 	l.state.Store(uint32(step.next))
-	var ctx *lifeContext
 	decided := !step.next.reads() && l.cause.Load() == nil
 	if decided {
 		cause = l.decideLocked(ev, cause)
@@ -44,22 +77,11 @@ func (c *Conn) advance(ev closeEvent, cause *CloseError) {
 	case step.do&actBound != 0:
 		l.boundLocked(c, c.opts.CloseTimeout)
 	}
-	l.mu.Unlock()
-
-	if ctx != nil {
-		ctx.cancel(cause)
-	}
-	if decided || failed || step.next == stateHalfClosing {
-		c.dropWriters()
-	}
-	c.act(step.do, cause)
+	return step.do, decided || failed || step.next == stateHalfClosing, ctx, cause
 }
 
-// act does what a step asks for.
-func (c *Conn) act(do closeAction, cause *CloseError) {
-	if do&actQueueClose != 0 {
-		c.queueClose(cause.Code, cause.Reason)
-	}
+// act does what a step asks for and needs no lock.
+func (c *Conn) act(do closeAction) {
 	if do&actShutWrite != 0 && c.in.marks.has(inLost) {
 		c.carrier().closeWrite()
 	}

@@ -55,9 +55,14 @@ func (c *Conn) takeQueued() (ahead *backlog, closing, owns bool) {
 	o.lock()
 	defer o.unlock() // even if a hook panics
 	o.flushing = false
-	if o.write.held() || !c.hasWorkLocked() {
+	if o.write.held() {
 		return nil, false, false
 	}
+	c.endUnbegunLocked()
+	if !c.hasWorkLocked() {
+		return nil, false, false
+	}
+	o.tell = false
 	ahead, closing = c.takeClosing()
 	o.write.set(true)
 	return ahead, closing, true
@@ -85,14 +90,13 @@ func (c *Conn) endFlush(ahead *backlog, n int, closing bool, err error) bool {
 	switch {
 	case err != nil:
 	case ahead.len() > 0:
-		c.giveBackLocked(ahead)
+		c.giveBackLocked(ahead, n)
 		if q := o.queue; q != nil {
 			q.closing = closing
 		}
 	default:
 		putBacklog(ahead)
 		flushed = closing || c.life.closeState() == stateFlushing && (o.queue == nil || !o.queue.hasFrames())
-		o.flushed = o.flushed || flushed
 	}
 	c.releaseLocked(n, err)
 	return flushed
@@ -114,9 +118,6 @@ func (c *Conn) tellFlushed(closing bool) {
 // breakWrite ends the writing half because of err, and returns the error for the
 // caller, who may have the write lock. Reading goes on.
 func (c *Conn) breakWrite(err error) error {
-	c.out.lock()
-	c.out.breakLocked()
-	c.out.unlock()
 	c.advance(eventWriteError, &CloseError{Code: StatusAbnormalClosure, Err: err})
 	return c.writeError()
 }
@@ -133,7 +134,7 @@ func (c *Conn) flushAtEnd() {
 	if owns && ahead.len() > 0 {
 		n, err := c.t.writeNow(ahead, true)
 		o.bytes.Add(uint64(n))
-		if closing && err == nil && n == ahead.len() {
+		if closing && err == nil && n == ahead.len() && c.queued() == 0 {
 			c.life.mu.Lock()
 			c.life.sent = true
 			c.life.mu.Unlock()
@@ -164,6 +165,7 @@ func (c *Conn) takeAtEnd() (ahead *backlog, closing, owns bool) {
 	if o.broken { // by the write that was under way
 		return nil, false, true
 	}
+	c.endUnbegunLocked()
 	ahead, closing = c.takeClosing()
 	return ahead, closing, true
 }
@@ -174,6 +176,9 @@ func (c *Conn) queueAtEnd() (w *writer, owns bool) {
 	o := &c.out
 	o.lock()
 	defer o.unlock()
+	if !o.write.held() {
+		c.endUnbegunLocked()
+	}
 	switch {
 	case o.broken:
 	case o.write.held():

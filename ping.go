@@ -3,14 +3,14 @@ package websocket
 import (
 	"context"
 	"encoding/binary"
-	"slices"
 	"time"
 )
 
 // pings are those that are under way. life.mu guards them.
 type pings struct {
-	list  []*ping // not answered yet, oldest first
-	probe *probe  // of keepalive, nil if none is out
+	list   []*ping // not answered yet, oldest first
+	newest uint64  // the id of the last one sent, even if nobody waits for it any more
+	probe  *probe  // of keepalive, nil if none is out
 }
 
 // ping is one ping that waits for its pong.
@@ -72,22 +72,25 @@ func (c *Conn) sendPing(of *probe) (*ping, error) {
 		l.extraLocked().pings = ps
 	}
 	p := &ping{sent: monotonic(), done: make(chan struct{})}
-	p.id = uint64(p.sent)
-	if n := len(ps.list); n > 0 {
-		p.id = max(p.id, ps.list[n-1].id+1)
-	}
-	ps.list = append(ps.list, p)
+	p.id = max(uint64(p.sent), ps.newest+1)
+	ps.list, ps.newest = append(ps.list, p), p.id
 	if of != nil {
 		of.ping = p
 	}
 	l.mu.Unlock()
-	c.queuePing(binary.BigEndian.AppendUint64(nil, p.id))
+	if !c.queuePing(p.id) { // a close frame came first
+		l.mu.Lock()
+		l.dropPingLocked(p)
+		l.mu.Unlock()
+		return nil, c.whyNotWrite()
+	}
 	return p, nil
 }
 
 // gotPong completes the ping that is answered, and those before it: "an
 // endpoint MAY elect to send a Pong frame for only the most recently
-// processed Ping frame" (section 5.5.3). A pong that answers none is ignored.
+// processed Ping frame" (section 5.5.3). It may be one that nobody waits for any
+// more. A pong that answers none is ignored.
 func (c *Conn) gotPong(payload []byte) {
 	if len(payload) != 8 {
 		return
@@ -97,7 +100,7 @@ func (c *Conn) gotPong(payload []byte) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	ps := l.pingsLocked()
-	if ps == nil || !slices.ContainsFunc(ps.list, func(p *ping) bool { return p.id == id }) {
+	if ps == nil || id > ps.newest {
 		return
 	}
 	now := monotonic()

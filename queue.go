@@ -239,18 +239,12 @@ func (c *Conn) takeClosing() (ahead *backlog, closing bool) {
 	return ahead, closing
 }
 
-// dropWriters wakes those who wait for the write lock: the connection is closing,
-// or its writing half has failed. What Send has queued still leaves, ahead of the
-// close frame, unless the writing half has failed.
-func (c *Conn) dropWriters() {
-	o := &c.out
-	o.lock()
-	defer o.unlock()
-	if q := o.queue; q != nil {
+// dropWritersLocked wakes those who wait for the write lock: the connection is
+// closing, or its writing half has failed. What Send has queued still leaves, ahead
+// of the close frame, unless the writing half has failed.
+func (c *Conn) dropWritersLocked() {
+	if q := c.out.queue; q != nil {
 		q.wake()
-		if o.broken {
-			q.drop()
-		}
 		c.tellDrainedLocked()
 	}
 }
@@ -261,15 +255,26 @@ func (o *outHalf) endStreamLocked(stream *messageWriter, torn bool) {
 	if stream == nil || o.stream != stream {
 		return
 	}
-	if q := o.queue; torn && q != nil {
-		putBacklog(q.behind)
-		q.behind = nil
-	}
 	o.stream = nil
 	o.sender.open = false // a frame that was refused before its first byte may have set it
-	if q := o.queue; q != nil && q.behind != nil {
+	q := o.queue
+	if q == nil || q.behind == nil {
+		return
+	}
+	if torn || o.closed && q.control.close == nil { // nothing may follow a close frame on its way
+		putBacklog(q.behind)
+	} else {
 		backlogIn(&q.pending).append(q.behind)
 		q.anew = q.anew || q.behindAnew
-		q.behind, q.behindAnew = nil, false
+	}
+	q.behind, q.behindAnew = nil, false
+}
+
+// endUnbegunLocked ends the message under way if nothing of it has left and nothing
+// can any more, so that the messages behind it leave. Nobody has the write lock, or
+// the caller does.
+func (c *Conn) endUnbegunLocked() {
+	if o := &c.out; o.stream != nil && !o.sender.open && c.life.closeState() != stateOpen {
+		o.endStreamLocked(o.stream, false)
 	}
 }

@@ -230,8 +230,13 @@ func (c *Conn) sendOwned(f *outFrame, quick bool) error {
 	}
 	o.lock()
 	defer o.unlock()
-	if err == nil {
-		c.giveBackLocked(rest)
+	switch {
+	case err != nil:
+	case o.broken: // meanwhile
+		putBacklog(rest)
+		err = c.writeError()
+	default:
+		c.giveBackLocked(rest, n)
 		o.write.add()
 	}
 	c.releaseLocked(0, err)

@@ -149,7 +149,7 @@ func TestSendOrder(t *testing.T) {
 							return fmt.Errorf("message %d: %w", i, err)
 						}
 						if i%50 == 0 {
-							dir.from.queuePing([]byte("ping"))
+							dir.from.queuePing(uint64(i))
 						}
 					}
 					return nil
@@ -211,7 +211,7 @@ func TestSendDoesNotWait(t *testing.T) {
 	if err := c.Send(Binary, nth(5, 100)); err != nil {
 		t.Fatal(err)
 	}
-	c.queuePing([]byte("between"))
+	c.queuePing(1)
 	until(t, "it has left", func() bool {
 		c.out.lock()
 		defer c.out.unlock()

@@ -196,7 +196,7 @@ func (c *Conn) Writer(ctx context.Context, typ MessageType) (io.WriteCloser, err
 	if ctx.Err() == nil {
 		o.stream = w
 	}
-	c.giveBackLocked(ahead)
+	c.giveBackLocked(ahead, 0)
 	c.releaseLocked(0, nil)
 	if o.stream != w {
 		return nil, contextError(ctx)

@@ -139,6 +139,8 @@ func (s *stream) writeNow(b *backlog, last bool) (int, error) {
 		return 0, nil
 	case last:
 		s.SetWriteDeadline(time.Now().Add(endWait))
+		guard := time.AfterFunc(10*endWait, func() { s.end(true) }) // of a transport that ignores the deadline
+		defer guard.Stop()
 	case !known || b.len() > maxRoom:
 		return 0, nil
 	}

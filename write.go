@@ -294,17 +294,20 @@ func (c *Conn) abandonWrite(ahead *backlog) {
 	o := &c.out
 	o.lock()
 	defer o.unlock()
-	c.giveBackLocked(ahead)
+	c.giveBackLocked(ahead, 0)
 	c.releaseLocked(0, nil)
 }
 
-// giveBackLocked puts ahead, or what is left of it, back, unless nothing is written
-// any more.
-func (c *Conn) giveBackLocked(ahead *backlog) {
+// giveBackLocked puts ahead back, or what is left of it after sent bytes. If nothing
+// is written any more, those who have joined are told that instead.
+func (c *Conn) giveBackLocked(ahead *backlog, sent int) {
 	switch o := &c.out; {
 	case ahead == nil:
 	case o.broken:
 		putBacklog(ahead)
+		if o.queue != nil {
+			o.queue.endJoined(sent, c.writeError())
+		}
 	default:
 		o.queueLocked().giveBack(ahead)
 	}
@@ -362,7 +365,7 @@ func (c *Conn) takeBackWrite(ctx context.Context, ahead *backlog, n int, f *outF
 	o := &c.out
 	o.lock()
 	defer o.unlock()
-	c.giveBackLocked(ahead)
+	c.giveBackLocked(ahead, n)
 	c.releaseLocked(0, nil) // those who have joined are pending
 	if f.cut {
 		return contextError(ctx)

@@ -19,9 +19,9 @@ type outHalf struct {
 	flushing bool           // a goroutine is on its way to flush
 	closed   bool           // a close frame was queued; nothing may follow it
 	broken   bool           // the writing half is over: nothing may be written any more
-	flushed  bool           // the input is over, and the last of what was queued has been written
 	sender   sender         // in the middle of a message only while there is a stream, whose writer alone uses it then
 	writing  uint32         // bytes that the owner is writing, if it has the write lock by takeLocked; see setWriting
+	tell     bool           // eventFlushed is due as soon as nothing is queued
 	stream   *messageWriter // the message under way that Writer began; no other may begin
 	queue    *sendQueue     // nil when it is empty
 }
@@ -144,6 +144,9 @@ func (c *Conn) releaseLocked(sent int, err error) {
 		c.kickLocked()
 		return
 	}
+	if err != nil && !c.t.exact() {
+		err = maybeSent(err)
+	}
 	q.endJoined(sent, err)
 	if w := q.nextWriter(o.stream); w != nil {
 		o.write.set(true)
@@ -175,7 +178,7 @@ func (c *Conn) kickLocked() {
 // hasWorkLocked reports whether there is something for flush to do.
 func (c *Conn) hasWorkLocked() bool {
 	o := &c.out
-	return !o.broken && (o.queue != nil && o.queue.hasFrames() || c.life.closeState() == stateFlushing && !o.flushed)
+	return !o.broken && (o.queue != nil && o.queue.hasFrames() || o.tell)
 }
 
 // flusher is a goroutine's call of flush. It is pooled because a func value
@@ -195,7 +198,7 @@ func (f *flusher) flush() {
 }
 
 // breakLocked ends the writing half: nothing is written any more. Writers that
-// wait are woken when the connection's state says so, by dropWriters.
+// wait are woken by dropWritersLocked.
 func (o *outHalf) breakLocked() {
 	o.broken, o.closed = true, true
 	if o.queue != nil {
