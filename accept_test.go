@@ -243,6 +243,7 @@ func TestAcceptInheritedHeader(t *testing.T) {
 		h["Date"] = nil
 		for _, name := range []string{
 			"Connection", "keep-alive", "Proxy-Connection", "TE", "Trailer", "Transfer-Encoding", "Content-Length",
+			"Content-Type", "content-encoding", "Content-Language", "Last-Modified", "ETag", "date",
 			"Upgrade", "Sec-WebSocket-Accept", "Sec-Websocket-Protocol", "Sec-WebSocket-Extensions", http.TrailerPrefix + "X",
 		} {
 			h[name] = []string{"wrong"}
@@ -252,7 +253,7 @@ func TestAcceptInheritedHeader(t *testing.T) {
 			t.Error(err)
 			return
 		}
-		if h.Get("Upgrade") != "wrong" || len(h) != 15 {
+		if h.Get("Upgrade") != "wrong" || len(h) != 21 {
 			t.Errorf("Accept changed the header of the ResponseWriter: %v", h)
 		}
 		c.CloseNow()
@@ -349,8 +350,17 @@ func TestAcceptTimeoutHandler(t *testing.T) {
 	}), time.Minute, ""))
 	defer srv.Close()
 	resp, _ := exchangeRaw(t, srv.Listener.Addr().String(), newHandshakeRequest().String())
-	if err := mustReceive(t, outcomes); resp.StatusCode != 500 || err == nil || !strings.Contains(err.Error(), "*http.timeoutWriter") {
-		t.Errorf("status %d, error %v, want a 500 that names *http.timeoutWriter", resp.StatusCode, err)
+	err := mustReceive(t, outcomes)
+	if resp.StatusCode != 500 || !errors.Is(err, http.ErrNotSupported) {
+		t.Fatalf("status %d, error %v, want a 500", resp.StatusCode, err)
+	}
+	for _, want := range []string{"*http.timeoutWriter", "http.TimeoutHandler", "take this route out of it"} {
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("no %q in %v", want, err)
+		}
+	}
+	if strings.Contains(err.Error(), "Unwrap") {
+		t.Errorf("%v: net/http's writer cannot be given a method", err)
 	}
 }
 

@@ -13,8 +13,11 @@ import (
 var past = time.Unix(1, 0)
 
 // cancelers are those of both directions, made when a context that can end is
-// used for the first time.
-type cancelers struct{ read, write *canceler }
+// used for the first time, or a write is to end by the clock.
+type cancelers struct {
+	read, write *canceler
+	clock       writeClock // of Options.WriteTimeout
+}
 
 // armRead makes the end of ctx end the reads of the transport that follow, up
 // to disarmRead. An error means that ctx has ended already; disarmRead must not
@@ -48,7 +51,7 @@ func (c *Conn) cancelers() *cancelers {
 	if k := c.cancel.Load(); k != nil {
 		return k
 	}
-	k := &cancelers{new(canceler), &canceler{writing: true}}
+	k := &cancelers{read: new(canceler), write: &canceler{writing: true}}
 	if !c.cancel.CompareAndSwap(nil, k) { // a call of the other direction was faster
 		return c.cancel.Load()
 	}
@@ -81,6 +84,7 @@ func (c *Conn) forgetContexts() {
 func (k *cancelers) forget() {
 	k.read.forget()
 	k.write.forget()
+	k.clock.forget()
 }
 
 // canceler makes contexts end the calls of one direction. It registers with
@@ -177,6 +181,15 @@ func (k *canceler) forgetLocked() {
 		k.stop()
 		k.stop, k.done = nil, nil
 	}
+}
+
+// interruption is the error of a write that its context or Options.WriteTimeout has
+// interrupted.
+func (c *Conn) interruption(ctx context.Context) error {
+	if ctx.Err() != nil {
+		return contextError(ctx)
+	}
+	return c.writeTimeoutError()
 }
 
 // contextError is the error of a call whose context has ended.

@@ -112,6 +112,7 @@ func (l *life) forgetPingsLocked() {
 type lifeContext struct {
 	context.Context
 	cancel context.CancelCauseFunc
+	values *requestValues
 }
 
 // connConfig is what a handshake hands to newConn.
@@ -165,6 +166,10 @@ func (c *Conn) Subprotocol() string {
 // what the client sent. It is nil for a [Pipe], and with
 // [AcceptOptions.ForgetRequest], but for the OnOpen method of an
 // [EventHandler]. It is shared and must not be changed.
+//
+// Its context has the values that middleware and routers have put there, such as
+// chi's URL parameters, for as long as [Conn.Context] has. After that it has
+// none, and no parsed form; all else stays.
 func (c *Conn) Request() *http.Request {
 	return c.agreed().request
 }
@@ -223,8 +228,14 @@ func (c *Conn) Stats() Stats {
 }
 
 // Context returns a context that is done as soon as the connection closes,
-// from either side; its [context.Cause] is then the [*CloseError]. On a
-// server it carries the values of the request's context, but not its end.
+// from either side; its [context.Cause] is then the [*CloseError].
+//
+// On a server it has the values of the request's context, but not its end, as
+// long as these are sure to be the request's own. With [Server.Handler] that is
+// until Handler has returned, with [Server.Events] until OnOpen has, and with
+// [AcceptOptions.ForgetRequest] never. A router such as chi or gin uses what its
+// values point to again for another request when the HTTP handler has returned:
+// if a connection of [Accept] outlives that, take the values out before.
 //
 // That the peer closes is seen by whoever reads. A handler that only writes
 // calls [Conn.CloseRead]; on a connection that nobody reads it is seen when
@@ -236,12 +247,9 @@ func (c *Conn) Context() context.Context {
 	defer l.mu.Unlock()
 	r := l.extraLocked()
 	if r.ctx == nil {
-		base := context.Background()
-		if req := c.Request(); req != nil {
-			base = context.WithoutCancel(req.Context())
-		}
-		ctx, cancel := context.WithCancelCause(base)
-		r.ctx = &lifeContext{ctx, cancel}
+		values := newRequestValues(c.Request())
+		ctx, cancel := context.WithCancelCause(values)
+		r.ctx = &lifeContext{ctx, cancel, values}
 		c.endWhenDropped(r.ctx)
 		if cause := l.cause.Load(); cause != nil {
 			cancel(cause)

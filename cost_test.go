@@ -301,7 +301,7 @@ func TestIdleStack(t *testing.T) {
 		t.Skip("frames are larger, or not known to fit")
 	}
 	const n = 200
-	s := &Server{Handler: func(c *Conn) {
+	s := &Server{AcceptOptions: AcceptOptions{ForgetRequest: true}, Handler: func(c *Conn) {
 		for m, err := range c.Messages(bg) {
 			if err != nil || c.Write(bg, m.Type, m.Data) != nil {
 				return

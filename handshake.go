@@ -105,7 +105,7 @@ func checkSubprotocols(names []string) error {
 
 // HandshakeError tells why there is no connection: why [Accept] refused a
 // request, and what it answered, or what the server of a [Dial], or a proxy on
-// the way to it, answered.
+// the way to it, answered. [AcceptOptions.Admit] returns one to refuse a request.
 type HandshakeError struct {
 	// Status is the HTTP status of the answer. From Accept it is 500 if
 	// the server is at fault, with its options or because the connection
@@ -119,13 +119,15 @@ type HandshakeError struct {
 	// too, unless Status is 500: such faults are not the client's business.
 	// From Dial it is the first line of the answer, or what was invalid.
 	Reason string
+	// Header is what the answer of Accept has besides, such as Retry-After. It
+	// may be nil. From Dial it is nil: the response has the headers.
+	Header http.Header
 
 	// Proxy is the host:port of the HTTP proxy that has answered, or has not.
 	// It is empty where the server has, and from Accept.
 	Proxy string
 
-	header http.Header // what the answer tells besides; may be nil
-	err    error       // what Unwrap returns; may be nil
+	err error // what Unwrap returns; may be nil
 }
 
 func (e *HandshakeError) Error() string {
@@ -148,7 +150,7 @@ func refuse(status int, format string, args ...any) *HandshakeError {
 // to (RFC 9110, section 15.5.22).
 func upgradeRequired(format string, args ...any) *HandshakeError {
 	e := refuse(http.StatusUpgradeRequired, format, args...)
-	e.header = http.Header{"Upgrade": {"websocket"}}
+	e.Header = http.Header{"Upgrade": {"websocket"}}
 	return e
 }
 
@@ -182,6 +184,7 @@ type serverHandshake struct {
 	subprotocol string // the chosen one, or ""
 	extensions  string // those accepted, as the response has them, or ""
 	compression *compression
+	admitted    http.Header // what AcceptOptions.Admit adds to the response
 }
 
 // run takes the steps of RFC 6455, section 4.2, in its order, but for the
@@ -191,6 +194,7 @@ func (hs *serverHandshake) run() *HandshakeError {
 	steps := [...]func(*serverHandshake) *HandshakeError{
 		(*serverHandshake).checkOptions,
 		(*serverHandshake).checkInherited,
+		(*serverHandshake).checkExtendedConnect,
 		(*serverHandshake).checkHTTPVersion,
 		(*serverHandshake).checkMethod,
 		(*serverHandshake).checkNoContent,
@@ -202,6 +206,7 @@ func (hs *serverHandshake) run() *HandshakeError {
 		(*serverHandshake).checkOrigin,
 		(*serverHandshake).chooseSubprotocol,
 		(*serverHandshake).chooseExtensions,
+		(*serverHandshake).admit,
 	}
 	for _, step := range steps {
 		if err := step(hs); err != nil {
@@ -225,23 +230,34 @@ func (hs *serverHandshake) checkOptions() *HandshakeError {
 	if err := hs.opts.Compression.check(); err != nil {
 		return fault(err)
 	}
-	if err := checkHeader(hs.opts.Header); err != nil {
+	if err := checkResponseHeader(hs.opts.Header); err != nil {
 		return fault(err)
 	}
-	for name := range hs.opts.Header {
-		if hopHeader(name) {
-			return fault(fmt.Errorf("websocket: header %s cannot be sent with a 101 response", name))
+	return nil
+}
+
+// checkResponseHeader refuses headers of the user's that cannot be sent with a
+// 101 response.
+func checkResponseHeader(h http.Header) error {
+	if err := checkHeader(h); err != nil {
+		return err
+	}
+	for name := range h {
+		if hopHeader(name) || contentHeader(name) {
+			return fmt.Errorf("websocket: header %s cannot be sent with a 101 response", name)
 		}
 	}
 	return nil
 }
 
 // checkInherited keeps those of the ResponseWriter's headers that make sense
-// on a 101 response. It copies the map, because net/http may yet need the
-// original for a refusal.
+// on a 101 response, which has no content. It copies the map, because net/http may
+// yet need the original for a refusal.
 func (hs *serverHandshake) checkInherited() *HandshakeError {
 	hs.inherited = maps.Clone(hs.inherited)
-	maps.DeleteFunc(hs.inherited, func(name string, _ []string) bool { return hopHeader(name) })
+	maps.DeleteFunc(hs.inherited, func(name string, _ []string) bool {
+		return hopHeader(name) || contentHeader(name) || strings.EqualFold(name, "Date")
+	})
 	if err := checkHeader(hs.inherited); err != nil {
 		return fault(fmt.Errorf("%w (it was set on the ResponseWriter)", err))
 	}
@@ -263,7 +279,7 @@ func (hs *serverHandshake) checkHTTPVersion() *HandshakeError {
 func (hs *serverHandshake) checkMethod() *HandshakeError {
 	if hs.r.Method != http.MethodGet {
 		e := refuse(http.StatusMethodNotAllowed, "a WebSocket handshake is a GET request, not %q", clip(hs.r.Method))
-		e.header = http.Header{"Allow": {"GET"}}
+		e.Header = http.Header{"Allow": {"GET"}}
 		return e
 	}
 	return nil
@@ -311,7 +327,7 @@ func (hs *serverHandshake) checkVersion() *HandshakeError {
 		return nil
 	}
 	e := upgradeRequired("header Sec-WebSocket-Version is %q, want 13", clip(strings.Join(versions, ", ")))
-	e.header.Set("Sec-WebSocket-Version", "13")
+	e.Header.Set("Sec-WebSocket-Version", "13")
 	return e
 }
 
@@ -415,7 +431,7 @@ func (hs *serverHandshake) appendResponse(dst []byte) []byte {
 	if hs.extensions != "" {
 		dst = append(dst, "Sec-WebSocket-Extensions: "+hs.extensions+"\r\n"...)
 	}
-	for _, h := range [...]http.Header{hs.inherited, hs.opts.Header} {
+	for _, h := range [...]http.Header{hs.inherited, hs.opts.Header, hs.admitted} {
 		if len(h) == 0 { // Sorted would allocate
 			continue
 		}
@@ -428,13 +444,25 @@ func (hs *serverHandshake) appendResponse(dst []byte) []byte {
 	return append(dst, "\r\n"...)
 }
 
-// hopHeader reports whether a header is about this one hop, the handshake or
-// the content, none of which is for others to set on a 101 response.
+// hopHeader reports whether a header is about this one hop or the handshake,
+// neither of which is for others to set on a 101 response.
 func hopHeader(name string) bool {
 	switch k := textproto.CanonicalMIMEHeaderKey(name); k {
 	case "Connection", "Upgrade", "Keep-Alive", "Proxy-Connection", "Te", "Trailer", "Transfer-Encoding", "Content-Length":
 		return true
 	default:
 		return strings.HasPrefix(k, "Sec-Websocket-") || strings.HasPrefix(k, http.TrailerPrefix)
+	}
+}
+
+// contentHeader reports whether a header is about the content of a response (RFC
+// 9110, sections 8 and 14): a 101 response has none.
+func contentHeader(name string) bool {
+	switch k := textproto.CanonicalMIMEHeaderKey(name); k {
+	case "Content-Type", "Content-Encoding", "Content-Language", "Content-Location", "Content-Disposition",
+		"Content-Range", "Accept-Ranges", "Etag", "Last-Modified":
+		return true
+	default:
+		return false
 	}
 }

@@ -125,7 +125,7 @@ func refusal(e *HandshakeError, head bool) []byte {
 		"Content-Type":           {"text/plain; charset=utf-8"},
 		"X-Content-Type-Options": {"nosniff"},
 	}
-	for name, values := range e.header {
+	for name, values := range e.Header {
 		header[name] = values
 		if name == "Upgrade" {
 			header["Connection"] = []string{"close, Upgrade"}
@@ -243,7 +243,7 @@ func (a *acceptor) shake(h *pendingHandshake) {
 	returned := false
 	defer func() {
 		if v := recover(); !returned && v != nil { // nil after runtime.Goexit
-			l.logPanic("AcceptOptions.CheckOrigin", v)
+			l.logPanic("AcceptOptions.CheckOrigin or Admit", v)
 		}
 		if l.take(h) { // it came to nothing
 			h.nc.Close()

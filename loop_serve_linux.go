@@ -209,14 +209,14 @@ func (s *shaking) releaseLocked() (fd int) {
 }
 
 // ready reads what has come, and goes on when the request is complete. The
-// runner calls it, so CheckOrigin, which may block, gets a goroutine.
+// runner calls it, so CheckOrigin and Admit, which may block, get a goroutine.
 func (s *shaking) ready() {
 	b := getBuffer(minReadSize)
 	defer putBuffer(b)
 	r, early := s.read(b.b[:cap(b.b)])
 	switch {
 	case r == nil:
-	case s.acceptor.opts.CheckOrigin != nil:
+	case s.acceptor.opts.mayBlock(): // and the runner must not
 		go s.judge(r, early)
 	default:
 		s.finish(r, early)
@@ -261,7 +261,7 @@ func (s *shaking) read(b []byte) (r *http.Request, early []byte) {
 			s.request = bytes.Clone(in)
 		}
 		return nil, nil
-	case s.acceptor.opts.CheckOrigin != nil:
+	case s.acceptor.opts.mayBlock():
 		if s.worker.poll.Modify(s.fd, epoll.Off) != nil {
 			s.dropLocked()
 			return nil, nil
@@ -271,7 +271,7 @@ func (s *shaking) read(b []byte) (r *http.Request, early []byte) {
 	return r, bytes.Clone(in[head:])
 }
 
-// judge is finish with a CheckOrigin, which may do anything.
+// judge is finish with a CheckOrigin or an Admit, which may do anything.
 func (s *shaking) judge(r *http.Request, early []byte) {
 	returned := false
 	defer func() {
@@ -279,7 +279,7 @@ func (s *shaking) judge(r *http.Request, early []byte) {
 			return
 		}
 		if v := recover(); v != nil { // nil after runtime.Goexit
-			s.acceptor.sink.loop.logPanic("AcceptOptions.CheckOrigin", v)
+			s.acceptor.sink.loop.logPanic("AcceptOptions.CheckOrigin or Admit", v)
 		}
 		s.drop()
 	}()

@@ -55,6 +55,15 @@ type Options struct {
 	// use [Conn.CloseRead] there.
 	PongTimeout time.Duration
 
+	// WriteTimeout bounds every call of [Conn.Write], [Conn.WriteUncompressed],
+	// [Conn.WritePrepared] and [Conn.Writer], and each call on the writer that
+	// the last returns, unless its context ends earlier. The error wraps
+	// [os.ErrDeadlineExceeded]; what it means for the connection is what Write
+	// says of a context that ends. Zero or less means no bound but the context.
+	// What is queued, by [Conn.Send] or behind other messages, is bounded by
+	// SendBuffer and keepalive instead.
+	WriteTimeout time.Duration
+
 	// CloseTimeout bounds the closing handshake: [Conn.Close] never takes
 	// longer, whatever the peer does. Zero or less means 5 seconds.
 	CloseTimeout time.Duration
@@ -126,11 +135,33 @@ type AcceptOptions struct {
 	// with several Origin headers is refused before.
 	CheckOrigin func(*http.Request) bool
 
+	// Admit, if not nil, has the last word on a handshake in which all else is
+	// right: the origin is allowed, the subprotocol is chosen. It may block, as
+	// with a look into a database, and may be called by many goroutines at the
+	// same time. The headers that it returns are sent with the 101 response,
+	// behind those of Header.
+	//
+	// An error refuses the handshake. If it is, or wraps, a [*HandshakeError],
+	// that says how, with a Status from 300 to 599, a Reason, which is the text of
+	// the answer, and a Header: 401 with WWW-Authenticate, 403, 429 with
+	// Retry-After. A Status of 0 stands for 403. Any other error is the server's
+	// fault: it is answered with 500, and its text is not shown to the client. In
+	// both cases [Accept] returns a [*HandshakeError] that wraps it.
+	//
+	// Admit can tell the connection's handler what it has found out by a value in
+	// the request's context, *r = *r.WithContext(ctx), where [Conn.Request] and
+	// [Conn.Context] have it; see there for how long.
+	Admit func(r *http.Request) (http.Header, error)
+
 	// ForgetRequest makes the connection let go of the request it came from,
 	// for servers with very many connections: [Conn.Request] returns nil, and
 	// [Conn.Context] has none of the request's values. It saves about 1 KB per
 	// connection, and more where requests have many headers. With an
 	// [EventHandler] it is forgotten when OnOpen has returned.
+	//
+	// With [Server.Handler] it also saves net/http's goroutine and buffers, some
+	// 10 KB per connection: Handler then runs on a goroutine of its own, and
+	// ServeHTTP returns when the handshake is done.
 	ForgetRequest bool
 
 	// Header is sent with the 101 response, after the headers already set

@@ -1,166 +1,16 @@
 package websocket
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
-	"net"
 	"net/http"
 	"runtime/debug"
 	"slices"
 	"sync"
-	"time"
 )
-
-// responseTimeout bounds the write of the 101 response. The response fits
-// any socket's buffer, so only a broken peer or transport takes longer.
-const responseTimeout = 10 * time.Second
-
-// Accept answers the opening handshake in r (RFC 6455, section 4.2) and
-// returns the connection, which is the caller's to close and lives on after
-// the HTTP handler has returned. A nil opts stands for the zero value, which
-// admits pages of the server's own origin, and clients that are no browsers.
-//
-// If the error is a [*HandshakeError], Accept has answered the request with
-// the status and the reason in it. Any other error means that the transport
-// failed and is closed. Either way the handler has nothing left to do but to
-// return.
-//
-// The headers that are set on w, such as a Set-Cookie of some middleware, are
-// sent with the 101 response, and opts.Header after them; headers of this hop
-// and of the content (Connection, Content-Length, …) are left out. A w that
-// wraps another ResponseWriter needs a Hijack or an Unwrap method, as
-// [http.ResponseController] describes.
-//
-// As long as the HTTP handler that called Accept runs, net/http keeps its
-// buffers of 8 KiB for the connection. [Server] lets go of them.
-func Accept(w http.ResponseWriter, r *http.Request, opts *AcceptOptions) (*Conn, error) {
-	if opts == nil {
-		opts = new(AcceptOptions)
-	}
-	hs := serverHandshake{r: r, opts: opts, inherited: w.Header()}
-	if err := hs.run(); err != nil {
-		answer(w, r, err)
-		return nil, err
-	}
-	nc, early, failure := takeOver(w)
-	if failure != nil {
-		answer(w, r, failure)
-		return nil, failure
-	}
-	if err := respond(nc, hs.appendResponse(make([]byte, 0, 512))); err != nil {
-		nc.Close()
-		return nil, fmt.Errorf("websocket: sending the handshake response: %w", err)
-	}
-	return newConn(nc, connConfig{
-		opts:        opts.Options.withDefaults(),
-		subprotocol: hs.subprotocol,
-		compression: hs.compression,
-		request:     detach(r, opts.ForgetRequest),
-		early:       early,
-	}), nil
-}
-
-// answer refuses a request in plain text. The connection is closed behind it,
-// because the client may already have sent frames.
-func answer(w http.ResponseWriter, r *http.Request, e *HandshakeError) {
-	if errors.Is(e, http.ErrHijacked) {
-		return // somebody else owns the connection and answers
-	}
-	h := w.Header()
-	maps.Copy(h, e.header)
-	if r.ProtoMajor == 1 { // in HTTP/2 it would take the other streams down
-		h.Set("Connection", "close")
-	}
-	if e.header.Get("Upgrade") != "" {
-		// RFC 9110, section 7.8, wants Upgrade listed in Connection. It is
-		// a line of its own because net/http closes only if the first one
-		// is "close" and nothing else.
-		h.Add("Connection", "Upgrade")
-	}
-	text := e.Reason
-	if e.Status == http.StatusInternalServerError {
-		text = http.StatusText(e.Status)
-	}
-	http.Error(w, text, e.Status)
-}
-
-// takeOver takes the connection from net/http, with a copy of the bytes that
-// the client sent behind its request. The bufio.ReadWriter that comes along
-// has 8 KiB of buffers; nothing refers to it afterwards.
-func takeOver(w http.ResponseWriter) (net.Conn, []byte, *HandshakeError) {
-	nc, buf, err := http.NewResponseController(w).Hijack()
-	if err != nil {
-		last := innermost(w)
-		if errors.Is(err, http.ErrNotSupported) {
-			err = fmt.Errorf("%T has no Hijack method: if it wraps another ResponseWriter, give it an Unwrap() http.ResponseWriter method (%w)", last, err)
-		} else {
-			err = fmt.Errorf("%T does not let go of the connection: %w", last, err)
-		}
-		return nil, nil, fault(err)
-	}
-	var early []byte
-	if buf != nil && buf.Reader != nil {
-		early, _ = buf.Reader.Peek(buf.Reader.Buffered())
-		early = bytes.Clone(early)
-	}
-	return nc, early, nil
-}
-
-// innermost returns the ResponseWriter at which [http.ResponseController] ends
-// its search through w for a Hijack method, found or not.
-func innermost(w http.ResponseWriter) http.ResponseWriter {
-	for {
-		if _, ok := w.(http.Hijacker); ok {
-			return w
-		}
-		u, ok := w.(interface{ Unwrap() http.ResponseWriter })
-		if !ok {
-			return w
-		}
-		inner := u.Unwrap()
-		if inner == nil {
-			return w
-		}
-		w = inner
-	}
-}
-
-// respond sends the 101 response, in one write, and leaves no deadline behind.
-func respond(nc net.Conn, response []byte) error {
-	if err := nc.SetWriteDeadline(time.Now().Add(responseTimeout)); err != nil {
-		return err
-	}
-	if _, err := nc.Write(response); err != nil {
-		return err
-	}
-	return nc.SetDeadline(time.Time{})
-}
-
-// detach returns what [Conn.Request] is to return: a request with the values
-// of r's context, but neither its cancellation, which comes as soon as the
-// HTTP handler returns, nor r's body, which holds on to net/http's buffers,
-// nor the headers of the handshake, which are of no more use.
-func detach(r *http.Request, forget bool) *http.Request {
-	if forget {
-		return nil
-	}
-	r = r.WithContext(context.WithoutCancel(r.Context()))
-	r.Body = http.NoBody
-	h := make(http.Header)
-	for name, values := range r.Header {
-		switch name {
-		case "Connection", "Upgrade", "Sec-Websocket-Key", "Sec-Websocket-Version", "Sec-Websocket-Extensions":
-		default:
-			h[name] = values
-		}
-	}
-	r.Header = h
-	return r
-}
 
 // Server is an [http.Handler] that makes a connection of each handshake and
 // runs Handler for it. It keeps track of its connections, so that Shutdown
@@ -168,10 +18,24 @@ func detach(r *http.Request, forget bool) *http.Request {
 // them alone afterwards: they are read whenever a handshake comes. A Server
 // must not be copied after first use.
 //
-// ServeHTTP returns when the handshake is done, and Handler runs on a
-// goroutine of its own. That lets go of net/http's goroutine and buffers; it
-// also means that middleware around a Server sees the request end before the
-// connection does.
+// Handler runs inside ServeHTTP, which returns when the connection has ended. So
+// middleware around a Server sees the request last as long as the connection
+// does, and what a router has put into the request stays right: chi and gin, for
+// one, put the object that holds chi.URLParam(c.Request(), "room") or gin's keys
+// to the next request when the one before is served. After Handler has returned,
+// [Conn.Request] and [Conn.Context] have none of the values of the request's
+// context.
+//
+// ServeHTTP returns earlier where nothing of the request is left to go wrong:
+//
+//   - With [AcceptOptions.ForgetRequest] it returns when the handshake is done,
+//     and Handler runs on a goroutine of its own. Only so net/http lets go of
+//     its goroutine and its buffers, some 10 KB for each connection: that is the
+//     setting for very many connections.
+//   - With Events it returns when OnOpen has. The values of the request's
+//     context are there in OnOpen only, and what is needed later has to be kept
+//     then; c.Request() still has the method, the URL, path values of
+//     [http.ServeMux] and the headers.
 //
 // An [http.Server] forgets a connection once it is a WebSocket: its own
 // Shutdown neither closes it nor waits for it. To shut both down together, let
@@ -183,11 +47,12 @@ func detach(r *http.Request, forget bool) *http.Request {
 type Server struct {
 	AcceptOptions
 
-	// Handler is called for each connection, on a goroutine of its own. The
-	// connection is closed with [StatusNormalClosure] when it returns. If it
-	// panics, the panic is logged to Options.Logger and the connection
-	// closed with [StatusInternalError]; nothing else is affected. A panic
-	// with [http.ErrAbortHandler] cuts the connection without a log.
+	// Handler is called for each connection, by ServeHTTP or, with
+	// ForgetRequest, on a goroutine of its own. The connection is closed with
+	// [StatusNormalClosure] when it returns. If it panics, the panic is logged
+	// to Options.Logger and the connection closed with [StatusInternalError];
+	// nothing else is affected, and middleware does not see it. A panic with
+	// [http.ErrAbortHandler] cuts the connection without a log.
 	//
 	// A Handler that only writes calls [Conn.CloseRead] first. Without it the
 	// client's close frame waits until keepalive looks, and behind a message that
@@ -195,18 +60,20 @@ type Server struct {
 	Handler func(*Conn)
 
 	// Events, in the place of Handler, is told what happens on the connections,
-	// which Loop reads. OnOpen is called when the handshake is done; nothing
-	// closes the connection afterwards but what the handler does, the peer, or
-	// Shutdown and Close of the Server or the Loop.
+	// which Loop reads. OnOpen is called when the handshake is done, and
+	// ServeHTTP waits for it; nothing closes the connection afterwards but what
+	// the handler does, the peer, or Shutdown and Close of the Server or the
+	// Loop.
 	Events EventHandler
 	Loop   *Loop
 
 	mu      sync.Mutex // guards what follows; never held while a Conn is called
 	phase   serverPhase
-	conns   map[*Conn]struct{} // whose Handler is running, or which have not ended
-	sink    *sink              // of those that Loop reads; made at first use
-	active  int                // handshakes and connections that Shutdown waits for
-	drained chan struct{}      // nil while serving; closed when active is 0 after that
+	conns   map[*Conn]struct{}      // whose Handler is running, or which have not ended
+	sink    *sink                   // of those that Loop reads; made at first use
+	opening map[*Conn]chan struct{} // closed when OnOpen has returned
+	active  int                     // handshakes and connections that Shutdown waits for
+	drained chan struct{}           // nil while serving; closed when active is 0 after that
 }
 
 // serverPhase only ever grows.
@@ -218,11 +85,12 @@ const (
 	phaseCut                  // connections are cut
 )
 
-// ServeHTTP answers a handshake as [Accept] does, and has Handler run for the
+// ServeHTTP answers a handshake as [Accept] does, and runs Handler for the
 // connection. After Shutdown or Close it answers 503.
 //
 // What went wrong goes to Options.Logger, since no caller gets it: faults of
-// the server as errors, refused origins as warnings, the rest for debugging.
+// the server as errors, refused origins as warnings and requests for WebSocket
+// over HTTP/2, too, the rest for debugging.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if err := s.checkHandler(); err != nil {
 		answer(w, r, err)
@@ -235,7 +103,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	var c *Conn
 	defer func() {
-		if c == nil { // refused, or a panic in CheckOrigin
+		if c == nil { // refused, or a panic in CheckOrigin or Admit
 			s.leave(nil)
 		}
 	}()
@@ -246,11 +114,14 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.logFailure(r, err)
 		return
 	}
-	if s.Events != nil {
+	switch {
+	case s.Events != nil:
 		s.attach(c)
-		return
+	case s.ForgetRequest:
+		go s.serve(c)
+	default:
+		s.serve(c)
 	}
-	go s.serve(c)
 }
 
 func (s *Server) checkHandler() *HandshakeError {
@@ -269,6 +140,7 @@ func (s *Server) checkHandler() *HandshakeError {
 func (s *Server) serve(c *Conn) {
 	defer func() {
 		<-c.ended()
+		c.forgetValues()
 		s.leave(c)
 	}()
 	switch s.track(c) { // the phase may have changed during the handshake
@@ -416,10 +288,10 @@ func (s *Server) logFailure(r *http.Request, err error) {
 	level := slog.LevelDebug
 	var e *HandshakeError
 	if errors.As(err, &e) {
-		switch e.Status {
-		case http.StatusInternalServerError:
+		switch {
+		case e.Status == http.StatusInternalServerError:
 			level = slog.LevelError
-		case http.StatusForbidden:
+		case e.Status == http.StatusForbidden && e.err == nil, extendedConnect(r): // not by Admit
 			level = slog.LevelWarn
 		}
 	}

@@ -4,7 +4,12 @@ package websocket
 // the Server's own books.
 type serverEvents struct{ s *Server }
 
-func (e serverEvents) OnOpen(c *Conn) { e.s.Events.OnOpen(c) }
+// OnOpen: the request is let go before any other event, and before ServeHTTP
+// returns.
+func (e serverEvents) OnOpen(c *Conn) {
+	defer e.s.opened(c) // even if it panics
+	e.s.Events.OnOpen(c)
+}
 
 func (e serverEvents) OnMessage(c *Conn, typ MessageType, p []byte) { e.s.Events.OnMessage(c, typ, p) }
 
@@ -13,10 +18,13 @@ func (e serverEvents) OnClose(c *Conn, err error) {
 	e.s.Events.OnClose(c, err)
 }
 
-// attach hands c, which enter has counted, to the loop.
+// attach hands c, which enter has counted, to the loop, and waits until OnOpen
+// has returned. The loop calls it in any case, also when it is shut down.
 func (s *Server) attach(c *Conn) {
+	opened := s.awaitOpen(c)
 	err := s.Loop.attach(c, s.events())
 	if err != nil {
+		s.opened(c)
 		go func() {
 			defer s.leave(nil)
 			c.notAttached(err, s.logger())
@@ -29,6 +37,32 @@ func (s *Server) attach(c *Conn) {
 	case phaseCut:
 		c.abort(errServerClosed)
 	}
+	<-opened
+}
+
+// awaitOpen returns a channel that opened closes.
+func (s *Server) awaitOpen(c *Conn) <-chan struct{} {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.opening == nil {
+		s.opening = make(map[*Conn]chan struct{})
+	}
+	opened := make(chan struct{})
+	s.opening[c] = opened
+	return opened
+}
+
+// opened is called when OnOpen has returned, or will not be called.
+func (s *Server) opened(c *Conn) {
+	if s.ForgetRequest {
+		c.forgetRequest()
+	} else {
+		c.forgetValues()
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	close(s.opening[c])
+	delete(s.opening, c)
 }
 
 // events returns the sink of s, always the same.
@@ -36,7 +70,7 @@ func (s *Server) events() *sink {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.sink == nil {
-		s.sink = &sink{s.Loop, serverEvents{s}, s.ForgetRequest}
+		s.sink = &sink{loop: s.Loop, handler: serverEvents{s}}
 	}
 	return s.sink
 }

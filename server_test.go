@@ -79,12 +79,12 @@ func TestConnRequest(t *testing.T) {
 	mux := http.NewServeMux()
 	mux.HandleFunc("/{room}", func(w http.ResponseWriter, r *http.Request) {
 		ctx, cancel := context.WithCancel(context.WithValue(r.Context(), requestKey{}, "value"))
-		defer cancel()
 		r = r.WithContext(ctx)
 		r.Body = io.NopCloser(strings.NewReader("some middleware's"))
 		r.Header.Set("X-Token", "secret")
-		s.ServeHTTP(w, r)
+		cancel() // as a middleware's timeout does
 		originals <- r
+		s.ServeHTTP(w, r)
 	})
 	srv := httptest.NewServer(mux)
 	defer srv.Close()
@@ -133,10 +133,11 @@ func (w *hijackSpy) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	return nc, buf, err
 }
 
-// An idle connection holds none of net/http's buffers, and not its request.
+// With ForgetRequest an idle connection holds none of net/http's buffers, and not
+// its request.
 func TestServerLetsGo(t *testing.T) {
 	release := make(chan struct{})
-	s := &Server{Handler: func(*Conn) { <-release }}
+	s := &Server{AcceptOptions: AcceptOptions{ForgetRequest: true}, Handler: func(*Conn) { <-release }}
 	spies := make(chan *hijackSpy, 1)
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		spy := &hijackSpy{ResponseWriter: w, r: weak.Make(r)}
@@ -162,30 +163,6 @@ func TestServerLetsGo(t *testing.T) {
 		t.Error(err)
 	}
 	p.readClose()
-}
-
-func TestServerHandlerRunsAlone(t *testing.T) {
-	served := make(chan struct{})
-	outlived := make(chan bool, 1)
-	s := &Server{Handler: func(*Conn) {
-		select {
-		case <-served:
-			outlived <- true
-		case <-time.After(10 * time.Second):
-			outlived <- false
-		}
-	}}
-	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		s.ServeHTTP(w, r)
-		close(served)
-	}))
-	defer srv.Close()
-	p := dialRaw(t, srv.Listener.Addr().String())
-	if !mustReceive(t, outlived) {
-		t.Error("ServeHTTP waits for Handler")
-	}
-	p.untilEnd()
-	mustShutdown(t, s)
 }
 
 // The close frame that came with the request ends the closing handshake, which
@@ -302,12 +279,12 @@ func TestServerLogsFailures(t *testing.T) {
 	}
 }
 
-// TestServerLetsGoOfHTTP: once a connection is a WebSocket, neither a goroutine
-// of net/http nor its buffers of 8 KiB stay with it.
+// TestServerLetsGoOfHTTP: with ForgetRequest, once a connection is a WebSocket,
+// neither a goroutine of net/http nor its buffers of 8 KiB stay with it.
 func TestServerLetsGoOfHTTP(t *testing.T) {
 	const n = 100
 	started := make(chan struct{})
-	ws := &Server{Handler: func(c *Conn) {
+	ws := &Server{AcceptOptions: AcceptOptions{ForgetRequest: true}, Handler: func(c *Conn) {
 		started <- struct{}{}
 		c.Read(bg)
 	}}

@@ -1,6 +1,7 @@
 package websocket
 
 import (
+	"context"
 	"net/http"
 	"sync/atomic"
 )
@@ -43,8 +44,60 @@ func (c *Conn) agreed() *settled {
 }
 
 // forgetRequest lets go of the request.
-func (c *Conn) forgetRequest() {
+func (c *Conn) forgetRequest() { c.replaceRequest(nil) }
+
+// forgetValues lets go of what belongs to the request's context. A router may use
+// that again for another request as soon as this one is served.
+func (c *Conn) forgetValues() {
+	if r := c.Request(); r != nil {
+		c.replaceRequest(withoutValues(r))
+	}
+}
+
+// replaceRequest makes r the request, and takes the values of the one before out
+// of the contexts that Context has returned.
+func (c *Conn) replaceRequest(r *http.Request) {
 	s := *c.agreed()
-	s.request = nil
+	s.request = r
 	c.settled.Store(s.shared())
+	c.life.mu.Lock() // Context has it from before it looks at the request
+	defer c.life.mu.Unlock()
+	if x := c.life.extra; x != nil && x.ctx != nil {
+		x.ctx.values.parent.Store(nil)
+	}
+}
+
+// withoutValues returns a copy of r that has no values, and shares nothing with r
+// that middleware may change when r is served.
+func withoutValues(r *http.Request) *http.Request {
+	r = r.WithContext(context.Background())
+	if r.URL != nil {
+		u := *r.URL
+		r.URL = &u
+	}
+	r.Form, r.PostForm, r.MultipartForm = nil, nil, nil
+	return r
+}
+
+// requestValues is a context with the values of a request's, until they are let
+// go. It never ends.
+type requestValues struct {
+	context.Context                                 // the background
+	parent          atomic.Pointer[context.Context] // nil if there are no values
+}
+
+func newRequestValues(r *http.Request) *requestValues {
+	v := &requestValues{Context: context.Background()}
+	if r != nil {
+		ctx := context.WithoutCancel(r.Context())
+		v.parent.Store(&ctx)
+	}
+	return v
+}
+
+func (v *requestValues) Value(key any) any {
+	if ctx := v.parent.Load(); ctx != nil {
+		return (*ctx).Value(key)
+	}
+	return nil
 }

@@ -185,7 +185,7 @@ func (c *Conn) Writer(ctx context.Context, typ MessageType) (io.WriteCloser, err
 	if err := checkMessage(ctx, typ); err != nil {
 		return nil, err
 	}
-	ahead, owns, err := c.beginWrite(ctx, nil, new(outFrame), false)
+	ahead, owns, err := c.beginWrite(ctx, nil, &outFrame{until: c.writeUntil()}, false)
 	if !owns {
 		return nil, err
 	}

@@ -76,6 +76,8 @@ type outFrame struct {
 	cut  bool    // its write was interrupted by its context
 	sent uint16  // how many bytes of it have left, or more, once writeFrame has failed
 	p    []byte
+
+	until int64 // when its write has to be over, by monotonic; 0 for no bound but the context
 }
 
 // header sets h to the header of f.
@@ -184,6 +186,7 @@ func (c *Conn) tryBeginWrite(ctx context.Context, stream *messageWriter, f *outF
 // of its own.
 func (c *Conn) writeFrame(ctx context.Context, stream *messageWriter, f *outFrame) error {
 	o := &c.out
+	f.until = c.writeUntil()
 	var ahead *backlog
 	var err error
 	quick := stream == nil && !c.in.marks.has(inMore) && o.write.acquire(len(f.p))
@@ -201,6 +204,9 @@ func (c *Conn) writeFrame(ctx context.Context, stream *messageWriter, f *outFram
 	if err = c.armWrite(ctx); err != nil {
 		c.abandonWrite(ahead)
 		return err
+	}
+	if f.until != 0 {
+		c.armWriteClock(f.until)
 	}
 	if ahead != nil {
 		return c.writeBehind(ctx, ahead, f)
@@ -232,6 +238,9 @@ func (c *Conn) writeFrame(ctx context.Context, stream *messageWriter, f *outFram
 	putBuffer(b)
 	putBuffer(z)
 	f.cut = c.disarmWrite(ctx)
+	if f.until != 0 && c.disarmWriteClock() {
+		f.cut = true
+	}
 	o.bytes.Add(uint64(n))
 	if quick && err == nil && o.write.release() {
 		return nil
@@ -280,6 +289,9 @@ func (c *Conn) writeBehind(ctx context.Context, ahead *backlog, f *outFrame) err
 	putBuffer(z)
 	n, err := c.t.writeAll(ahead)
 	f.cut = c.disarmWrite(ctx)
+	if f.until != 0 && c.disarmWriteClock() {
+		f.cut = true
+	}
 	c.out.bytes.Add(uint64(n))
 	return c.endWrite(ctx, ahead, n, f, err)
 }
@@ -332,7 +344,7 @@ func (c *Conn) endWrite(ctx context.Context, ahead *backlog, n int, f *outFrame,
 	putBacklog(ahead)
 	if err != nil {
 		if interrupted && f.cut {
-			err = fmt.Errorf("write cancelled in the middle of a frame: %w", contextError(ctx))
+			err = fmt.Errorf("write cancelled in the middle of a frame: %w", c.interruption(ctx))
 		}
 		err = c.breakWrite(err)
 		if f.cut && c.t.resumable() {
@@ -368,7 +380,7 @@ func (c *Conn) takeBackWrite(ctx context.Context, ahead *backlog, n int, f *outF
 	c.giveBackLocked(ahead, n)
 	c.releaseLocked(0, nil) // those who have joined are pending
 	if f.cut {
-		return contextError(ctx)
+		return c.interruption(ctx)
 	}
 	return c.writeError()
 }

@@ -99,10 +99,14 @@ func (o *outHalf) unlock() {
 // does; or until w is done, with another's write. When ctx ends, a message that
 // another is writing may arrive all the same.
 func (c *Conn) await(ctx context.Context, w *writer) (ahead *backlog, owns bool, err error) {
+	late, stop := turnTimer(w.frame.until)
+	defer stop()
 	select {
 	case <-w.ready:
 	case <-ctx.Done():
 		err = contextError(ctx)
+	case <-late:
+		err = c.writeTimeoutError()
 	}
 	o := &c.out
 	o.lock()

@@ -1,7 +1,9 @@
 // Command server is this library's server in the comparison.
 //
-// [websocket.Server] runs the handler on a goroutine of its own and lets go of
-// net/http's buffers; ForgetRequest lets go of the request, too. Keepalive is
+// ForgetRequest is set, the setting for very many connections: with it
+// [websocket.Server] runs the handler on a goroutine of its own and lets go of the
+// request and of net/http's goroutine and buffers, as the peers' servers do here,
+// too. Without it the handler would run inside ServeHTTP. Keepalive is
 // off, as no peer has one by default: the idle connections that are weighed are
 // to stay idle.
 //

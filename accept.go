@@ -1,0 +1,167 @@
+package websocket
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"net"
+	"net/http"
+	"time"
+)
+
+// responseTimeout bounds the write of the 101 response. The response fits
+// any socket's buffer, so only a broken peer or transport takes longer.
+const responseTimeout = 10 * time.Second
+
+// Accept answers the opening handshake in r (RFC 6455, section 4.2) and
+// returns the connection, which is the caller's to close and lives on after
+// the HTTP handler has returned:
+//
+//	c, err := websocket.Accept(w, r, nil)
+//	if err != nil {
+//		return // Accept has answered
+//	}
+//	defer c.CloseNow()
+//	for msg, err := range c.Messages(c.Context()) {
+//		...
+//	}
+//	c.Close(websocket.StatusNormalClosure, "")
+//
+// A nil opts stands for the zero value, which admits pages of the server's own
+// origin, and clients that are no browsers.
+//
+// If the error is a [*HandshakeError], Accept has answered the request with
+// the status and the reason in it. Any other error means that the transport
+// failed and is closed. Either way the handler has nothing left to do but to
+// return.
+//
+// Accept comes before any WriteHeader, Write or Flush on w. After one of these
+// the client has got another answer, and there is no connection. Package net/http
+// does not tell; where a wrapper does (those of gin, negroni, chi and
+// [ShowStatus]), Accept returns an error and leaves the response as it is.
+//
+// The headers that are set on w, such as a Set-Cookie of some middleware, are
+// sent with the 101 response, opts.Header and those of opts.Admit after them.
+// Headers of this hop, of the content and Date are left out (Connection,
+// Content-Type, Content-Length, …). A w that wraps another ResponseWriter needs a
+// Hijack or an Unwrap method, as [http.ResponseController] describes. That access
+// logs show the status 101 takes [ShowStatus], except with gin.
+//
+// As long as the HTTP handler that called Accept runs, net/http keeps its
+// goroutine and its buffers for the connection. [Server] lets go of them with
+// [AcceptOptions.ForgetRequest]. A connection that outlives the handler must not
+// use what a router has put into r; see [Conn.Context].
+func Accept(w http.ResponseWriter, r *http.Request, opts *AcceptOptions) (*Conn, error) {
+	if opts == nil {
+		opts = new(AcceptOptions)
+	}
+	if begun := begunBy(w); begun != nil {
+		return nil, fault(fmt.Errorf("websocket: %T has begun a response: call Accept before WriteHeader, Write and Flush", begun))
+	}
+	hs := serverHandshake{r: r, opts: opts, inherited: w.Header()}
+	if err := hs.run(); err != nil {
+		answer(w, r, err)
+		return nil, err
+	}
+	recordStatus(w)
+	nc, early, failure := takeOver(w)
+	if failure != nil {
+		answer(w, r, failure)
+		return nil, failure
+	}
+	showStatus(w, r)
+	if err := respond(nc, hs.appendResponse(make([]byte, 0, 512))); err != nil {
+		nc.Close()
+		return nil, fmt.Errorf("websocket: sending the handshake response: %w", err)
+	}
+	return newConn(nc, connConfig{
+		opts:        opts.Options.withDefaults(),
+		subprotocol: hs.subprotocol,
+		compression: hs.compression,
+		request:     detach(r, opts.ForgetRequest),
+		early:       early,
+	}), nil
+}
+
+// answer refuses a request in plain text. The connection is closed behind it,
+// because the client may already have sent frames.
+func answer(w http.ResponseWriter, r *http.Request, e *HandshakeError) {
+	if errors.Is(e, http.ErrHijacked) {
+		return // somebody else owns the connection and answers
+	}
+	h := w.Header()
+	maps.Copy(h, e.Header)
+	if r.ProtoMajor == 1 { // in HTTP/2 it would take the other streams down
+		h.Set("Connection", "close")
+	}
+	if e.Header.Get("Upgrade") != "" {
+		// RFC 9110, section 7.8, wants Upgrade listed in Connection. It is
+		// a line of its own because net/http closes only if the first one
+		// is "close" and nothing else.
+		h.Add("Connection", "Upgrade")
+	}
+	text := e.Reason
+	if e.Status == http.StatusInternalServerError {
+		text = http.StatusText(e.Status)
+	}
+	http.Error(w, text, e.Status)
+}
+
+// takeOver takes the connection from net/http, with a copy of the bytes that
+// the client sent behind its request. The bufio.ReadWriter that comes along
+// has 8 KiB of buffers; nothing refers to it afterwards.
+func takeOver(w http.ResponseWriter) (net.Conn, []byte, *HandshakeError) {
+	if sealed := sealedUnderGin(w); sealed != nil {
+		return nil, nil, fault(noHijack(sealed))
+	}
+	nc, buf, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		if errors.Is(err, http.ErrNotSupported) {
+			err = noHijack(deepest(w))
+		} else {
+			err = fmt.Errorf("%T does not let go of the connection: %w", innermost(w), err)
+		}
+		return nil, nil, fault(err)
+	}
+	var early []byte
+	if buf != nil && buf.Reader != nil {
+		early, _ = buf.Reader.Peek(buf.Reader.Buffered())
+		early = bytes.Clone(early)
+	}
+	return nc, early, nil
+}
+
+// respond sends the 101 response, in one write, and leaves no deadline behind.
+func respond(nc net.Conn, response []byte) error {
+	if err := nc.SetWriteDeadline(time.Now().Add(responseTimeout)); err != nil {
+		return err
+	}
+	if _, err := nc.Write(response); err != nil {
+		return err
+	}
+	return nc.SetDeadline(time.Time{})
+}
+
+// detach returns what [Conn.Request] is to return: a request with the values
+// of r's context, but neither its cancellation, which comes as soon as the
+// HTTP handler returns, nor r's body, which holds on to net/http's buffers,
+// nor the headers of the handshake, which are of no more use.
+func detach(r *http.Request, forget bool) *http.Request {
+	if forget {
+		return nil
+	}
+	r = r.WithContext(context.WithoutCancel(r.Context()))
+	r.Body = http.NoBody
+	h := make(http.Header)
+	for name, values := range r.Header {
+		switch name {
+		case "Connection", "Upgrade", "Sec-Websocket-Key", "Sec-Websocket-Version", "Sec-Websocket-Extensions":
+		default:
+			h[name] = values
+		}
+	}
+	r.Header = h
+	return r
+}

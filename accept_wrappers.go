@@ -1,0 +1,101 @@
+package websocket
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"reflect"
+	"strings"
+)
+
+// What middleware puts around a ResponseWriter, and how Accept gets along with it.
+
+// innermost returns the ResponseWriter at which [http.ResponseController] ends
+// its search through w for a Hijack method, found or not.
+func innermost(w http.ResponseWriter) http.ResponseWriter {
+	for {
+		if _, ok := w.(http.Hijacker); ok {
+			return w
+		}
+		inner := unwrap(w)
+		if inner == nil {
+			return w
+		}
+		w = inner
+	}
+}
+
+// unwrap returns what w wraps, or nil.
+func unwrap(w http.ResponseWriter) http.ResponseWriter {
+	if u, ok := w.(interface{ Unwrap() http.ResponseWriter }); ok {
+		return u.Unwrap()
+	}
+	return nil
+}
+
+// deepest returns what w wraps in the end. A wrapper may have a Hijack method that
+// only asks the one below, as echo's has.
+func deepest(w http.ResponseWriter) http.ResponseWriter {
+	for inner := unwrap(w); inner != nil; inner = unwrap(inner) {
+		w = inner
+	}
+	return w
+}
+
+// begunBy returns the wrapper in w that tells that the response has begun, or nil.
+// Those are known whose answer is no in the beginning.
+func begunBy(w http.ResponseWriter) http.ResponseWriter {
+	for ; w != nil; w = unwrap(w) {
+		switch t := w.(type) {
+		case interface{ Written() bool }: // gin, negroni, statusWriter
+			if t.Written() {
+				return w
+			}
+		case interface { // chi
+			Status() int
+			BytesWritten() int
+			Tee(io.Writer)
+		}:
+			if t.Status() != 0 {
+				return w
+			}
+		}
+	}
+	return nil
+}
+
+// ginWriter is what gin's ResponseWriter has in particular: a WriteHeader that
+// only notes the status.
+type ginWriter interface {
+	http.ResponseWriter
+	WriteHeaderNow()
+}
+
+// sealedUnderGin returns the ResponseWriter under gin's that cannot be hijacked,
+// or nil: gin panics there.
+func sealedUnderGin(w http.ResponseWriter) http.ResponseWriter {
+	if _, ok := w.(ginWriter); !ok {
+		return nil
+	}
+	last := deepest(w)
+	if _, ok := last.(http.Hijacker); ok {
+		return nil
+	}
+	return last
+}
+
+// noHijack is the error for w, which can neither be hijacked nor unwrapped.
+func noHijack(w http.ResponseWriter) error {
+	t := reflect.TypeOf(w)
+	for t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	if t.PkgPath() == "net/http" && t.Name() == "timeoutWriter" {
+		return fmt.Errorf("%T has no Hijack method: it is that of http.TimeoutHandler, which echo's Timeout middleware is made of, too, and keeps the response back: take this route out of it (%w)", w, http.ErrNotSupported)
+	}
+	advice := "if it wraps another ResponseWriter, give it an Unwrap() http.ResponseWriter method"
+	if strings.Contains(t.PkgPath(), ".") { // somebody's module
+		advice = "take this route out of the middleware of package " + t.PkgPath() + "; or, if that is yours and wraps another ResponseWriter, give it an Unwrap() http.ResponseWriter method"
+	}
+	return fmt.Errorf("%T has no Hijack method: %s (%w)", w, advice, http.ErrNotSupported)
+}

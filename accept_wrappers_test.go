@@ -1,0 +1,271 @@
+package websocket
+
+import (
+	"bufio"
+	"errors"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+)
+
+// The wrappers of these tests are like those of gin and chi; the real ones are in
+// internal/interop/frameworks.
+
+// likeGin notes a status, and sends it later.
+type likeGin struct {
+	http.ResponseWriter
+	status  int
+	written bool
+}
+
+func (w *likeGin) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+func (w *likeGin) Written() bool               { return w.written }
+
+func (w *likeGin) WriteHeader(status int) {
+	if !w.written {
+		w.status = status
+	}
+}
+
+func (w *likeGin) WriteHeaderNow() {
+	if !w.written {
+		w.written = true
+		w.ResponseWriter.WriteHeader(w.status)
+	}
+}
+
+func (w *likeGin) Write(p []byte) (int, error) {
+	w.WriteHeaderNow()
+	return w.ResponseWriter.Write(p)
+}
+
+func (w *likeGin) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	return w.ResponseWriter.(http.Hijacker).Hijack() // may panic, as there
+}
+
+// likeChi passes a status on.
+type likeChi struct {
+	http.ResponseWriter
+	status int
+}
+
+func (w *likeChi) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+func (w *likeChi) Status() int                 { return w.status }
+func (w *likeChi) BytesWritten() int           { return 0 }
+func (w *likeChi) Tee(io.Writer)               {}
+
+func (w *likeChi) WriteHeader(status int) {
+	w.status = status
+	w.ResponseWriter.WriteHeader(status)
+}
+
+// likeGorilla begins with the status 200, and tells nobody.
+type likeGorilla struct {
+	http.ResponseWriter
+	status int
+}
+
+func (w *likeGorilla) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+func (w *likeGorilla) WriteHeader(status int) {
+	w.status = status
+	w.ResponseWriter.WriteHeader(status)
+}
+
+// serveWrapped serves Accept under wrap and outer, and returns the response, what
+// Accept has returned, and what net/http has complained about.
+func serveWrapped(t *testing.T, outer func(http.Handler) http.Handler, wrap func(http.ResponseWriter) http.ResponseWriter, before func(w http.ResponseWriter)) (*http.Response, error, string) {
+	t.Helper()
+	outcomes := make(chan error, 1)
+	h := outer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w = wrap(w)
+		if before != nil {
+			before(w)
+		}
+		c, err := Accept(w, r, nil)
+		if err == nil {
+			c.CloseNow()
+		}
+		outcomes <- err
+	}))
+	srv := httptest.NewUnstartedServer(h)
+	complaints := new(logBuffer)
+	srv.Config.ErrorLog = log.New(complaints, "", 0)
+	srv.Start()
+	resp, _ := exchangeRaw(t, srv.Listener.Addr().String(), newHandshakeRequest().set("Connection: Upgrade, close").String())
+	err := mustReceive(t, outcomes)
+	srv.Close()
+	return resp, err, complaints.String()
+}
+
+func plain(h http.Handler) http.Handler { return h }
+
+// TestAcceptShowsStatus: the wrappers see 101, and net/http does not.
+func TestAcceptShowsStatus(t *testing.T) {
+	gin, chi, gorilla := new(likeGin), new(likeChi), new(likeGorilla)
+	var inner *statusWriter
+	for _, test := range []struct {
+		name  string
+		outer func(http.Handler) http.Handler
+		wrap  func(http.ResponseWriter) http.ResponseWriter
+		seen  func() int
+		want  int
+	}{
+		{"gin by itself", plain, func(w http.ResponseWriter) http.ResponseWriter {
+			*gin = likeGin{ResponseWriter: w, status: 200}
+			return gin
+		}, func() int { return gin.status }, 101},
+		{"gin", ShowStatus, func(w http.ResponseWriter) http.ResponseWriter {
+			*gin = likeGin{ResponseWriter: w, status: 200}
+			return gin
+		}, func() int { return gin.status }, 101},
+		{"chi by itself", plain, func(w http.ResponseWriter) http.ResponseWriter {
+			*chi = likeChi{ResponseWriter: w}
+			return chi
+		}, func() int { return chi.status }, 0},
+		{"chi", ShowStatus, func(w http.ResponseWriter) http.ResponseWriter {
+			*chi = likeChi{ResponseWriter: w}
+			return chi
+		}, func() int { return chi.status }, 101},
+		{"two", ShowStatus, func(w http.ResponseWriter) http.ResponseWriter {
+			*gorilla = likeGorilla{ResponseWriter: w, status: 200}
+			*chi = likeChi{ResponseWriter: gorilla}
+			return chi
+		}, func() int { return gorilla.status }, 101},
+		{"nothing kept", ShowStatus, func(w http.ResponseWriter) http.ResponseWriter {
+			inner = w.(*statusWriter)
+			return w
+		}, func() int {
+			if inner.inner != nil {
+				return 0
+			}
+			return 101
+		}, 101},
+	} {
+		resp, err, complaints := serveWrapped(t, test.outer, test.wrap, nil)
+		if err != nil || resp.StatusCode != 101 || test.seen() != test.want || complaints != "" {
+			t.Errorf("%s: answered %d, seen %d, want %d; %v; net/http says %q", test.name, resp.StatusCode, test.seen(), test.want, err, complaints)
+		}
+	}
+}
+
+// TestAcceptTooLate: Accept cannot take back a response that has begun. Where a
+// wrapper tells, it says so, and adds nothing to it.
+func TestAcceptTooLate(t *testing.T) {
+	for name, wrap := range map[string]func(http.ResponseWriter) http.ResponseWriter{
+		"gin":  func(w http.ResponseWriter) http.ResponseWriter { return &likeGin{ResponseWriter: w, status: 200} },
+		"chi":  func(w http.ResponseWriter) http.ResponseWriter { return &likeChi{ResponseWriter: w} },
+		"ours": func(w http.ResponseWriter) http.ResponseWriter { return w },
+		"ours below": func(w http.ResponseWriter) http.ResponseWriter {
+			return &likeGorilla{ResponseWriter: w, status: 200}
+		},
+	} {
+		outer := plain
+		if strings.HasPrefix(name, "ours") {
+			outer = ShowStatus
+		}
+		for way, begin := range map[string]func(http.ResponseWriter){
+			"WriteHeader": func(w http.ResponseWriter) {
+				w.WriteHeader(202)
+				if g, ok := w.(*likeGin); ok {
+					g.WriteHeaderNow()
+				}
+			},
+			"Flush": func(w http.ResponseWriter) {
+				if name != "ours" && name != "ours below" {
+					w.WriteHeader(202)
+					if g, ok := w.(*likeGin); ok {
+						g.WriteHeaderNow()
+					}
+				}
+				if err := http.NewResponseController(w).Flush(); err != nil {
+					t.Error(err)
+				}
+			},
+		} {
+			resp, err, complaints := serveWrapped(t, outer, wrap, begin)
+			var e *HandshakeError
+			if !errors.As(err, &e) || e.Status != 500 || !strings.Contains(err.Error(), "has begun a response") {
+				t.Errorf("%s, %s: %v", name, way, err)
+			}
+			if resp.StatusCode/100 != 2 || complaints != "" {
+				t.Errorf("%s, %s: status %d, net/http says %q", name, way, resp.StatusCode, complaints)
+			}
+		}
+	}
+}
+
+// TestAcceptSealed: gin panics where what it wraps cannot be hijacked.
+func TestAcceptSealed(t *testing.T) {
+	w := &likeGin{ResponseWriter: httptest.NewRecorder(), status: 200}
+	_, err := Accept(w, sampleRequest(), nil)
+	if !errors.Is(err, http.ErrNotSupported) || !strings.Contains(err.Error(), "*httptest.ResponseRecorder has no Hijack method") {
+		t.Errorf("%v", err)
+	}
+	if w.status != 500 {
+		t.Errorf("status %d, want 500", w.status)
+	}
+}
+
+// TestShowStatusPasses: for requests that stay with HTTP, ShowStatus changes
+// nothing.
+func TestShowStatusPasses(t *testing.T) {
+	srv := httptest.NewServer(ShowStatus(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if _, ok := w.(*statusWriter); ok != IsUpgrade(r) {
+			t.Errorf("wrapped: %v", ok)
+		}
+		w.WriteHeader(http.StatusTeapot)
+		io.Copy(w, strings.NewReader("one "))
+		io.WriteString(w, "two ")
+		if err := http.NewResponseController(w).Flush(); err != nil {
+			t.Error(err)
+		}
+		io.WriteString(w, "three")
+	})))
+	defer srv.Close()
+	for _, connection := range []string{"close", "Upgrade, close"} {
+		resp, body := exchangeRaw(t, srv.Listener.Addr().String(), newHandshakeRequest().set("Connection: "+connection).String())
+		if resp.StatusCode != http.StatusTeapot || body != "one two three" {
+			t.Errorf("%s: status %d, body %q", connection, resp.StatusCode, body)
+		}
+	}
+}
+
+func TestIsUpgrade(t *testing.T) {
+	if !IsUpgrade(sampleRequest()) {
+		t.Error("a handshake is not recognized")
+	}
+	for name, edit := range map[string]func(*http.Request){
+		"no Connection": func(r *http.Request) { r.Header.Del("Connection") },
+		"keep-alive":    func(r *http.Request) { r.Header.Set("Connection", "keep-alive") },
+		"no Upgrade":    func(r *http.Request) { r.Header.Del("Upgrade") },
+		"h2c":           func(r *http.Request) { r.Header.Set("Upgrade", "h2c") },
+		"POST":          func(r *http.Request) { r.Method = "POST" },
+	} {
+		r := sampleRequest()
+		edit(r)
+		if IsUpgrade(r) {
+			t.Errorf("%s: IsUpgrade", name)
+		}
+	}
+	r := sampleRequest()
+	r.Header["Connection"], r.Header["Upgrade"] = []string{"keep-alive", "x, UPGRADE"}, []string{"WebSocket"}
+	if !IsUpgrade(r) {
+		t.Error("lists and cases are not recognized")
+	}
+}
+
+func TestSubprotocols(t *testing.T) {
+	r := sampleRequest()
+	if got := Subprotocols(r); got != nil {
+		t.Errorf("%q without a header", got)
+	}
+	r.Header["Sec-Websocket-Protocol"] = []string{"v2.chat,v1.chat", " ,V1.chat"}
+	if got := strings.Join(Subprotocols(r), "|"); got != "v2.chat|v1.chat|V1.chat" {
+		t.Errorf("%q", got)
+	}
+}
