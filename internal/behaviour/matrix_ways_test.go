@@ -44,14 +44,14 @@ var peerWays = append(closeWays(),
 			f = closing(1000, "\xff")
 		}
 		x.p.send(append(x.segment, f)...)
-	}, want: always(want{code: 1007, frame: anyReason(1007), rude: true})},
+	}, want: always(want{code: 1007, frame: anyReason(1007), rude: true}), answer: true},
 	way{name: "too big", peer: func(x *cell) {
 		f := binaryf(strings.Repeat("b", 65<<10))
 		if x.under.fragment {
 			f.first = fin | opContinuation
 		}
 		x.p.trySend(append(x.segment, f)...) // may be cut off by the verdict
-	}, want: always(want{code: 1009, frame: anyReason(1009), rude: true})},
+	}, want: always(want{code: 1009, frame: anyReason(1009), rude: true}), answer: true},
 	way{name: "keepalive", slow: true, tune: func(o *websocket.Options) {
 		o.PingInterval, o.PongTimeout = 500*time.Millisecond, 500*time.Millisecond
 	}, peer: tail(), want: always(want{code: 1006, rude: true})},
