@@ -259,7 +259,11 @@ func TestLoopLostClose(t *testing.T) {
 			k.loop = false
 			c, peer := k.raw(t, false, Options{CloseTimeout: 100 * time.Millisecond})
 			attach(t, newTestLoop(t, 1), c, funcHandler{})
-			for c.queued() < highWater/2 { // the peer reads nothing; its system may take a little more
+			// The peer reads nothing, and the system has no room for all of the queue.
+			if err := c.LimitUnsent(16 << 10); err != nil {
+				t.Fatal(err)
+			}
+			for c.queued() < highWater/2 {
 				if err := c.Write(bg, Binary, make([]byte, 8<<10)); err != nil {
 					t.Fatal(err)
 				}
