@@ -168,7 +168,9 @@ func (c *Conn) tryBeginWrite(ctx context.Context, stream *messageWriter, f *outF
 	switch err := c.writeError(); {
 	case err != nil:
 		return nil, false, nil, err
-	case joins && c.in.marks.has(inMore) && o.joinsLocked(len(f.p)) && ctx.Err() == nil && !(f.pack != packNone && o.write.held()):
+	case ctx.Err() != nil: // nobody may take the message along
+		return nil, false, nil, contextError(ctx)
+	case joins && c.in.marks.has(inMore) && o.joinsLocked(len(f.p)) && !(f.pack != packNone && o.write.held()):
 		c.joinLocked(*f)
 		c.kickLocked()
 		return nil, false, nil, nil
