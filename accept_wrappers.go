@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// What middleware puts around a ResponseWriter, and how Accept gets along with it.
+// Accept looks through the wrappers that middleware puts around a ResponseWriter.
 
 // innermost returns the ResponseWriter at which [http.ResponseController] ends
 // its search through w for a Hijack method, found or not.

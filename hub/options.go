@@ -69,7 +69,7 @@ const (
 	// sent what it was given, the hub keeps up to SubscribeOptions.Queue
 	// messages, and leaves out the oldest when there are more.
 	//
-	// What the system has taken for the connection can no longer be left out.
+	// A message that the system has taken can no longer be left out.
 	// So DropOldest and [KeepLatest] let it take little: Subscribe calls
 	// [websocket.Conn.LimitUnsent] with 16 KiB. That holds for all that is sent
 	// on the connection, so the queue of the connection itself fills earlier,

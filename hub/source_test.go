@@ -36,7 +36,7 @@ func (g *gate) Subscribe(topic string, deliver func([]byte)) (func() error, erro
 	}, err
 }
 
-// Whoever subscribes while the topic is being forgotten gets each message once:
+// A subscriber that comes while the topic is being forgotten gets each message once:
 // the hub is never twice at the backplane.
 func TestSubscribeBesideForget(t *testing.T) {
 	plane := newGate()
@@ -143,7 +143,7 @@ func (p *turnstile) Publish(topic string, msg []byte) error {
 	return p.Memory.Publish(topic, msg)
 }
 
-// What a hub publishes reaches others in the order in which it reaches those
+// Messages of a hub reach others in the order in which they reach those
 // here, also if the topic was forgotten when the first one was about to begin.
 func TestOrderBesideForget(t *testing.T) {
 	const while = 20 * time.Millisecond // for others to get stuck, if they do; a longer time changes nothing

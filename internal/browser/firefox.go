@@ -31,7 +31,7 @@ var firefoxPrefs = obj{
 	"network.trr.mode":                5,
 	"network.http.http3.enable":       false, // UDP goes through no proxy
 
-	// What would try all the same, and wait for it.
+	// These would try all the same, and wait for it.
 	"app.normandy.enabled":                       false,
 	"app.update.disabledForTesting":              true,
 	"browser.safebrowsing.downloads.enabled":     false,

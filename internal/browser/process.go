@@ -58,7 +58,7 @@ func startProcess(path, announcement string, arguments func(profile string) ([]s
 		return nil, errors.Join(err, os.RemoveAll(profile))
 	}
 	p.cmd = exec.Command(path, args...)
-	// What a browser keeps outside of the profile goes into it, too.
+	// A browser keeps some things outside of the profile: they go into it, too.
 	p.cmd.Env = append(os.Environ(), "HOME="+profile,
 		"XDG_CONFIG_HOME="+filepath.Join(profile, ".config"), "XDG_CACHE_HOME="+filepath.Join(profile, ".cache"))
 	p.cmd.Env = append(p.cmd.Env, env...)

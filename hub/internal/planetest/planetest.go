@@ -84,7 +84,7 @@ func publish(t *testing.T, p Plane, topic, msg string) {
 	}
 }
 
-// What is published as soon as Subscribe has returned arrives, each once.
+// Messages published as soon as Subscribe has returned arrive, each once.
 func testSubscribed(t *testing.T, open func(t *testing.T) Plane) {
 	here, there := open(t), open(t)
 	for i := range 300 {
