@@ -8,7 +8,7 @@ type signs struct {
 	at    int64 // when, by monotonic
 	heard int64 // when a read last brought bytes, or there was another sign
 
-	// What the peer has sent.
+	// These tell of bytes that the peer has sent.
 	input   int64 // bytes that have arrived so far, or those that nobody has read yet
 	unread  bool  // some of them were not read yet
 	visible bool  // whether input can be seen
@@ -16,7 +16,7 @@ type signs struct {
 	ended   bool  // the peer has sent all, or the transport has failed
 	blocked bool  // a message that nobody takes is in front of what comes next
 
-	// What the peer takes.
+	// These tell of bytes that the peer takes.
 	acked   int64 // bytes that it, or its system, has taken; only growth counts
 	counted bool  // acked is the system's own count
 	unacked int64 // bytes that our system has taken and the peer has not
@@ -117,7 +117,7 @@ func (now *signs) shows(last signs) bool {
 }
 
 const (
-	// What is taken may open the window a little, even of a process that does
+	// Bytes that are taken may open the window a little, even of a process that does
 	// not read: by the unit that it is announced in, and by some segments.
 	smallTaken  = 1 << 10
 	largeOpened = 32 << 10

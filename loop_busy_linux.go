@@ -49,7 +49,7 @@ func (p *polled) orphaned() {
 	p.lessBusyLocked()
 	ended := p.fd < 0
 	p.mu.Unlock()
-	// Who has attended in the meantime may have read what no event will tell.
+	// The attendant may have read meanwhile what no event will tell.
 	what := taskLook
 	if ended {
 		what = taskClose

@@ -13,7 +13,7 @@ import (
 	"github.com/fullduplex-go/websocket/internal/bufpipe"
 )
 
-// What a NetConn keeps in its context, and whom that keeps.
+// Tests of what a NetConn keeps in its context, and what that keeps alive.
 
 // streamPair makes a connection in memory and a stream of each end, on ctx. There
 // is no keepalive, which is another matter.

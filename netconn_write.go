@@ -48,7 +48,7 @@ func (n *netConn) Write(p []byte) (int, error) {
 // several that leave together. It returns how many bytes of p have left in whole
 // messages. A text must be UTF-8.
 //
-// What is to be compressed leaves message by message, since there the system
+// Compressed messages leave one by one, since there the system
 // call costs little beside the rest; so does what a hook looks at.
 func (c *Conn) writeSome(ctx context.Context, typ MessageType, p []byte) (int, error) {
 	if len(p) <= streamMessage || c.agreed().deflate != nil || c.opts.Trace != nil || checkMessage(ctx, typ) != nil {

@@ -60,7 +60,7 @@ type Options struct {
 	// the last returns, unless its context ends earlier. The error wraps
 	// [os.ErrDeadlineExceeded]; what it means for the connection is what Write
 	// says of a context that ends. Zero or less means no bound but the context.
-	// What is queued, by [Conn.Send] or behind other messages, is bounded by
+	// Data that is queued, by [Conn.Send] or behind other messages, is bounded by
 	// SendBuffer and keepalive instead.
 	WriteTimeout time.Duration
 

@@ -45,7 +45,7 @@ func Inspect(fd int) (s State, err error) {
 	default:
 		s.Ended = true
 	}
-	// What arrived costs more memory than it has bytes, the more so in small
+	// Bytes that arrived cost more memory than they are, the more so in small
 	// segments, and the window closes before all of it is used.
 	var mem [unix.SK_MEMINFO_VARS]uint32
 	if getOptionAt(fd, unix.SOL_SOCKET, unix.SO_MEMINFO, unsafe.Pointer(&mem), uint32(unsafe.Sizeof(mem))) == nil {
