@@ -143,14 +143,25 @@ func (s *Server) serve(c *Conn) {
 		c.forgetValues()
 		s.leave(c)
 	}()
-	switch s.track(c) { // the phase may have changed during the handshake
-	case phaseServing:
+	if s.begin(c) {
 		s.handle(c)
+	}
+}
+
+// begin tracks c, and ends it if the phase has changed during the handshake. It is
+// not inlined because the goroutine of a connection has a small stack.
+//
+//go:noinline
+func (s *Server) begin(c *Conn) bool {
+	switch s.track(c) {
 	case phaseDraining:
 		c.startClose(StatusGoingAway, "")
 	case phaseCut:
 		c.abort(errServerClosed)
+	default:
+		return true
 	}
+	return false
 }
 
 // handle runs Handler and closes c, in whatever way Handler ends.
