@@ -59,6 +59,7 @@ const (
 	eventCloseSent                    // our close frame has left
 	eventFlushed                      // nothing is queued any more
 	eventAbort                        // CloseNow was called
+	eventCut                          // the server or the loop ends all connections at once
 	eventFault                        // the connection cannot go on, for a reason of ours
 	eventTimeout                      // the time for closing is over
 
@@ -74,6 +75,7 @@ const (
 	actRead                               // have the control reader read
 	actFlush                              // write what is queued, and tell when nothing is any more
 	actShutWrite                          // tell the peer that nothing more will come, if its frames cannot be told apart any more
+	actHurry                              // give what follows at most maxLinger from now
 	actEnd                                // close the transport
 )
 
@@ -94,6 +96,7 @@ var closeTable = [numStates][numEvents]*closeStep{
 		eventInputEnd:   {stateFlushing, actBound | actFlush},
 		eventWriteError: {stateWriteFailed, actBound | actRead},
 		eventAbort:      ended,
+		eventCut:        ended,
 		eventFault:      ended,
 	},
 	stateWriteFailed: { // no close frame can be sent any more
@@ -102,6 +105,7 @@ var closeTable = [numStates][numEvents]*closeStep{
 		eventViolation: ended,
 		eventInputEnd:  ended,
 		eventAbort:     ended,
+		eventCut:       ended,
 		eventFault:     ended,
 		eventTimeout:   ended,
 	},
@@ -113,6 +117,7 @@ var closeTable = [numStates][numEvents]*closeStep{
 		eventWriteError: {stateWriteFailed, actBound | actRead},
 		eventCloseSent:  {stateHalfClosed, 0},
 		eventAbort:      ended,
+		eventCut:        ended,
 		eventFault:      ended,
 	},
 	stateHalfClosed: {
@@ -121,6 +126,7 @@ var closeTable = [numStates][numEvents]*closeStep{
 		eventViolation: {stateFailed, actBound | actRead | actShutWrite},
 		eventInputEnd:  ended,
 		eventAbort:     ended,
+		eventCut:       ended,
 		eventFault:     ended,
 	},
 	stateClosing: {
@@ -129,7 +135,8 @@ var closeTable = [numStates][numEvents]*closeStep{
 		eventInputEnd:   {stateFlushing, actFlush},
 		eventWriteError: ended,
 		eventCloseSent:  {stateCloseSent, 0},
-		eventAbort:      ended,
+		eventAbort:      {stateClosing, actHurry}, // the other goroutine's Close still gets its answer
+		eventCut:        ended,
 		eventFault:      ended,
 		eventTimeout:    ended,
 	},
@@ -137,7 +144,8 @@ var closeTable = [numStates][numEvents]*closeStep{
 		eventPeerClose: {stateLingering, actBound | actRead},
 		eventViolation: ended,
 		eventInputEnd:  ended,
-		eventAbort:     ended,
+		eventAbort:     {stateCloseSent, actHurry}, // a reset would take our close frame along
+		eventCut:       ended,
 		eventFault:     ended,
 		eventTimeout:   ended,
 	},
@@ -145,6 +153,7 @@ var closeTable = [numStates][numEvents]*closeStep{
 		eventWriteError: ended,
 		eventCloseSent:  {stateLingering, actBound | actRead},
 		eventAbort:      ended,
+		eventCut:        ended,
 		eventFault:      ended,
 		eventTimeout:    ended,
 	},
@@ -153,9 +162,9 @@ var closeTable = [numStates][numEvents]*closeStep{
 		eventInputEnd:   {stateFlushing, actFlush},
 		eventWriteError: ended,
 		eventCloseSent:  {stateFailed, actShutWrite},
-		// No eventAbort: TCP answers input that nobody reads with a reset, which
-		// would take the close frame along. So the transport stays longer than the
-		// user, until the peer has closed or the time for that is over.
+		// No eventAbort and no eventCut: TCP answers input that nobody reads with a
+		// reset, which would take the close frame along. So the transport stays longer
+		// than the user, until the peer has closed or the time for that is over.
 		eventFault:   ended,
 		eventTimeout: ended,
 	},
@@ -170,12 +179,14 @@ var closeTable = [numStates][numEvents]*closeStep{
 		eventCloseSent:  ended,
 		eventFlushed:    ended,
 		eventAbort:      ended,
+		eventCut:        ended,
 		eventFault:      ended,
 		eventTimeout:    ended,
 	},
 	stateLingering: {
 		eventInputEnd: ended,
 		eventAbort:    ended,
+		eventCut:      ended,
 		eventFault:    ended,
 		eventTimeout:  ended,
 	},

@@ -109,9 +109,10 @@ func (m *closeModel) happen(ev closeEvent) {
 		m.sent = true
 	case eventFlushed:
 		m.ended = m.inputOver
-	case eventAbort:
-		// TCP would take a verdict along that the peer has not read.
-		if m.violated && !m.received && !m.inputOver {
+	case eventAbort, eventCut:
+		// TCP would take along what the peer has not read: a verdict, and the
+		// close frame of a Close that has not returned.
+		if (m.violated || m.called && ev == eventAbort) && !m.received && !m.inputOver {
 			return
 		}
 		m.decide(ev)

@@ -299,9 +299,11 @@ func (c *Conn) Close(code StatusCode, reason string) error {
 // the system first, as far as it has room for them. Calls under way fail. It
 // returns nil also if the connection has ended already.
 //
-// A peer that has broken the protocol was sent a close frame that says so. To
-// let it arrive, the transport is closed later then, when the peer has closed it or
-// answered, in the background and within [Options.CloseTimeout].
+// If a close frame has been sent that the peer has not answered, the transport is
+// closed later, in the background, when the peer has answered or closed it: a reset
+// would take the close frame along. That takes at most a second if the frame is that
+// of a Close, Shutdown or CloseRead, and at most [Options.CloseTimeout] if the peer
+// has broken the protocol.
 func (c *Conn) CloseNow() error {
 	c.abort(errCloseNow)
 	return nil

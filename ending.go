@@ -76,6 +76,8 @@ func (l *life) step(c *Conn, ev closeEvent, cause *CloseError) (do closeAction, 
 		l.boundLocked(c, min(c.opts.CloseTimeout, maxLinger))
 	case step.do&actBound != 0:
 		l.boundLocked(c, c.opts.CloseTimeout)
+	case step.do&actHurry != 0:
+		l.hurryLocked(c)
 	}
 	return step.do, decided || failed || step.next == stateHalfClosing, ctx, cause
 }
@@ -160,9 +162,15 @@ func (c *Conn) failRead(err error) error {
 	return c.readError()
 }
 
-// abort ends the connection at once, because the user says so.
+// abort ends the connection at once, because the user says so. A closing handshake
+// that has begun may still be completed, within maxLinger.
 func (c *Conn) abort(err error) {
 	c.advance(eventAbort, &CloseError{Code: StatusAbnormalClosure, Err: err})
+}
+
+// cut ends the connection at once, because its server or loop is closed.
+func (c *Conn) cut(err error) {
+	c.advance(eventCut, &CloseError{Code: StatusAbnormalClosure, Err: err})
 }
 
 // fault ends the connection at once, because of an error of ours.
@@ -227,7 +235,8 @@ func (c *Conn) end() {
 }
 
 // maxLinger is how long a client waits, when all is said, for the server to
-// close the TCP connection.
+// close the TCP connection; and how long the peer's close frame is still awaited
+// after CloseNow, while another goroutine's Close has sent ours.
 const maxLinger = time.Second
 
 // minProgress is how much the peer must take, within Options.CloseTimeout, for the
@@ -238,6 +247,7 @@ const minProgress = 4 << 10
 type bound struct {
 	until    int64 // by monotonic
 	progress int64 // what progress was half-way, or when until was moved on
+	last     bool  // until is not moved on any more, whatever the progress
 }
 
 // boundLocked has onTimer called, at the latest, after d. The caller holds mu. The
@@ -245,6 +255,14 @@ type bound struct {
 func (l *life) boundLocked(c *Conn, d time.Duration) {
 	l.extraLocked().bound = bound{until: monotonic() + int64(d)}
 	l.rearmLocked(c, d/2)
+}
+
+// hurryLocked leaves at most maxLinger of the time that boundLocked has given. The
+// caller holds mu.
+func (l *life) hurryLocked(c *Conn) {
+	b := &l.extraLocked().bound
+	b.until, b.last = min(b.until, monotonic()+int64(maxLinger)), true
+	l.rearmLocked(c, time.Duration(b.until-monotonic()))
 }
 
 // overdueLocked reports whether the time for closing is over. If not it has onTimer
@@ -258,7 +276,7 @@ func (c *Conn) overdueLocked() bool {
 	}
 	switch {
 	case now < b.until:
-	case progress-b.progress < enough:
+	case b.last, progress-b.progress < enough:
 		return true
 	default:
 		b.until = now + int64(c.opts.CloseTimeout)

@@ -241,7 +241,7 @@ func (l *Loop) start(c *Conn, s *sink) {
 	case phaseDraining:
 		c.startClose(StatusGoingAway, "")
 	case phaseCut:
-		c.abort(errLoopCut)
+		c.cut(errLoopCut)
 	}
 }
 
@@ -312,7 +312,7 @@ func (l *Loop) Close() error {
 	drained := l.stop(phaseCut)
 	l.dropHandshakes()
 	for _, c := range l.connsOf(nil) {
-		go c.abort(errLoopCut)
+		go c.cut(errLoopCut)
 	}
 	go func() {
 		<-drained

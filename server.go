@@ -157,7 +157,7 @@ func (s *Server) begin(c *Conn) bool {
 	case phaseDraining:
 		c.startClose(StatusGoingAway, "")
 	case phaseCut:
-		c.abort(errServerClosed)
+		c.cut(errServerClosed)
 	default:
 		return true
 	}
@@ -225,7 +225,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 func (s *Server) Close() error {
 	conns, _ := s.stop(phaseCut)
 	for _, c := range conns {
-		go c.abort(errServerClosed) // it may wait a little for a write under way
+		go c.cut(errServerClosed) // it may wait a little for a write under way
 	}
 	return nil
 }

@@ -35,7 +35,7 @@ func (s *Server) attach(c *Conn) {
 	case phaseDraining:
 		c.startClose(StatusGoingAway, "")
 	case phaseCut:
-		c.abort(errServerClosed)
+		c.cut(errServerClosed)
 	}
 	<-opened
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/fullduplex-go/websocket"
 )
@@ -168,6 +169,51 @@ func TestCloseAlwaysEnds(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestCloseNowDuringClose calls CloseNow, as the commonest handler does when Read
+// fails, while another goroutine's Close awaits the peer's answer. An answer that
+// comes a little later completes the closing handshake; a peer that never answers
+// is given up long before CloseTimeout.
+func TestCloseNowDuringClose(t *testing.T) {
+	everywhere(t, func(t *testing.T, r rig) {
+		results := make(chan error, 1)
+		s := r.start(t, calm(), program{message: func(l *lib, msg string) bool {
+			go func() { results <- l.c().Close(4001, msg) }()
+			return true
+		}})
+		for _, answers := range []bool{true, false} {
+			if !answers && r.transport != "tcp" {
+				continue // it takes a second
+			}
+			p, l := s.connect()
+			p.send(text("enough"))
+			f, err := p.next()
+			if want := closing(4001, "enough"); err != nil || f.first != want.first || f.payload != want.payload {
+				t.Fatalf("the peer received %v, %v", f, err)
+			}
+			l.c().CloseNow()
+			l.c().CloseNow()
+			if answers {
+				select {
+				case err := <-results:
+					t.Fatalf("Close returned %v before the peer had answered", err)
+				case <-time.After(5 * time.Millisecond):
+				}
+				p.record()
+				p.echo(f)
+			} else {
+				p.listen()
+			}
+			if err := wait(t, "Close", results); (err == nil) != answers {
+				t.Errorf("Close returned %v; the peer answers: %v", err, answers)
+			}
+			if _, end := p.all(); isReset(end) && answers {
+				t.Errorf("the peer's stream ended with %v", end)
+			}
+			want{code: 4001}.checkCause(t, l)
+		}
+	})
 }
 
 // TestCloseWithInvalidReason is apart, since the reason's text is not specified:
