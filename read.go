@@ -140,7 +140,7 @@ func (c *Conn) Messages(ctx context.Context) iter.Seq2[Message, error] {
 // input buffer, that buffer. last is what the caller was lent before. looped is
 // for a loop, which gets errAgain where it would have to wait.
 func (c *Conn) nextLoan(ctx context.Context, last *buffer, looped bool) (m Message, loan *buffer, err error) {
-	in, r := &c.in, &c.in.receiver
+	in := &c.in
 	if err := c.enterRead(ctx, last, looped); err != nil {
 		return m, nil, err // last is left to the garbage collector: it may be in use
 	}
@@ -150,14 +150,10 @@ func (c *Conn) nextLoan(ctx context.Context, last *buffer, looped bool) (m Messa
 			err = c.fill()
 		}
 		if err == nil && c.life.cause.Load() == nil {
-			if typ, p, n := r.whole(in.buf.b[in.pos:]); n > 0 {
-				in.pos += int32(n)
+			loan = in.buf
+			if m, ok := in.lendWhole(); ok {
 				in.read++
-				loan = in.buf
-				if in.lent = in.buffered() > 0; !in.lent {
-					in.buf = nil
-				}
-				return Message{typ, p}, loan, c.endRead(ctx, nil)
+				return m, loan, c.endRead(ctx, nil)
 			}
 		}
 	}
@@ -173,18 +169,28 @@ func (c *Conn) nextLooped(last *buffer) (Message, *buffer, error) {
 	in := &c.in
 	if last != nil && c.life.cause.Load() == nil && in.gate.enter() {
 		if last == in.buf && in.stream == nil && in.msg == nil && c.opts.Trace == nil && !in.marks.has(inBlocked) {
-			if typ, p, n := in.receiver.whole(in.buf.b[in.pos:]); n > 0 {
-				in.pos += int32(n)
-				if in.lent = in.buffered() > 0; !in.lent {
-					in.buf = nil
-				}
+			if m, ok := in.lendWhole(); ok {
 				in.gate.leave(1)
-				return Message{typ, p}, last, nil
+				return m, last, nil
 			}
 		}
 		in.gate.leave(0)
 	}
 	return c.nextLoan(context.Background(), last, true)
+}
+
+// lendWhole takes the next message, if all of it is in the input buffer, in one
+// frame. The buffer is lent with it: its rest stays ours, if there is one.
+func (in *inHalf) lendWhole() (m Message, ok bool) {
+	typ, p, n := in.receiver.whole(in.buf.b[in.pos:])
+	if n == 0 {
+		return m, false
+	}
+	in.pos += int32(n)
+	if in.lent = in.buffered() > 0; !in.lent {
+		in.buf = nil
+	}
+	return Message{typ, p}, true
 }
 
 // readLoan reads the rest of the message under way, or the next one, into a
