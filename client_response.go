@@ -9,7 +9,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-	"unicode"
 )
 
 const (
@@ -176,19 +175,4 @@ func invalidHandshake(err error) error {
 		"websocket: server's handshake is invalid: " + reason,
 		&HandshakeError{Status: http.StatusSwitchingProtocols, Reason: reason},
 	}
-}
-
-// printable makes a peer's text fit for an error: short, and without
-// characters that would do something to a terminal or a log.
-func printable(s string) string {
-	const limit = 200
-	if len(s) > limit {
-		s = s[:limit] + "..."
-	}
-	return strings.TrimSpace(strings.Map(func(r rune) rune {
-		if r == unicode.ReplacementChar || !unicode.IsPrint(r) {
-			return ' '
-		}
-		return r
-	}, s))
 }

@@ -2,7 +2,6 @@ package websocket
 
 import (
 	"context"
-	"sync"
 	"sync/atomic"
 
 	"github.com/fullduplex-go/websocket/internal/flate"
@@ -52,10 +51,6 @@ func (c *Conn) deflate() *deflate {
 	return c.agreed().deflate
 }
 
-// decoders are those of connections without takeover, which have one only as
-// long as a message is under way.
-var decoders = sync.Pool{New: func() any { return new(flate.Decoder) }}
-
 // decoder returns the decoder for a message that begins.
 func (c *Conn) decoder() *flate.Decoder {
 	d := c.deflate()
@@ -65,13 +60,6 @@ func (c *Conn) decoder() *flate.Decoder {
 	dec := decoders.Get().(*flate.Decoder)
 	dec.Init(int(d.recvBits), false)
 	return dec
-}
-
-// putDecoder ends the use of a decoder for one message.
-func putDecoder(d *flate.Decoder) {
-	if !d.Takeover() {
-		decoders.Put(d)
-	}
 }
 
 // packing says how a frame is compressed.

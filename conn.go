@@ -11,18 +11,6 @@ import (
 	"time"
 )
 
-// MessageType is the type of a message: [Text] or [Binary]. A message of any
-// other type cannot be sent and is never received.
-type MessageType uint8
-
-const (
-	Text   MessageType = MessageType(OpText)   // UTF-8; checked in both directions
-	Binary MessageType = MessageType(OpBinary) // any bytes
-)
-
-// String returns "text" or "binary".
-func (t MessageType) String() string { return Opcode(t).String() }
-
 // Message is a message as [Conn.Messages] yields it.
 type Message struct {
 	Type MessageType

@@ -443,3 +443,14 @@ func newMaskKey() (key [4]byte) {
 	keyBlocks.Put(k)
 	return key
 }
+
+// decoders are those of connections without takeover, which have one only as
+// long as a message is under way.
+var decoders = sync.Pool{New: func() any { return new(flate.Decoder) }}
+
+// putDecoder ends the use of a decoder for one message.
+func putDecoder(d *flate.Decoder) {
+	if !d.Takeover() {
+		decoders.Put(d)
+	}
+}
