@@ -110,15 +110,6 @@ func (l *backlog) frame(h *Header, p []byte) int {
 	return len(b.b) - had
 }
 
-// addFrame appends a copy of f. h is its header.
-func (l *backlog) addFrame(f *outFrame, h *Header) {
-	if f.wire {
-		l.copy(f.p)
-	} else {
-		l.frame(h, f.p)
-	}
-}
-
 // share appends p itself, which must not be changed any more.
 func (l *backlog) share(p []byte) {
 	if len(p) > 0 {

@@ -9,9 +9,6 @@ import (
 	"weak"
 )
 
-// past is a deadline that ends a blocked call on the transport at once.
-var past = time.Unix(1, 0)
-
 // cancelers are those of both directions, made when a context that can end is
 // used for the first time, or a write is to end by the clock.
 type cancelers struct {

@@ -195,6 +195,15 @@ func (c *Conn) carrier() transport {
 	return c.t
 }
 
+// looper returns the connection's transport if an engine watches it, else nil.
+func (c *Conn) looper() looper {
+	if !c.in.gate.looped() {
+		return nil
+	}
+	l, _ := c.t.(looper)
+	return l
+}
+
 // Stats counts what has passed through a connection.
 type Stats struct {
 	MessagesRead    uint64

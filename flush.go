@@ -122,10 +122,6 @@ func (c *Conn) breakWrite(err error) error {
 	return c.writeError()
 }
 
-// endWait is how long the end of a connection waits for a write under way, and for
-// a transport that cannot say whether it has room.
-const endWait = 20 * time.Millisecond
-
 // flushAtEnd writes what is queued, as far as there is room, before the transport
 // is closed. Nothing is written after it.
 func (c *Conn) flushAtEnd() {

@@ -60,16 +60,6 @@ func (loopClosed) Is(target error) bool { return target == net.ErrClosed }
 // errLooped is what a reading method returns on a connection of a loop.
 var errLooped = errors.New("websocket: this connection is read by a Loop, which calls OnMessage")
 
-// errAgain is what a transport's reading methods return, on a Loop, where they
-// would have to wait. crypto/tls goes on after it, since it is temporary.
-var errAgain error = again{}
-
-type again struct{}
-
-func (again) Error() string   { return "websocket: no input yet" }
-func (again) Timeout() bool   { return true }
-func (again) Temporary() bool { return true }
-
 // Loop reads from very many connections with few goroutines, and calls an
 // [EventHandler]. A connection on it has no goroutine and no buffer while it is
 // idle: it takes less than 400 bytes. All else is as without a loop: any
@@ -92,34 +82,6 @@ type Loop struct {
 	active     int                            // connections whose OnClose has not returned, handshakes, and calls that make some
 	phase      serverPhase
 	drained    chan struct{} // nil while serving; closed when active is 0 after that
-}
-
-// looper is the transport of a connection that an engine watches.
-type looper interface {
-	transport
-	// look has the loop look whether there is input that matters.
-	look()
-	// now is the time by monotonic, or a little earlier.
-	now() int64
-	// join puts a frame of h and p, which it masks if h says so, behind what it
-	// holds until a batch of input is done. It returns how many bytes that are, 0
-	// if it is not the time for that.
-	join(h Header, p []byte) int
-	// queued is how many bytes it holds that the socket did not take.
-	queued() int
-	// lose drops what it has queued: the peer takes nothing any more.
-	lose()
-	// awaitDrained has it call tellDrained when there are none any more.
-	awaitDrained()
-}
-
-// looper returns the connection's transport if an engine watches it, else nil.
-func (c *Conn) looper() looper {
-	if !c.in.gate.looped() {
-		return nil
-	}
-	l, _ := c.t.(looper)
-	return l
 }
 
 // NewLoop starts a loop, which runs until Shutdown or Close. A nil opts stands

@@ -1,10 +1,6 @@
 package websocket
 
-import (
-	"net"
-	"sync/atomic"
-	"time"
-)
+import "net"
 
 // Listener returns ln with connections that a loop can watch under TLS: put it
 // under [crypto/tls.NewListener] or [net/http.Server.ServeTLS]. Without TLS
@@ -20,32 +16,3 @@ func (l pollableListener) Accept() (net.Conn, error) {
 	}
 	return newPollable(nc), nil
 }
-
-// pollable is a connection whose inside can be changed. It lies under TLS of
-// Loop.Listener and of Dial, since TLS does not let go of what it was made of.
-type pollable struct{ nc atomic.Pointer[net.Conn] }
-
-// newPollable makes nc pollable if there is a use for that.
-func newPollable(nc net.Conn) net.Conn {
-	switch nc.(type) {
-	case *net.TCPConn, *net.UnixConn:
-		p := new(pollable)
-		p.nc.Store(&nc)
-		return p
-	}
-	return nc
-}
-
-func (p *pollable) get() net.Conn { return *p.nc.Load() }
-
-// set changes the inside and closes the one before.
-func (p *pollable) set(nc net.Conn) { (*p.nc.Swap(&nc)).Close() }
-
-func (p *pollable) Read(b []byte) (int, error)         { return p.get().Read(b) }
-func (p *pollable) Write(b []byte) (int, error)        { return p.get().Write(b) }
-func (p *pollable) Close() error                       { return p.get().Close() }
-func (p *pollable) LocalAddr() net.Addr                { return p.get().LocalAddr() }
-func (p *pollable) RemoteAddr() net.Addr               { return p.get().RemoteAddr() }
-func (p *pollable) SetDeadline(t time.Time) error      { return p.get().SetDeadline(t) }
-func (p *pollable) SetReadDeadline(t time.Time) error  { return p.get().SetReadDeadline(t) }
-func (p *pollable) SetWriteDeadline(t time.Time) error { return p.get().SetWriteDeadline(t) }

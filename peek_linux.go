@@ -25,14 +25,3 @@ func observeDescriptor(fd int, to *signs) {
 		to.input = int64(st.Unread)
 	}
 }
-
-func (p *polled) observe(to *signs) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.fd >= 0 {
-		observeDescriptor(int(p.fd), to)
-		to.queued = int64(p.queue.len())
-	}
-}
-
-func (t *polledTLS) observe(to *signs) { t.polled.observe(to) }

@@ -61,6 +61,37 @@ type transport interface {
 	closeWrite()
 }
 
+// errAgain is what a transport's reading methods return, on a Loop, where they
+// would have to wait. crypto/tls goes on after it, since it is temporary.
+var errAgain error = again{}
+
+type again struct{}
+
+func (again) Error() string { return "websocket: no input yet" }
+
+func (again) Timeout() bool { return true }
+
+func (again) Temporary() bool { return true }
+
+// looper is the transport of a connection that an engine watches.
+type looper interface {
+	transport
+	// look has the loop look whether there is input that matters.
+	look()
+	// now is the time by monotonic, or a little earlier.
+	now() int64
+	// join puts a frame of h and p, which it masks if h says so, behind what it
+	// holds until a batch of input is done. It returns how many bytes that are, 0
+	// if it is not the time for that.
+	join(h Header, p []byte) int
+	// queued is how many bytes it holds that the socket did not take.
+	queued() int
+	// lose drops what it has queued: the peer takes nothing any more.
+	lose()
+	// awaitDrained has it call tellDrained when there are none any more.
+	awaitDrained()
+}
+
 func newTransport(nc net.Conn) transport {
 	if p, ok := nc.(*pollable); ok { // not under TLS
 		nc = p.get()
@@ -221,3 +252,10 @@ func closeWrite(nc net.Conn) {
 		nc.CloseWrite()
 	}
 }
+
+// past is a deadline that ends a blocked call on the transport at once.
+var past = time.Unix(1, 0)
+
+// endWait is how long the end of a connection waits for a write under way, and for
+// a transport that cannot say whether it has room.
+const endWait = 20 * time.Millisecond

@@ -34,14 +34,3 @@ func limitDescriptor(fd, n int) error {
 	}
 	return os.NewSyscallError("setsockopt", err)
 }
-
-func (p *polled) limitUnsent(n int) error {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.fd < 0 {
-		return net.ErrClosed
-	}
-	return limitDescriptor(int(p.fd), n)
-}
-
-func (t *polledTLS) limitUnsent(n int) error { return t.polled.limitUnsent(n) }

@@ -98,6 +98,15 @@ func (f *outFrame) append(dst []byte, h *Header) []byte {
 	return h.appendFrame(dst, f.p)
 }
 
+// addFrame appends a copy of f. h is its header.
+func (l *backlog) addFrame(f *outFrame, h *Header) {
+	if f.wire {
+		l.copy(f.p)
+	} else {
+		l.frame(h, f.p)
+	}
+}
+
 // Buffered returns how many bytes wait to be taken by the transport: what is
 // being written, and what is queued behind it. It is 0 when the peer keeps up.
 // What the kernel has taken does not count; that may be megabytes, unless the

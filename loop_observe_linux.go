@@ -1,0 +1,27 @@
+package websocket
+
+import "net"
+
+// What the system tells of the socket of a polled descriptor, and what it is told.
+
+func (p *polled) observe(to *signs) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.fd >= 0 {
+		observeDescriptor(int(p.fd), to)
+		to.queued = int64(p.queue.len())
+	}
+}
+
+func (t *polledTLS) observe(to *signs) { t.polled.observe(to) }
+
+func (p *polled) limitUnsent(n int) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.fd < 0 {
+		return net.ErrClosed
+	}
+	return limitDescriptor(int(p.fd), n)
+}
+
+func (t *polledTLS) limitUnsent(n int) error { return t.polled.limitUnsent(n) }
