@@ -122,6 +122,28 @@ func (c *Conn) breakWrite(err error) error {
 	return c.writeError()
 }
 
+// tellDrained tells those who wait for it that nothing is buffered, if so.
+func (c *Conn) tellDrained() {
+	c.out.lock()
+	defer c.out.unlock()
+	c.tellDrainedLocked()
+}
+
+func (c *Conn) tellDrainedLocked() {
+	q := c.out.queue
+	if q == nil || q.drained == nil {
+		return
+	}
+	if l := c.looper(); l != nil {
+		l.awaitDrained() // before the look, so that nothing is missed between the two
+	}
+	if c.bufferedLocked() > 0 && !c.closing() && !c.out.broken {
+		return
+	}
+	close(q.drained)
+	q.drained = nil
+}
+
 // flushAtEnd writes what is queued, as far as there is room, before the transport
 // is closed. Nothing is written after it.
 func (c *Conn) flushAtEnd() {

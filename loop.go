@@ -57,9 +57,6 @@ type loopClosed struct{}
 func (loopClosed) Error() string        { return "websocket: the loop is closed" }
 func (loopClosed) Is(target error) bool { return target == net.ErrClosed }
 
-// errLooped is what a reading method returns on a connection of a loop.
-var errLooped = errors.New("websocket: this connection is read by a Loop, which calls OnMessage")
-
 // Loop reads from very many connections with few goroutines, and calls an
 // [EventHandler]. A connection on it has no goroutine and no buffer while it is
 // idle: it takes less than 400 bytes. All else is as without a loop: any
@@ -83,6 +80,15 @@ type Loop struct {
 	phase      serverPhase
 	drained    chan struct{} // nil while serving; closed when active is 0 after that
 }
+
+// serverPhase only ever grows.
+type serverPhase uint8
+
+const (
+	phaseServing  serverPhase = iota
+	phaseDraining             // no handshakes; connections are closed with 1001
+	phaseCut                  // connections are cut
+)
 
 // NewLoop starts a loop, which runs until Shutdown or Close. A nil opts stands
 // for the zero value.

@@ -26,11 +26,11 @@ func (p *pollable) get() net.Conn { return *p.nc.Load() }
 // set changes the inside and closes the one before.
 func (p *pollable) set(nc net.Conn) { (*p.nc.Swap(&nc)).Close() }
 
-func (p *pollable) Read(b []byte) (int, error) { return p.get().Read(b) }
-func (p *pollable) Write(b []byte) (int, error) { return p.get().Write(b) }
-func (p *pollable) Close() error { return p.get().Close() }
-func (p *pollable) LocalAddr() net.Addr { return p.get().LocalAddr() }
-func (p *pollable) RemoteAddr() net.Addr { return p.get().RemoteAddr() }
-func (p *pollable) SetDeadline(t time.Time) error { return p.get().SetDeadline(t) }
-func (p *pollable) SetReadDeadline(t time.Time) error { return p.get().SetReadDeadline(t) }
+func (p *pollable) Read(b []byte) (int, error)         { return p.get().Read(b) }
+func (p *pollable) Write(b []byte) (int, error)        { return p.get().Write(b) }
+func (p *pollable) Close() error                       { return p.get().Close() }
+func (p *pollable) LocalAddr() net.Addr                { return p.get().LocalAddr() }
+func (p *pollable) RemoteAddr() net.Addr               { return p.get().RemoteAddr() }
+func (p *pollable) SetDeadline(t time.Time) error      { return p.get().SetDeadline(t) }
+func (p *pollable) SetReadDeadline(t time.Time) error  { return p.get().SetReadDeadline(t) }
 func (p *pollable) SetWriteDeadline(t time.Time) error { return p.get().SetWriteDeadline(t) }

@@ -6,58 +6,11 @@ import (
 	"iter"
 	"os"
 	"runtime"
-	"sync"
-	"sync/atomic"
 	"time"
 )
 
-// inHalf is the reading half of a connection. What has no remark is used by
-// whoever has gone through the gate: a call of the user's, or the attendant
-// (see attend), which makes way for such a call.
-type inHalf struct {
-	gate   gate
-	mu     sync.Mutex   // held by the attendant, for others to wait for it
-	wanted atomic.Int32 // how many wait for control frames: the attendant's reason to be
-	marks  inMarks
-	read   uint8        // messages that the call inside the gate has read: one, and perhaps the rest of another
-	lent   bool         // the body of a Messages loop looks at a part of buf
-	pos    int32        // how far buf is parsed
-	heard  atomic.Int64 // when the transport last brought bytes, by monotonic
-	bytes  atomic.Uint64
-
-	receiver receiver
-	buf      *buffer // input; nil if there is none
-	msg      *buffer // the part of a message that a cancelled call had gathered
-	stream   *messageReader
-}
-
-// inMarks is a set of marks that anybody may look at. Who is inside the gate
-// changes them, and a flush.
-type inMarks struct{ word atomic.Uint32 }
-
-const (
-	inMore       = 1 << iota // there is input that a user's call has not looked at yet; see beginWrite
-	inBlocked                // the attendant has met a message, which only a user's call may take
-	inUsed                   // a user's call has been reading
-	inLost                   // the peer's frames cannot be told apart any more
-	inDry                    // what has arrived is read, but nothing is waited for
-	inReadClosed             // CloseRead was called: the attendant reads, and no message may come
-	inTracked                // a Server holds the connection until it has ended
-)
-
-func (m *inMarks) has(mark uint32) bool { return m.word.Load()&mark != 0 }
-
-func (m *inMarks) set(mark uint32) {
-	if !m.has(mark) { // to look costs much less
-		m.word.Or(mark)
-	}
-}
-
-func (m *inMarks) clear(mark uint32) {
-	if m.has(mark) {
-		m.word.And(^mark)
-	}
-}
+// errLooped is what a reading method returns on a connection of a loop.
+var errLooped = errors.New("websocket: this connection is read by a Loop, which calls OnMessage")
 
 // Read reads the next message. The caller owns the returned bytes.
 //
@@ -296,14 +249,6 @@ func (c *Conn) enterRead(ctx context.Context, last *buffer, looped bool) error {
 	}
 	in.marks.clear(inBlocked)
 	in.marks.set(inUsed)
-	return nil
-}
-
-// readError is why reading is over, or nil.
-func (c *Conn) readError() error {
-	if cause := c.life.cause.Load(); cause != nil {
-		return cause
-	}
 	return nil
 }
 

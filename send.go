@@ -69,28 +69,6 @@ func (c *Conn) Drained() <-chan struct{} {
 	return drained
 }
 
-// tellDrained tells those who wait for it that nothing is buffered, if so.
-func (c *Conn) tellDrained() {
-	c.out.lock()
-	defer c.out.unlock()
-	c.tellDrainedLocked()
-}
-
-func (c *Conn) tellDrainedLocked() {
-	q := c.out.queue
-	if q == nil || q.drained == nil {
-		return
-	}
-	if l := c.looper(); l != nil {
-		l.awaitDrained() // before the look, so that nothing is missed between the two
-	}
-	if c.bufferedLocked() > 0 && !c.closing() && !c.out.broken {
-		return
-	}
-	close(q.drained)
-	q.drained = nil
-}
-
 // LimitUnsent has the system take no more than about n bytes that it cannot send
 // yet, where it would otherwise take megabytes. What does not fit waits in the
 // connection: [Conn.Buffered] counts it, [Conn.Drained] and [ErrBackpressure]

@@ -76,15 +76,6 @@ type Server struct {
 	drained chan struct{}           // nil while serving; closed when active is 0 after that
 }
 
-// serverPhase only ever grows.
-type serverPhase uint8
-
-const (
-	phaseServing  serverPhase = iota
-	phaseDraining             // no handshakes; connections are closed with 1001
-	phaseCut                  // connections are cut
-)
-
 // ServeHTTP answers a handshake as [Accept] does, and runs Handler for the
 // connection. After Shutdown or Close it answers 503.
 //

@@ -4,24 +4,12 @@ import (
 	"context"
 	"errors"
 	"io"
-	"sync"
-
-	"github.com/fullduplex-go/websocket/internal/flate"
-	"github.com/fullduplex-go/websocket/internal/utf8"
 )
 
 var (
 	errStaleReader  = errors.New("websocket: the message of this reader is over: another read has begun")
 	errWriterClosed = errors.New("websocket: write to a closed message writer")
 )
-
-// messageReader streams one message in. It is the connection's in.stream as
-// long as the message is under way.
-type messageReader struct {
-	c   *Conn
-	ctx context.Context
-	end bool // io.EOF has been reported
-}
 
 // Reader waits for the next message and returns its type and a reader of its
 // content, which returns [io.EOF] at the end of the message. ctx holds for
@@ -150,22 +138,6 @@ func (c *Conn) leaveStream() error {
 			return nil
 		}
 	}
-}
-
-// messageWriter streams one message out. While it is the connection's
-// out.stream no other message can begin.
-type messageWriter struct {
-	c   *Conn
-	ctx context.Context
-	typ MessageType
-
-	mu    sync.Mutex // a courtesy to callers that use it from several goroutines
-	buf   *buffer    // collects small writes
-	text  utf8.Validator
-	pack  packing        // how the message is compressed
-	enc   *flate.Encoder // by what, if that is not the connection's
-	begun bool           // a frame has been sent
-	err   error
 }
 
 // fragmentSize is how much a message writer collects before it sends a frame.

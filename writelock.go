@@ -5,6 +5,9 @@ import (
 	"math"
 	"sync"
 	"sync/atomic"
+
+	"github.com/fullduplex-go/websocket/internal/flate"
+	"github.com/fullduplex-go/websocket/internal/utf8"
 )
 
 // outHalf is the writing half of a connection. The owner of the write lock is
@@ -24,6 +27,22 @@ type outHalf struct {
 	tell     bool           // eventFlushed is due as soon as nothing is queued
 	stream   *messageWriter // the message under way that Writer began; no other may begin
 	queue    *sendQueue     // nil when it is empty
+}
+
+// messageWriter streams one message out. While it is the connection's
+// out.stream no other message can begin.
+type messageWriter struct {
+	c   *Conn
+	ctx context.Context
+	typ MessageType
+
+	mu    sync.Mutex // a courtesy to callers that use it from several goroutines
+	buf   *buffer    // collects small writes
+	text  utf8.Validator
+	pack  packing        // how the message is compressed
+	enc   *flate.Encoder // by what, if that is not the connection's
+	begun bool           // a frame has been sent
+	err   error
 }
 
 // writeLock is who may write. It can be acquired and released without out.mu as

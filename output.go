@@ -1,0 +1,327 @@
+package websocket
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"os"
+)
+
+var (
+	errNilContext  = errors.New("websocket: nil context")
+	errInvalidText = errors.New("websocket: text message is not UTF-8")
+)
+
+// vectorSize is the payload size from which an unmasked message is not copied
+// behind its header.
+const vectorSize = 4 << 10
+
+// outFrame is a data frame on its way out.
+type outFrame struct {
+	op   Opcode
+	fin  bool
+	rsv  uint8   // reserved bits, if it is the first of its message
+	pack packing // what the connection's own encoder has to do with it
+	wire bool    // p is whole frames, with their headers, and does not change
+	cut  bool    // its write was interrupted by its context
+	sent uint16  // how many bytes of it have left, or more, once writeFrame has failed
+	p    []byte
+
+	until int64 // when its write has to be over, by monotonic; 0 for no bound but the context
+}
+
+// header sets h to the header of f.
+func (c *Conn) header(h *Header, f *outFrame) {
+	if f.wire {
+		*h, _, _ = ParseHeader(f.p)
+	} else {
+		c.out.sender.header(h, f.op, f.fin, f.rsv, len(f.p))
+	}
+	c.traceOut(h)
+}
+
+// append appends f to dst. h is its header.
+func (f *outFrame) append(dst []byte, h *Header) []byte {
+	if f.wire {
+		return append(dst, f.p...)
+	}
+	return h.appendFrame(dst, f.p)
+}
+
+// addFrame appends a copy of f. h is its header.
+func (l *backlog) addFrame(f *outFrame, h *Header) {
+	if f.wire {
+		l.copy(f.p)
+	} else {
+		l.frame(h, f.p)
+	}
+}
+
+func (c *Conn) bufferedLocked() int {
+	o := &c.out
+	n := o.write.size() + int(o.writing) + c.queued()
+	if o.queue != nil {
+		n += o.queue.size()
+	}
+	return n
+}
+
+// queued is how many bytes a loop has taken that the kernel has not.
+func (c *Conn) queued() int {
+	if l := c.looper(); l != nil {
+		return l.queued()
+	}
+	return 0
+}
+
+// writeError is why nothing can be written any more, or nil.
+func (c *Conn) writeError() error {
+	if c.life.closeState() == stateOpen {
+		return nil
+	}
+	return c.whyNotWrite()
+}
+
+// beginWrite makes the caller the owner of the write lock, up to releaseLocked,
+// and returns what is to leave ahead of its frame. If it does not own it then, err
+// tells why not; without an error its message, f, is taken care of, which can only
+// be if joins is set.
+//
+// While more input is at hand, a message is made pending, to leave together with
+// the answers to what follows: at the latest when the reader has to wait, because
+// then the goroutine that was started for it gets to run.
+func (c *Conn) beginWrite(ctx context.Context, stream *messageWriter, f *outFrame, joins bool) (ahead *backlog, owns bool, err error) {
+	ahead, owns, w, err := c.tryBeginWrite(ctx, stream, f, joins)
+	if w != nil {
+		return c.await(ctx, w)
+	}
+	return ahead, owns, err
+}
+
+// tryBeginWrite is beginWrite where there is no need to wait; else w waits.
+func (c *Conn) tryBeginWrite(ctx context.Context, stream *messageWriter, f *outFrame, joins bool) (ahead *backlog, owns bool, w *writer, err error) {
+	o := &c.out
+	o.lock()
+	defer o.unlock() // even if a hook panics
+	switch err := c.writeError(); {
+	case err != nil:
+		return nil, false, nil, err
+	case ctx.Err() != nil: // nobody may take the message along
+		return nil, false, nil, contextError(ctx)
+	case joins && c.in.marks.has(inMore) && o.joinsLocked(len(f.p)) && !(f.pack != packNone && o.write.held()):
+		c.joinLocked(*f)
+		c.kickLocked()
+		return nil, false, nil, nil
+	case o.freeLocked(stream):
+		o.write.set(true)
+		return c.takeLocked(len(f.p)), true, nil, nil
+	}
+	w = &writer{stream: stream, frame: *f, joins: joins, ready: make(chan struct{})}
+	q := o.queueLocked()
+	q.waiting = append(q.waiting, w)
+	return nil, false, w, nil
+}
+
+// writeFrame writes a data frame, for stream or, if that is nil, as a message
+// of its own.
+func (c *Conn) writeFrame(ctx context.Context, stream *messageWriter, f *outFrame) error {
+	o := &c.out
+	f.until = c.writeUntil()
+	var ahead *backlog
+	var err error
+	quick := stream == nil && !c.in.marks.has(inMore) && o.write.acquire(len(f.p))
+	if quick {
+		if err = c.writeError(); err != nil {
+			c.abandonWrite(nil)
+			return err
+		}
+	} else {
+		var owns bool
+		if ahead, owns, err = c.beginWrite(ctx, stream, f, stream == nil && len(f.p) <= maxJoin); !owns {
+			return err
+		}
+	}
+	if err = c.armWrite(ctx); err != nil {
+		c.abandonWrite(ahead)
+		return err
+	}
+	if f.until != 0 {
+		c.armWriteClock(f.until)
+	}
+	if ahead != nil {
+		return c.writeBehind(ctx, ahead, f)
+	}
+	z := c.pack(f)
+	var h Header
+	c.header(&h, f)
+	var n int64
+	var b *buffer
+	if !f.wire && c.in.gate.looped() {
+		n = c.joinOthers(&h, f.p)
+	}
+	switch {
+	case n > 0:
+	case c.t.vectored() && !h.Masked && len(f.p) >= vectorSize && !f.wire:
+		b = b.withRoom(maxHeaderSize)
+		b.b = h.append(b.b)
+		n, err = c.t.writev(b.b, f.p)
+	default:
+		out := f.p
+		if !f.wire {
+			b = f.encode(&h)
+			out = b.b
+		}
+		var m int
+		m, err = c.t.carrier().Write(out)
+		n = int64(m)
+	}
+	putBuffer(b)
+	putBuffer(z)
+	f.cut = c.disarmWrite(ctx)
+	if f.until != 0 && c.disarmWriteClock() {
+		f.cut = true
+	}
+	o.bytes.Add(uint64(n))
+	if quick && err == nil && o.write.release() {
+		return nil
+	}
+	return c.endWrite(ctx, nil, int(n), f, err)
+}
+
+// The goroutine of a connection has a stack of 2 KiB, in the depth of which a
+// write of writeFrame comes close to the end; another 2 KiB for each would be
+// the consequence. So what follows is not to be a part of its frame.
+
+// joinOthers has the loop, if there is one, hold a frame until its batch of
+// input is done. It returns the size, 0 if it is not the time for that.
+//
+//go:noinline
+func (c *Conn) joinOthers(h *Header, p []byte) int64 {
+	if l := c.looper(); l != nil {
+		return int64(l.join(*h, p))
+	}
+	return 0
+}
+
+// encode returns f in a buffer. h is its header.
+//
+//go:noinline
+func (f *outFrame) encode(h *Header) *buffer {
+	b := getBuffer(maxHeaderSize + len(f.p))
+	b.b = f.append(b.b, h)
+	return b
+}
+
+// writeBehind writes ahead and then f, in one call.
+//
+//go:noinline
+func (c *Conn) writeBehind(ctx context.Context, ahead *backlog, f *outFrame) error {
+	ahead.mark = ahead.len()
+	z := c.pack(f)
+	var h Header
+	c.header(&h, f)
+	if !f.wire && !h.Masked && len(f.p) >= vectorSize && c.t.vectored() {
+		ahead.copy(h.Append(nil))
+		ahead.share(f.p)
+	} else {
+		ahead.addFrame(f, &h)
+	}
+	putBuffer(z)
+	n, err := c.t.writeAll(ahead)
+	f.cut = c.disarmWrite(ctx)
+	if f.until != 0 && c.disarmWriteClock() {
+		f.cut = true
+	}
+	c.out.bytes.Add(uint64(n))
+	return c.endWrite(ctx, ahead, n, f, err)
+}
+
+// anyStream stands for the message that is under way, if there is one: the owner of
+// the write lock that names it writes no frame of a message.
+var anyStream = new(messageWriter)
+
+// abandonWrite releases the write lock after nothing was written. ahead, which was
+// to leave ahead of the owner's frame, stays to be written.
+func (c *Conn) abandonWrite(ahead *backlog) {
+	o := &c.out
+	o.lock()
+	defer o.unlock()
+	c.giveBackLocked(ahead, 0)
+	c.releaseLocked(0, nil)
+}
+
+// giveBackLocked puts ahead back, or what is left of it after sent bytes. If nothing
+// is written any more, those who have joined are told that instead.
+func (c *Conn) giveBackLocked(ahead *backlog, sent int) {
+	switch o := &c.out; {
+	case ahead == nil:
+	case o.broken:
+		putBacklog(ahead)
+		if o.queue != nil {
+			o.queue.endJoined(sent, c.writeError())
+		}
+	default:
+		o.queueLocked().giveBack(ahead)
+	}
+}
+
+// endWrite releases the write lock after n bytes of ahead, which ends with f, or of f
+// alone were written, and returns err as the caller is to see it. What is ahead of f
+// is others'. If the write was interrupted before f, it stays to be written.
+//
+//go:noinline
+func (c *Conn) endWrite(ctx context.Context, ahead *backlog, n int, f *outFrame, err error) error {
+	o := &c.out
+	size := 0
+	if ahead != nil {
+		size = ahead.mark
+	}
+	f.sent = uint16(min(max(n-size, 0), math.MaxUint16))
+	interrupted := err != nil && errors.Is(err, os.ErrDeadlineExceeded)
+	if interrupted && n <= size && c.t.resumable() && (f.cut || c.closing()) {
+		return c.takeBackWrite(ctx, ahead, n, f)
+	}
+	putBacklog(ahead)
+	if err != nil {
+		if interrupted && f.cut {
+			err = fmt.Errorf("write cancelled in the middle of a frame: %w", c.interruption(ctx))
+		}
+		err = c.breakWrite(err)
+		if f.cut && c.t.resumable() {
+			c.t.closeWrite() // the peer waits for the rest of the frame
+		}
+	}
+	o.lock()
+	defer o.unlock()
+	if err == nil && f.fin {
+		o.write.add()
+		o.endStreamLocked(o.stream, false) // if there is one, f is its last frame
+	}
+	c.releaseLocked(n, err)
+	if err != nil && !c.t.exact() {
+		err = maybeSent(err)
+	}
+	return err
+}
+
+// takeBackWrite is endWrite for a write that was interrupted, by its context or by
+// the end of the connection, before anything of f was written.
+func (c *Conn) takeBackWrite(ctx context.Context, ahead *backlog, n int, f *outFrame) error {
+	if f.pack != packNone {
+		c.deflate().enc.Reset() // the peer has not seen the message
+	}
+	if ahead != nil {
+		ahead.truncate(ahead.mark)
+		ahead.leave(n)
+	}
+	o := &c.out
+	o.lock()
+	defer o.unlock()
+	c.giveBackLocked(ahead, n)
+	c.releaseLocked(0, nil) // those who have joined are pending
+	if f.cut {
+		return c.interruption(ctx)
+	}
+	return c.writeError()
+}
