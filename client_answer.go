@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+
+	"github.com/fullduplex-go/websocket/internal/fields"
 )
 
 // answerConn is the connection that net/http writes a handshake to and reads
@@ -188,8 +190,8 @@ func keepUpgrade(head []byte) []byte {
 	closes, upgrades := false, false
 	for _, line := range lines {
 		for _, item := range connectionItems(line) {
-			closes = closes || sameToken(item, "close")
-			upgrades = upgrades || sameToken(item, "upgrade")
+			closes = closes || fields.SameToken(item, "close")
+			upgrades = upgrades || fields.SameToken(item, "upgrade")
 		}
 	}
 	if !closes || !upgrades {
@@ -204,7 +206,7 @@ func keepUpgrade(head []byte) []byte {
 		}
 		var rest []string
 		for _, item := range items {
-			if !sameToken(item, "close") {
+			if !fields.SameToken(item, "close") {
 				rest = append(rest, item)
 			}
 		}
@@ -232,7 +234,7 @@ func headerLines(head []byte) (lines []string) {
 // another line or there are none.
 func connectionItems(line string) (items []string) {
 	name, value, _ := strings.Cut(line, ":")
-	if !sameToken(name, "Connection") {
+	if !fields.SameToken(name, "Connection") {
 		return nil
 	}
 	for item := range strings.SplitSeq(value, ",") {

@@ -12,6 +12,8 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+
+	"github.com/fullduplex-go/websocket/internal/fields"
 )
 
 // dialTestCloses are answers to a handshake that list "close" beside "Upgrade",
@@ -54,7 +56,7 @@ func TestDialConnectionClose(t *testing.T) {
 				t.Helper()
 				nc, cfg, resp := dialTestConn(t, url, opts)
 				dialTestEcho(t, nc, cfg.early, tail)
-				if !hasToken(resp.Header, "Connection", "Upgrade") || resp.Close {
+				if !fields.HasToken(resp.Header, "Connection", "Upgrade") || resp.Close {
 					t.Errorf("%s: got response %+v", url, resp)
 				}
 				if (resp.TLS != nil) != strings.HasPrefix(url, "wss") {

@@ -3,6 +3,8 @@ package websocket
 import (
 	"fmt"
 	"strings"
+
+	"github.com/fullduplex-go/websocket/internal/quote"
 )
 
 // deflateOffer is the client's side of the negotiation of permessage-deflate:
@@ -72,7 +74,7 @@ func (f *deflateOffer) accepted(answer []extension) (*compression, error) {
 	for i, e := range answer {
 		switch {
 		case f == nil || e.name != deflateName:
-			return nil, fmt.Errorf("server uses extension %q, which was not offered", printable(e.String()))
+			return nil, fmt.Errorf("server uses extension %q, which was not offered", quote.Clip(e.String()))
 		case i > 0:
 			return nil, fmt.Errorf("server uses %s %d times, want once", deflateName, len(answer))
 		}

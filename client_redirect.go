@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+
+	"github.com/fullduplex-go/websocket/internal/quote"
 )
 
 // credentialHeaders are those that a redirect must not carry to somebody
@@ -50,14 +52,14 @@ func (hs *clientHandshake) follow(req *http.Request, via []*http.Request) error 
 func checkRedirectURL(req *http.Request, via []*http.Request) error {
 	shown := shownURL(req.URL)
 	if !useHTTPScheme(req.URL) {
-		return fmt.Errorf("redirect to %s: not a WebSocket URL", printable(shown))
+		return fmt.Errorf("redirect to %s: not a WebSocket URL", quote.Line(shown))
 	}
 	if !sendableHost(req.URL.Host) {
-		return fmt.Errorf("redirect to %s: the host cannot be sent", printable(shown))
+		return fmt.Errorf("redirect to %s: the host cannot be sent", quote.Line(shown))
 	}
 	req.URL.RawQuery = escapeQuery(req.URL.RawQuery)
 	if via[len(via)-1].URL.Scheme == "https" && req.URL.Scheme != "https" {
-		return fmt.Errorf("redirect to %s: not followed, it leads from wss to ws", printable(shown))
+		return fmt.Errorf("redirect to %s: not followed, it leads from wss to ws", quote.Line(shown))
 	}
 	return nil
 }

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"github.com/fullduplex-go/websocket/internal/fields"
 )
 
 // dialTestChain is a set of servers on names that a test makes up. They
@@ -118,7 +120,7 @@ func TestDialFollowsRedirects(t *testing.T) {
 		requests := c.requests()
 		for _, r := range requests {
 			key := r.Header.Get("Sec-WebSocket-Key")
-			if slices.Contains(keys, key) || !hasToken(r.Header, "Connection", "upgrade") || r.Header.Get("Sec-WebSocket-Version") != "13" {
+			if slices.Contains(keys, key) || !fields.HasToken(r.Header, "Connection", "upgrade") || r.Header.Get("Sec-WebSocket-Version") != "13" {
 				t.Errorf("%q: headers %v", tt.hops, r.Header)
 			}
 			if r.Method != "GET" || r.Header.Get("Referer") != "" {

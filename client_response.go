@@ -9,6 +9,9 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/fullduplex-go/websocket/internal/fields"
+	"github.com/fullduplex-go/websocket/internal/quote"
 )
 
 const (
@@ -68,9 +71,9 @@ func (hs *clientHandshake) readRefusal(body io.ReadCloser) []byte {
 // value "websocket"" fails, so nothing may stand beside it.
 func (hs *clientHandshake) checkUpgrade(h http.Header) error {
 	n := 0
-	for item := range listItems(h, "Upgrade") {
-		if n++; !sameToken(item, "websocket") {
-			return fmt.Errorf("header Upgrade is %q, want \"websocket\"", printable(item))
+	for item := range fields.Items(h, "Upgrade") {
+		if n++; !fields.SameToken(item, "websocket") {
+			return fmt.Errorf("header Upgrade is %q, want \"websocket\"", quote.Clip(item))
 		}
 	}
 	if n == 0 {
@@ -84,7 +87,7 @@ func (hs *clientHandshake) checkUpgrade(h http.Header) error {
 // answerConn prevents if the Transport is our own.
 func (hs *clientHandshake) checkConnection(h http.Header, closed bool) error {
 	switch {
-	case hasToken(h, "Connection", "Upgrade"):
+	case fields.HasToken(h, "Connection", "Upgrade"):
 		return nil
 	case closed && len(h["Connection"]) == 0 && hs.trip.own == nil:
 		return fmt.Errorf(`header Connection lists "close", so net/http has removed it and closed the connection `+
@@ -119,12 +122,12 @@ func (hs *clientHandshake) checkExtensions(h http.Header) error {
 // checkSubprotocol: the server chooses at most one, from those offered.
 func (hs *clientHandshake) checkSubprotocol(h http.Header) error {
 	n := 0
-	for item := range listItems(h, "Sec-WebSocket-Protocol") {
+	for item := range fields.Items(h, "Sec-WebSocket-Protocol") {
 		if n++; n > 1 {
 			return errors.New("server chose more than one subprotocol")
 		}
 		if !slices.Contains(hs.offered, item) {
-			return fmt.Errorf("server chose subprotocol %q, which was not offered", printable(item))
+			return fmt.Errorf("server chose subprotocol %q, which was not offered", quote.Clip(item))
 		}
 		hs.subprotocol = item
 	}
@@ -145,13 +148,13 @@ func (e *dialRefusal) Unwrap() error { return e.err }
 // that means well says why in the first line of the body; the first line of
 // an HTML page says nothing.
 func refusedHandshake(resp *http.Response, body []byte) error {
-	status := printable(resp.Status)
+	status := quote.Line(resp.Status)
 	if status == "" {
 		status = fmt.Sprintf("%d %s", resp.StatusCode, http.StatusText(resp.StatusCode))
 	}
 	text := "websocket: server refused the handshake: " + status
 	reason, _, _ := strings.Cut(strings.TrimSpace(string(body)), "\n")
-	reason = printable(reason)
+	reason = quote.Line(reason)
 	if strings.HasPrefix(reason, "<") {
 		reason = ""
 	}

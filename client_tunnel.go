@@ -12,6 +12,8 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+
+	"github.com/fullduplex-go/websocket/internal/quote"
 )
 
 // dialTunnel connects to target, a host:port, through a proxy.
@@ -121,7 +123,7 @@ func (t *dialTransport) checkProxyAnswer(ctx context.Context, proxy *url.URL, re
 	if resp.StatusCode/100 == 2 {
 		return nil
 	}
-	text := fmt.Sprintf("proxy %s refused CONNECT to %s: %s", proxy.Host, req.Host, printable(resp.Status))
+	text := fmt.Sprintf("proxy %s refused CONNECT to %s: %s", proxy.Host, req.Host, quote.Line(resp.Status))
 	e := &HandshakeError{Status: resp.StatusCode, Reason: proxyAdvice(req, resp), Proxy: proxy.Host}
 	if e.Reason != "" {
 		text += ": " + e.Reason
@@ -140,7 +142,7 @@ func proxyAdvice(req *http.Request, resp *http.Response) string {
 			advice = "the proxy does not accept the Proxy-Authorization that was sent"
 		}
 		if wants := resp.Header.Values("Proxy-Authenticate"); len(wants) > 0 {
-			advice += "; it knows " + printable(strings.Join(wants, ", "))
+			advice += "; it knows " + quote.Line(strings.Join(wants, ", "))
 		}
 		return advice
 	case http.StatusForbidden:

@@ -4,6 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+
+	"github.com/fullduplex-go/websocket/internal/fields"
+	"github.com/fullduplex-go/websocket/internal/quote"
 )
 
 // maxExtensionParts bounds how many extensions and parameters, taken together,
@@ -117,7 +120,7 @@ func (p *extensionParser) value() (string, error) {
 	for i := 1; i < len(p.rest); i++ {
 		switch c := p.rest[i]; {
 		case c == '"':
-			if !validToken(string(value)) {
+			if !fields.IsToken(string(value)) {
 				return "", p.malformed("a token in quotes")
 			}
 			p.advance(i + 1)
@@ -131,7 +134,7 @@ func (p *extensionParser) value() (string, error) {
 }
 
 func (p *extensionParser) token() (string, error) {
-	n := tokenLen(p.rest)
+	n := fields.TokenLen(p.rest)
 	if n == 0 {
 		return "", p.malformed("a token")
 	}
@@ -156,7 +159,7 @@ func (p *extensionParser) malformed(want string) error {
 	if p.rest == "" {
 		return errors.New("header Sec-WebSocket-Extensions is malformed: want " + want + " at the end")
 	}
-	return fmt.Errorf("header Sec-WebSocket-Extensions is malformed: want %s at %q", want, printable(p.rest))
+	return fmt.Errorf("header Sec-WebSocket-Extensions is malformed: want %s at %q", want, quote.Clip(p.rest))
 }
 
 // ruleError is an error of the peer's, and what it has broken.

@@ -8,6 +8,9 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+
+	"github.com/fullduplex-go/websocket/internal/fields"
+	"github.com/fullduplex-go/websocket/internal/quote"
 )
 
 // keyGUID is what RFC 6455, section 1.3, has the server hash with the key.
@@ -190,7 +193,7 @@ func (hs *serverHandshake) checkHTTPVersion() *HandshakeError {
 
 func (hs *serverHandshake) checkMethod() *HandshakeError {
 	if hs.r.Method != http.MethodGet {
-		e := refuse(http.StatusMethodNotAllowed, "a WebSocket handshake is a GET request, not %q", clip(hs.r.Method))
+		e := refuse(http.StatusMethodNotAllowed, "a WebSocket handshake is a GET request, not %q", quote.Clip(hs.r.Method))
 		e.Header = http.Header{"Allow": {"GET"}}
 		return e
 	}
@@ -218,14 +221,14 @@ func (hs *serverHandshake) checkUpgrade() *HandshakeError {
 	switch h := hs.r.Header; {
 	case len(h["Upgrade"]) == 0:
 		return upgradeRequired("this is a WebSocket endpoint, and header Upgrade is missing (a proxy in between may have removed it)")
-	case !hasToken(h, "Upgrade", "websocket"):
+	case !fields.HasToken(h, "Upgrade", "websocket"):
 		return refuse(http.StatusBadRequest, `header Upgrade does not list "websocket"`)
 	}
 	return nil
 }
 
 func (hs *serverHandshake) checkConnection() *HandshakeError {
-	if !hasToken(hs.r.Header, "Connection", "upgrade") {
+	if !fields.HasToken(hs.r.Header, "Connection", "upgrade") {
 		return refuse(http.StatusBadRequest, `header Connection does not list "Upgrade"`)
 	}
 	return nil
@@ -238,7 +241,7 @@ func (hs *serverHandshake) checkVersion() *HandshakeError {
 	if len(versions) == 1 && versions[0] == "13" {
 		return nil
 	}
-	e := upgradeRequired("header Sec-WebSocket-Version is %q, want 13", clip(strings.Join(versions, ", ")))
+	e := upgradeRequired("header Sec-WebSocket-Version is %q, want 13", quote.Clip(strings.Join(versions, ", ")))
 	e.Header.Set("Sec-WebSocket-Version", "13")
 	return e
 }
@@ -272,7 +275,7 @@ func (hs *serverHandshake) checkOrigin() *HandshakeError {
 		return refuse(http.StatusForbidden, "header Origin is there %d times, want once", len(origins))
 	case hs.opts.CheckOrigin != nil:
 		if !hs.opts.CheckOrigin(hs.r) {
-			return refuse(http.StatusForbidden, "origin %q is not allowed by AcceptOptions.CheckOrigin", clip(origins[0]))
+			return refuse(http.StatusForbidden, "origin %q is not allowed by AcceptOptions.CheckOrigin", quote.Clip(origins[0]))
 		}
 		return nil
 	case slices.Contains(hs.opts.OriginPatterns, "*"):
@@ -282,9 +285,9 @@ func (hs *serverHandshake) checkOrigin() *HandshakeError {
 	o, ok := parseOrigin(origins[0])
 	switch {
 	case !ok && originHasPath(origins[0]):
-		return refuse(http.StatusForbidden, "origin %q has a path, and an origin ends with its host or port; the client must leave out what follows", clip(origins[0]))
+		return refuse(http.StatusForbidden, "origin %q has a path, and an origin ends with its host or port; the client must leave out what follows", quote.Clip(origins[0]))
 	case !ok: // "null" is what sandboxed pages and local files send
-		return refuse(http.StatusForbidden, "origin %q has no host to compare; set AcceptOptions.CheckOrigin to allow it", clip(origins[0]))
+		return refuse(http.StatusForbidden, "origin %q has no host to compare; set AcceptOptions.CheckOrigin to allow it", quote.Clip(origins[0]))
 	}
 	scheme := "http"
 	if hs.r.TLS != nil {
@@ -300,16 +303,16 @@ func (hs *serverHandshake) checkOrigin() *HandshakeError {
 		}
 	}
 	return refuse(http.StatusForbidden, "origin %q is not the server's own, %q; add %q to AcceptOptions.OriginPatterns to allow it",
-		clip(origins[0]), clip(own), clip(o.String()))
+		quote.Clip(origins[0]), quote.Clip(own), quote.Clip(o.String()))
 }
 
 // chooseSubprotocol takes the server's first choice among the client's
 // offers. Names are compared as they are: case matters.
 func (hs *serverHandshake) chooseSubprotocol() *HandshakeError {
 	best := len(hs.opts.Subprotocols)
-	for offer := range listItems(hs.r.Header, "Sec-Websocket-Protocol") {
-		if !validToken(offer) {
-			return refuse(http.StatusBadRequest, "header Sec-WebSocket-Protocol offers %q, which is not a token", clip(offer))
+	for offer := range fields.Items(hs.r.Header, "Sec-Websocket-Protocol") {
+		if !fields.IsToken(offer) {
+			return refuse(http.StatusBadRequest, "header Sec-WebSocket-Protocol offers %q, which is not a token", quote.Clip(offer))
 		}
 		if i := slices.Index(hs.opts.Subprotocols[:best], offer); i >= 0 {
 			best, hs.subprotocol = i, offer

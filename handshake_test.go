@@ -13,6 +13,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/fullduplex-go/websocket/internal/fields"
 )
 
 func TestAcceptKey(t *testing.T) {
@@ -190,7 +192,7 @@ func TestAcceptRefusals(t *testing.T) {
 			if got := resp.Header.Get("Connection"); got != "close" {
 				t.Errorf("Connection: %q, want close", got)
 			}
-			if resp.Header.Get("Upgrade") != "" && !hasToken(resp.Header, "Connection", "upgrade") {
+			if resp.Header.Get("Upgrade") != "" && !fields.HasToken(resp.Header, "Connection", "upgrade") {
 				t.Error("Upgrade is not listed in Connection")
 			}
 			if got := resp.Header.Get("X-Content-Type-Options"); got != "nosniff" {

@@ -5,6 +5,7 @@ import (
 	"strconv"
 
 	"github.com/fullduplex-go/websocket/internal/flate"
+	"github.com/fullduplex-go/websocket/internal/quote"
 )
 
 // deflateName is the extension's name, and what follows are its parameters
@@ -118,7 +119,7 @@ func parseDeflate(params []extensionParam) (p deflateParams, err error) {
 				p.clientBits, valid = parseWindowBits(param.value)
 			}
 		default:
-			return p, fmt.Errorf("%s has no parameter %q", deflateName, printable(param.name))
+			return p, fmt.Errorf("%s has no parameter %q", deflateName, quote.Clip(param.name))
 		}
 		switch {
 		case twice:
@@ -126,7 +127,7 @@ func parseDeflate(params []extensionParam) (p deflateParams, err error) {
 		case !valid && param.value == "":
 			return p, fmt.Errorf("%s has parameter %s without a value", deflateName, param.name)
 		case !valid:
-			return p, fmt.Errorf("%s has parameter %s with value %q", deflateName, param.name, printable(param.value))
+			return p, fmt.Errorf("%s has parameter %s with value %q", deflateName, param.name, quote.Clip(param.value))
 		}
 	}
 	return p, nil

@@ -10,6 +10,8 @@ import (
 	"runtime/debug"
 	"slices"
 	"sync"
+
+	"github.com/fullduplex-go/websocket/internal/quote"
 )
 
 // Server is an [http.Handler] that makes a connection of each handshake and
@@ -167,7 +169,7 @@ func (s *Server) handle(c *Conn) {
 		case v != nil:
 			remote, path := c.RemoteAddr().String(), ""
 			if r := c.Request(); r != nil {
-				remote, path = r.RemoteAddr, clip(r.URL.Path)
+				remote, path = r.RemoteAddr, quote.Clip(r.URL.Path)
 			}
 			s.logger().Error("websocket: panic in Server.Handler", "panic", fmt.Sprint(v),
 				"remote", remote, "path", path, "stack", string(debug.Stack()))
@@ -298,5 +300,5 @@ func (s *Server) logFailure(r *http.Request, err error) {
 		}
 	}
 	s.logger().Log(r.Context(), level, "websocket: handshake failed",
-		"error", err, "remote", r.RemoteAddr, "path", clip(r.URL.Path))
+		"error", err, "remote", r.RemoteAddr, "path", quote.Clip(r.URL.Path))
 }
