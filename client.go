@@ -14,6 +14,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/fullduplex-go/websocket/internal/extension"
 )
 
 // defaultHandshakeTimeout is what a HandshakeTimeout of zero means.
@@ -137,10 +139,11 @@ func dialTimeout(opts *DialOptions, client *http.Client) time.Duration {
 // goroutine that runs Dial uses it.
 type clientHandshake struct {
 	target  dialTarget
-	header  http.Header   // the user's, with canonical names and without Host; trip.spelling has the others
-	host    string        // the Host header
-	offered []string      // subprotocols
-	deflate *deflateOffer // nil if compression is not offered
+	header  http.Header         // the user's, with canonical names and without Host; trip.spelling has the others
+	host    string              // the Host header
+	offered []string            // subprotocols
+	deflate *extension.Offer    // nil if compression is not offered
+	wanted  *CompressionOptions // a copy of the user's, or nil
 	client  *http.Client
 	span    *dialSpan
 	trip    *dialTripper
@@ -172,8 +175,12 @@ func newClientHandshake(ctx context.Context, rawURL string, opts *DialOptions) (
 		target:  target,
 		header:  make(http.Header),
 		offered: slices.Clone(opts.Subprotocols),
-		deflate: newDeflateOffer(opts.Compression),
+		deflate: extension.NewOffer(opts.Compression.params()),
 		client:  opts.HTTPClient,
+	}
+	if opts.Compression != nil {
+		wanted := *opts.Compression
+		hs.wanted = &wanted
 	}
 	for i, name := range hs.offered { // "MUST all be unique strings"
 		if slices.Contains(hs.offered[:i], name) {

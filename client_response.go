@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/fullduplex-go/websocket/internal/extension"
 	"github.com/fullduplex-go/websocket/internal/fields"
 	"github.com/fullduplex-go/websocket/internal/quote"
 )
@@ -112,10 +113,8 @@ func (hs *clientHandshake) checkAccept(h http.Header) error {
 
 // checkExtensions: the server may use only what was offered.
 func (hs *clientHandshake) checkExtensions(h http.Header) error {
-	answer, err := parseExtensions(h["Sec-Websocket-Extensions"])
-	if err == nil {
-		hs.compression, err = hs.deflate.accepted(answer)
-	}
+	d, err := hs.deflate.Accept(h["Sec-Websocket-Extensions"])
+	hs.compression = hs.wanted.compression(d)
 	return err
 }
 
@@ -170,8 +169,8 @@ func refusedHandshake(resp *http.Response, body []byte) error {
 // server's.
 func invalidHandshake(err error) error {
 	rule := "RFC 6455, section 4.1"
-	if e := (*ruleError)(nil); errors.As(err, &e) {
-		rule = e.rule
+	if e := (*extension.Error)(nil); errors.As(err, &e) {
+		rule = e.Rule
 	}
 	reason := err.Error() + " (" + rule + ")"
 	return &dialRefusal{

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/fullduplex-go/websocket/internal/extension"
 	"github.com/fullduplex-go/websocket/internal/fields"
 	"github.com/fullduplex-go/websocket/internal/quote"
 )
@@ -325,13 +326,11 @@ func (hs *serverHandshake) chooseSubprotocol() *HandshakeError {
 // offer that does not suit is passed over; a header that is no list of offers
 // fails the handshake, whatever is in it (section 9.1).
 func (hs *serverHandshake) chooseExtensions() *HandshakeError {
-	offers, err := parseExtensions(hs.r.Header["Sec-Websocket-Extensions"])
+	answer, d, err := extension.Answer(hs.r.Header["Sec-Websocket-Extensions"], hs.opts.Compression.params())
 	if err != nil {
 		return refuse(http.StatusBadRequest, "%s", err)
 	}
-	if hs.opts.Compression != nil {
-		hs.extensions, hs.compression = chooseDeflate(offers, hs.opts.Compression)
-	}
+	hs.extensions, hs.compression = answer, hs.opts.Compression.compression(d)
 	return nil
 }
 

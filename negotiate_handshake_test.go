@@ -7,7 +7,63 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/fullduplex-go/websocket/internal/extension"
 )
+
+// showCompression writes c as the tables have it: what we send and what we
+// receive, each with its window and a plus if there is takeover.
+func showCompression(c *compression) string {
+	if c == nil {
+		return ""
+	}
+	show := func(bits uint8, takeover bool) string {
+		if takeover {
+			return fmt.Sprintf("%d+", bits)
+		}
+		return fmt.Sprint(bits)
+	}
+	return "send " + show(c.sendBits, c.sendTakeover) + " recv " + show(c.recvBits, c.recvTakeover)
+}
+
+func TestCompressionOptions(t *testing.T) {
+	for _, tt := range []struct {
+		opts *CompressionOptions
+		want string
+	}{
+		{nil, ""},
+		{&CompressionOptions{}, ""},
+		{&CompressionOptions{Level: 1, Threshold: -1, WindowBits: 8, MemoryBudget: 1}, ""},
+		{&CompressionOptions{Level: 9, Threshold: 1 << 30, WindowBits: 15, MemoryBudget: 1 << 30}, ""},
+		{&CompressionOptions{Level: -1}, "websocket: CompressionOptions.Level is -1, want 1 to 9, or 0"},
+		{&CompressionOptions{Level: 10}, "websocket: CompressionOptions.Level is 10, want 1 to 9, or 0"},
+		{&CompressionOptions{WindowBits: -1}, "websocket: CompressionOptions.WindowBits is -1, want 8 to 15, or 0"},
+		{&CompressionOptions{WindowBits: 7}, "websocket: CompressionOptions.WindowBits is 7, want 8 to 15, or 0"},
+		{&CompressionOptions{WindowBits: 16}, "websocket: CompressionOptions.WindowBits is 16, want 8 to 15, or 0"},
+		{&CompressionOptions{WindowBits: 256 + 10}, "websocket: CompressionOptions.WindowBits is 266, want 8 to 15, or 0"},
+		{&CompressionOptions{MemoryBudget: -1}, "websocket: CompressionOptions.MemoryBudget is -1, want bytes, or 0"},
+	} {
+		got := ""
+		if err := tt.opts.check(); err != nil {
+			got = err.Error()
+		}
+		if got != tt.want {
+			t.Errorf("%+v: got %q, want %q", tt.opts, got, tt.want)
+		}
+	}
+	for _, tt := range []struct {
+		level, threshold, wantLevel, wantThreshold int
+	}{
+		{0, 0, defaultCompressionLevel, defaultCompressionThreshold},
+		{1, -1, 1, 0},
+		{9, 1000, 9, 1000},
+	} {
+		o := &CompressionOptions{Level: tt.level, Threshold: tt.threshold}
+		if c := o.compression(extension.Deflate{SendBits: 8}); c.level != tt.wantLevel || c.threshold != tt.wantThreshold {
+			t.Errorf("%+v: got %+v", tt, c)
+		}
+	}
+}
 
 // TestAcceptCompression: the response to an offer, line by line.
 func TestAcceptCompression(t *testing.T) {

@@ -3,6 +3,7 @@ package websocket
 import (
 	"fmt"
 
+	"github.com/fullduplex-go/websocket/internal/extension"
 	"github.com/fullduplex-go/websocket/internal/flate"
 )
 
@@ -94,23 +95,32 @@ func (o *CompressionOptions) check() error {
 	return nil
 }
 
-// windowBits is what WindowBits means.
-func (o *CompressionOptions) windowBits() uint8 {
-	if o.WindowBits == 0 {
-		return maxWindowBits
+// params returns what the handshake negotiates by; nil for nil.
+func (o *CompressionOptions) params() *extension.Params {
+	if o == nil {
+		return nil
 	}
-	return uint8(o.WindowBits)
+	return &extension.Params{
+		Level:                   o.Level,
+		WindowBits:              o.WindowBits,
+		ServerNoContextTakeover: o.ServerNoContextTakeover,
+		ClientNoContextTakeover: o.ClientNoContextTakeover,
+		MemoryBudget:            o.MemoryBudget,
+	}
 }
 
-// compression returns what o leads to while the peer has had no say.
-func (o *CompressionOptions) compression() compression {
-	c := compression{
+// compression returns what o and the handshake have led to; nil for none.
+func (o *CompressionOptions) compression(d extension.Deflate) *compression {
+	if d == (extension.Deflate{}) {
+		return nil
+	}
+	c := &compression{
 		level:        o.Level,
 		threshold:    max(o.Threshold, 0),
-		sendBits:     o.windowBits(),
-		recvBits:     o.windowBits(),
-		sendTakeover: true,
-		recvTakeover: true,
+		sendBits:     d.SendBits,
+		recvBits:     d.RecvBits,
+		sendTakeover: d.SendTakeover,
+		recvTakeover: d.RecvTakeover,
 	}
 	if o.Level == 0 {
 		c.level = defaultCompressionLevel

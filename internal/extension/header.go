@@ -1,4 +1,10 @@
-package websocket
+// Package extension negotiates the extensions of a connection: the grammar of the
+// header Sec-WebSocket-Extensions (RFC 6455, section 9.1), and the offers and answers
+// of permessage-deflate (RFC 7692, section 7), which is the one extension there is.
+//
+// A client makes an [Offer] and has it judge the server's answer; a server calls
+// [Answer]. Either end gets a [Deflate].
+package extension
 
 import (
 	"errors"
@@ -9,21 +15,21 @@ import (
 	"github.com/fullduplex-go/websocket/internal/quote"
 )
 
-// maxExtensionParts bounds how many extensions and parameters, taken together,
+// maxParts bounds how many extensions and parameters, taken together,
 // a Sec-WebSocket-Extensions header may list. Clients send about five; net/http
 // lets through headers of a megabyte.
-const maxExtensionParts = 100
+const maxParts = 100
 
 // extension is one element of a Sec-WebSocket-Extensions header: an offer of
 // the client's, or what the server has accepted.
 type extension struct {
 	name   string
-	params []extensionParam
+	params []param
 }
 
-// extensionParam is a parameter of an extension. Its value is without quotes,
+// param is a parameter of an extension. Its value is without quotes,
 // and "" if it has none: a value is a token, which is never empty.
-type extensionParam struct {
+type param struct {
 	name, value string
 }
 
@@ -39,7 +45,7 @@ func (e extension) String() string {
 	return b.String()
 }
 
-// parseExtensions returns the elements of a Sec-WebSocket-Extensions header
+// parse returns the elements of a Sec-WebSocket-Extensions header
 // that has come in these lines (RFC 6455, section 9.1):
 //
 //	extension-list  = 1#extension
@@ -50,14 +56,14 @@ func (e extension) String() string {
 // list of nothing else passes for none. An error means that the whole header
 // must not be used: "the recipient of such malformed data MUST immediately
 // _Fail the WebSocket Connection_".
-func parseExtensions(lines []string) (list []extension, err error) {
+func parse(lines []string) (list []extension, err error) {
 	parts := 0
 	for _, line := range lines {
-		p := extensionParser{rest: line}
+		p := parser{rest: line}
 		for p.more() {
-			e, err := p.extension(maxExtensionParts - parts)
+			e, err := p.extension(maxParts - parts)
 			if err != nil {
-				return nil, &ruleError{"RFC 6455, section 9.1", err}
+				return nil, &Error{"RFC 6455, section 9.1", err}
 			}
 			parts += 1 + len(e.params)
 			list = append(list, e)
@@ -66,31 +72,31 @@ func parseExtensions(lines []string) (list []extension, err error) {
 	return list, nil
 }
 
-// extensionParser eats its way through one line of the header.
-type extensionParser struct {
+// parser eats its way through one line of the header.
+type parser struct {
 	rest string // begins with no white space, but for the beginning of the line
 }
 
 // more skips what is between two elements, and reports whether another one
 // follows.
-func (p *extensionParser) more() bool {
+func (p *parser) more() bool {
 	p.rest = strings.TrimLeft(p.rest, ", \t")
 	return p.rest != ""
 }
 
 // extension takes an element, and sees to it that a comma or the end follows.
 // It has at most limit parts, itself included.
-func (p *extensionParser) extension(limit int) (e extension, err error) {
+func (p *parser) extension(limit int) (e extension, err error) {
 	for parts := 1; ; parts++ {
 		if parts > limit {
-			return e, fmt.Errorf("header Sec-WebSocket-Extensions lists more than %d extensions and parameters", maxExtensionParts)
+			return e, fmt.Errorf("header Sec-WebSocket-Extensions lists more than %d extensions and parameters", maxParts)
 		}
 		if parts == 1 {
 			e.name, err = p.token()
 		} else {
-			var param extensionParam
-			param, err = p.param()
-			e.params = append(e.params, param)
+			var next param
+			next, err = p.param()
+			e.params = append(e.params, next)
 		}
 		switch {
 		case err != nil:
@@ -103,16 +109,16 @@ func (p *extensionParser) extension(limit int) (e extension, err error) {
 	}
 }
 
-func (p *extensionParser) param() (param extensionParam, err error) {
-	if param.name, err = p.token(); err == nil && p.skip('=') {
-		param.value, err = p.value()
+func (p *parser) param() (next param, err error) {
+	if next.name, err = p.token(); err == nil && p.skip('=') {
+		next.value, err = p.value()
 	}
-	return param, err
+	return next, err
 }
 
 // value takes a token, or a quoted string: "the value after quoted-string
 // unescaping MUST conform to the 'token' ABNF".
-func (p *extensionParser) value() (string, error) {
+func (p *parser) value() (string, error) {
 	if p.rest == "" || p.rest[0] != '"' {
 		return p.token()
 	}
@@ -133,7 +139,7 @@ func (p *extensionParser) value() (string, error) {
 	return "", p.malformed("a string with an end")
 }
 
-func (p *extensionParser) token() (string, error) {
+func (p *parser) token() (string, error) {
 	n := fields.TokenLen(p.rest)
 	if n == 0 {
 		return "", p.malformed("a token")
@@ -144,7 +150,7 @@ func (p *extensionParser) token() (string, error) {
 }
 
 // skip takes c if it is next.
-func (p *extensionParser) skip(c byte) bool {
+func (p *parser) skip(c byte) bool {
 	if p.rest == "" || p.rest[0] != c {
 		return false
 	}
@@ -153,19 +159,19 @@ func (p *extensionParser) skip(c byte) bool {
 }
 
 // advance leaves n bytes behind, and the white space after them.
-func (p *extensionParser) advance(n int) { p.rest = strings.TrimLeft(p.rest[n:], " \t") }
+func (p *parser) advance(n int) { p.rest = strings.TrimLeft(p.rest[n:], " \t") }
 
-func (p *extensionParser) malformed(want string) error {
+func (p *parser) malformed(want string) error {
 	if p.rest == "" {
 		return errors.New("header Sec-WebSocket-Extensions is malformed: want " + want + " at the end")
 	}
 	return fmt.Errorf("header Sec-WebSocket-Extensions is malformed: want %s at %q", want, quote.Clip(p.rest))
 }
 
-// ruleError is an error of the peer's, and what it has broken.
-type ruleError struct {
-	rule string // such as "RFC 6455, section 9.1"
+// Error is the peer's fault: its header breaks a rule.
+type Error struct {
+	Rule string // such as "RFC 6455, section 9.1"
 	err  error
 }
 
-func (e *ruleError) Error() string { return e.err.Error() }
+func (e *Error) Error() string { return e.err.Error() }

@@ -1,4 +1,4 @@
-package websocket
+package extension
 
 import (
 	"errors"
@@ -33,9 +33,9 @@ func TestParseExtensions(t *testing.T) {
 		{"a,,b\n\n , c ,", "a, b, c"},
 		{"a; b; b; B=1; b=2", "a; b; b; B=1; b=2"}, // what it means is not the grammar's business
 		{"A, a, A", "A, a, A"},
-		{strings.Repeat("a,", maxExtensionParts), strings.Repeat("a, ", maxExtensionParts-1) + "a"},
+		{strings.Repeat("a,", maxParts), strings.Repeat("a, ", maxParts-1) + "a"},
 	} {
-		list, err := parseExtensions(strings.Split(tt.lines, "\n"))
+		list, err := parse(strings.Split(tt.lines, "\n"))
 		if got := joinExtensions(list); got != tt.want || err != nil {
 			t.Errorf("%q: got %q, %v, want %q", tt.lines, got, err, tt.want)
 		}
@@ -74,16 +74,16 @@ func TestParseExtensionsMalformed(t *testing.T) {
 		{"a\x00", "want a comma or semicolon"},
 		{"a;b=\"1\n2\"", `want a string with an end`},
 		{"ok\nok; fine=1, b@d", `want a comma or semicolon at "@d"`}, // the whole header is invalid
-		{strings.Repeat("a,", maxExtensionParts) + "a", "lists more than 100 extensions and parameters"},
-		{strings.Repeat("a,\n", maxExtensionParts) + "a", "lists more than 100"},
-		{"a" + strings.Repeat(";b", maxExtensionParts), "lists more than 100"},
-		{strings.Repeat("a;b,", maxExtensionParts/2) + "a", "lists more than 100"},
+		{strings.Repeat("a,", maxParts) + "a", "lists more than 100 extensions and parameters"},
+		{strings.Repeat("a,\n", maxParts) + "a", "lists more than 100"},
+		{"a" + strings.Repeat(";b", maxParts), "lists more than 100"},
+		{strings.Repeat("a;b,", maxParts/2) + "a", "lists more than 100"},
 		{"a;" + strings.Repeat("x", 5000) + "@", `want a comma or semicolon at "@"`},
 		{"@" + strings.Repeat("x", 5000), `xxx..."`},
 	} {
-		list, err := parseExtensions(strings.Split(tt.lines, "\n"))
-		var rule *ruleError
-		if list != nil || !errors.As(err, &rule) || rule.rule != "RFC 6455, section 9.1" ||
+		list, err := parse(strings.Split(tt.lines, "\n"))
+		var rule *Error
+		if list != nil || !errors.As(err, &rule) || rule.Rule != "RFC 6455, section 9.1" ||
 			!strings.HasPrefix(err.Error(), "header Sec-WebSocket-Extensions ") || !strings.Contains(err.Error(), tt.want) || len(err.Error()) > 400 {
 			t.Errorf("%q: got %q, %v, want an error with %q", tt.lines, joinExtensions(list), err, tt.want)
 		}
@@ -115,9 +115,9 @@ func FuzzExtensions(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, text string) {
 		lines := strings.Split(text, "\n")
-		list, err := parseExtensions(lines)
+		list, err := parse(lines)
 		if err != nil && strings.Contains(err.Error(), "more than") {
-			if n := strings.Count(text, ",") + strings.Count(text, ";") + len(lines); n <= maxExtensionParts {
+			if n := strings.Count(text, ",") + strings.Count(text, ";") + len(lines); n <= maxParts {
 				t.Fatalf("%q: %v, but there are at most %d", text, err, n)
 			}
 			return
@@ -136,7 +136,7 @@ func FuzzExtensions(f *testing.F) {
 			return
 		}
 		once := joinExtensions(list)
-		again, err := parseExtensions([]string{once})
+		again, err := parse([]string{once})
 		if err != nil || joinExtensions(again) != once || len(again) != len(list) {
 			t.Fatalf("%q: read %q, and that as %q, %v", text, once, joinExtensions(again), err)
 		}

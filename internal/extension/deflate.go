@@ -1,4 +1,4 @@
-package websocket
+package extension
 
 import (
 	"fmt"
@@ -22,27 +22,63 @@ const (
 // to nothing left to save, and less to refer to.
 const minBudgetBits = 9
 
-// compression is what the handshake has settled on, seen from this end.
-type compression struct {
-	level, threshold           int
-	sendBits, recvBits         uint8 // windows of what we send and of what we receive
-	sendTakeover, recvTakeover bool  // whether messages refer to earlier ones
+// Params are the settings of one end, as a program has chosen them. The zero value
+// is valid. The errors of this package name the fields of CompressionOptions that
+// they come from.
+type Params struct {
+	Level                   int // of our compressor, 1 to 9; 0 is [flate.DefaultLevel]
+	WindowBits              int // of the largest window, 8 to 15; 0 is 15
+	ServerNoContextTakeover bool
+	ClientNoContextTakeover bool
+	MemoryBudget            int // bytes to keep between messages; 0 is no bound
+}
+
+// windowBits is what WindowBits means.
+func (o *Params) windowBits() uint8 {
+	if o.WindowBits == 0 {
+		return flate.MaxWindowBits
+	}
+	return uint8(o.WindowBits)
+}
+
+// deflate returns what o leads to while the peer has had no say.
+func (o *Params) deflate() Deflate {
+	d := Deflate{
+		SendBits:     o.windowBits(),
+		RecvBits:     o.windowBits(),
+		SendTakeover: true,
+		RecvTakeover: true,
+		level:        o.Level,
+	}
+	if o.Level == 0 {
+		d.level = flate.DefaultLevel
+	}
+	return d
+}
+
+// Deflate is permessage-deflate as the handshake has settled on it, seen from this
+// end. The zero value stands for no compression.
+type Deflate struct {
+	SendBits, RecvBits         uint8 // windows of what we send and of what we receive, as base-2 logarithms
+	SendTakeover, RecvTakeover bool  // whether messages refer to earlier ones
+
+	level int // of our compressor
 }
 
 // sendMemory is how many bytes the sending direction keeps between messages.
-func (c *compression) sendMemory() int {
-	if !c.sendTakeover {
+func (c *Deflate) sendMemory() int {
+	if !c.SendTakeover {
 		return 0
 	}
-	return flate.EncoderMemory(c.level, int(c.sendBits))
+	return flate.EncoderMemory(c.level, int(c.SendBits))
 }
 
 // recvMemory is how many the receiving direction keeps.
-func (c *compression) recvMemory() int {
-	if !c.recvTakeover {
+func (c *Deflate) recvMemory() int {
+	if !c.RecvTakeover {
 		return 0
 	}
-	return 1 << c.recvBits
+	return 1 << c.RecvBits
 }
 
 // fit makes c keep at most budget bytes between messages; 0 is no bound. It
@@ -50,24 +86,24 @@ func (c *compression) recvMemory() int {
 // that of what we receive only if the peer can be limited. If there are none,
 // the direction that keeps more even so gives up takeover. The size of its
 // window then costs nothing between messages, and the other one is fitted anew.
-func (c *compression) fit(budget int, limitable bool) {
-	send, recv := c.sendBits, c.recvBits
+func (c *Deflate) fit(budget int, limitable bool) {
+	send, recv := c.SendBits, c.RecvBits
 	for budget != 0 {
-		for limit := uint8(maxWindowBits); limit >= minBudgetBits; limit-- {
-			if c.sendTakeover {
-				c.sendBits = min(send, limit)
+		for limit := uint8(flate.MaxWindowBits); limit >= minBudgetBits; limit-- {
+			if c.SendTakeover {
+				c.SendBits = min(send, limit)
 			}
-			if c.recvTakeover && limitable {
-				c.recvBits = min(recv, limit)
+			if c.RecvTakeover && limitable {
+				c.RecvBits = min(recv, limit)
 			}
 			if c.sendMemory()+c.recvMemory() <= budget {
 				return
 			}
 		}
 		if c.sendMemory() >= c.recvMemory() {
-			c.sendTakeover, c.sendBits = false, send
+			c.SendTakeover, c.SendBits = false, send
 		} else {
-			c.recvTakeover, c.recvBits = false, recv
+			c.RecvTakeover, c.RecvBits = false, recv
 		}
 	}
 }
@@ -76,14 +112,14 @@ func (c *compression) fit(budget int, limitable bool) {
 // we send; 0 is no bound. What the peer sends is agreed already, and must not
 // keep more than budget alone. A smaller window than agreed, or no takeover, is
 // always ours to choose.
-func (c *compression) fitSend(budget int) {
-	send := c.sendBits
+func (c *Deflate) fitSend(budget int) {
+	send := c.SendBits
 	for budget != 0 && c.sendMemory()+c.recvMemory() > budget {
-		if c.sendBits <= minBudgetBits {
-			c.sendTakeover, c.sendBits = false, send
+		if c.SendBits <= minBudgetBits {
+			c.SendTakeover, c.SendBits = false, send
 			return
 		}
-		c.sendBits--
+		c.SendBits--
 	}
 }
 
@@ -99,7 +135,7 @@ type deflateParams struct {
 
 // parseDeflate judges parameters as section 7.1 wants it of both sides: none
 // is unknown, there twice, or has "an invalid value".
-func parseDeflate(params []extensionParam) (p deflateParams, err error) {
+func parseDeflate(params []param) (p deflateParams, err error) {
 	for _, param := range params {
 		var twice, valid bool
 		switch param.name {
@@ -166,60 +202,66 @@ func (p deflateParams) String() string {
 	return s
 }
 
-// chooseDeflate is the server's side: it accepts the first offer of
-// permessage-deflate that it can keep to, and returns the answer, for the
-// header, with what it comes to. If there is none both are zero. "A server MUST
-// decline an extension negotiation offer" with an unknown parameter, an invalid
-// value, or the same parameter twice (section 7.1); the next offer may do.
-func chooseDeflate(offers []extension, o *CompressionOptions) (answer string, c *compression) {
+// Answer is the server's side: it accepts the first offer of permessage-deflate, in
+// a Sec-WebSocket-Extensions header that has come in these lines, that it can keep
+// to by o. It returns the answer, for the header, with what it comes to. If there is
+// none both are zero, as they are with a nil o. "A server MUST decline an extension
+// negotiation offer" with an unknown parameter, an invalid value, or the same
+// parameter twice (section 7.1); the next offer may do. A header that is no list of
+// offers makes an error, an [*Error], whatever is in it.
+func Answer(lines []string, o *Params) (answer string, d Deflate, err error) {
+	offers, err := parse(lines)
+	if err != nil || o == nil {
+		return "", d, err
+	}
 	for _, offer := range offers {
 		if offer.name != deflateName {
 			continue
 		}
 		if p, err := parseDeflate(offer.params); err == nil {
-			params, c := o.answer(p)
-			return params.String(), &c
+			params, d := o.answer(p)
+			return params.String(), d, nil
 		}
 	}
-	return "", nil
+	return "", d, nil
 }
 
 // answer accepts an offer.
-func (o *CompressionOptions) answer(offer deflateParams) (answer deflateParams, c compression) {
-	c = o.compression()
+func (o *Params) answer(offer deflateParams) (answer deflateParams, c Deflate) {
+	c = o.deflate()
 
 	// 7.1.1.1: the offer's is accepted by answering it, and a server may
 	// also answer it without being asked.
-	c.sendTakeover = !offer.serverNoTakeover && !o.ServerNoContextTakeover
+	c.SendTakeover = !offer.serverNoTakeover && !o.ServerNoContextTakeover
 	// 7.1.1.2: so with the client's. In an offer it is but a hint, and
 	// answering says that we rely on it.
-	c.recvTakeover = !offer.clientNoTakeover && !o.ClientNoContextTakeover
+	c.RecvTakeover = !offer.clientNoTakeover && !o.ClientNoContextTakeover
 
 	// 7.1.2.1: "with the same or smaller value as the offer".
 	if offer.serverBits != 0 {
-		c.sendBits = min(c.sendBits, offer.serverBits)
+		c.SendBits = min(c.SendBits, offer.serverBits)
 	}
 	switch {
 	case !offer.clientLimitable:
 		// 7.1.2.2: the answer "MUST NOT include" client_max_window_bits, so
 		// the client has 32 KiB. If that is too much we do not keep them.
-		c.recvTakeover = c.recvTakeover && c.recvBits == maxWindowBits
-		c.recvBits = maxWindowBits
+		c.RecvTakeover = c.RecvTakeover && c.RecvBits == flate.MaxWindowBits
+		c.RecvBits = flate.MaxWindowBits
 	case offer.clientBits != 0:
-		c.recvBits = min(c.recvBits, offer.clientBits)
+		c.RecvBits = min(c.RecvBits, offer.clientBits)
 	}
 	c.fit(o.MemoryBudget, offer.clientLimitable)
 
-	answer.serverNoTakeover = !c.sendTakeover
-	answer.clientNoTakeover = !c.recvTakeover
+	answer.serverNoTakeover = !c.SendTakeover
+	answer.clientNoTakeover = !c.RecvTakeover
 	if offer.serverBits != 0 { // to others it makes no difference
-		answer.serverBits = c.sendBits
+		answer.serverBits = c.SendBits
 	}
 	// 7.1.2.2: absence "indicates that the server can receive messages
 	// compressed using an LZ77 sliding window of up to 32,768 bytes".
-	if offer.clientBits != 0 || c.recvBits < maxWindowBits {
+	if offer.clientBits != 0 || c.RecvBits < flate.MaxWindowBits {
 		answer.clientLimitable = true
-		answer.clientBits = c.recvBits
+		answer.clientBits = c.RecvBits
 	}
 	return answer, c
 }

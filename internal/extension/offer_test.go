@@ -1,4 +1,4 @@
-package websocket
+package extension
 
 import (
 	"errors"
@@ -8,7 +8,7 @@ import (
 
 func TestDeflateOffer(t *testing.T) {
 	const name = "permessage-deflate"
-	type options = CompressionOptions
+	type options = Params
 	for _, tt := range []struct {
 		opts  options
 		offer string
@@ -51,23 +51,23 @@ func TestDeflateOffer(t *testing.T) {
 		{options{MemoryBudget: 32767, ServerNoContextTakeover: true}, name + "; server_no_context_takeover; client_max_window_bits=14", []string{"send 14+ recv 15"}},
 		{options{MemoryBudget: 8000, ServerNoContextTakeover: true}, name + "; server_no_context_takeover; client_max_window_bits=11", []string{"send 11+ recv 15"}},
 	} {
-		f := newDeflateOffer(&tt.opts)
+		f := NewOffer(&tt.opts)
 		if got := f.String(); got != tt.offer {
 			t.Errorf("%+v\ngot  %q\nwant %q", tt.opts, got, tt.offer)
 			continue
 		}
 		for i, least := range f.offers {
 			least.clientNoTakeover, least.clientLimitable, least.clientBits = false, false, 0
-			c, err := f.accepted(mustParseExtensions(t, least.String()))
-			if got := showCompression(c); got != tt.want[i] || err != nil {
+			c, err := f.Accept([]string{least.String()})
+			if got := show(c); got != tt.want[i] || err != nil {
 				t.Errorf("%+v\nanswer %q\ngot  %q, %v\nwant %q", tt.opts, least, got, err, tt.want[i])
 			}
-			if budget := tt.opts.MemoryBudget; c != nil && budget != 0 && c.sendMemory()+c.recvMemory() > budget {
+			if budget := tt.opts.MemoryBudget; budget != 0 && c.sendMemory()+c.recvMemory() > budget {
 				t.Errorf("%+v\nanswer %q\nkeeps %d + %d bytes", tt.opts, least, c.sendMemory(), c.recvMemory())
 			}
 		}
 	}
-	if newDeflateOffer(nil) != nil {
+	if NewOffer(nil) != nil {
 		t.Error("an offer of nothing")
 	}
 }
@@ -75,7 +75,7 @@ func TestDeflateOffer(t *testing.T) {
 // TestDeflateAnswer: what a client takes, and what it does not.
 func TestDeflateAnswer(t *testing.T) {
 	const name = "permessage-deflate"
-	type options = CompressionOptions
+	type options = Params
 	var (
 		plain   = &options{}
 		small   = &options{WindowBits: 10}
@@ -156,19 +156,19 @@ func TestDeflateAnswer(t *testing.T) {
 		{opts: &options{MemoryBudget: 512, WindowBits: 10, ServerNoContextTakeover: true}, answer: name + "; server_max_window_bits=11", rule: "7.1.2.1",
 			text: "and CompressionOptions allows 512; set WindowBits to 11 and MemoryBudget to 2048 or more, or turn Compression off"},
 	} {
-		c, err := newDeflateOffer(tt.opts).accepted(mustParseExtensions(t, tt.answer))
-		if got := showCompression(c); got != tt.want {
+		c, err := NewOffer(tt.opts).Accept([]string{tt.answer})
+		if got := show(c); got != tt.want {
 			t.Errorf("%+v\nanswer %q\ngot %q, want %q", tt.opts, tt.answer, got, tt.want)
 		}
-		if c != nil && tt.opts.MemoryBudget != 0 && c.sendMemory()+c.recvMemory() > tt.opts.MemoryBudget {
+		if tt.opts != nil && tt.opts.MemoryBudget != 0 && c.sendMemory()+c.recvMemory() > tt.opts.MemoryBudget {
 			t.Errorf("%+v\nanswer %q\nkeeps %d + %d bytes", tt.opts, tt.answer, c.sendMemory(), c.recvMemory())
 		}
-		var rule *ruleError
+		var rule *Error
 		switch {
 		case tt.text == "" && err == nil:
 		case tt.text == "" || err == nil || !strings.Contains(err.Error(), tt.text):
 			t.Errorf("%+v\nanswer %q: error %v, want %q", tt.opts, tt.answer, err, tt.text)
-		case errors.As(err, &rule) != (tt.rule != "") || rule != nil && rule.rule != "RFC 7692, section "+tt.rule:
+		case errors.As(err, &rule) != (tt.rule != "") || rule != nil && rule.Rule != "RFC 7692, section "+tt.rule:
 			t.Errorf("%+v\nanswer %q: error %q breaks %+v, want %q", tt.opts, tt.answer, err, rule, tt.rule)
 		}
 	}
@@ -183,13 +183,13 @@ func FuzzDeflateAnswer(f *testing.F) {
 	f.Add(name+"; server_max_window_bits=12; client_max_window_bits=9", uint8(1), uint8(0), uint32(8192), false, false)
 	f.Add(name+"; client_max_window_bits=8", uint8(1), uint8(4), uint32(33_000), false, true)
 	f.Fuzz(func(t *testing.T, answer string, level, window uint8, budget uint32, server, client bool) {
-		o := fuzzCompressionOptions(level, window, budget, server, client)
-		list, err := parseExtensions([]string{answer})
+		o := fuzzParams(level, window, budget, server, client)
+		list, err := parse([]string{answer})
 		if err != nil {
 			return
 		}
-		c, err := newDeflateOffer(o).accepted(list)
-		if c == nil {
+		c, err := NewOffer(o).Accept([]string{answer})
+		if c == (Deflate{}) {
 			if err == nil && len(list) > 0 {
 				t.Fatalf("%+v, answer %q: neither compression nor an error", o, answer)
 			}
@@ -200,10 +200,10 @@ func FuzzDeflateAnswer(f *testing.F) {
 			t.Fatalf("answer %q passed: %v", answer, err)
 		}
 		switch {
-		case c.sendBits > o.windowBits() || p.clientBits != 0 && c.sendBits > p.clientBits,
-			c.sendTakeover && (p.clientNoTakeover || client),
-			c.recvBits != p.serverWindow() || c.recvTakeover == p.serverNoTakeover,
-			c.recvTakeover && c.recvBits > o.windowBits(),
+		case c.SendBits > o.windowBits() || p.clientBits != 0 && c.SendBits > p.clientBits,
+			c.SendTakeover && (p.clientNoTakeover || client),
+			c.RecvBits != p.serverWindow() || c.RecvTakeover == p.serverNoTakeover,
+			c.RecvTakeover && c.RecvBits > o.windowBits(),
 			o.MemoryBudget != 0 && c.sendMemory()+c.recvMemory() > o.MemoryBudget:
 			t.Fatalf("%+v, answer %q: %+v", o, answer, c)
 		}

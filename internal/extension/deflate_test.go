@@ -1,34 +1,26 @@
-package websocket
+package extension
 
 import (
+	"errors"
 	"fmt"
 	"testing"
 
 	"github.com/fullduplex-go/websocket/internal/flate"
 )
 
-// showCompression writes c as the tables have it: what we send and what we
+// show writes c as the tables have it: what we send and what we
 // receive, each with its window and a plus if there is takeover.
-func showCompression(c *compression) string {
-	if c == nil {
+func show(c Deflate) string {
+	if c == (Deflate{}) {
 		return ""
 	}
-	show := func(bits uint8, takeover bool) string {
+	half := func(bits uint8, takeover bool) string {
 		if takeover {
 			return fmt.Sprintf("%d+", bits)
 		}
 		return fmt.Sprint(bits)
 	}
-	return "send " + show(c.sendBits, c.sendTakeover) + " recv " + show(c.recvBits, c.recvTakeover)
-}
-
-func mustParseExtensions(t *testing.T, lines ...string) []extension {
-	t.Helper()
-	list, err := parseExtensions(lines)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return list
+	return "send " + half(c.SendBits, c.SendTakeover) + " recv " + half(c.RecvBits, c.RecvTakeover)
 }
 
 // keeps returns what a connection of a level keeps between messages if both its
@@ -36,9 +28,9 @@ func mustParseExtensions(t *testing.T, lines ...string) []extension {
 func keeps(level, bits int) int { return sends(level, bits) + 1<<bits }
 func sends(level, bits int) int { return flate.EncoderMemory(level, bits) }
 
-func TestChooseDeflate(t *testing.T) {
+func TestAnswer(t *testing.T) {
 	const name = "permessage-deflate"
-	type options = CompressionOptions
+	type options = Params
 	for _, tt := range []struct {
 		opts                options
 		offer, answer, want string
@@ -159,60 +151,31 @@ func TestChooseDeflate(t *testing.T) {
 		{options{MemoryBudget: 8000}, name + "; client_no_context_takeover; client_max_window_bits",
 			name + "; client_no_context_takeover", "send 11+ recv 15"},
 	} {
-		answer, c := chooseDeflate(mustParseExtensions(t, tt.offer), &tt.opts)
-		if got := showCompression(c); answer != tt.answer || got != tt.want {
-			t.Errorf("%+v\noffer %q\ngot  %q, %q\nwant %q, %q", tt.opts, tt.offer, answer, got, tt.answer, tt.want)
+		answer, c, err := Answer([]string{tt.offer}, &tt.opts)
+		if got := show(c); answer != tt.answer || got != tt.want || err != nil {
+			t.Errorf("%+v\noffer %q\ngot  %q, %q, %v\nwant %q, %q", tt.opts, tt.offer, answer, got, err, tt.answer, tt.want)
 		}
 	}
 }
 
-func TestCompressionOptions(t *testing.T) {
-	for _, tt := range []struct {
-		opts *CompressionOptions
-		want string
-	}{
-		{nil, ""},
-		{&CompressionOptions{}, ""},
-		{&CompressionOptions{Level: 1, Threshold: -1, WindowBits: 8, MemoryBudget: 1}, ""},
-		{&CompressionOptions{Level: 9, Threshold: 1 << 30, WindowBits: 15, MemoryBudget: 1 << 30}, ""},
-		{&CompressionOptions{Level: -1}, "websocket: CompressionOptions.Level is -1, want 1 to 9, or 0"},
-		{&CompressionOptions{Level: 10}, "websocket: CompressionOptions.Level is 10, want 1 to 9, or 0"},
-		{&CompressionOptions{WindowBits: -1}, "websocket: CompressionOptions.WindowBits is -1, want 8 to 15, or 0"},
-		{&CompressionOptions{WindowBits: 7}, "websocket: CompressionOptions.WindowBits is 7, want 8 to 15, or 0"},
-		{&CompressionOptions{WindowBits: 16}, "websocket: CompressionOptions.WindowBits is 16, want 8 to 15, or 0"},
-		{&CompressionOptions{WindowBits: 256 + 10}, "websocket: CompressionOptions.WindowBits is 266, want 8 to 15, or 0"},
-		{&CompressionOptions{MemoryBudget: -1}, "websocket: CompressionOptions.MemoryBudget is -1, want bytes, or 0"},
-	} {
-		got := ""
-		if err := tt.opts.check(); err != nil {
-			got = err.Error()
-		}
-		if got != tt.want {
-			t.Errorf("%+v: got %q, want %q", tt.opts, got, tt.want)
+// TestAnswerMalformed: a header that is no list is an error, also to an end that
+// wants no compression.
+func TestAnswerMalformed(t *testing.T) {
+	for _, o := range []*Params{nil, {}} {
+		var fault *Error
+		answer, d, err := Answer([]string{"permessage-deflate", "a b"}, o)
+		if answer != "" || d != (Deflate{}) || !errors.As(err, &fault) || fault.Rule != "RFC 6455, section 9.1" {
+			t.Errorf("%+v: got %q, %+v, %v", o, answer, d, err)
 		}
 	}
-	for _, tt := range []struct {
-		level, threshold, wantLevel, wantThreshold int
-	}{
-		{0, 0, defaultCompressionLevel, defaultCompressionThreshold},
-		{1, -1, 1, 0},
-		{9, 1000, 9, 1000},
-	} {
-		o := &CompressionOptions{Level: tt.level, Threshold: tt.threshold}
-		_, server := chooseDeflate(mustParseExtensions(t, "permessage-deflate"), o)
-		client, err := newDeflateOffer(o).accepted(mustParseExtensions(t, "permessage-deflate"))
-		if err != nil || *client != *server {
-			t.Fatalf("got %+v, %v and %+v", client, err, server)
-		}
-		if server.level != tt.wantLevel || server.threshold != tt.wantThreshold {
-			t.Errorf("%+v: got %+v", tt, server)
-		}
+	if answer, d, err := Answer([]string{"permessage-deflate"}, nil); answer != "" || d != (Deflate{}) || err != nil {
+		t.Errorf("an end that wants no compression answers %q, %+v, %v", answer, d, err)
 	}
 }
 
-// fuzzCompressionOptions makes valid options of anything.
-func fuzzCompressionOptions(level, window uint8, budget uint32, server, client bool) *CompressionOptions {
-	o := &CompressionOptions{
+// fuzzParams makes valid options of anything.
+func fuzzParams(level, window uint8, budget uint32, server, client bool) *Params {
+	o := &Params{
 		Level: int(level % 10), MemoryBudget: int(budget % 200_000),
 		ServerNoContextTakeover: server, ClientNoContextTakeover: client,
 	}
@@ -238,18 +201,18 @@ func FuzzNegotiation(f *testing.F) {
 		f.Add(offer, uint8(i), uint8(8), uint32(40_000), false, i == 4, uint8(7), uint32(36_000), false, false)
 	}
 	f.Fuzz(func(t *testing.T, text string, level, sWindow uint8, sBudget uint32, sServer, sClient bool, cWindow uint8, cBudget uint32, cServer, cClient bool) {
-		so := fuzzCompressionOptions(level, sWindow, sBudget, sServer, sClient)
-		var co *CompressionOptions
-		var offers []*deflateOffer
+		so := fuzzParams(level, sWindow, sBudget, sServer, sClient)
+		var co *Params
+		var offers []*Offer
 		if text == "" {
-			co = fuzzCompressionOptions(level, cWindow, cBudget, cServer, cClient)
-			f := newDeflateOffer(co)
+			co = fuzzParams(level, cWindow, cBudget, cServer, cClient)
+			f := NewOffer(co)
 			for range f.offers {
 				offers = append(offers, f)
 			}
 			text = f.String()
 		}
-		list, err := parseExtensions([]string{text})
+		list, err := parse([]string{text})
 		if err != nil {
 			return
 		}
@@ -258,44 +221,43 @@ func FuzzNegotiation(f *testing.F) {
 			if e.name != name || err != nil {
 				continue
 			}
-			if again, err := parseExtensions([]string{p.String()}); err != nil || len(again) != 1 {
+			if again, err := parse([]string{p.String()}); err != nil || len(again) != 1 {
 				t.Fatalf("%q is written as %q: %v", text, p, err)
 			} else if q, err := parseDeflate(again[0].params); q != p || err != nil {
 				t.Fatalf("%q is written as %q, and that read as %q, %v", text, p, q, err)
 			}
 			if co == nil {
-				f := newDeflateOffer(new(CompressionOptions))
-				f.offers[0], f.own.sendTakeover = p, !p.clientNoTakeover
+				f := NewOffer(new(Params))
+				f.offers[0], f.own.SendTakeover = p, !p.clientNoTakeover
 				if p.clientBits != 0 {
-					f.own.sendBits = p.clientBits
+					f.own.SendBits = p.clientBits
 				}
 				offers = append(offers, f)
 			}
 		}
 
-		answer, server := chooseDeflate(list, so)
-		if (server != nil) != (len(offers) > 0) || (server != nil) != (answer != "") {
+		answer, server, err := Answer([]string{text}, so)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if (server != Deflate{}) != (len(offers) > 0) || (server != Deflate{}) != (answer != "") {
 			t.Fatalf("answer %q and %+v to %d offers in %q", answer, server, len(offers), text)
 		}
-		if server == nil {
+		if answer == "" {
 			return
 		}
-		list, err = parseExtensions([]string{answer})
-		if err != nil {
-			t.Fatalf("answer %q to %q: %v", answer, text, err)
-		}
-		client, err := offers[0].accepted(list)
+		client, err := offers[0].Accept([]string{answer})
 		if err != nil {
 			t.Fatalf("answer %q to %q: %v", answer, text, err)
 		}
 
-		if server.sendBits > client.recvBits || client.sendBits > server.recvBits ||
-			server.sendTakeover && !client.recvTakeover || client.sendTakeover && !server.recvTakeover {
+		if server.SendBits > client.RecvBits || client.SendBits > server.RecvBits ||
+			server.SendTakeover && !client.RecvTakeover || client.SendTakeover && !server.RecvTakeover {
 			t.Fatalf("answer %q to %q: server %+v, client %+v do not fit", answer, text, server, client)
 		}
 		for _, end := range []struct {
-			o                *CompressionOptions
-			c                *compression
+			o                *Params
+			c                Deflate
 			noSend, noRecv   bool
 			canLimit, dialed bool
 		}{
@@ -306,11 +268,11 @@ func FuzzNegotiation(f *testing.F) {
 				continue // an offer that came from nowhere
 			}
 			c, bits := end.c, end.o.windowBits()
-			ok := c.sendBits >= 8 && c.recvBits >= 8 && c.sendBits <= bits && c.recvBits <= 15
-			if c.recvTakeover || end.canLimit {
-				ok = ok && c.recvBits <= bits
+			ok := c.SendBits >= 8 && c.RecvBits >= 8 && c.SendBits <= bits && c.RecvBits <= 15
+			if c.RecvTakeover || end.canLimit {
+				ok = ok && c.RecvBits <= bits
 			}
-			ok = ok && !(end.noSend && c.sendTakeover) && !(end.noRecv && c.recvTakeover)
+			ok = ok && !(end.noSend && c.SendTakeover) && !(end.noRecv && c.RecvTakeover)
 			ok = ok && (end.o.MemoryBudget == 0 || c.sendMemory()+c.recvMemory() <= end.o.MemoryBudget)
 			if !ok {
 				t.Fatalf("answer %q to %q: %+v with dialed %v makes %+v", answer, text, end.o, end.dialed, c)

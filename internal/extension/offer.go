@@ -1,47 +1,48 @@
-package websocket
+package extension
 
 import (
 	"fmt"
 	"strings"
 
+	"github.com/fullduplex-go/websocket/internal/flate"
 	"github.com/fullduplex-go/websocket/internal/quote"
 )
 
-// deflateOffer is the client's side of the negotiation of permessage-deflate:
-// what it offers, and what it holds an answer against.
-type deflateOffer struct {
-	opts   CompressionOptions // a copy of the user's
-	own    compression        // what the first offer comes to; its sending half binds us
-	offers []deflateParams    // the preferred one first; all include what binds us
+// Offer is the client's side of the negotiation of permessage-deflate: what it
+// offers, and what it holds an answer against. A nil Offer offers nothing.
+type Offer struct {
+	opts   Params
+	own    Deflate         // what the first offer comes to; its sending half binds us
+	offers []deflateParams // the preferred one first; all include what binds us
 }
 
-// newDeflateOffer makes the offers for o; nil for nil.
+// NewOffer makes the offers for o; nil for nil.
 //
 // The first offer asks for what suits o best. Many servers do not know
 // server_max_window_bits, and some do not know server_no_context_takeover.
 // "A server MUST decline an extension negotiation offer" that it cannot accept
 // (RFC 7692, section 7.1), so plainer offers follow, each of which still
 // holds o.
-func newDeflateOffer(o *CompressionOptions) *deflateOffer {
+func NewOffer(o *Params) *Offer {
 	if o == nil {
 		return nil
 	}
-	c := o.compression()
-	c.sendTakeover = !o.ClientNoContextTakeover
-	c.recvTakeover = !o.ServerNoContextTakeover
+	c := o.deflate()
+	c.SendTakeover = !o.ClientNoContextTakeover
+	c.RecvTakeover = !o.ServerNoContextTakeover
 	c.fit(o.MemoryBudget, true)
 	first := deflateParams{
-		serverNoTakeover: !c.recvTakeover,
-		clientNoTakeover: !c.sendTakeover,
+		serverNoTakeover: !c.RecvTakeover,
+		clientNoTakeover: !c.SendTakeover,
 		clientLimitable:  true, // lets the server limit us
 	}
-	if c.recvBits < maxWindowBits {
-		first.serverBits = c.recvBits
+	if c.RecvBits < flate.MaxWindowBits {
+		first.serverBits = c.RecvBits
 	}
-	if c.sendBits < maxWindowBits {
-		first.clientBits = c.sendBits
+	if c.SendBits < flate.MaxWindowBits {
+		first.clientBits = c.SendBits
 	}
-	f := &deflateOffer{opts: *o, own: c, offers: []deflateParams{first}}
+	f := &Offer{opts: *o, own: c, offers: []deflateParams{first}}
 
 	// The window of messages that do not refer to earlier ones is no matter:
 	// it is not kept.
@@ -60,7 +61,7 @@ func newDeflateOffer(o *CompressionOptions) *deflateOffer {
 }
 
 // String writes the offers as Sec-WebSocket-Extensions has them.
-func (f *deflateOffer) String() string {
+func (f *Offer) String() string {
 	list := make([]string, len(f.offers))
 	for i, p := range f.offers {
 		list[i] = p.String()
@@ -68,29 +69,35 @@ func (f *deflateOffer) String() string {
 	return strings.Join(list, ", ")
 }
 
-// accepted judges the extensions in a server's answer. The server may leave
-// all out; else there must be one, the one offered. A nil f has offered none.
-func (f *deflateOffer) accepted(answer []extension) (*compression, error) {
+// Accept judges the Sec-WebSocket-Extensions header of a server's answer, which
+// has come in these lines, and returns what was agreed on. The server may leave all out; else there must be one extension, the
+// one offered. Where the answer breaks a rule of the extension's or of the
+// header's, the error is an [*Error].
+func (f *Offer) Accept(lines []string) (d Deflate, err error) {
+	answer, err := parse(lines)
+	if err != nil {
+		return d, err
+	}
 	for i, e := range answer {
 		switch {
 		case f == nil || e.name != deflateName:
-			return nil, fmt.Errorf("server uses extension %q, which was not offered", quote.Clip(e.String()))
+			return d, fmt.Errorf("server uses extension %q, which was not offered", quote.Clip(e.String()))
 		case i > 0:
-			return nil, fmt.Errorf("server uses %s %d times, want once", deflateName, len(answer))
+			return d, fmt.Errorf("server uses %s %d times, want once", deflateName, len(answer))
 		}
 	}
 	if len(answer) == 0 {
-		return nil, nil
+		return d, nil
 	}
 	p, err := parseDeflate(answer[0].params)
 	if err != nil {
-		return nil, &ruleError{"RFC 7692, section 7.1", fmt.Errorf("server's %w", err)}
+		return d, &Error{"RFC 7692, section 7.1", fmt.Errorf("server's %w", err)}
 	}
 	if p.clientLimitable && p.clientBits == 0 {
-		return nil, &ruleError{"RFC 7692, section 7.1.2.2", fmt.Errorf("server answers %s without a value", clientMaxWindowBitsName)}
+		return d, &Error{"RFC 7692, section 7.1.2.2", fmt.Errorf("server answers %s without a value", clientMaxWindowBitsName)}
 	}
 	if err := f.holds(p); err != nil {
-		return nil, err
+		return d, err
 	}
 	return f.settle(p), nil
 }
@@ -103,7 +110,7 @@ func (f *deflateOffer) accepted(answer []extension) (*compression, error) {
 //
 // ServerNoContextTakeover is a wish: a server that does not grant it is
 // held against WindowBits and MemoryBudget like any other.
-func (f *deflateOffer) holds(answer deflateParams) error {
+func (f *Offer) holds(answer deflateParams) error {
 	if answer.serverNoTakeover {
 		return nil // nothing is kept
 	}
@@ -124,30 +131,30 @@ func (f *deflateOffer) holds(answer deflateParams) error {
 	if answer.serverBits == 0 {
 		fault = fmt.Sprintf("leaves out %s and %s", serverMaxWindowBitsName, serverNoTakeoverName)
 	}
-	return &ruleError{"RFC 7692, section 7.1.2.1", fmt.Errorf(
+	return &Error{"RFC 7692, section 7.1.2.1", fmt.Errorf(
 		"server %s, so that %d bytes would be kept between messages, and CompressionOptions allows %d; set %s, or turn Compression off",
 		fault, kept, allowed, strings.Join(set, " and "))}
 }
 
 // settle returns what an answer that holds comes to.
-func (f *deflateOffer) settle(answer deflateParams) *compression {
+func (f *Offer) settle(answer deflateParams) Deflate {
 	c := f.own
-	c.recvBits, c.recvTakeover = answer.serverWindow(), !answer.serverNoTakeover
+	c.RecvBits, c.RecvTakeover = answer.serverWindow(), !answer.serverNoTakeover
 	// 7.1.1.2 and 7.1.2.2: both may come unasked, and bind us. If they were
 	// offered and left out we still do as we have said.
-	c.sendTakeover = c.sendTakeover && !answer.clientNoTakeover
+	c.SendTakeover = c.SendTakeover && !answer.clientNoTakeover
 	if answer.clientBits != 0 {
-		c.sendBits = min(c.sendBits, answer.clientBits)
+		c.SendBits = min(c.SendBits, answer.clientBits)
 	}
 	c.fitSend(f.opts.MemoryBudget)
-	return &c
+	return c
 }
 
 // serverWindow is the window of the server's messages, which has 32 KiB if
 // nothing is said about it.
 func (p deflateParams) serverWindow() uint8 {
 	if p.serverBits == 0 {
-		return maxWindowBits
+		return flate.MaxWindowBits
 	}
 	return p.serverBits
 }
