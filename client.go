@@ -1,20 +1,19 @@
 package websocket
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/base64"
 	"errors"
 	"fmt"
-	"maps"
 	"net"
 	"net/http"
-	"net/textproto"
-	"net/url"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/fullduplex-go/websocket/internal/dial"
 	"github.com/fullduplex-go/websocket/internal/extension"
 )
 
@@ -94,22 +93,8 @@ func dialHandshake(ctx context.Context, rawURL string, opts *DialOptions) (net.C
 	if err != nil {
 		return nil, connConfig{}, nil, err
 	}
+	defer hs.exchange.End()
 	nc, resp, err := hs.run()
-	if err == nil && !hs.span.release() {
-		nc.Close()
-		resp, err = nil, hs.failed(nil)
-	}
-	if err != nil {
-		hs.span.end()
-	}
-	hs.trip.finish(err == nil)
-	if resp != nil {
-		// The request as it was sent, but not the machinery around it: the
-		// context of the handshake, and the response that led here by a
-		// redirect, which holds a dead connection's buffers.
-		resp.Request = hs.trip.hop.request.WithContext(context.WithoutCancel(ctx))
-		resp.Request.Response = nil
-	}
 	if err != nil {
 		return nil, connConfig{}, resp, err
 	}
@@ -123,33 +108,16 @@ func dialHandshake(ctx context.Context, rawURL string, opts *DialOptions) (net.C
 	}, resp, nil
 }
 
-// dialTimeout is the shorter of the two bounds; 0 stands for none.
-func dialTimeout(opts *DialOptions, client *http.Client) time.Duration {
-	d := opts.HandshakeTimeout
-	if d == 0 {
-		d = defaultHandshakeTimeout
-	}
-	if client.Timeout > 0 && (d < 0 || client.Timeout < d) {
-		d = client.Timeout
-	}
-	return max(d, 0)
-}
-
 // clientHandshake is the client's side of one opening handshake. Only the
 // goroutine that runs Dial uses it.
 type clientHandshake struct {
-	target  dialTarget
-	header  http.Header         // the user's, with canonical names and without Host; trip.spelling has the others
-	host    string              // the Host header
-	offered []string            // subprotocols
-	deflate *extension.Offer    // nil if compression is not offered
-	wanted  *CompressionOptions // a copy of the user's, or nil
-	client  *http.Client
-	span    *dialSpan
-	trip    *dialTripper
+	target   dial.Target
+	offered  []string            // subprotocols
+	deflate  *extension.Offer    // nil if compression is not offered
+	wanted   *CompressionOptions // a copy of the user's, or nil
+	exchange *dial.Exchange
 
-	key         string // Sec-WebSocket-Key of the request under way
-	redirectErr error  // why a redirect was not followed
+	key         string // Sec-WebSocket-Key of the last request
 	subprotocol string // what the server chose
 	compression *compression
 	early       []byte // what came behind the response
@@ -158,9 +126,9 @@ type clientHandshake struct {
 // newClientHandshake checks everything that can be wrong before a network is
 // involved.
 func newClientHandshake(ctx context.Context, rawURL string, opts *DialOptions) (*clientHandshake, error) {
-	target, err := parseDialURL(rawURL)
+	target, err := dial.ParseURL(rawURL)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("websocket: %w", err)
 	}
 	if err := checkHeader(opts.Header); err != nil {
 		return nil, err
@@ -173,10 +141,8 @@ func newClientHandshake(ctx context.Context, rawURL string, opts *DialOptions) (
 	}
 	hs := &clientHandshake{
 		target:  target,
-		header:  make(http.Header),
 		offered: slices.Clone(opts.Subprotocols),
 		deflate: extension.NewOffer(opts.Compression.params()),
-		client:  opts.HTTPClient,
 	}
 	if opts.Compression != nil {
 		wanted := *opts.Compression
@@ -187,107 +153,69 @@ func newClientHandshake(ctx context.Context, rawURL string, opts *DialOptions) (
 			return nil, fmt.Errorf("websocket: subprotocol %q is offered twice", name)
 		}
 	}
-	for _, name := range slices.Sorted(maps.Keys(opts.Header)) {
-		values := opts.Header[name]
-		name = textproto.CanonicalMIMEHeaderKey(name)
-		if name != "Host" {
-			hs.header[name] = append(hs.header[name], values...)
-			continue
-		}
-		if len(values) != 1 || values[0] == "" || hs.host != "" {
-			return nil, errors.New("websocket: header Host must have one value")
-		}
-		hs.host = values[0]
-		if err := checkHostHeader(hs.host); err != nil {
-			return nil, err
-		}
+	hs.exchange, err = dial.New(ctx, target, dial.Config{
+		Header:  opts.Header,
+		Client:  opts.HTTPClient,
+		Timeout: cmp.Or(opts.HandshakeTimeout, defaultHandshakeTimeout),
+		Sign:    hs.sign,
+		Wrap:    newPollable, // so that a Loop can watch a connection under TLS
+		Unwrap:  underPollable,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("websocket: %w", err)
 	}
-	if hs.host == "" {
-		hs.host = target.url.Host
-	}
-	if hs.client == nil {
-		hs.client = http.DefaultClient
-	}
-	hs.span = startDialSpan(ctx, dialTimeout(opts, hs.client))
-	if hs.trip, err = newDialTripper(hs.span.ctx, hs.client.Transport, target); err != nil {
-		hs.span.end()
-		return nil, hs.wrap(err)
-	}
-	hs.trip.spelling = newHeaderSpelling(opts.Header)
 	return hs, nil
+}
+
+// underPollable returns the connection in a pollable, or nc itself.
+func underPollable(nc net.Conn) net.Conn {
+	if p, ok := nc.(*pollable); ok {
+		return p.get()
+	}
+	return nc
 }
 
 // run sends the request and follows it to a connection, or to the response
 // that the server gave instead.
 func (hs *clientHandshake) run() (net.Conn, *http.Response, error) {
-	u := *hs.target.url // CheckRedirect gets to see the request, and may change it
-	req := (&http.Request{
-		Method:     http.MethodGet,
-		URL:        &u,
-		Proto:      "HTTP/1.1",
-		ProtoMajor: 1,
-		ProtoMinor: 1,
-		Header:     hs.header,
-		Host:       hs.host,
-	}).WithContext(hs.span.ctx)
-	hs.sign(req)
-	if hs.span.ctx.Err() != nil {
-		return nil, nil, hs.failed(nil)
-	}
-
-	client := *hs.client
-	client.Timeout = 0 // the span keeps the time, and lets the connection live on
-	client.CheckRedirect = hs.redirect
-	client.Transport = hs.trip
-	resp, err := client.Do(req)
+	resp, err := hs.exchange.Do()
 	if err != nil {
 		return nil, nil, hs.failed(err)
 	}
 	if err := hs.checkResponse(resp); err != nil {
 		return nil, resp, err
 	}
-	nc, early, err := hs.trip.takeOver(resp)
+	nc, early, err := hs.exchange.TakeOver(resp)
 	if err != nil {
-		resp.Body.Close()
 		return nil, nil, hs.failed(err)
 	}
 	hs.early = early
-	resp.Body = http.NoBody
 	return nc, resp, nil
 }
 
 // sign sets the headers of the handshake. The key "MUST be selected randomly
 // for each connection", so each request of a chain of redirects gets its own.
-func (hs *clientHandshake) sign(req *http.Request) {
+func (hs *clientHandshake) sign(h http.Header) {
 	var nonce [16]byte
 	rand.Read(nonce[:]) // it never fails
 	hs.key = base64.StdEncoding.EncodeToString(nonce[:])
-	req.Header.Set("Upgrade", "websocket")
-	req.Header.Set("Connection", "Upgrade")
-	req.Header.Set("Sec-WebSocket-Key", hs.key)
-	req.Header.Set("Sec-WebSocket-Version", "13")
+	h.Set("Upgrade", "websocket")
+	h.Set("Connection", "Upgrade")
+	h.Set("Sec-WebSocket-Key", hs.key)
+	h.Set("Sec-WebSocket-Version", "13")
 	if len(hs.offered) > 0 {
-		req.Header.Set("Sec-WebSocket-Protocol", strings.Join(hs.offered, ", "))
+		h.Set("Sec-WebSocket-Protocol", strings.Join(hs.offered, ", "))
 	}
 	if hs.deflate != nil {
-		req.Header.Set("Sec-WebSocket-Extensions", hs.deflate.String())
+		h.Set("Sec-WebSocket-Extensions", hs.deflate.String())
 	}
 }
 
-// failed makes Dial's error of what went wrong on the way. If the time was up
-// that is the error: what the network made of it is no news.
+// failed makes Dial's error of the reason why there is no answer of the server's, or
+// no connection.
 func (hs *clientHandshake) failed(err error) error {
-	if ue, ok := err.(*url.Error); ok {
-		err = ue.Err // the URL in it may hold a user and, in its query, a token
+	if r, ok := err.(*dial.Refusal); ok {
+		err = &dialRefusal{r.Text, &HandshakeError{Status: r.Status, Reason: r.Reason, Proxy: r.Proxy, err: r.Err}}
 	}
-	if cause := context.Cause(hs.span.ctx); cause != nil && !errors.Is(err, cause) {
-		err = cause
-	} else if hs.trip.hop != nil && cause == nil {
-		err = hs.trip.hop.explain(err)
-	}
-	return hs.wrap(err)
-}
-
-func (hs *clientHandshake) wrap(err error) error {
-	return fmt.Errorf("websocket: dial %s: %w", hs.target.shown, err)
+	return fmt.Errorf("websocket: dial %s: %w", hs.target, err)
 }

@@ -13,7 +13,6 @@ import (
 	"os"
 	"reflect"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 )
@@ -219,34 +218,6 @@ func TestDialOutlivesContext(t *testing.T) {
 	}
 }
 
-// TestDialSpan: whichever comes first wins, and a span that was let go
-// does not end any more.
-func TestDialSpan(t *testing.T) {
-	parent, cancel := context.WithCancelCause(t.Context())
-	s := startDialSpan(parent, time.Hour)
-	if !s.release() {
-		t.Error("a new span has ended")
-	}
-	cancel(io.EOF)
-	if s.ctx.Err() != nil {
-		t.Error("a span ended after it was released")
-	}
-	s = startDialSpan(parent, 0)
-	if err := context.Cause(s.ctx); !errors.Is(err, io.EOF) || !errors.Is(err, context.Canceled) {
-		t.Errorf("span of a context that has ended: %v", err)
-	}
-	if s.release() {
-		t.Error("that span could be released")
-	}
-	s = startDialSpan(context.Background(), time.Nanosecond)
-	<-s.ctx.Done()
-	if s.release() || !errors.Is(context.Cause(s.ctx), context.DeadlineExceeded) {
-		t.Errorf("span that has timed out: %v", context.Cause(s.ctx))
-	}
-	s.end()
-	s.end()
-}
-
 // dialTestOpaque hides what it wraps.
 type dialTestOpaque struct{ io.ReadWriteCloser }
 
@@ -275,9 +246,9 @@ func TestDialRoundTripper(t *testing.T) {
 	for _, tt := range []struct {
 		name string
 		rt   dialTestTripper
-		want reflect.Type
+		want string
 	}{
-		{"transparent", tr.RoundTrip, reflect.TypeFor[*net.TCPConn]()},
+		{"transparent", tr.RoundTrip, "*net.TCPConn"},
 		{"opaque", func(r *http.Request) (*http.Response, error) {
 			resp, err := tr.RoundTrip(r)
 			if err == nil {
@@ -285,23 +256,23 @@ func TestDialRoundTripper(t *testing.T) {
 				resp.Request = nil
 			}
 			return resp, err
-		}, reflect.TypeFor[*bodyConn]()},
+		}, "*dial.bodyConn"},
 		{"without the context", func(r *http.Request) (*http.Response, error) {
 			return tr.RoundTrip(r.WithContext(context.Background()))
-		}, reflect.TypeFor[*bodyConn]()},
+		}, "*dial.bodyConn"},
 		{"detour before", func(r *http.Request) (*http.Response, error) {
 			detour(r)
 			return tr.RoundTrip(r)
-		}, reflect.TypeFor[*net.TCPConn]()},
+		}, "*net.TCPConn"},
 		{"detour after", func(r *http.Request) (*http.Response, error) {
 			defer detour(r)
 			return tr.RoundTrip(r)
-		}, reflect.TypeFor[*bodyConn]()},
+		}, "*dial.bodyConn"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			nc, cfg, resp := dialTestConn(t, "ws://"+addr+"/x", dialTestOptions(tt.rt))
-			if reflect.TypeOf(nc) != tt.want {
-				t.Errorf("got a %T, want a %v", nc, tt.want)
+			if fmt.Sprintf("%T", nc) != tt.want {
+				t.Errorf("got a %T, want a %s", nc, tt.want)
 			}
 			if nc.RemoteAddr().String() != addr {
 				t.Errorf("remote address is %v, want %v", nc.RemoteAddr(), addr)
@@ -327,110 +298,6 @@ func TestDialRoundTripper(t *testing.T) {
 	if _, _, err := Dial(t.Context(), "ws://"+addr, dialTestOptions(failing)); !errors.Is(err, io.ErrNoProgress) {
 		t.Errorf("RoundTripper that fails: got %v", err)
 	}
-}
-
-// dialTestPipe is a body with another end, whose writes can be made to block.
-type dialTestPipe struct {
-	net.Conn
-	closed chan struct{}
-	once   sync.Once
-}
-
-func (p *dialTestPipe) Close() error {
-	p.once.Do(func() { close(p.closed) })
-	return p.Conn.Close()
-}
-
-func dialTestBodyConn() (*bodyConn, *dialTestPipe, net.Conn) {
-	near, far := net.Pipe()
-	body := &dialTestPipe{Conn: near, closed: make(chan struct{})}
-	return newBodyConn(&dialTestOpaque{body}, "host"), body, far
-}
-
-func TestBodyConn(t *testing.T) {
-	t.Parallel()
-	t.Run("deadlines", func(t *testing.T) {
-		t.Parallel() // it takes the time that Close gives the peer
-		dialTestGone(t, func() {
-			c, body, far := dialTestBodyConn()
-			defer far.Close()
-			c.SetReadDeadline(time.Now().Add(time.Millisecond))
-			if _, err := c.Read(make([]byte, 1)); !errors.Is(err, os.ErrDeadlineExceeded) {
-				t.Errorf("read: got %v", err)
-			}
-			c.SetReadDeadline(time.Time{})
-			go io.WriteString(far, "x")
-			if n, err := c.Read(make([]byte, 5)); n != 1 || err != nil {
-				t.Errorf("read after the deadline: got %d, %v", n, err)
-			}
-			c.SetWriteDeadline(time.Now().Add(10 * time.Millisecond))
-			if _, err := c.Write(make([]byte, 1<<20)); !errors.Is(err, os.ErrDeadlineExceeded) {
-				t.Errorf("write that nobody reads: got %v", err)
-			}
-			c.Close()
-			dialTestWait(t, body.closed, "the body is not closed though its reader is stuck")
-		})
-	})
-	t.Run("what was written leaves before the end", func(t *testing.T) {
-		dialTestGone(t, func() {
-			c, body, far := dialTestBodyConn()
-			sent := make(chan string)
-			go func() {
-				b, _ := io.ReadAll(far)
-				sent <- string(b)
-			}()
-			io.WriteString(c, "goodbye")
-			c.Close()
-			if got := dialTestWait(t, sent, "the end"); got != "goodbye" {
-				t.Errorf("the peer got %q", got)
-			}
-			dialTestWait(t, body.closed, "the body is not closed")
-			if _, err := c.Read(make([]byte, 1)); err == nil {
-				t.Error("read after Close")
-			}
-			if _, err := c.Write(make([]byte, 1)); err == nil {
-				t.Error("write after Close")
-			}
-		})
-	})
-	t.Run("the peer goes", func(t *testing.T) {
-		dialTestGone(t, func() {
-			c, body, far := dialTestBodyConn()
-			go func() {
-				io.WriteString(far, "last words")
-				far.Close()
-			}()
-			if b, err := io.ReadAll(c); string(b) != "last words" || err != nil {
-				t.Errorf("got %q, %v", b, err)
-			}
-			dialTestWait(t, body.closed, "the body is not closed")
-		})
-	})
-	t.Run("the body fails", func(t *testing.T) {
-		dialTestGone(t, func() {
-			near, far := net.Pipe()
-			broken := &dialTestBroken{near}
-			c := newBodyConn(broken, "host")
-			far.Close()
-			if _, err := c.Read(make([]byte, 1)); err != io.ErrNoProgress {
-				t.Errorf("got %v, want the error of the body", err)
-			}
-			if c.RemoteAddr().String() != "host" || c.RemoteAddr().Network() != "tcp" {
-				t.Errorf("remote address %v", c.RemoteAddr())
-			}
-		})
-	})
-}
-
-// dialTestBroken turns the end of what it reads into an error.
-type dialTestBroken struct{ net.Conn }
-
-func (b *dialTestBroken) Read(p []byte) (int, error) {
-	n, err := b.Conn.Read(p)
-	if err == io.EOF {
-		err = io.ErrNoProgress
-	}
-	return n, err
 }
 
 // TestDialLeavesNothing: one connection is open after a success, none after

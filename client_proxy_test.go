@@ -301,32 +301,6 @@ func TestDialProxyTrace(t *testing.T) {
 	}
 }
 
-// TestDialTunnelBytes: what a proxy sends behind its answer belongs to the
-// tunnel, wherever the packets are cut.
-func TestDialTunnelBytes(t *testing.T) {
-	const answer = dialTestConnected + "first words"
-	for cut := range len(answer) {
-		near, far := net.Pipe()
-		go func() {
-			p := &dialTestPeer{far, nil}
-			if n, _ := far.Read(make([]byte, 1<<10)); n > 0 {
-				io.WriteString(p, answer[:cut])
-				io.WriteString(p, answer[cut:]+", and last")
-			}
-			far.Close()
-		}()
-		tr := newDialTransport(t.Context(), new(http.Transport), dialTarget{})
-		tunnel, err := tr.openTunnel(t.Context(), near, &url.URL{Scheme: "http", Host: "p"}, "a:1")
-		if err != nil {
-			t.Fatal(err)
-		}
-		if b, err := io.ReadAll(tunnel); string(b) != "first words, and last" || err != nil {
-			t.Errorf("cut at %d: got %q, %v", cut, b, err)
-		}
-		near.Close()
-	}
-}
-
 // dialTestSOCKS serves one connection of a SOCKS5 proxy (RFC 1928) that wants
 // a user and a password (RFC 1929).
 func dialTestSOCKS(targets chan<- string, hosts map[string]string) func(*dialTestPeer) {

@@ -1,9 +1,11 @@
 package websocket
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/cookiejar"
 	"net/url"
@@ -37,9 +39,11 @@ func newDialTestChain(t *testing.T, hosts ...string) *dialTestChain {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if c.dialer.hosts[dialAddr(u)] = plain; u.Scheme == "https" {
-			c.dialer.hosts[dialAddr(u)] = secure
+		addr, port := plain, "80"
+		if u.Scheme == "https" {
+			addr, port = secure, "443"
 		}
+		c.dialer.hosts[net.JoinHostPort(u.Hostname(), cmp.Or(u.Port(), port))] = addr
 	}
 	return c
 }

@@ -1,26 +1,15 @@
 package websocket
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/fullduplex-go/websocket/internal/extension"
 	"github.com/fullduplex-go/websocket/internal/fields"
 	"github.com/fullduplex-go/websocket/internal/quote"
-)
-
-const (
-	// maxRefusalBody is how much of a refusal's body Dial returns, in bytes.
-	maxRefusalBody = 4 << 10
-	// refusalBodyTime bounds the wait for that body. The server has said no
-	// already, and a body may well be an endless stream of events.
-	refusalBodyTime = time.Second
 )
 
 // checkResponse validates the server's answer as section 4.1 lists it. The
@@ -50,22 +39,11 @@ func (hs *clientHandshake) checkStatus(resp *http.Response) error {
 	if resp.StatusCode == http.StatusSwitchingProtocols {
 		return nil
 	}
-	b := hs.readRefusal(resp.Body)
-	resp.Body = io.NopCloser(bytes.NewReader(b))
-	if hs.redirectErr != nil {
-		return hs.wrap(hs.redirectErr)
+	body, err := hs.exchange.Refused(resp)
+	if err != nil {
+		return hs.failed(err)
 	}
-	return refusedHandshake(resp, b)
-}
-
-// readRefusal reads what there is of a refusal's body, within limits of size
-// and time, and closes the connection that it came from.
-func (hs *clientHandshake) readRefusal(body io.ReadCloser) []byte {
-	timer := time.AfterFunc(refusalBodyTime, hs.span.end)
-	defer timer.Stop()
-	b, _ := io.ReadAll(io.LimitReader(body, maxRefusalBody)) // whatever came is of use
-	body.Close()
-	return b
+	return refusedHandshake(resp, body)
 }
 
 // checkUpgrade: "a value that is not an ASCII case-insensitive match for the
@@ -84,15 +62,16 @@ func (hs *clientHandshake) checkUpgrade(h http.Header) error {
 }
 
 // checkConnection: closed is what net/http has made of a "close" that was
-// listed there. It removes the header then and gives the connection up, which an
-// answerConn prevents if the Transport is our own.
+// listed there. It removes the header then and gives the connection up, which the
+// exchange prevents if it makes the connections itself.
 func (hs *clientHandshake) checkConnection(h http.Header, closed bool) error {
+	foreign := hs.exchange.Foreign()
 	switch {
 	case fields.HasToken(h, "Connection", "Upgrade"):
 		return nil
-	case closed && len(h["Connection"]) == 0 && hs.trip.own == nil:
+	case closed && len(h["Connection"]) == 0 && foreign != nil:
 		return fmt.Errorf(`header Connection lists "close", so net/http has removed it and closed the connection `+
-			`before Dial could see either; that can be prevented with a Transport that is an *http.Transport, not with %T`, hs.trip.base)
+			`before Dial could see either; that can be prevented with a Transport that is an *http.Transport, not with %T`, foreign)
 	}
 	return errors.New(`header Connection does not list "Upgrade"`)
 }

@@ -1,4 +1,4 @@
-package websocket
+package dial
 
 import (
 	"errors"
@@ -16,24 +16,24 @@ var credentialHeaders = [...]string{
 	"Proxy-Authorization", "Proxy-Authenticate", "Www-Authenticate",
 }
 
-// redirect is the CheckRedirect of a dial. A redirect that is not followed
+// redirect is the CheckRedirect of an exchange. A redirect that is not followed
 // becomes the result with its body, and redirectErr tells why.
-func (hs *clientHandshake) redirect(req *http.Request, via []*http.Request) error {
-	err := hs.follow(req, via)
+func (x *Exchange) redirect(req *http.Request, via []*http.Request) error {
+	err := x.follow(req, via)
 	if err != nil && err != http.ErrUseLastResponse {
-		hs.redirectErr = err
+		x.redirectErr = err
 		err = http.ErrUseLastResponse
 	}
 	return err
 }
 
 // follow prepares the next request of a chain, or says why it is the end.
-func (hs *clientHandshake) follow(req *http.Request, via []*http.Request) error {
+func (x *Exchange) follow(req *http.Request, via []*http.Request) error {
 	if err := checkRedirectURL(req, via); err != nil {
 		return err
 	}
 	withholdCredentials(req, via)
-	if check := hs.client.CheckRedirect; check != nil {
+	if check := x.client.CheckRedirect; check != nil {
 		if err := check(req, via); err != nil {
 			return err
 		}
@@ -43,7 +43,7 @@ func (hs *clientHandshake) follow(req *http.Request, via []*http.Request) error 
 	} else if len(via) >= 10 {
 		return errors.New("stopped after 10 redirects")
 	}
-	hs.sign(req)
+	x.sign(req.Header)
 	return nil
 }
 

@@ -1,4 +1,4 @@
-package websocket
+package dial
 
 import (
 	"errors"
@@ -11,17 +11,20 @@ import (
 	"unicode/utf8"
 )
 
-// dialTarget is a WebSocket URL, taken apart.
-type dialTarget struct {
+// Target is a WebSocket URL, taken apart.
+type Target struct {
 	url    *url.URL // as net/http takes it: http or https
 	socket string   // path of the Unix domain socket, or ""
 	shown  string   // as errors show it
 }
 
-// parseDialURL takes what Dial documents. Its errors do not repeat a URL that
+// String returns the URL without user, password and query.
+func (t Target) String() string { return t.shown }
+
+// ParseURL takes a URL whose scheme is ws, wss, http, https or ws+unix. Its errors do not repeat a URL that
 // may hold a password.
-func parseDialURL(raw string) (dialTarget, error) {
-	var t dialTarget
+func ParseURL(raw string) (Target, error) {
+	var t Target
 	beforeQuery, query, found := strings.Cut(raw, "?")
 	if found {
 		query = "?" + escapeQuery(query)
@@ -31,12 +34,12 @@ func parseDialURL(raw string) (dialTarget, error) {
 		// A password that was not escaped breaks a URL at any place.
 		var ue *url.Error
 		if !errors.As(err, &ue) || strings.Contains(raw, "@") {
-			return t, errors.New("websocket: malformed URL")
+			return t, errors.New("malformed URL")
 		}
-		return t, fmt.Errorf("websocket: malformed URL: %w", ue.Err)
+		return t, fmt.Errorf("malformed URL: %w", ue.Err)
 	}
 	if strings.Contains(raw, "#") { // "MUST NOT be used on these URIs", section 3
-		return t, errors.New("websocket: URL has a fragment; a # in a path or query is written %23")
+		return t, errors.New("URL has a fragment; a # in a path or query is written %23")
 	}
 	u.Host = strings.TrimSuffix(u.Host, ":") // an empty port is as good as none
 	t.shown = shownURL(u)
@@ -46,13 +49,13 @@ func parseDialURL(raw string) (dialTarget, error) {
 	}
 	t.url = u
 	if !useHTTPScheme(u) {
-		return t, fmt.Errorf("websocket: URL scheme %q is none of ws, wss, http, https, ws+unix", u.Scheme)
+		return t, fmt.Errorf("URL scheme %q is none of ws, wss, http, https, ws+unix", u.Scheme)
 	}
 	switch {
 	case u.Hostname() == "":
-		return t, errors.New("websocket: URL has no host")
+		return t, errors.New("URL has no host")
 	case !sendableHost(u.Host):
-		return t, fmt.Errorf("websocket: URL has the host %q, which cannot be sent", u.Host)
+		return t, fmt.Errorf("URL has the host %q, which cannot be sent", u.Host)
 	}
 	return t, nil
 }
@@ -78,17 +81,18 @@ func escapeQuery(query string) string {
 // header. Otherwise it would send an empty one. Names beyond ASCII are
 // translated (IDNA).
 func sendableHost(host string) bool {
+	const ascii = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-._~%!$&'()*+,;=:[]"
 	for i := range len(host) {
-		if c := host[i]; c < 0x80 && !alphanumeric(host[i:i+1], "-._~%!$&'()*+,;=:[]") {
+		if c := host[i]; c < 0x80 && strings.IndexByte(ascii, c) < 0 {
 			return false
 		}
 	}
 	return host != "" && utf8.ValidString(host)
 }
 
-// checkHostHeader refuses a Host header of the user's that is not a host[:port]
+// checkHost refuses a Host header of the user's that is not a host[:port]
 // (RFC 9110, section 7.2).
-func checkHostHeader(host string) error {
+func checkHost(host string) error {
 	u, err := url.Parse("http://" + host + "/")
 	if err == nil && u.Host == host && u.Hostname() != "" && u.Path == "/" && sendableHost(host) {
 		// Only net/http can tell whether a name can be translated.
@@ -98,7 +102,7 @@ func checkHostHeader(host string) error {
 		err = errors.New("not of the form host or host:port")
 	}
 	if err != nil {
-		return fmt.Errorf("websocket: header Host is %q, which cannot be sent: %w", host, err)
+		return fmt.Errorf("header Host is %q, which cannot be sent: %w", host, err)
 	}
 	return nil
 }
@@ -107,14 +111,14 @@ func checkHostHeader(host string) error {
 // to request from the server behind it.
 func splitSocketURL(u *url.URL) (socket string, request *url.URL, err error) {
 	if u.Host != "" || !strings.HasPrefix(u.Path, "/") {
-		return "", nil, errors.New("websocket: want ws+unix:///path/to.sock:/request/path")
+		return "", nil, errors.New("want ws+unix:///path/to.sock:/request/path")
 	}
 	escaped, path, _ := strings.Cut(u.EscapedPath(), ":")
 	if path == "" {
 		path = "/"
 	}
 	if path[0] != '/' {
-		return "", nil, errors.New("websocket: request path of a ws+unix URL must begin with /; a colon in the socket's path is written %3A")
+		return "", nil, errors.New("request path of a ws+unix URL must begin with /; a colon in the socket's path is written %3A")
 	}
 	request = &url.URL{Scheme: "http", Host: "localhost", User: u.User, RawPath: path, RawQuery: u.RawQuery}
 	socket, _ = url.PathUnescape(escaped) // what EscapedPath returns is well-formed
@@ -144,11 +148,11 @@ func shownURL(u *url.URL) string {
 
 // sameOrigin compares scheme, host and port of two http or https URLs.
 func sameOrigin(a, b *url.URL) bool {
-	return a.Scheme == b.Scheme && strings.EqualFold(dialAddr(a), dialAddr(b))
+	return a.Scheme == b.Scheme && strings.EqualFold(hostPort(a), hostPort(b))
 }
 
-// dialAddr returns host:port of an http or https URL.
-func dialAddr(u *url.URL) string {
+// hostPort returns host:port of an http or https URL.
+func hostPort(u *url.URL) string {
 	port := u.Port()
 	if port == "" {
 		if port = "80"; u.Scheme == "https" {

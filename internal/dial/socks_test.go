@@ -1,4 +1,4 @@
-package websocket
+package dial
 
 import (
 	"bytes"
@@ -11,16 +11,16 @@ import (
 	"testing/iotest"
 )
 
-// dialTestScript is a connection with these bytes to read, and what was
+// script is a connection with these bytes to read, and what was
 // written to it.
-type dialTestScript struct {
+type script struct {
 	net.Conn
 	r io.Reader
 	w bytes.Buffer
 }
 
-func (c *dialTestScript) Read(p []byte) (int, error)  { return c.r.Read(p) }
-func (c *dialTestScript) Write(p []byte) (int, error) { return c.w.Write(p) }
+func (c *script) Read(p []byte) (int, error)  { return c.r.Read(p) }
+func (c *script) Write(p []byte) (int, error) { return c.w.Write(p) }
 
 func TestOpenSOCKS(t *testing.T) {
 	const (
@@ -78,7 +78,7 @@ func TestOpenSOCKS(t *testing.T) {
 			wire += tail
 		}
 		for how, r := range map[string]io.Reader{"at once": strings.NewReader(wire), "byte by byte": iotest.OneByteReader(strings.NewReader(wire))} {
-			c := &dialTestScript{r: r}
+			c := &script{r: r}
 			err := openSOCKS(c, proxy, tt.target)
 			if c.w.String() != tt.sent {
 				t.Errorf("%s, %s: sent %q, want %q", tt.what, how, &c.w, tt.sent)
@@ -112,7 +112,7 @@ func FuzzOpenSOCKS(f *testing.F) {
 			proxy.User = url.UserPassword("u", "p")
 		}
 		r := bytes.NewReader(answer)
-		if err := openSOCKS(&dialTestScript{r: r}, proxy, "h:1"); err == nil && (len(answer)-r.Len() < 9 || answer[0] != 5) {
+		if err := openSOCKS(&script{r: r}, proxy, "h:1"); err == nil && (len(answer)-r.Len() < 9 || answer[0] != 5) {
 			t.Fatalf("%q opens a tunnel", answer)
 		}
 	})

@@ -1,4 +1,4 @@
-package websocket
+package dial
 
 import (
 	"maps"
@@ -7,17 +7,17 @@ import (
 	"slices"
 )
 
-// headerSpelling maps the canonical name of a header to the one that is sent.
+// spelling maps the canonical name of a header to the one that is sent.
 // Until a request is sent all names are canonical, such that CheckRedirect, a
 // Jar and net/http find them. The case of a header's name must not matter, but
 // there are servers to which it does.
-type headerSpelling map[string]string
+type spelling map[string]string
 
-// newHeaderSpelling spells the headers of the handshake as RFC 6455 does, and
+// newSpelling spells the headers of the handshake as RFC 6455 does, and
 // those of the user as given. A name that was given in two spellings is sent in
 // one.
-func newHeaderSpelling(given http.Header) headerSpelling {
-	s := make(headerSpelling)
+func newSpelling(given http.Header) spelling {
+	s := make(spelling)
 	for _, name := range [...]string{"Sec-WebSocket-Key", "Sec-WebSocket-Version", "Sec-WebSocket-Protocol", "Sec-WebSocket-Extensions"} {
 		s[textproto.CanonicalMIMEHeaderKey(name)] = name
 	}
@@ -43,7 +43,7 @@ func writtenByTransport(canonical string) bool {
 }
 
 // apply returns a copy of h, whose values are shared.
-func (s headerSpelling) apply(h http.Header) http.Header {
+func (s spelling) apply(h http.Header) http.Header {
 	h = maps.Clone(h)
 	for canonical, name := range s {
 		if values := h[canonical]; values != nil && canonical != name {

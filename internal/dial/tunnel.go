@@ -1,4 +1,4 @@
-package websocket
+package dial
 
 import (
 	"bufio"
@@ -17,7 +17,7 @@ import (
 )
 
 // dialTunnel connects to target, a host:port, through a proxy.
-func (t *dialTransport) dialTunnel(ctx context.Context, proxy *url.URL, target string) (net.Conn, error) {
+func (t *transport) dialTunnel(ctx context.Context, proxy *url.URL, target string) (net.Conn, error) {
 	nc, err := t.dialProxy(ctx, proxy)
 	if err != nil {
 		return nil, fmt.Errorf("proxy %s: %w", proxy.Host, err)
@@ -41,8 +41,8 @@ func (t *dialTransport) dialTunnel(ctx context.Context, proxy *url.URL, target s
 
 // dialProxy makes the connection to the proxy itself, the way that net/http
 // would.
-func (t *dialTransport) dialProxy(ctx context.Context, proxy *url.URL) (net.Conn, error) {
-	addr := dialAddr(proxy)
+func (t *transport) dialProxy(ctx context.Context, proxy *url.URL) (net.Conn, error) {
+	addr := hostPort(proxy)
 	switch {
 	case proxy.Scheme != "https":
 		return t.dial(ctx, "tcp", addr)
@@ -61,7 +61,7 @@ func (t *dialTransport) dialProxy(ctx context.Context, proxy *url.URL) (net.Conn
 // openTunnel sends CONNECT over nc and returns the tunnel, which begins with
 // the first byte behind the proxy's answer. It leaves closing nc to the
 // caller.
-func (t *dialTransport) openTunnel(ctx context.Context, nc net.Conn, proxy *url.URL, target string) (net.Conn, error) {
+func (t *transport) openTunnel(ctx context.Context, nc net.Conn, proxy *url.URL, target string) (net.Conn, error) {
 	header := t.http.ProxyConnectHeader
 	if get := t.http.GetProxyConnectHeader; get != nil {
 		var err error
@@ -91,7 +91,7 @@ func (t *dialTransport) openTunnel(ctx context.Context, nc net.Conn, proxy *url.
 			return nil, fmt.Errorf("proxy %s: answer to CONNECT exceeds %d bytes", proxy.Host, t.http.MaxResponseHeaderBytes)
 		case err == io.EOF || errors.Is(err, io.ErrUnexpectedEOF):
 			e := noAnswer("proxy "+proxy.Host+" closed the connection without an answer to CONNECT", io.ErrUnexpectedEOF)
-			e.err.Proxy = proxy.Host
+			e.Proxy = proxy.Host
 			return nil, e
 		case err != nil:
 			return nil, fmt.Errorf("proxy %s: answer to CONNECT: %w", proxy.Host, err)
@@ -114,7 +114,7 @@ func (t *dialTransport) openTunnel(ctx context.Context, nc net.Conn, proxy *url.
 
 // checkProxyAnswer refuses what is not a tunnel, in words that tell the proxy's
 // refusal from the server's. The user's own function goes first.
-func (t *dialTransport) checkProxyAnswer(ctx context.Context, proxy *url.URL, req *http.Request, resp *http.Response) error {
+func (t *transport) checkProxyAnswer(ctx context.Context, proxy *url.URL, req *http.Request, resp *http.Response) error {
 	if check := t.http.OnProxyConnectResponse; check != nil {
 		if err := check(ctx, proxy, req, resp); err != nil {
 			return err
@@ -124,13 +124,13 @@ func (t *dialTransport) checkProxyAnswer(ctx context.Context, proxy *url.URL, re
 		return nil
 	}
 	text := fmt.Sprintf("proxy %s refused CONNECT to %s: %s", proxy.Host, req.Host, quote.Line(resp.Status))
-	e := &HandshakeError{Status: resp.StatusCode, Reason: proxyAdvice(req, resp), Proxy: proxy.Host}
+	e := &Refusal{Text: text, Status: resp.StatusCode, Reason: proxyAdvice(req, resp), Proxy: proxy.Host}
 	if e.Reason != "" {
-		text += ": " + e.Reason
+		e.Text += ": " + e.Reason
 	} else {
 		e.Reason = http.StatusText(e.Status)
 	}
-	return &dialRefusal{text, e}
+	return e
 }
 
 // proxyAdvice says what a proxy's refusal of CONNECT means, or "".

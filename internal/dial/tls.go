@@ -1,4 +1,4 @@
-package websocket
+package dial
 
 import (
 	"context"
@@ -15,7 +15,7 @@ import (
 
 // secure speaks TLS with the server at addr, over nc, which it closes if that
 // fails.
-func (t *dialTransport) secure(ctx context.Context, nc net.Conn, addr string) (net.Conn, error) {
+func (t *transport) secure(ctx context.Context, nc net.Conn, addr string) (net.Conn, error) {
 	cfg := t.tlsConfig(addr)
 	// The names of HTTP/2 and HTTP/3 are there for other requests of the
 	// user's, or net/http's own default.
@@ -28,19 +28,19 @@ func (t *dialTransport) secure(ctx context.Context, nc net.Conn, addr string) (n
 func unfitForHandshake(proto string) bool { return proto == "h2" || strings.HasPrefix(proto, "h3") }
 
 // tlsConfig is a copy of the user's configuration, for the host of addr.
-func (t *dialTransport) tlsConfig(addr string) *tls.Config {
+func (t *transport) tlsConfig(addr string) *tls.Config {
 	cfg := t.http.TLSClientConfig.Clone()
 	if cfg == nil {
 		cfg = new(tls.Config)
 	}
 	if cfg.ServerName == "" {
-		cfg.ServerName, _, _ = net.SplitHostPort(addr) // which dialAddr or net/http has joined
+		cfg.ServerName, _, _ = net.SplitHostPort(addr) // which hostPort or net/http has joined
 	}
 	return cfg
 }
 
 // startTLS shakes hands as net/http would.
-func (t *dialTransport) startTLS(ctx context.Context, nc net.Conn, cfg *tls.Config) (net.Conn, error) {
+func (t *transport) startTLS(ctx context.Context, nc net.Conn, cfg *tls.Config) (net.Conn, error) {
 	if d := t.http.TLSHandshakeTimeout; d > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeoutCause(ctx, d, fmt.Errorf("it took longer than %v: %w", d, context.DeadlineExceeded))
@@ -50,7 +50,7 @@ func (t *dialTransport) startTLS(ctx context.Context, nc net.Conn, cfg *tls.Conf
 	if trace != nil && trace.TLSHandshakeStart != nil {
 		trace.TLSHandshakeStart()
 	}
-	tc := tls.Client(newPollable(nc), cfg) // so that a Loop can watch it
+	tc := tls.Client(t.wrap(nc), cfg)
 	err := tc.HandshakeContext(ctx)
 	if trace != nil && trace.TLSHandshakeDone != nil {
 		trace.TLSHandshakeDone(tc.ConnectionState(), err)
@@ -71,7 +71,7 @@ func (t *dialTransport) startTLS(ctx context.Context, nc net.Conn, cfg *tls.Conf
 // dialUserTLS calls the user's DialTLSContext, and shakes hands if that is
 // still to do, in order to see what protocol was agreed upon. A connection
 // that does not tell is judged by what the server sends.
-func (t *dialTransport) dialUserTLS(ctx context.Context, network, addr string) (net.Conn, error) {
+func (t *transport) dialUserTLS(ctx context.Context, network, addr string) (net.Conn, error) {
 	nc, err := t.dialTLS(ctx, network, addr)
 	if err != nil {
 		return nil, err

@@ -1,4 +1,4 @@
-package websocket
+package dial
 
 import (
 	"context"
@@ -11,11 +11,11 @@ import (
 	"sync"
 )
 
-// maxDialHeader bounds the headers of the responses to a dial, the proxy's
+// maxHeader bounds the headers of the responses to a dial, the proxy's
 // included, unless the user's Transport has a bound of its own.
-const maxDialHeader = 64 << 10
+const maxHeader = 64 << 10
 
-// dialTransport is a clone of the user's Transport that serves one dial.
+// transport is a clone of the user's Transport that serves one dial.
 //
 // net/http is left with HTTP/1.1 itself: the connections that it writes a
 // request to and reads a response from are made here, with proxy and TLS, and
@@ -24,10 +24,11 @@ const maxDialHeader = 64 << 10
 // net/http would let a dial that nobody waits for any more run on, for the
 // sake of later requests. Here there are none, so the dial ends with ctx, and
 // connections are kept track of, such that they can be cut.
-type dialTransport struct {
+type transport struct {
 	http   *http.Transport
 	ctx    context.Context // of the dial
-	target dialTarget
+	target Target
+	wrap   func(net.Conn) net.Conn // of Config
 
 	// The user's settings, in place of which http has ours.
 	proxy   func(*http.Request) (*url.URL, error) // may be nil
@@ -39,9 +40,9 @@ type dialTransport struct {
 	conns []net.Conn // guarded by mu: all that were dialled
 }
 
-func newDialTransport(ctx context.Context, user *http.Transport, target dialTarget) *dialTransport {
+func newTransport(ctx context.Context, user *http.Transport, target Target, wrap func(net.Conn) net.Conn) *transport {
 	clone := user.Clone()
-	t := &dialTransport{http: clone, ctx: ctx, target: target, proxy: clone.Proxy}
+	t := &transport{http: clone, ctx: ctx, target: target, wrap: wrap, proxy: clone.Proxy}
 
 	clone.Protocols = new(http.Protocols)
 	clone.Protocols.SetHTTP1(true)
@@ -50,7 +51,7 @@ func newDialTransport(ctx context.Context, user *http.Transport, target dialTarg
 	clone.DisableKeepAlives = true // no connection outlives its request, unless we take it over
 	clone.DisableCompression = true
 	if clone.MaxResponseHeaderBytes <= 0 {
-		clone.MaxResponseHeaderBytes = maxDialHeader
+		clone.MaxResponseHeaderBytes = maxHeader
 	}
 
 	dial := chooseDialer(clone.DialContext, clone.Dial)
@@ -87,24 +88,24 @@ func chooseDialer(dial dialFunc, deprecated func(network, addr string) (net.Conn
 	}
 }
 
-// dialRoute is the way to the server that a request was given. It travels in
+// route is the way to the server that a request was given. It travels in
 // the request's context, because that is what net/http hands to dialers.
-type dialRoute struct {
+type route struct {
 	proxy  *url.URL // with a scheme: http, https, socks5 or socks5h
 	socket string   // Unix domain socket
 }
 
-type dialRouteKey struct{}
+type routeKey struct{}
 
-func routeOf(ctx context.Context) dialRoute {
-	r, _ := ctx.Value(dialRouteKey{}).(dialRoute)
+func routeOf(ctx context.Context) route {
+	r, _ := ctx.Value(routeKey{}).(route)
 	return r
 }
 
 // route asks the user's Proxy. An HTTP proxy gets a CONNECT for ws as it does
 // for wss (section 4.1); net/http would send it a plain GET and hope that it
 // passes Upgrade on.
-func (t *dialTransport) route(req *http.Request) (r dialRoute, err error) {
+func (t *transport) route(req *http.Request) (r route, err error) {
 	if t.target.socket != "" && sameOrigin(req.URL, t.target.url) {
 		r.socket = t.target.socket
 		return r, nil
@@ -129,16 +130,16 @@ func (t *dialTransport) route(req *http.Request) (r dialRoute, err error) {
 }
 
 // dialPlain and dialSecure are the dialers of the clone.
-func (t *dialTransport) dialPlain(ctx context.Context, network, addr string) (net.Conn, error) {
+func (t *transport) dialPlain(ctx context.Context, network, addr string) (net.Conn, error) {
 	return t.connect(ctx, network, addr, false)
 }
 
-func (t *dialTransport) dialSecure(ctx context.Context, network, addr string) (net.Conn, error) {
+func (t *transport) dialSecure(ctx context.Context, network, addr string) (net.Conn, error) {
 	return t.connect(ctx, network, addr, true)
 }
 
 // connect goes the whole way to the server at addr.
-func (t *dialTransport) connect(ctx context.Context, network, addr string, secure bool) (net.Conn, error) {
+func (t *transport) connect(ctx context.Context, network, addr string, secure bool) (net.Conn, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	detach := context.AfterFunc(t.ctx, cancel)
 	defer detach() // and no cancel: some dialers tie the connection to the context
@@ -168,7 +169,7 @@ func (t *dialTransport) connect(ctx context.Context, network, addr string, secur
 }
 
 // tracked keeps track of the connections that dial makes; nil stays nil.
-func (t *dialTransport) tracked(dial dialFunc) dialFunc {
+func (t *transport) tracked(dial dialFunc) dialFunc {
 	if dial == nil {
 		return nil
 	}
@@ -191,7 +192,7 @@ func (t *dialTransport) tracked(dial dialFunc) dialFunc {
 // finish ends the bookkeeping. A dial that is still on its way is closed when
 // it gets here. After a success there is nothing to close: net/http has closed
 // the connections of redirects, and the last one has a new owner.
-func (t *dialTransport) finish(success bool) {
+func (t *transport) finish(success bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.over = true

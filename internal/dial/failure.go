@@ -1,4 +1,4 @@
-package websocket
+package dial
 
 import (
 	"errors"
@@ -7,21 +7,35 @@ import (
 	"net"
 )
 
-var errSwitched = errors.New("websocket: read behind the response to a handshake")
+var errSwitched = errors.New("read behind the response to a handshake")
 
-// noAnswer makes the error for a handshake that got no HTTP answer. The text is
+// Refusal is the error for an exchange that got no HTTP answer, or a proxy's in the
+// place of the server's. It is returned as it is, never wrapped.
+type Refusal struct {
+	Text   string // what Error returns
+	Status int    // of the proxy's answer; 0 if there was none
+	Reason string // Text, without what Status and Proxy say
+	Proxy  string // host:port of the HTTP proxy that has answered, or has not; "" if it is the server
+	Err    error  // what stands behind it, or nil
+}
+
+func (e *Refusal) Error() string { return e.Text }
+
+func (e *Refusal) Unwrap() error { return e.Err }
+
+// noAnswer makes the error for an exchange that got no HTTP answer. The text is
 // the reason; err is what stands behind it, and may be nil.
-func noAnswer(reason string, err error) *dialRefusal {
-	return &dialRefusal{reason, &HandshakeError{Reason: reason, err: err}}
+func noAnswer(reason string, err error) *Refusal {
+	return &Refusal{Text: reason, Reason: reason, Err: err}
 }
 
 // explain puts what net/http made of a failure into words that tell what to do,
 // where the connection shows it. Else it returns err as it is.
-func (h *dialHop) explain(err error) error {
-	secure := h.request.URL.Scheme == "https"
-	_, answer := h.taken()
+func (a *attempt) explain(err error) error {
+	secure := a.request.URL.Scheme == "https"
+	_, answer := a.taken()
 	if answer == nil {
-		if h.own == nil && (errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)) {
+		if a.own == nil && (errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)) {
 			return noAnswer("server closed the connection without a complete answer", err)
 		}
 		return err

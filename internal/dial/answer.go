@@ -1,4 +1,4 @@
-package websocket
+package dial
 
 import (
 	"bytes"
@@ -24,7 +24,7 @@ import (
 // net/http reads from one goroutine, and then, after release, nobody does.
 type answerConn struct {
 	net.Conn
-	owner *dialTransport
+	owner *transport
 	limit int // of a head, in bytes
 
 	// For the reader.

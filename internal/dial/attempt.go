@@ -1,0 +1,88 @@
+package dial
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"net/http/httptrace"
+	"sync"
+)
+
+// roundTripper sends the requests of one dial, and knows which of them is
+// under way and which connection serves it.
+type roundTripper struct {
+	base http.RoundTripper
+	own  *transport // base, if that is our clone of an http.Transport; or nil
+	last *attempt   // of the last request, nil before; for the goroutine that dials
+
+	spelling spelling
+	unwrap   func(net.Conn) net.Conn // of Config
+}
+
+// attempt is one request of the chain.
+type attempt struct {
+	request *http.Request
+
+	own *transport // as in roundTripper
+
+	mu     sync.Mutex  // a RoundTripper may call hooks from anywhere, at any time
+	conn   net.Conn    // guarded by mu: the last that net/http took for the request
+	answer *answerConn // guarded by mu: the last of own's; nil until there is one
+}
+
+func newRoundTripper(ctx context.Context, rt http.RoundTripper, target Target, cfg Config) (*roundTripper, error) {
+	if rt == nil {
+		rt = http.DefaultTransport
+	}
+	if t, ok := rt.(*http.Transport); ok {
+		own := newTransport(ctx, t, target, cfg.Wrap)
+		return &roundTripper{base: own.http, own: own, unwrap: cfg.Unwrap, spelling: newSpelling(cfg.Header)}, nil
+	}
+	if target.socket != "" {
+		return nil, fmt.Errorf("a Unix domain socket needs a Transport that is an *http.Transport, not %T", rt)
+	}
+	return &roundTripper{base: rt, unwrap: cfg.Unwrap, spelling: newSpelling(cfg.Header)}, nil
+}
+
+// RoundTrip implements [http.RoundTripper].
+func (t *roundTripper) RoundTrip(req *http.Request) (*http.Response, error) {
+	a := &attempt{request: req, own: t.own}
+	t.last = a
+	// The hooks of a trace that the caller has put into the context go on
+	// being called.
+	ctx := httptrace.WithClientTrace(req.Context(), &httptrace.ClientTrace{GotConn: a.gotConn})
+	if t.own != nil {
+		route, err := t.own.route(req)
+		if err != nil {
+			return nil, err
+		}
+		ctx = context.WithValue(ctx, routeKey{}, route)
+	}
+	out := req.WithContext(ctx)
+	out.Header = t.spelling.apply(req.Header)
+	resp, err := t.base.RoundTrip(out)
+	if _, answer := a.taken(); err == nil && answer != nil && req.URL.Scheme == "https" {
+		state := tlsState(answer.Conn) // net/http does not know what it runs on
+		resp.TLS = &state
+	}
+	return resp, err
+}
+
+func (a *attempt) gotConn(info httptrace.GotConnInfo) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.conn = info.Conn
+	// A dialer of the user's may make requests on the way, under the same
+	// trace: to a proxy, say.
+	if answer, ok := info.Conn.(*answerConn); ok && a.own != nil && answer.owner == a.own {
+		a.answer = answer
+	}
+}
+
+// taken returns what gotConn has seen.
+func (a *attempt) taken() (net.Conn, *answerConn) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.conn, a.answer
+}
