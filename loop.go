@@ -10,6 +10,8 @@ import (
 	"runtime"
 	"slices"
 	"sync"
+
+	"github.com/fullduplex-go/websocket/internal/drain"
 )
 
 // EventHandler is told what happens on the connections of a [Loop]. For one
@@ -76,9 +78,9 @@ type Loop struct {
 	conns      map[*Conn]*sink                // those that the engine does not watch
 	listeners  map[net.Listener]struct{}      // that Serve accepts from
 	handshakes map[*pendingHandshake]struct{} // those that the engine does not watch
-	active     int                            // connections whose OnClose has not returned, handshakes, and calls that make some
 	phase      serverPhase
-	drained    chan struct{} // nil while serving; closed when active is 0 after that
+
+	active drain.Group // connections whose OnClose has not returned, handshakes, and calls that make some; closed by Shutdown
 }
 
 // serverPhase only ever grows.
@@ -228,23 +230,13 @@ func (l *Loop) startServing(c *Conn, s *sink) {
 // enter counts a connection in, unless the loop is closing. Each enter is
 // followed by one leave, when the connection's OnClose has returned.
 func (l *Loop) enter() error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.drained != nil {
+	if !l.active.Enter() {
 		return ErrLoopClosed
 	}
-	l.active++
 	return nil
 }
 
-func (l *Loop) leave() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.active--
-	if l.active == 0 && l.drained != nil {
-		close(l.drained)
-	}
-}
+func (l *Loop) leave() { l.active.Leave() }
 
 // Shutdown ends the loop gently: from now on Attach and Serve return
 // [ErrLoopClosed], listeners that Serve accepts from are closed, handshakes that
@@ -255,20 +247,14 @@ func (l *Loop) leave() {
 // are cut, and Shutdown returns the error of ctx without waiting for their
 // handlers.
 func (l *Loop) Shutdown(ctx context.Context) error {
-	drained := l.stop(phaseDraining)
+	l.stop(phaseDraining)
 	l.dropHandshakes()
 	for _, c := range l.connsOf(nil) {
 		c.startClose(StatusGoingAway, "")
 	}
-	select {
-	case <-drained:
-	case <-ctx.Done():
-		select {
-		case <-drained: // both were ready: there is nothing to cut
-		default:
-			l.Close()
-			return ctx.Err()
-		}
+	if err := l.active.Wait(ctx); err != nil {
+		l.Close()
+		return err
 	}
 	l.engine.stop()
 	return nil
@@ -277,13 +263,13 @@ func (l *Loop) Shutdown(ctx context.Context) error {
 // Close ends the loop at once: as Shutdown, but all connections are cut, and
 // nothing is waited for. What handlers still run for goes when they return.
 func (l *Loop) Close() error {
-	drained := l.stop(phaseCut)
+	l.stop(phaseCut)
 	l.dropHandshakes()
 	for _, c := range l.connsOf(nil) {
 		go c.cut(errLoopCut)
 	}
 	go func() {
-		<-drained
+		l.active.Wait(context.Background()) // it returns nil
 		l.engine.stop()
 	}()
 	return nil
@@ -295,31 +281,23 @@ func (l *Loop) currentPhase() serverPhase {
 	return l.phase
 }
 
-// stop lets nobody in any more, and closes the listeners. The channel is closed
-// when all have left.
-func (l *Loop) stop(p serverPhase) (drained <-chan struct{}) {
-	drained, listeners := l.stopEntry(p)
-	for _, ln := range listeners {
+// stop lets nobody in any more, and closes the listeners.
+func (l *Loop) stop(p serverPhase) {
+	for _, ln := range l.stopEntry(p) {
 		ln.Close()
 	}
-	return drained
 }
 
 // stopEntry moves on to phase p, and returns the listeners that the caller is to
 // close.
-func (l *Loop) stopEntry(p serverPhase) (drained <-chan struct{}, listeners []net.Listener) {
+func (l *Loop) stopEntry(p serverPhase) []net.Listener {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.phase = max(l.phase, p)
-	if l.drained == nil {
-		l.drained = make(chan struct{})
-		if l.active == 0 {
-			close(l.drained)
-		}
-	}
-	listeners = slices.Collect(maps.Keys(l.listeners))
+	l.active.Close()
+	listeners := slices.Collect(maps.Keys(l.listeners))
 	clear(l.listeners)
-	return l.drained, listeners
+	return listeners
 }
 
 // connsOf returns the connections of s, or all if that is nil.

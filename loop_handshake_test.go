@@ -174,7 +174,7 @@ func TestLoopEndsBesideSilence(t *testing.T) {
 				until(t, "the handshake is under way", func() bool {
 					l.mu.Lock()
 					defer l.mu.Unlock()
-					return l.active == 1
+					return l.active.Count() == 1
 				})
 				ended := make(chan error, 1)
 				go func() { ended <- way.end(l) }()
@@ -249,7 +249,7 @@ func TestLoopCheckOriginExits(t *testing.T) {
 				until(t, "nothing is left", func() bool {
 					l.mu.Lock()
 					defer l.mu.Unlock()
-					return l.active == 0
+					return l.active.Count() == 0
 				})
 			})
 		}

@@ -179,10 +179,9 @@ type pendingHandshake struct{ nc net.Conn }
 func (l *Loop) beginHandshake(nc net.Conn) *pendingHandshake {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.drained != nil {
+	if !l.active.Enter() {
 		return nil
 	}
-	l.active++
 	h := &pendingHandshake{nc}
 	if l.handshakes == nil {
 		l.handshakes = make(map[*pendingHandshake]struct{})

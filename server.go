@@ -11,6 +11,7 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/fullduplex-go/websocket/internal/drain"
 	"github.com/fullduplex-go/websocket/internal/quote"
 )
 
@@ -74,8 +75,8 @@ type Server struct {
 	conns   map[*Conn]struct{}      // whose Handler is running, or which have not ended
 	sink    *sink                   // of those that Loop reads; made at first use
 	opening map[*Conn]chan struct{} // closed when OnOpen has returned
-	active  int                     // handshakes and connections that Shutdown waits for
-	drained chan struct{}           // nil while serving; closed when active is 0 after that
+
+	active drain.Group // handshakes and connections that Shutdown waits for; closed by it
 }
 
 // ServeHTTP answers a handshake as [Accept] does, and runs Handler for the
@@ -194,30 +195,21 @@ func (s *Server) handle(c *Conn) {
 // Shutdown and Close may be called repeatedly and concurrently. A Server that
 // was shut down stays so.
 func (s *Server) Shutdown(ctx context.Context) error {
-	conns, drained := s.stop(phaseDraining)
-	for _, c := range conns {
+	for _, c := range s.stop(phaseDraining) {
 		c.startClose(StatusGoingAway, "")
 	}
-	select {
-	case <-drained:
-		return nil
-	case <-ctx.Done():
-	}
-	select {
-	case <-drained: // both were ready: there is nothing to cut
-		return nil
-	default:
+	err := s.active.Wait(ctx)
+	if err != nil {
 		s.Close()
-		return ctx.Err()
 	}
+	return err
 }
 
 // Close ends the server at once: from now on handshakes are answered with
 // 503, and all connections are cut, without a close frame. Close does not
 // wait for handlers; Shutdown does, also after Close. It returns nil.
 func (s *Server) Close() error {
-	conns, _ := s.stop(phaseCut)
-	for _, c := range conns {
+	for _, c := range s.stop(phaseCut) {
 		go c.cut(errServerClosed) // it may wait a little for a write under way
 	}
 	return nil
@@ -228,15 +220,10 @@ var errServerClosed = errors.New("websocket: the server was closed")
 // stop moves on to phase p. It returns the connections that the caller is to
 // end accordingly, none if another call has done so. One whose handshake is
 // under way is not among them; serve ends it when it learns the phase.
-func (s *Server) stop(p serverPhase) (conns []*Conn, drained <-chan struct{}) {
+func (s *Server) stop(p serverPhase) (conns []*Conn) {
+	s.active.Close()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.drained == nil {
-		s.drained = make(chan struct{})
-		if s.active == 0 {
-			close(s.drained)
-		}
-	}
 	if p > s.phase {
 		s.phase = p
 		conns = slices.Collect(maps.Keys(s.conns))
@@ -244,21 +231,13 @@ func (s *Server) stop(p serverPhase) (conns []*Conn, drained <-chan struct{}) {
 			conns = append(conns, s.Loop.connsOf(s.sink)...)
 		}
 	}
-	return conns, s.drained
+	return conns
 }
 
 // enter counts a handshake in, unless the server has been stopped. Each enter
 // is followed by one leave, when the handshake has failed or the connection
 // that came of it has ended.
-func (s *Server) enter() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.phase != phaseServing {
-		return false
-	}
-	s.active++
-	return true
-}
+func (s *Server) enter() bool { return s.active.Enter() }
 
 // track makes c known to stop, and returns the phase that it came in.
 func (s *Server) track(c *Conn) serverPhase {
@@ -275,12 +254,9 @@ func (s *Server) track(c *Conn) serverPhase {
 // leave undoes enter, and track if c is not nil.
 func (s *Server) leave(c *Conn) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	delete(s.conns, c)
-	s.active--
-	if s.active == 0 && s.drained != nil {
-		close(s.drained)
-	}
+	s.mu.Unlock()
+	s.active.Leave()
 }
 
 func (s *Server) logger() *slog.Logger { return s.withDefaults().Logger }

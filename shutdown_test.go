@@ -137,14 +137,13 @@ func TestServerClose(t *testing.T) {
 // A stop that comes while a handshake is under way catches its connection.
 func TestServerStopDuringHandshake(t *testing.T) {
 	for _, phase := range []serverPhase{phaseDraining, phaseCut} {
-		stopped := make(chan (<-chan struct{}), 1)
+		stopped := make(chan struct{}, 1)
 		s := &Server{Handler: func(*Conn) { t.Error("Handler runs after the stop") }}
 		s.CheckOrigin = func(*http.Request) bool {
-			conns, drained := s.stop(phase)
-			if len(conns) != 0 {
+			if conns := s.stop(phase); len(conns) != 0 {
 				t.Errorf("%d connections are tracked", len(conns))
 			}
-			stopped <- drained
+			stopped <- struct{}{}
 			return true
 		}
 		nc, err := net.Dial("tcp", serveRaw(t, s))
@@ -155,10 +154,9 @@ func TestServerStopDuringHandshake(t *testing.T) {
 		p := newRawPeer(t, nc, newHandshakeRequest().add("Origin: http://server.example").String())
 		code := p.readClose()
 		if phase == phaseDraining {
-			select {
-			case <-mustReceive(t, stopped):
+			mustReceive(t, stopped)
+			if s.active.Count() != 1 {
 				t.Error("drained before the closing handshake is done")
-			default:
 			}
 			if code != StatusGoingAway {
 				t.Errorf("close code %d, want 1001", code)
@@ -317,7 +315,7 @@ func TestShutdownTime(t *testing.T) {
 			}
 			b.Close()
 			synctest.Wait()
-			if c.Context().Err() == nil || s.active != 0 {
+			if c.Context().Err() == nil || s.active.Count() != 0 {
 				t.Error("the connection is still there")
 			}
 		})

@@ -45,7 +45,7 @@ func (s *Subscription) delay(m *message, n *tally) {
 	}
 	s.backlog = b
 	b.put(s, m, n)
-	s.topic.hub.pending.enter()
+	s.topic.hub.pending.Enter()
 	go s.drain(b)
 }
 
@@ -106,7 +106,7 @@ func (b *backlog) pop() {
 // until nothing is left or the subscription ends. It runs in a goroutine of its
 // own.
 func (s *Subscription) drain(b *backlog) {
-	defer s.topic.hub.pending.leave()
+	defer s.topic.hub.pending.Leave()
 	for {
 		select {
 		case <-s.conn.Drained():

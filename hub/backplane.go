@@ -119,10 +119,10 @@ func (src *source) receive(msg []byte) {
 		h.invalid(t, err)
 		return
 	}
-	if !h.calls.enter() {
+	if !h.calls.Enter() {
 		return
 	}
-	defer h.calls.leave()
+	defer h.calls.Leave()
 	h.counters.received.Add(1)
 	var n tally
 	t.publish(&message{prepared: prepared, key: e.key}, src, &n)

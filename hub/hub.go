@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 
 	"github.com/fullduplex-go/websocket"
+	"github.com/fullduplex-go/websocket/internal/drain"
 )
 
 // ErrClosed is returned by the methods of a [Hub] after its Shutdown. It
@@ -34,10 +35,10 @@ type Hub struct {
 	id       hubID
 	counters counters
 
-	calls      group // calls that Shutdown waits for; closed by it
-	pending    group // subscriptions for which messages wait
-	subscribed group // subscriptions that have not quite ended
-	telling    group // goroutines that call OnJoin and OnLeave
+	calls      drain.Group // calls that Shutdown waits for; closed by it
+	pending    drain.Group // subscriptions for which messages wait
+	subscribed drain.Group // subscriptions that have not quite ended
+	telling    drain.Group // goroutines that call OnJoin and OnLeave
 
 	// Lock order: topic.out and topic.link, then mu, then topic.mu. See topic for
 	// the others.
@@ -89,10 +90,10 @@ func (h *Hub) PublishKey(topic, key string, typ websocket.MessageType, p []byte)
 	if err != nil {
 		return err
 	}
-	if !h.calls.enter() {
+	if !h.calls.Enter() {
 		return ErrClosed
 	}
-	defer h.calls.leave()
+	defer h.calls.Leave()
 	h.counters.published.Add(1)
 	m := &message{prepared: prepared, key: key}
 	if h.opts.Backplane == nil {
@@ -272,7 +273,7 @@ func (h *Hub) Stats() Totals {
 	c := &h.counters
 	return Totals{
 		Topics:        topics,
-		Subscriptions: h.subscribed.count(),
+		Subscriptions: h.subscribed.Count(),
 		Published:     c.published.Load(),
 		Received:      c.received.Load(),
 		Invalid:       c.invalid.Load(),

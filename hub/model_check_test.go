@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/fullduplex-go/websocket"
+	"github.com/fullduplex-go/websocket/internal/drain"
 )
 
 // check compares what each subscription got with what was published.
@@ -159,11 +160,11 @@ type faultyBox struct {
 }
 
 // awaited counts, and can be waited for while it does.
-type awaited struct{ group }
+type awaited struct{ drain.Group }
 
 func (a *awaited) Wait(t *testing.T) {
 	t.Helper()
-	eventually(t, "nothing is on its way", func() bool { return a.count() == 0 })
+	eventually(t, "nothing is on its way", func() bool { return a.Count() == 0 })
 }
 
 func (f *faulty) Publish(topic string, msg []byte) error {
@@ -173,7 +174,7 @@ func (f *faulty) Publish(topic string, msg []byte) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for _, b := range f.topics[topic] {
-		f.boxes.enter()
+		f.boxes.Enter()
 		b.msgs = append(b.msgs, append([]byte(nil), msg...))
 		if !b.busy {
 			b.busy = true
@@ -200,7 +201,7 @@ func (f *faulty) carry(b *faultyBox) {
 		f.mu.Unlock()
 		b.deliver(msg)
 		clear(msg)
-		f.boxes.leave()
+		f.boxes.Leave()
 	}
 }
 

@@ -151,7 +151,7 @@ func (m *model) run() {
 		s.conn.read(true)
 	}
 	for i, h := range m.hubs {
-		eventually(m.T, "nothing is pending", func() bool { return h.pending.count() == 0 })
+		eventually(m.T, "nothing is pending", func() bool { return h.pending.Count() == 0 })
 		if i != 1 {
 			m.shutdown(i)
 		}

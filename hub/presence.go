@@ -45,14 +45,14 @@ func (t *topic) tellLocked(e event) {
 	if !t.telling {
 		t.telling = true
 		t.refs++
-		t.hub.telling.enter()
+		t.hub.telling.Enter()
 		go t.tell()
 	}
 }
 
 // tell calls the callbacks. It runs in a goroutine of its own, one per topic.
 func (t *topic) tell() {
-	defer t.hub.telling.leave()
+	defer t.hub.telling.Leave()
 	defer t.release()
 	for {
 		t.mu.Lock()

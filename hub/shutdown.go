@@ -6,6 +6,8 @@ import (
 	"errors"
 	"maps"
 	"slices"
+
+	"github.com/fullduplex-go/websocket/internal/drain"
 )
 
 // Shutdown ends the hub: from now on Publish and Subscribe return [ErrClosed],
@@ -22,10 +24,10 @@ import (
 // backplane and the callbacks to themselves, and returns the error of ctx.
 // Otherwise it returns what the backplane has. It may be called repeatedly.
 func (h *Hub) Shutdown(ctx context.Context) error {
-	h.calls.close()
-	err := h.calls.wait(ctx)
+	h.calls.Close()
+	err := h.calls.Wait(ctx)
 	if err == nil {
-		err = h.pending.wait(ctx)
+		err = h.pending.Wait(ctx)
 	}
 	topics := h.end()
 	disconnected := make(chan error, 1)
@@ -37,8 +39,8 @@ func (h *Hub) Shutdown(ctx context.Context) error {
 		return ctx.Err()
 	}
 	// Some subscriptions may just be ending by themselves.
-	for _, g := range []*group{&h.subscribed, &h.telling} {
-		err = cmp.Or(err, g.wait(ctx))
+	for _, g := range []*drain.Group{&h.subscribed, &h.telling} {
+		err = cmp.Or(err, g.Wait(ctx))
 	}
 	return err
 }

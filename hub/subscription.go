@@ -87,10 +87,10 @@ func (h *Hub) subscribe(name string, c conn, opts *SubscribeOptions) (*Subscript
 	if err != nil {
 		return nil, err
 	}
-	if !h.calls.enter() {
+	if !h.calls.Enter() {
 		return nil, ErrClosed
 	}
-	defer h.calls.leave()
+	defer h.calls.Leave()
 	ctx := c.Context()
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
@@ -122,7 +122,7 @@ func (s *Subscription) begin(replay bool) error {
 	if !t.admit(s) {
 		return ErrClosed
 	}
-	t.hub.subscribed.enter()
+	t.hub.subscribed.Enter()
 	kept := s.join(replay)
 	if replay {
 		if err := s.replay(kept); err != nil {
@@ -224,7 +224,7 @@ func (s *Subscription) removeLocked() {
 func (s *Subscription) left() {
 	s.stop()
 	t := s.topic
-	defer t.hub.subscribed.leave()
+	defer t.hub.subscribed.Leave()
 	t.mu.Lock()
 	s.released = true
 	if s.present {
