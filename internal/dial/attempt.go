@@ -31,18 +31,18 @@ type attempt struct {
 	answer *answerConn // guarded by mu: the last of own's; nil until there is one
 }
 
-func newRoundTripper(ctx context.Context, rt http.RoundTripper, target Target, cfg Config) (*roundTripper, error) {
+func newRoundTripper(ctx context.Context, rt http.RoundTripper, target Target, cfg Config) (roundTripper, error) {
 	if rt == nil {
 		rt = http.DefaultTransport
 	}
 	if t, ok := rt.(*http.Transport); ok {
 		own := newTransport(ctx, t, target, cfg.Wrap)
-		return &roundTripper{base: own.http, own: own, unwrap: cfg.Unwrap, spelling: newSpelling(cfg.Header)}, nil
+		return roundTripper{base: own.http, own: own, unwrap: cfg.Unwrap, spelling: newSpelling(cfg.Header)}, nil
 	}
 	if target.socket != "" {
-		return nil, fmt.Errorf("a Unix domain socket needs a Transport that is an *http.Transport, not %T", rt)
+		return roundTripper{}, fmt.Errorf("a Unix domain socket needs a Transport that is an *http.Transport, not %T", rt)
 	}
-	return &roundTripper{base: rt, unwrap: cfg.Unwrap, spelling: newSpelling(cfg.Header)}, nil
+	return roundTripper{base: rt, unwrap: cfg.Unwrap, spelling: newSpelling(cfg.Header)}, nil
 }
 
 // RoundTrip implements [http.RoundTripper].

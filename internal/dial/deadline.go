@@ -14,6 +14,7 @@ var errOver = errors.New("dial is over")
 // context it can be let go without ending it. That matters to a RoundTripper
 // which ties the connection to the context of the request.
 type deadline struct {
+	values context.Context // the caller's, without its end
 	ctx    context.Context
 	cancel context.CancelCauseFunc
 	detach func() bool
@@ -21,8 +22,8 @@ type deadline struct {
 }
 
 func startDeadline(parent context.Context, timeout time.Duration) *deadline {
-	s := new(deadline)
-	s.ctx, s.cancel = context.WithCancelCause(context.WithoutCancel(parent))
+	s := &deadline{values: context.WithoutCancel(parent)}
+	s.ctx, s.cancel = context.WithCancelCause(s.values)
 	if parent.Err() != nil { // now, rather than when AfterFunc gets round to it
 		s.cancel(endOfContext(parent))
 	}

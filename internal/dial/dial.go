@@ -52,9 +52,8 @@ type Exchange struct {
 	client *http.Client
 	sign   func(http.Header)
 
-	values   context.Context // the caller's, without its end
 	deadline *deadline
-	trip     *roundTripper
+	trip     roundTripper
 
 	redirectErr error // why a redirect was not followed
 	taken       bool  // the connection has a new owner
@@ -67,7 +66,6 @@ func New(ctx context.Context, target Target, cfg Config) (*Exchange, error) {
 		header: make(http.Header),
 		client: cfg.Client,
 		sign:   cfg.Sign,
-		values: context.WithoutCancel(ctx),
 	}
 	if err := x.setHeader(cfg.Header); err != nil {
 		return nil, err
@@ -141,7 +139,7 @@ func (x *Exchange) Do() (*http.Response, error) {
 	client := *x.client
 	client.Timeout = 0 // the deadline keeps the time, and lets the connection live on
 	client.CheckRedirect = x.redirect
-	client.Transport = x.trip
+	client.Transport = &x.trip
 	resp, err := client.Do(req)
 	if err != nil {
 		return nil, x.failed(err)
@@ -149,7 +147,7 @@ func (x *Exchange) Do() (*http.Response, error) {
 	// The request as it was sent, but not the machinery around it: the context of
 	// the exchange, and the response that led here by a redirect, which holds a
 	// dead connection's buffers.
-	resp.Request = x.trip.last.request.WithContext(x.values)
+	resp.Request = x.trip.last.request.WithContext(x.deadline.values)
 	resp.Request.Response = nil
 	return resp, nil
 }
