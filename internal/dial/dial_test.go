@@ -89,6 +89,28 @@ func TestTakeOver(t *testing.T) {
 	}
 }
 
+// TestTakeOverTooLate: a context that ends before the connection is taken over takes
+// the connection with it.
+func TestTakeOverTooLate(t *testing.T) {
+	gone := make(chan error, 1)
+	url, _ := serve(t, func(nc net.Conn) {
+		io.WriteString(nc, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n")
+		_, err := io.Copy(io.Discard, nc)
+		gone <- err
+	})
+	ctx, cancel := context.WithCancelCause(t.Context())
+	x := start(t, ctx, url, nil)
+	resp, err := x.Do()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cancel(io.ErrNoProgress)
+	if nc, _, err := x.TakeOver(resp); nc != nil || !errors.Is(err, io.ErrNoProgress) {
+		t.Errorf("got %v, %v", nc, err)
+	}
+	<-gone // the server sees the end
+}
+
 // TestRefused: the body of another answer than 101 is read, and is in the response.
 func TestRefused(t *testing.T) {
 	url, _ := serve(t, func(nc net.Conn) {

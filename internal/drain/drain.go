@@ -56,10 +56,14 @@ func (g *Group) Close() {
 // Wait waits until nothing is under way and returns nil, or until ctx ends and
 // returns its error. If both have happened it returns nil.
 func (g *Group) Wait(ctx context.Context) error {
-	idle := g.whenIdle()
-	if idle == nil {
-		return nil
+	if idle := g.whenIdle(); idle != nil {
+		return await(ctx, idle)
 	}
+	return nil
+}
+
+// await waits until idle is closed, or ctx ends.
+func await(ctx context.Context, idle <-chan struct{}) error {
 	select {
 	case <-idle:
 		return nil

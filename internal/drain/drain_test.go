@@ -66,25 +66,15 @@ func TestWait(t *testing.T) {
 }
 
 // TestWaitPrefersNil: if the last has left and the context has ended, Wait returns
-// nil, whatever it sees first.
+// nil, whichever it sees first.
 func TestWaitPrefersNil(t *testing.T) {
+	idle := make(chan struct{})
+	close(idle)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
 	for range 100 {
-		synctest.Test(t, func(t *testing.T) {
-			var g Group
-			g.Enter()
-			ctx, cancel := context.WithCancel(t.Context())
-			done := make(chan error, 1)
-			go func() { done <- g.Wait(ctx) }()
-			synctest.Wait()
-			g.mu.Lock() // a Leave that has happened when the context ends
-			g.n = 0
-			close(g.idle)
-			g.idle = nil
-			cancel()
-			g.mu.Unlock()
-			if err := <-done; err != nil {
-				t.Fatal(err)
-			}
-		})
+		if err := await(ctx, idle); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
