@@ -7,13 +7,6 @@ import (
 	"github.com/fullduplex-go/websocket/internal/flate"
 )
 
-// compression is what the handshake has settled on, seen from this end.
-type compression struct {
-	level, threshold           int
-	sendBits, recvBits         uint8 // windows of what we send and of what we receive
-	sendTakeover, recvTakeover bool  // whether messages refer to earlier ones
-}
-
 // deflate is permessage-deflate (RFC 7692) on a connection: what was
 // negotiated, and the state of a direction that keeps its window from message
 // to message. Connections that keep none share it.

@@ -203,15 +203,3 @@ func (h *Header) append(b []byte) []byte {
 	}
 	return b
 }
-
-// MessageType is the type of a message: [Text] or [Binary]. A message of any
-// other type cannot be sent and is never received.
-type MessageType uint8
-
-const (
-	Text   MessageType = MessageType(OpText)   // UTF-8; checked in both directions
-	Binary MessageType = MessageType(OpBinary) // any bytes
-)
-
-// String returns "text" or "binary".
-func (t MessageType) String() string { return Opcode(t).String() }

@@ -109,6 +109,13 @@ func (o *CompressionOptions) params() *extension.Params {
 	}
 }
 
+// compression is what the handshake has settled on, seen from this end.
+type compression struct {
+	level, threshold           int
+	sendBits, recvBits         uint8 // windows of what we send and of what we receive
+	sendTakeover, recvTakeover bool  // whether messages refer to earlier ones
+}
+
 // compression returns what o and the handshake have led to; nil for none.
 func (o *CompressionOptions) compression(d extension.Deflate) *compression {
 	if d == (extension.Deflate{}) {
