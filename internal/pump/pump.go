@@ -1,0 +1,193 @@
+// Package pump gives deadlines to a [net.Conn] that has none, such as a channel
+// of SSH or a pair of pipes.
+package pump
+
+import (
+	"net"
+	"os"
+	"sync"
+	"time"
+)
+
+// closeWait is how long Close and CloseWrite wait for a write that is under way,
+// and for the transport itself.
+const closeWait = time.Second
+
+// Conn is a connection with deadlines over one that has none, the transport. A
+// call of the transport cannot be interrupted. So each runs on a goroutine of its
+// own, and when the deadline of a Read or Write has passed, that returns without
+// it. There is no goroutine between calls, unless one was left behind in this way.
+//
+// Nothing is lost by that. What a read brings that was left behind is for the
+// next Read. A piece of a Write that the transport was given counts as written,
+// because it completes. What follows waits for it, and learns of its error.
+//
+// Conn may be used by several goroutines, as any net.Conn.
+type Conn struct {
+	net.Conn // the transport
+
+	in  reader
+	out writer
+}
+
+// New returns a connection over nc, which it owns.
+func New(nc net.Conn) *Conn {
+	c := &Conn{Conn: nc}
+	c.in.wake.L, c.out.wake.L = &c.in.mu, &c.out.mu
+	return c
+}
+
+// half is what both directions have.
+type half struct {
+	mu     sync.Mutex // guards all of the direction's state; never held during a call of the transport
+	wake   sync.Cond  // signalled on every change
+	busy   bool       // the transport's call is under way
+	closed bool       // Close was called: no call of the transport begins
+	gone   bool       // the transport is closed, or is not waited for any more
+	at     time.Time  // the deadline; zero if there is none
+	timer  *time.Timer
+}
+
+// overLocked reports whether the deadline has passed.
+func (h *half) overLocked() bool { return !h.at.IsZero() && !time.Now().Before(h.at) }
+
+func (h *half) setDeadline(at time.Time) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.closed {
+		return net.ErrClosed
+	}
+	h.stopLocked()
+	h.at = at
+	if wait := time.Until(at); !at.IsZero() && wait > 0 {
+		h.timer = time.AfterFunc(wait, h.notify)
+	}
+	h.wake.Broadcast()
+	return nil
+}
+
+// notify wakes all that wait. It takes the lock, since otherwise one of them may be
+// between its look at the clock and Wait.
+func (h *half) notify() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.wake.Broadcast()
+}
+
+func (h *half) stopLocked() {
+	if h.timer != nil {
+		h.timer.Stop()
+		h.timer = nil
+	}
+}
+
+// close lets no further call begin. It reports whether it was the first to do so.
+func (h *half) close() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	first := !h.closed
+	h.closed = true
+	h.stopLocked()
+	h.wake.Broadcast()
+	return first
+}
+
+// leave has nobody wait for the transport any more.
+func (h *half) leave() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.gone = true
+	h.wake.Broadcast()
+}
+
+// awaitLocked waits until no call is under way, for closeWait at most, or until
+// the transport is gone.
+func (h *half) awaitLocked() {
+	until := time.Now().Add(closeWait)
+	timer := time.AfterFunc(closeWait, h.notify)
+	defer timer.Stop()
+	for h.busy && !h.gone && time.Now().Before(until) {
+		h.wake.Wait()
+	}
+}
+
+// SetDeadline sets both deadlines.
+func (c *Conn) SetDeadline(t time.Time) error {
+	if err := c.SetReadDeadline(t); err != nil {
+		return err
+	}
+	return c.SetWriteDeadline(t)
+}
+
+// SetReadDeadline bounds reads, those that wait already included.
+func (c *Conn) SetReadDeadline(t time.Time) error { return c.in.setDeadline(t) }
+
+// SetWriteDeadline bounds writes, those that wait already included.
+func (c *Conn) SetWriteDeadline(t time.Time) error { return c.out.setDeadline(t) }
+
+// Blocked reports whether a Write would have to wait for one that was left behind.
+func (c *Conn) Blocked() bool {
+	c.out.mu.Lock()
+	defer c.out.mu.Unlock()
+	return c.out.busy
+}
+
+// Close closes the transport. It waits up to a second for a write that is under
+// way, and up to another one for the transport to close. A write that would go on
+// after that fails.
+func (c *Conn) Close() error {
+	if first := c.shut(); !first {
+		return net.ErrClosed
+	}
+	c.out.mu.Lock()
+	c.out.awaitLocked()
+	c.out.mu.Unlock()
+	defer c.leave()
+	err, ok := bounded(c.Conn.Close)
+	if !ok {
+		c.cut() // TLS waits to take leave of its peer
+		return os.ErrDeadlineExceeded
+	}
+	return err
+}
+
+// Abort closes the transport and waits for nothing, also if Close does already.
+func (c *Conn) Abort() {
+	c.shut()
+	c.leave()
+	c.cut()
+}
+
+// shut lets no further call begin, and reports whether it was the first to do so.
+func (c *Conn) shut() bool {
+	c.in.close()
+	return c.out.close()
+}
+
+func (c *Conn) leave() {
+	c.in.leave()
+	c.out.leave()
+}
+
+// cut closes the transport, or what is under it if it is TLS, which does not wait.
+func (c *Conn) cut() {
+	if over, ok := c.Conn.(interface{ NetConn() net.Conn }); ok {
+		over.NetConn().Close()
+		return
+	}
+	c.Conn.Close()
+}
+
+// bounded calls f and waits for it up to closeWait; ok says that it has returned.
+func bounded(f func() error) (err error, ok bool) {
+	done := make(chan error, 1)
+	go func() { done <- f() }()
+	timer := time.NewTimer(closeWait)
+	defer timer.Stop()
+	select {
+	case err = <-done:
+		return err, true
+	case <-timer.C:
+		return nil, false
+	}
+}

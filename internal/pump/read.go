@@ -1,0 +1,118 @@
+package pump
+
+import (
+	"net"
+	"os"
+	"sync"
+)
+
+// reader is the reading half.
+type reader struct {
+	half
+	done bool    // a call has returned, with what follows, and no Read has taken that
+	kept []byte  // what it has read; a part of buf or first
+	err  error   // what it has failed with
+	buf  *buffer // nil if kept is in first
+
+	// first is what a read waits with that need not be large, so that a connection
+	// on which nothing arrives takes no memory for it.
+	first [16]byte
+}
+
+// Read reads what is there. It waits with as many bytes as p has, but 32 KiB at
+// most; with up to 16 it owns no buffer. If the transport returns no bytes and no
+// error, so does Read.
+func (c *Conn) Read(p []byte) (int, error) {
+	r := &c.in
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for {
+		switch {
+		case r.closed:
+			return 0, net.ErrClosed
+		case r.overLocked():
+			return 0, os.ErrDeadlineExceeded
+		case len(p) == 0:
+			return 0, nil
+		case r.done:
+			return r.takeLocked(p)
+		case !r.busy:
+			r.busy = true
+			go c.read(r.roomLocked(len(p)))
+		}
+		r.wake.Wait()
+	}
+}
+
+// roomLocked returns memory for a read of up to n bytes.
+func (r *reader) roomLocked(n int) []byte {
+	if n <= len(r.first) {
+		return r.first[:n]
+	}
+	r.buf = getBuffer(n)
+	return r.buf.b[:min(n, len(r.buf.b))]
+}
+
+// read calls the transport.
+func (c *Conn) read(b []byte) {
+	n, err := c.Conn.Read(b)
+	r := &c.in
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.busy, r.done = false, true
+	r.kept, r.err = b[:n], err
+	if r.closed || n == 0 {
+		r.releaseLocked()
+	}
+	r.wake.Broadcast()
+}
+
+// takeLocked returns what a call has read. Its error comes behind the last byte,
+// and once: the transport will tell again.
+func (r *reader) takeLocked(p []byte) (int, error) {
+	n := copy(p, r.kept)
+	if r.kept = r.kept[n:]; len(r.kept) > 0 {
+		return n, nil
+	}
+	r.releaseLocked()
+	if n > 0 && r.err != nil {
+		return n, nil
+	}
+	err := r.err
+	r.done, r.err = false, nil
+	return n, err
+}
+
+func (r *reader) releaseLocked() {
+	r.kept = nil
+	putBuffer(r.buf)
+	r.buf = nil
+}
+
+// buffer is pooled memory for a call of the transport.
+type buffer struct{ b []byte }
+
+var small, large = pool(4 << 10), pool(maxPiece)
+
+func pool(size int) *sync.Pool {
+	return &sync.Pool{New: func() any { return &buffer{make([]byte, size)} }}
+}
+
+// getBuffer returns a buffer for n bytes, or for maxPiece if that is less.
+func getBuffer(n int) *buffer {
+	if n <= 4<<10 {
+		return small.Get().(*buffer)
+	}
+	return large.Get().(*buffer)
+}
+
+// putBuffer gives b back, which may be nil.
+func putBuffer(b *buffer) {
+	switch {
+	case b == nil:
+	case len(b.b) == maxPiece:
+		large.Put(b)
+	default:
+		small.Put(b)
+	}
+}

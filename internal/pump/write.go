@@ -1,0 +1,146 @@
+package pump
+
+import (
+	"errors"
+	"io"
+	"net"
+	"os"
+)
+
+// maxPiece is how much the transport is given in one call.
+const maxPiece = 32 << 10
+
+// writer is the writing half.
+type writer struct {
+	half
+	writing bool  // a Write is under way: one at a time, so that each goes out whole
+	ended   bool  // CloseWrite was called
+	left    bool  // nobody waits for the call of the transport that is under way
+	short   int   // how many bytes of the last piece were not written
+	failure error // what that piece failed with
+	broken  error // what a piece has failed with that counts as written; nothing can follow it
+}
+
+// Write writes p in pieces of up to 32 KiB. When the deadline passes, it returns
+// how much it has given to the transport, which is exactly what leaves before
+// anything that is written later. If that is all of p, the error is nil.
+func (c *Conn) Write(p []byte) (n int, err error) {
+	w := &c.out
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for w.writing {
+		if err := w.whyNotLocked(); err != nil {
+			return 0, err
+		}
+		w.wake.Wait()
+	}
+	w.writing = true
+	defer w.endLocked()
+	for {
+		switch err := w.whyNotLocked(); {
+		case err != nil:
+			return n, err
+		case n == len(p): // it is empty
+			return n, nil
+		case w.busy: // with a piece that was left behind
+			w.wake.Wait()
+			continue
+		}
+		m, err := c.writeLocked(p[n:min(n+maxPiece, len(p))])
+		if n += m; err != nil || n == len(p) {
+			return n, err
+		}
+	}
+}
+
+// endLocked lets the next Write begin.
+func (w *writer) endLocked() {
+	w.writing = false
+	w.wake.Broadcast()
+}
+
+// whyNotLocked returns why no piece may be written, or nil.
+func (w *writer) whyNotLocked() error {
+	switch {
+	case w.broken != nil:
+		return w.broken
+	case w.closed, w.ended:
+		return net.ErrClosed
+	case w.overLocked():
+		return os.ErrDeadlineExceeded
+	}
+	return nil
+}
+
+// writeLocked gives a piece to the transport, and waits until it is written, or
+// until the deadline has passed: the piece counts as written then. The lock is
+// released meanwhile.
+func (c *Conn) writeLocked(p []byte) (int, error) {
+	w := &c.out
+	buf := getBuffer(len(p))
+	w.busy, w.left = true, false
+	go c.write(buf, copy(buf.b, p))
+	for w.busy && !w.gone && !w.overLocked() {
+		w.wake.Wait()
+	}
+	switch {
+	case w.busy && w.gone:
+		return len(p), net.ErrClosed
+	case w.busy:
+		w.left = true
+		return len(p), nil
+	}
+	err := w.failure
+	w.failure = nil
+	return len(p) - w.short, err
+}
+
+// write calls the transport.
+func (c *Conn) write(buf *buffer, size int) {
+	n, err := c.Conn.Write(buf.b[:size])
+	putBuffer(buf)
+	if n < size && err == nil {
+		err = io.ErrShortWrite
+	}
+	w := &c.out
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.busy, w.short, w.failure = false, size-n, err
+	if w.left && err != nil {
+		w.broken = err
+	}
+	w.wake.Broadcast()
+}
+
+// CloseWrite closes the writing half, if the transport can do that: otherwise the
+// error is [errors.ErrUnsupported], and nothing changes. It waits up to a second
+// for a write that is under way, and up to another one for the transport.
+func (c *Conn) CloseWrite() error {
+	half, ok := c.Conn.(interface{ CloseWrite() error })
+	if !ok {
+		return errors.ErrUnsupported
+	}
+	if !c.endWrites() {
+		return net.ErrClosed
+	}
+	err, ok := bounded(half.CloseWrite)
+	if !ok {
+		return os.ErrDeadlineExceeded
+	}
+	return err
+}
+
+// endWrites lets no further piece be written, and waits for the one under way. It
+// reports whether the transport is still there to be told.
+func (c *Conn) endWrites() bool {
+	w := &c.out
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.closed || w.ended {
+		return false
+	}
+	w.ended = true
+	w.wake.Broadcast()
+	w.awaitLocked()
+	return !w.closed
+}
