@@ -72,6 +72,7 @@ func Accept(w http.ResponseWriter, r *http.Request, opts *AcceptOptions) (*Conn,
 		return nil, failure
 	}
 	showStatus(w, r)
+	nc = withDeadlines(nc)
 	if err := respond(nc, hs.appendResponse(make([]byte, 0, 512))); err != nil {
 		nc.Close()
 		return nil, fmt.Errorf("websocket: sending the handshake response: %w", err)
@@ -133,7 +134,8 @@ func takeOver(w http.ResponseWriter) (net.Conn, []byte, *HandshakeError) {
 	return nc, early, nil
 }
 
-// respond sends the 101 response, in one write, and leaves no deadline behind.
+// respond sends the 101 response, in one write, and leaves no deadline behind. nc
+// is from withDeadlines.
 func respond(nc net.Conn, response []byte) error {
 	if err := nc.SetWriteDeadline(time.Now().Add(responseTimeout)); err != nil {
 		return err

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -110,7 +111,8 @@ func TestKeepaliveSweptOff(t *testing.T) {
 // processor.
 func TestKeepaliveLooksFirst(t *testing.T) {
 	opts := Options{PingInterval: time.Hour, PongTimeout: time.Hour}
-	overBlockingRaw(t, false, opts, func(t *testing.T, c *Conn, peer net.Conn) {
+	seeing := slices.DeleteFunc(slices.Clone(transports), func(k kind) bool { return !k.seesUnread() })
+	overRawKinds(t, seeing, false, opts, func(t *testing.T, c *Conn, peer net.Conn) {
 		if !c.in.gate.enter() { // a call that has come so far
 			t.Fatal("somebody reads")
 		}

@@ -133,6 +133,9 @@ func TestKeepaliveFullPeer(t *testing.T) {
 			name            string
 			answer, message bool // it has sent a message, whose handler writes; and another one
 		}{{"full", false, false}, {"full for the handler", true, false}, {"full, with a message", true, true}} {
+			if tt.message && !k.seesUnread() {
+				continue
+			}
 			t.Run(k.name+"/"+tt.name, func(t *testing.T) {
 				c, peer := k.raw(t, false, opts)
 				var written atomic.Int64

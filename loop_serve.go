@@ -11,7 +11,9 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/fullduplex-go/websocket/internal/pump"
 	"github.com/fullduplex-go/websocket/internal/request"
+	"github.com/fullduplex-go/websocket/internal/retry"
 )
 
 const (
@@ -160,7 +162,7 @@ func (a *acceptor) accept(ln net.Listener) error {
 			continue
 		}
 		delay = 0
-		if h := l.beginHandshake(nc); h != nil {
+		if h := l.beginHandshake(withDeadlines(nc)); h != nil {
 			go a.shake(h)
 		} else {
 			nc.Close()
@@ -171,7 +173,7 @@ func (a *acceptor) accept(ln net.Listener) error {
 // pendingHandshake is a handshake that a goroutine does. It is in the loop's
 // list until its connection is closed or has become a Conn. The one that takes
 // it out of there closes the connection, or goes on with it, and then calls
-// leave.
+// leave. The connection is from withDeadlines.
 type pendingHandshake struct{ nc net.Conn }
 
 // beginHandshake is enter for a handshake on nc. It returns nil if the loop is
@@ -214,8 +216,12 @@ func (l *Loop) dropHandshakes() {
 }
 
 // cut closes the connection, under TLS if that is what it is: a TLS connection
-// takes leave of its peer, which may have to wait for room.
+// takes leave of its peer, which may have to wait for room. A pump does the same.
 func (h *pendingHandshake) cut() {
+	if p, ok := h.nc.(*pump.Conn); ok {
+		p.Abort()
+		return
+	}
 	if over, ok := h.nc.(interface{ NetConn() net.Conn }); ok {
 		over.NetConn().Close()
 		return
@@ -273,7 +279,7 @@ func (a *acceptor) judge(nc net.Conn) (response []byte, cfg connConfig, ok bool)
 		if len(b) == cap(b) {
 			b = append(make([]byte, 0, 2*len(b)), b...)
 		}
-		n, err := nc.Read(b[len(b):cap(b)])
+		n, err := retry.Read(nc, b[len(b):cap(b)])
 		b = b[:len(b)+n]
 		var serr error
 		if head, serr = scanner.Scan(b); serr != nil {
@@ -291,7 +297,7 @@ func (a *acceptor) judge(nc net.Conn) (response []byte, cfg connConfig, ok bool)
 		return unparsed(b, err), cfg, false
 	}
 	r.RemoteAddr = nc.RemoteAddr().String()
-	if secure, ok := nc.(interface{ ConnectionState() tls.ConnectionState }); ok {
+	if secure, ok := unpumped(nc).(interface{ ConnectionState() tls.ConnectionState }); ok {
 		state := secure.ConnectionState()
 		r.TLS = &state
 	}
@@ -307,6 +313,6 @@ func turnAway(nc net.Conn, response []byte) {
 	if _, err := nc.Write(response); err == nil {
 		closeWrite(nc)
 		nc.SetDeadline(time.Now().Add(lingerTimeout))
-		io.Copy(io.Discard, nc)
+		io.Copy(io.Discard, retry.Reader{Reader: nc})
 	}
 }

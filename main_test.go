@@ -92,7 +92,26 @@ var transports = []kind{
 	}, false},
 	{"tcp", tcpPair, false},
 	{"tls", tlsPair, false},
+	{"no deadlines", func(testing.TB) (net.Conn, net.Conn) {
+		a, b := bufpipe.New(pipeSize)
+		return noDeadlines{a, a}, noDeadlines{b, b}
+	}, false},
 }
+
+// noDeadlines is a connection that knows no deadlines, as a channel of SSH. It has
+// half-close, but shows nothing else of what it is made of.
+type noDeadlines struct {
+	net.Conn
+	under *bufpipe.Conn
+}
+
+func (noDeadlines) SetDeadline(time.Time) error      { return os.ErrNoDeadline }
+func (noDeadlines) SetReadDeadline(time.Time) error  { return os.ErrNoDeadline }
+func (noDeadlines) SetWriteDeadline(time.Time) error { return os.ErrNoDeadline }
+func (n noDeadlines) CloseWrite() error              { return n.under.CloseWrite() }
+
+// seesUnread reports whether keepalive sees input that nobody has read.
+func (k kind) seesUnread() bool { return k.name != "no deadlines" }
 
 // kinds are those that all other behaviour tests run over.
 var kinds = append(slices.Clip(transports),
@@ -217,6 +236,9 @@ func (k kind) raw(t testing.TB, client bool, opts Options) (c *Conn, peer net.Co
 	a, b := k.pair(t)
 	if !client {
 		a, b = b, a
+	}
+	if n, ok := b.(noDeadlines); ok { // the peer is not what is tested
+		b = n.under
 	}
 	b.SetDeadline(time.Now().Add(20 * time.Second))
 	c = newConn(a, connConfig{client: client, opts: opts.withDefaults()})

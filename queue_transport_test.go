@@ -108,6 +108,10 @@ func (n *narrow) InputWaits() bool {
 	return len(n.input) > 0 || n.eof || n.closed
 }
 
+func (n *narrow) SetDeadline(t time.Time) error {
+	return errors.Join(n.SetReadDeadline(t), n.SetWriteDeadline(t))
+}
+
 func (n *narrow) SetReadDeadline(t time.Time) error {
 	n.do(func() {
 		n.rd = t
@@ -173,6 +177,7 @@ func (r *replay) Read(p []byte) (int, error) {
 
 func (r *replay) Write(p []byte) (int, error)      { return len(p), nil }
 func (r *replay) Close() error                     { return nil }
+func (r *replay) SetDeadline(time.Time) error      { return nil }
 func (r *replay) SetReadDeadline(time.Time) error  { return nil }
 func (r *replay) SetWriteDeadline(time.Time) error { return nil }
 func (r *replay) LocalAddr() net.Addr              { return unknownNarrow{} }

@@ -5,6 +5,7 @@ import (
 	"syscall"
 
 	"github.com/fullduplex-go/websocket/internal/bufpipe"
+	"github.com/fullduplex-go/websocket/internal/pump"
 )
 
 // beneath returns what TLS is made of, and nc itself if it is not TLS.
@@ -42,6 +43,8 @@ func roomIn(nc net.Conn) (room, known bool) {
 	switch nc := beneath(nc).(type) {
 	case *bufpipe.Conn:
 		return nc.HasRoom(), true
+	case *pump.Conn: // else it is not known
+		return false, nc.Blocked()
 	case syscall.Conn:
 		if rc, err := nc.SyscallConn(); err == nil && canPoll {
 			return writable(rc), true

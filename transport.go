@@ -3,13 +3,14 @@ package websocket
 import (
 	"crypto/tls"
 	"errors"
-	"io"
 	"net"
 	"os"
 	"sync"
 	"time"
 
 	"github.com/fullduplex-go/websocket/internal/bufpipe"
+	"github.com/fullduplex-go/websocket/internal/pump"
+	"github.com/fullduplex-go/websocket/internal/retry"
 )
 
 // transport is the seam between a Conn and what carries its bytes: it reads
@@ -92,10 +93,12 @@ type looper interface {
 	awaitDrained()
 }
 
+// newTransport returns the transport on nc, which has deadlines from here on.
 func newTransport(nc net.Conn) transport {
 	if p, ok := nc.(*pollable); ok { // not under TLS
 		nc = p.get()
 	}
+	nc = withDeadlines(nc)
 	switch nc := nc.(type) {
 	// Only the types themselves: one that wraps them may do more on Read
 	// than its descriptor shows.
@@ -107,7 +110,7 @@ func newTransport(nc net.Conn) transport {
 		if t := newSocket(nc, nc); t != nil {
 			return t
 		}
-	case *bufpipe.Conn:
+	case *bufpipe.Conn, *pump.Conn:
 		return &stream{Conn: nc, whole: true}
 	}
 	return &stream{Conn: nc}
@@ -136,9 +139,6 @@ func (s *stream) wait(b *buffer, idle bool) (*buffer, error) {
 	n, err := s.Read(p)
 	if n == 0 {
 		putBuffer(b)
-		if err == nil {
-			err = io.ErrNoProgress
-		}
 		return nil, err
 	}
 	if idle {
@@ -148,6 +148,9 @@ func (s *stream) wait(b *buffer, idle bool) (*buffer, error) {
 	b.b = b.b[:n]
 	return b, nil
 }
+
+// Read returns bytes or an error.
+func (s *stream) Read(p []byte) (int, error) { return retry.Read(s.Conn, p) }
 
 func (s *stream) carrier() net.Conn { return s }
 func (s *stream) vectored() bool    { return false }
@@ -213,8 +216,13 @@ func (s *stream) Write(p []byte) (int, error) {
 }
 
 // end: TLS takes leave of the peer by a record, which may have to wait for
-// room, unless the connection under it is closed.
+// room, unless the connection under it is closed. A pump waits for the write under
+// way.
 func (s *stream) end(abort bool) {
+	if p, ok := s.Conn.(*pump.Conn); ok && abort {
+		p.Abort()
+		return
+	}
 	if under, ok := s.Conn.(interface{ NetConn() net.Conn }); ok && abort {
 		under.NetConn().Close()
 		return
@@ -222,7 +230,16 @@ func (s *stream) end(abort bool) {
 	s.Close()
 }
 
-func (s *stream) closeWrite()  { closeWrite(s.Conn) }
+// closeWrite: a pump waits for the write under way, which may have been cut off by
+// a context, whose caller must not wait.
+func (s *stream) closeWrite() {
+	if p, ok := s.Conn.(*pump.Conn); ok && p.Blocked() {
+		go p.CloseWrite()
+		return
+	}
+	closeWrite(s.Conn)
+}
+
 func (s *stream) drain() error { return nil }
 
 // vector is what a vectored write needs in memory; it is pooled because

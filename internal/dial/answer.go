@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"github.com/fullduplex-go/websocket/internal/fields"
+	"github.com/fullduplex-go/websocket/internal/retry"
 )
 
 // answerConn is the connection that net/http writes a handshake to and reads
@@ -57,7 +58,7 @@ func (c *answerConn) NetConn() net.Conn { return c.Conn }
 func (c *answerConn) Read(p []byte) (int, error) {
 	for c.ready == 0 && c.phase == phaseHead && len(p) > 0 {
 		buf := make([]byte, 4<<10)
-		n, err := c.Conn.Read(buf)
+		n, err := retry.Read(c.Conn, buf)
 		c.held = append(c.held, buf[:n]...)
 		c.note(buf[:n], err)
 		c.advance()
@@ -76,7 +77,7 @@ func (c *answerConn) Read(p []byte) (int, error) {
 	case c.phase == phaseSwitched:
 		return 0, errSwitched
 	}
-	n, err := c.Conn.Read(p)
+	n, err := retry.Read(c.Conn, p)
 	c.note(p[:n], err)
 	return n, err
 }

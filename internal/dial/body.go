@@ -5,6 +5,8 @@ import (
 	"net"
 	"sync"
 	"time"
+
+	"github.com/fullduplex-go/websocket/internal/retry"
 )
 
 // bodyLinger is how long bytes that were written may take to leave after
@@ -32,7 +34,7 @@ func newBodyConn(body io.ReadWriteCloser, host string) *bodyConn {
 	c.linger = time.AfterFunc(time.Hour, c.closeBody)
 	c.linger.Stop()
 	go func() {
-		_, err := io.Copy(far, body)
+		_, err := io.Copy(far, retry.Reader{Reader: body})
 		c.end(err)
 	}()
 	go func() {

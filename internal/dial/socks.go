@@ -8,6 +8,8 @@ import (
 	"net/netip"
 	"net/url"
 	"strconv"
+
+	"github.com/fullduplex-go/websocket/internal/retry"
 )
 
 // Values of SOCKS5 (RFC 1928 and, for user and password, RFC 1929).
@@ -128,7 +130,7 @@ func socksRequest(nc net.Conn, target string) error {
 	default:
 		return fmt.Errorf("it answers with an address of type %d", answer[3])
 	}
-	_, err = io.ReadFull(nc, make([]byte, rest))
+	_, err = io.ReadFull(retry.Reader{Reader: nc}, make([]byte, rest))
 	return err
 }
 
@@ -138,6 +140,6 @@ func socksExchange(nc net.Conn, b []byte, n int) ([]byte, error) {
 		return nil, err
 	}
 	answer := make([]byte, n)
-	_, err := io.ReadFull(nc, answer)
+	_, err := io.ReadFull(retry.Reader{Reader: nc}, answer)
 	return answer, err
 }

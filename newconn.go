@@ -1,0 +1,113 @@
+package websocket
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+
+	"github.com/fullduplex-go/websocket/internal/extension"
+	"github.com/fullduplex-go/websocket/internal/pump"
+)
+
+// ConnOptions are the settings of [NewConn]: those of the connection, and what its
+// handshake has led to. The zero value is a server's end without subprotocol and
+// extensions.
+type ConnOptions struct {
+	Options
+
+	// Client says that this is the client's end, which masks what it sends (RFC
+	// 6455, section 5.3). The other one must be a server's.
+	Client bool
+
+	// Subprotocol is what the handshake has chosen, for [Conn.Subprotocol], or "".
+	Subprotocol string
+
+	// Extensions is what the server has accepted: the value of
+	// Sec-WebSocket-Extensions in its response, the same on both ends, or "". Only
+	// permessage-deflate is known (RFC 7692), and if it is there,
+	// Options.Compression must not be nil: WindowBits and MemoryBudget have to
+	// hold, and Level and Threshold are used.
+	Extensions string
+
+	// Request is for [Conn.Request] and [Conn.Context], and may be nil. It is
+	// copied: on a server without its body and the headers that only the handshake
+	// needs, on both ends without the end of its context.
+	Request *http.Request
+
+	// Early is what was read behind the handshake, and belongs to the connection's
+	// first frames. It is copied.
+	Early []byte
+
+	// NoDeadlines says that the deadlines of the net.Conn have no effect, though
+	// SetDeadline returns nil. Where it returns an error, NewConn sees that itself.
+	NoDeadlines bool
+}
+
+// NewConn makes a connection of nc, on which the opening handshake is over, or
+// which needs none: of what a server other than net/http's has let go of, such as
+// fasthttp's, of a channel of SSH, of one end of [net.Pipe], or of a connection
+// that another process has opened. A nil opts stands for the zero value. It does
+// no handshake: [Accept], [Loop.Serve] and [Dial] do, and end in the same
+// connection.
+//
+// nc belongs to the connection from here on, which closes it. After an error it is
+// still the caller's, and untouched. An error tells of options that contradict
+// themselves or RFC 6455, and never of the peer.
+//
+// nc need not have deadlines. A context, [Options.WriteTimeout] and
+// [Options.CloseTimeout] hold as well if its SetDeadline returns an error, as those
+// of [os.ErrNoDeadline], or does nothing, and NoDeadlines says so. Each Read and
+// Write of nc then runs on a goroutine of its own, so a connection that waits for
+// input takes a second one. A message of up to 32 KiB that nc has begun to take
+// when the context of its Write ends counts as sent. nc's Close must end a Read that
+// waits. Where nc has a method CloseWrite() error, it is used for half-close.
+func NewConn(nc net.Conn, opts *ConnOptions) (*Conn, error) {
+	if nc == nil {
+		return nil, errors.New("websocket: NewConn with a nil net.Conn")
+	}
+	if opts == nil {
+		opts = new(ConnOptions)
+	}
+	cfg, err := opts.config()
+	if err != nil {
+		return nil, err
+	}
+	if _, ok := nc.(*pump.Conn); opts.NoDeadlines && !ok {
+		nc = pump.New(nc)
+	}
+	return newConn(nc, cfg), nil
+}
+
+// config checks o.
+func (o *ConnOptions) config() (cfg connConfig, err error) {
+	if o.Subprotocol != "" {
+		if err := checkSubprotocols([]string{o.Subprotocol}); err != nil {
+			return cfg, err
+		}
+	}
+	if err := o.Compression.check(); err != nil {
+		return cfg, err
+	}
+	cfg = connConfig{
+		client:      o.Client,
+		opts:        o.Options.withDefaults(),
+		subprotocol: o.Subprotocol,
+		early:       bytes.Clone(o.Early),
+	}
+	agreed, err := extension.Agreed(o.Extensions, o.Compression.params(), o.Client)
+	if err != nil {
+		return cfg, fmt.Errorf("websocket: ConnOptions.Extensions: %w", err)
+	}
+	cfg.compression = o.Compression.compression(agreed)
+	switch {
+	case o.Request == nil:
+	case o.Client:
+		cfg.request = o.Request.WithContext(context.WithoutCancel(o.Request.Context()))
+	default:
+		cfg.request = detach(o.Request, false)
+	}
+	return cfg, nil
+}
