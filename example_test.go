@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -118,4 +119,30 @@ func ExampleParseHeader() {
 	fmt.Println(h.Opcode, h.Fin, string(payload))
 	// Output:
 	// text true Hello
+}
+
+// Both ends of a connection over a net.Conn of one's own, on which another part of
+// the program has done the handshake, or which needs none.
+func ExampleNewConn() {
+	near, far := net.Pipe()
+	server, err := websocket.NewConn(far, nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer server.CloseNow()
+	client, err := websocket.NewConn(near, &websocket.ConnOptions{Client: true})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer client.CloseNow()
+
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	go client.Write(ctx, websocket.Text, []byte("hello"))
+	_, p, err := server.Read(ctx)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Printf("%s\n", p)
+	// Output: hello
 }
