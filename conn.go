@@ -17,8 +17,8 @@ type Message struct {
 	Data []byte
 }
 
-// Conn is a WebSocket connection. [Accept], [Server], [Dial] and [Pipe] make
-// one.
+// Conn is a WebSocket connection. [Accept], [Server], [Loop.Serve], [Dial],
+// [NewConn] and [Pipe] make one.
 //
 // Any number of goroutines may write, ping and close at the same time; each
 // message goes out whole. One goroutine at a time may read; a second one gets

@@ -101,3 +101,25 @@ func (v *requestValues) Value(key any) any {
 	}
 	return nil
 }
+
+// detach returns what [Conn.Request] is to return: a request with the values
+// of r's context, but neither its cancellation, which comes as soon as the
+// HTTP handler returns, nor r's body, which holds on to net/http's buffers,
+// nor the headers of the handshake, which are of no more use.
+func detach(r *http.Request, forget bool) *http.Request {
+	if forget {
+		return nil
+	}
+	r = r.WithContext(context.WithoutCancel(r.Context()))
+	r.Body = http.NoBody
+	h := make(http.Header)
+	for name, values := range r.Header {
+		switch name {
+		case "Connection", "Upgrade", "Sec-Websocket-Key", "Sec-Websocket-Version", "Sec-Websocket-Extensions":
+		default:
+			h[name] = values
+		}
+	}
+	r.Header = h
+	return r
+}
