@@ -133,6 +133,9 @@ func TestDeadlinesByType(t *testing.T) {
 				t.Errorf("%s: a pump", k.name)
 			}
 			nc.Close()
+			if _, foreign := nc.(opaque); withDeadlines(nc) != nc && !foreign {
+				t.Errorf("%s: it was asked, and has said that it is closed", k.name)
+			}
 		}
 	}
 	a, b := net.Pipe()

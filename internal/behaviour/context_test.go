@@ -163,7 +163,7 @@ func TestSurelyNotSent(t *testing.T) {
 		p, l := s.connect()
 		first := do(func() error { return l.write(big) })
 		until(t, "the first write has begun", func() bool { return l.c().Buffered() > 1<<20 })
-		if r.loop() {
+		if r.queues() {
 			wait(t, "the first write", first)
 		}
 		for i := range 3 {
@@ -175,7 +175,7 @@ func TestSurelyNotSent(t *testing.T) {
 			}
 		}
 		p.record()
-		if !r.loop() {
+		if !r.queues() {
 			if err := wait(t, "the first write", first); err != nil {
 				t.Errorf("the first write returned %v", err)
 			}

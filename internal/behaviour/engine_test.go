@@ -44,10 +44,15 @@ const (
 
 var engines = []string{onHandler, onAccept, onServe, onEvents, onDial}
 
-var transports = []string{"tcp", "tls", "unix"}
+// On "bare" the library's side is TCP without deadlines.
+var transports = []string{"tcp", "tls", "unix", "bare"}
 
 // loop reports whether a Loop reads.
 func (r rig) loop() bool { return r.engine == onServe || r.engine == onEvents }
+
+// queues reports whether a write never waits, because the loop queues what a socket
+// does not take. Without deadlines there is no socket.
+func (r rig) queues() bool { return r.loop() && r.transport != "bare" }
 
 // everywhere runs f over every engine and transport.
 func everywhere(t *testing.T, f func(t *testing.T, r rig)) {
@@ -141,6 +146,9 @@ func (r rig) startWith(t *testing.T, opts websocket.Options, p program, small bo
 	if r.transport == "tls" {
 		s.ln = tls.NewListener(s.ln, certificate())
 	}
+	if r.transport == "bare" && r.engine != onDial {
+		s.ln = bareListener{s.ln}
+	}
 	s.listen()
 	t.Cleanup(s.abandon)
 	return s
@@ -183,7 +191,11 @@ func (s *site) listen() {
 		})
 	}
 	web := &http.Server{Handler: h, ErrorLog: log.New(io.Discard, "", 0)}
-	done := do(func() error { return web.Serve(s.ln) })
+	ln := s.ln
+	if s.rig.transport == "bare" {
+		ln = websocket.DeadlineListener(ln)
+	}
+	done := do(func() error { return web.Serve(ln) })
 	s.t.Cleanup(func() {
 		web.Close()
 		wait(s.t, "http.Server.Serve", done)
@@ -191,8 +203,15 @@ func (s *site) listen() {
 }
 
 func (s *site) newClient() *http.Client {
+	dial := s.dialer.DialContext
+	if s.rig.transport == "bare" {
+		dial = func(ctx context.Context, network, addr string) (net.Conn, error) {
+			nc, err := s.dialer.DialContext(ctx, network, addr)
+			return bare{nc}, err
+		}
+	}
 	return &http.Client{Transport: &http.Transport{
-		DialContext:     s.dialer.DialContext,
+		DialContext:     dial,
 		TLSClientConfig: &tls.Config{InsecureSkipVerify: true},
 	}}
 }

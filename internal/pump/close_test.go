@@ -136,6 +136,75 @@ func TestAbort(t *testing.T) {
 	})
 }
 
+// stubborn is a transport whose Close ends no call.
+type stubborn struct {
+	net.Conn
+	release chan struct{}
+}
+
+func (s *stubborn) Read([]byte) (int, error) {
+	<-s.release
+	return 0, io.EOF
+}
+
+func (s *stubborn) Write(p []byte) (int, error) {
+	<-s.release
+	return len(p), nil
+}
+
+// TestAbortStubborn: calls end though the transport's do not.
+func TestAbortStubborn(t *testing.T) {
+	in(t, func(t *testing.T) {
+		a, _ := bufpipe.New(10)
+		s := &stubborn{a, make(chan struct{})}
+		defer close(s.release)
+		c := New(s)
+		read, write := make(chan error, 1), make(chan error, 1)
+		go func() {
+			_, err := c.Read(make([]byte, 10))
+			read <- err
+		}()
+		go func() {
+			_, err := c.Write(make([]byte, 10))
+			write <- err
+		}()
+		synctest.Wait()
+		c.Abort()
+		wantError(t, <-read, net.ErrClosed)
+		wantError(t, <-write, net.ErrClosed)
+	})
+}
+
+// TestAbortLingers: what counts as written arrives, if the peer takes it soon, and
+// Abort does not wait for that.
+func TestAbortLingers(t *testing.T) {
+	for _, soon := range []bool{true, false} {
+		in(t, func(t *testing.T) {
+			c, transport, peer := pair(10)
+			c.SetWriteDeadline(time.Now().Add(time.Second))
+			c.Write(pattern(1000))
+			begin := time.Now()
+			c.Abort()
+			c.Abort()
+			took(t, begin, 0)
+			if soon {
+				time.Sleep(closeWait / 2)
+				got, err := io.ReadAll(peer)
+				if len(got) != 1000 || err != nil {
+					t.Errorf("the peer got %d bytes of 1000, %v", len(got), err)
+				}
+				took(t, begin, closeWait/2)
+			} else {
+				time.Sleep(closeWait + 1)
+			}
+			synctest.Wait()
+			if transport.closes != 1 {
+				t.Errorf("the transport was closed %d times", transport.closes)
+			}
+		})
+	}
+}
+
 // secure stands for TLS: Close waits to take leave, unless what is under it is
 // closed.
 type secure struct {

@@ -92,21 +92,26 @@ func (h *half) close() bool {
 	return first
 }
 
-// leave has nobody wait for the transport any more.
-func (h *half) leave() {
+// leave has nobody wait for the transport any more. It reports whether it was the
+// first to do so.
+func (h *half) leave() bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	first := !h.gone
 	h.gone = true
 	h.wake.Broadcast()
+	return first
 }
 
+func (h *half) isGone() bool { return h.gone }
+
 // awaitLocked waits until no call is under way, for closeWait at most, or until
-// the transport is gone.
-func (h *half) awaitLocked() {
+// over says so.
+func (h *half) awaitLocked(over func() bool) {
 	until := time.Now().Add(closeWait)
 	timer := time.AfterFunc(closeWait, h.notify)
 	defer timer.Stop()
-	for h.busy && !h.gone && time.Now().Before(until) {
+	for h.busy && !over() && time.Now().Before(until) {
 		h.wake.Wait()
 	}
 }
@@ -125,11 +130,12 @@ func (c *Conn) SetReadDeadline(t time.Time) error { return c.in.setDeadline(t) }
 // SetWriteDeadline bounds writes, those that wait already included.
 func (c *Conn) SetWriteDeadline(t time.Time) error { return c.out.setDeadline(t) }
 
-// Blocked reports whether a Write would have to wait for one that was left behind.
+// Blocked reports whether a Write would have to wait for a piece that was left
+// behind: since the deadline of that has passed, it will probably take long.
 func (c *Conn) Blocked() bool {
 	c.out.mu.Lock()
 	defer c.out.mu.Unlock()
-	return c.out.busy
+	return c.out.busy && c.out.left
 }
 
 // Close closes the transport. It waits up to a second for a write that is under
@@ -140,7 +146,7 @@ func (c *Conn) Close() error {
 		return net.ErrClosed
 	}
 	c.out.mu.Lock()
-	c.out.awaitLocked()
+	c.out.awaitLocked(c.out.isGone)
 	c.out.mu.Unlock()
 	defer c.leave()
 	err, ok := bounded(c.Conn.Close)
@@ -151,10 +157,28 @@ func (c *Conn) Close() error {
 	return err
 }
 
-// Abort closes the transport and waits for nothing, also if Close does already.
+// Abort is Close, but waits for nothing, also if Close does already. A piece that
+// was left behind counts as written, so for that the transport is open up to a second
+// longer, as a socket's buffer is sent after the socket was closed.
 func (c *Conn) Abort() {
 	c.shut()
-	c.leave()
+	if first := c.leave(); !first {
+		return
+	}
+	if c.Blocked() {
+		go c.linger()
+		return
+	}
+	c.cut()
+}
+
+// linger closes the transport when the piece under way is written, or after
+// closeWait.
+func (c *Conn) linger() {
+	w := &c.out
+	w.mu.Lock()
+	w.awaitLocked(func() bool { return false })
+	w.mu.Unlock()
 	c.cut()
 }
 
@@ -164,9 +188,11 @@ func (c *Conn) shut() bool {
 	return c.out.close()
 }
 
-func (c *Conn) leave() {
+// leave has no call wait for the transport any more, and reports whether it was the
+// first to do so.
+func (c *Conn) leave() bool {
 	c.in.leave()
-	c.out.leave()
+	return c.out.leave()
 }
 
 // cut closes the transport, or what is under it if it is TLS, which does not wait.

@@ -191,10 +191,19 @@ func TestIdleMemory(t *testing.T) {
 	}
 	io.WriteString(c, "written")
 	none(t, "Conn).read", "Conn).write")
-	c.in.mu.Lock()
-	defer c.in.mu.Unlock()
-	if c.in.buf != nil || c.in.kept != nil {
+	owns := func() bool {
+		c.in.mu.Lock()
+		defer c.in.mu.Unlock()
+		return c.in.buf != nil || c.in.kept != nil
+	}
+	if owns() {
 		t.Error("an idle connection owns a buffer")
+	}
+	c.SetReadDeadline(time.Now().Add(time.Millisecond))
+	_, err := c.Read(buf[:])
+	wantError(t, err, os.ErrDeadlineExceeded)
+	if owns() {
+		t.Error("a read that waits owns a buffer")
 	}
 }
 
@@ -291,12 +300,12 @@ func TestWriteError(t *testing.T) {
 		}
 		c.Close()
 
-		c, _, peer = pair(10)
+		a, _ := bufpipe.New(100)
+		c = New(&failsLate{Conn: a})
 		c.SetWriteDeadline(time.Now().Add(time.Second))
 		if n, err := c.Write(pattern(20)); n != 20 || err != nil {
 			t.Errorf("wrote %d bytes, %v", n, err)
 		}
-		peer.Close()
 		c.SetWriteDeadline(time.Time{})
 		for range 2 { // for good: bytes are missing
 			n, err = c.Write(pattern(20))
@@ -307,7 +316,7 @@ func TestWriteError(t *testing.T) {
 		}
 		c.Close()
 
-		a, _ := bufpipe.New(1)
+		a, _ = bufpipe.New(1)
 		c = New(&shortWriter{a})
 		n, err = c.Write([]byte("four"))
 		wantError(t, err, io.ErrShortWrite)
@@ -316,6 +325,21 @@ func TestWriteError(t *testing.T) {
 		}
 		c.Close()
 	})
+}
+
+// failsLate is a transport whose first Write fails after a while. Later ones do not.
+type failsLate struct {
+	net.Conn
+	failed bool
+}
+
+func (f *failsLate) Write(p []byte) (int, error) {
+	if f.failed {
+		return f.Conn.Write(p)
+	}
+	f.failed = true
+	time.Sleep(2 * time.Second)
+	return 0, io.ErrClosedPipe
 }
 
 type shortWriter struct{ net.Conn }

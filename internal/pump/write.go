@@ -141,6 +141,6 @@ func (c *Conn) endWrites() bool {
 	}
 	w.ended = true
 	w.wake.Broadcast()
-	w.awaitLocked()
+	w.awaitLocked(w.isGone)
 	return !w.closed
 }
