@@ -169,7 +169,7 @@ func TestWriteCutOff(t *testing.T) {
 			everywhere(t, func(t *testing.T, r rig) {
 				opts := calm()
 				opts.CloseTimeout = 200 * time.Millisecond
-				if r.loop() {
+				if r.queues() {
 					opts.CloseTimeout = patience
 				}
 				ready, taken := make(chan struct{}), make(chan struct{})
@@ -186,7 +186,7 @@ func TestWriteCutOff(t *testing.T) {
 					for i := range 2 {
 						err := l.note(big, l.c().Write(ctx, websocket.Binary, []byte(big)))
 						if err != nil {
-							if (i > 0) != r.loop() {
+							if (i > 0) != r.queues() {
 								t.Errorf("write %d returned %v", i, err)
 							}
 							return
@@ -203,11 +203,11 @@ func TestWriteCutOff(t *testing.T) {
 					p.send(gone)
 					w = closed(gone)
 					w.rude = true
-				case end == "FIN", r.loop(): // where nothing was cut off
+				case end == "FIN", r.queues(): // where nothing was cut off
 					p.closeWrite()
 				}
 				close(ready)
-				if r.loop() {
+				if r.queues() {
 					wait(t, "the peer takes a part", taken)
 					p.listen()
 					w.checkPeer(t, p, l)
