@@ -1,3 +1,5 @@
+//go:build !ws_unix && !ws_plain
+
 package websocket
 
 // A connection is busy while a goroutine besides its runner is in one of its

@@ -1,4 +1,4 @@
-//go:build unix && !linux
+//go:build unix && (!linux || ws_unix) && !ws_plain
 
 package websocket
 

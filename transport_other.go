@@ -1,4 +1,4 @@
-//go:build !unix
+//go:build !unix || ws_plain
 
 package websocket
 

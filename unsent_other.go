@@ -1,4 +1,4 @@
-//go:build !linux
+//go:build !linux || ws_unix || ws_plain
 
 package websocket
 

@@ -1,0 +1,40 @@
+//go:build !ws_plain
+
+package websocket
+
+import (
+	"syscall"
+	"unsafe"
+
+	"golang.org/x/sys/windows"
+)
+
+// observeSocket asks how many bytes have arrived that nobody has read yet. None
+// of its calls waits, also where somebody reads meanwhile. A socket that is
+// readable and has no bytes has ended or has failed.
+func observeSocket(rc syscall.RawConn, to *signs) {
+	rc.Control(func(fd uintptr) {
+		s := windows.Handle(fd)
+		unread, err := unreadBytes(s)
+		if unread == 0 && err == nil && pollSocket(s, pollIn) {
+			unread, err = unreadBytes(s) // they may have arrived just now
+			to.ended = unread == 0
+		}
+		to.ended = to.ended || err != nil
+		to.visible, to.input, to.unread = true, int64(unread), unread > 0
+		// The system announces room for about as much as the buffer is large, and
+		// some segments before the end it may be no room for the next one.
+		size, err := windows.GetsockoptInt(s, windows.SOL_SOCKET, windows.SO_RCVBUF)
+		to.full = unread > 0 && (err != nil || int(unread) >= size/2)
+	})
+}
+
+// fionread is FIONREAD of winsock2.h.
+const fionread = 0x4004667f
+
+// unreadBytes returns how many bytes could be read from a socket at once.
+func unreadBytes(s windows.Handle) (uint32, error) {
+	var unread, n uint32
+	err := windows.WSAIoctl(s, fionread, nil, 0, (*byte)(unsafe.Pointer(&unread)), uint32(unsafe.Sizeof(unread)), &n, nil, 0)
+	return unread, err
+}
