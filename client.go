@@ -26,7 +26,8 @@ const defaultHandshakeTimeout = 30 * time.Second
 //
 //	ws+unix:///path/to.sock:/request/path?query
 //
-// with %3A for a colon in the socket's path. User and password in a URL are
+// with %3A for a colon in the socket's path. A path that begins with a letter and
+// a colon is one on a Windows drive: ws+unix:///C%3A/path/to.sock. User and password in a URL are
 // sent as Basic authentication. A URL must not have a fragment. The options
 // may be nil.
 //

@@ -110,6 +110,7 @@ func TestKeepaliveSweptOff(t *testing.T) {
 // TestKeepaliveLooksFirst: a pong has come, but whoever reads does not get the
 // processor.
 func TestKeepaliveLooksFirst(t *testing.T) {
+	needsVisibleInput(t)
 	opts := Options{PingInterval: time.Hour, PongTimeout: time.Hour}
 	seeing := slices.DeleteFunc(slices.Clone(transports), func(k kind) bool { return !k.seesUnread() })
 	overRawKinds(t, seeing, false, opts, func(t *testing.T, c *Conn, peer net.Conn) {

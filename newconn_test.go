@@ -143,7 +143,7 @@ func TestNewConnErrors(t *testing.T) {
 		{ConnOptions{Extensions: "permessage-deflate"}, "Options.Compression is nil"},
 		{ConnOptions{Client: true, Extensions: "permessage-deflate"}, "Options.Compression is nil"},
 		{ConnOptions{Extensions: "x-other"}, `extension "x-other" is not known`},
-		{ConnOptions{Client: true, Options: on, Extensions: "x-other"}, `"x-other", which was not offered`},
+		{ConnOptions{Client: true, Options: on, Extensions: "x-other"}, `extension "x-other" is not known`},
 		{ConnOptions{Options: on, Extensions: "permessage-deflate, permessage-deflate"}, "2 extensions"},
 		{ConnOptions{Options: on, Extensions: "permessage-deflate; client_max_window_bits"}, "client_max_window_bits has no value"},
 		{ConnOptions{Client: true, Options: on, Extensions: "permessage-deflate; client_max_window_bits"}, "without a value"},

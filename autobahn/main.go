@@ -17,7 +17,6 @@ import (
 	"os"
 	"os/signal"
 	"runtime"
-	"syscall"
 	"time"
 )
 
@@ -34,8 +33,8 @@ flags:
 `
 
 func main() {
-	signal.Ignore(syscall.SIGPIPE) // a reader that has seen enough is no reason to leave things lying about
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	ignoreBrokenPipe()
+	ctx, stop := signal.NotifyContext(context.Background(), endSignals...)
 	context.AfterFunc(ctx, stop) // a second signal ends the program at once
 	err := run(ctx, os.Args[1:], os.Stdout)
 	var bad *usageError

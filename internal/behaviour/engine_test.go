@@ -132,7 +132,7 @@ func (r rig) startWith(t *testing.T, opts websocket.Options, p program, small bo
 		setBuffers(t, rc)
 		s.dialer.Control = func(_, _ string, rc syscall.RawConn) error { setBuffers(t, rc); return nil }
 	}
-	if ul, ok := ln.(*net.UnixListener); ok {
+	if ul, ok := ln.(interface{ SetUnlinkOnClose(bool) }); ok { // plan9 has no such method
 		ul.SetUnlinkOnClose(false)
 	}
 	if r.loop() {

@@ -122,8 +122,21 @@ func splitSocketURL(u *url.URL) (socket string, request *url.URL, err error) {
 	}
 	request = &url.URL{Scheme: "http", Host: "localhost", User: u.User, RawPath: path, RawQuery: u.RawQuery}
 	socket, _ = url.PathUnescape(escaped) // what EscapedPath returns is well-formed
+	if onDrive(socket) {
+		socket = socket[1:]
+	}
 	request.Path, _ = url.PathUnescape(path)
 	return socket, request, nil
+}
+
+// onDrive reports whether a path begins with a Windows drive, as in "/C:/a". The
+// slash is then the URL's alone, as in a file URL (RFC 8089, appendix E.2).
+func onDrive(path string) bool {
+	if len(path) < 4 || path[2] != ':' || path[3] != '/' && path[3] != '\\' {
+		return false
+	}
+	letter := path[1] | 0x20
+	return 'a' <= letter && letter <= 'z'
 }
 
 // useHTTPScheme turns a WebSocket scheme into the one that net/http knows. It

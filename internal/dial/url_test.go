@@ -19,6 +19,11 @@ func TestParseURL(t *testing.T) {
 		{"ws+unix:///run/a.sock", "http://localhost/", "/run/a.sock", "ws+unix:///run/a.sock"},
 		{"ws+unix:///run/a.sock:", "http://localhost/", "/run/a.sock", "ws+unix:///run/a.sock:"},
 		{"ws+unix:///run/a%3Ab%20c:/x%2Fy:z", "http://localhost/x%2Fy:z", "/run/a:b c", "ws+unix:///run/a%3Ab%20c:/x%2Fy:z"},
+		{"ws+unix:///C%3A/a.sock:/x", "http://localhost/x", "C:/a.sock", "ws+unix:///C%3A/a.sock:/x"},
+		{"ws+unix:///z%3A%5Ca%20b.sock", "http://localhost/", `z:\a b.sock`, "ws+unix:///z%3A%5Ca%20b.sock"},
+		{"ws+unix:///C%3Aa.sock:/x", "http://localhost/x", "/C:a.sock", "ws+unix:///C%3Aa.sock:/x"},
+		{"ws+unix:///1%3A/a.sock", "http://localhost/", "/1:/a.sock", "ws+unix:///1%3A/a.sock"},
+		{"ws+unix:///C%3A", "http://localhost/", "/C:", "ws+unix:///C%3A"},
 		{"ws+unix://u:p@/a.sock:/x", "http://u:p@localhost/x", "/a.sock", "ws+unix:///a.sock:/x"},
 	} {
 		got, err := ParseURL(tt.raw)
