@@ -140,6 +140,9 @@ func TestKeepaliveFullPeer(t *testing.T) {
 				continue
 			}
 			t.Run(k.name+"/"+tt.name, func(t *testing.T) {
+				if tt.message && k.name != "pipe" && k.name != "loop pipe" {
+					needsVisibleInput(t)
+				}
 				c, peer := k.raw(t, false, opts)
 				var written atomic.Int64
 				write := func() {
