@@ -30,6 +30,7 @@ var layerBuilds = []build.Context{
 	{GOOS: "linux", GOARCH: "arm64", BuildTags: []string{"wsdebug"}},
 	{GOOS: "darwin", GOARCH: "arm64"},
 	{GOOS: "windows", GOARCH: "amd64", BuildTags: []string{"purego"}},
+	{GOOS: "plan9", GOARCH: "amd64"},
 }
 
 // upwardUses are the uses of a higher layer that are allowed: by the declaration
