@@ -77,8 +77,8 @@ func (w *likeGorilla) WriteHeader(status int) {
 }
 
 // serveWrapped serves Accept under wrap and outer, and returns the response, what
-// Accept has returned, and what net/http has complained about.
-func serveWrapped(t *testing.T, outer func(http.Handler) http.Handler, wrap func(http.ResponseWriter) http.ResponseWriter, before func(w http.ResponseWriter)) (*http.Response, error, string) {
+// net/http has complained about, and what Accept has returned.
+func serveWrapped(t *testing.T, outer func(http.Handler) http.Handler, wrap func(http.ResponseWriter) http.ResponseWriter, before func(w http.ResponseWriter)) (*http.Response, string, error) {
 	t.Helper()
 	outcomes := make(chan error, 1)
 	h := outer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -99,7 +99,7 @@ func serveWrapped(t *testing.T, outer func(http.Handler) http.Handler, wrap func
 	resp, _ := exchangeRaw(t, srv.Listener.Addr().String(), newHandshakeRequest().set("Connection: Upgrade, close").String())
 	err := mustReceive(t, outcomes)
 	srv.Close()
-	return resp, err, complaints.String()
+	return resp, complaints.String(), err
 }
 
 func plain(h http.Handler) http.Handler { return h }
@@ -146,7 +146,7 @@ func TestAcceptShowsStatus(t *testing.T) {
 			return 101
 		}, 101},
 	} {
-		resp, err, complaints := serveWrapped(t, test.outer, test.wrap, nil)
+		resp, complaints, err := serveWrapped(t, test.outer, test.wrap, nil)
 		if err != nil || resp.StatusCode != 101 || test.seen() != test.want || complaints != "" {
 			t.Errorf("%s: answered %d, seen %d, want %d; %v; net/http says %q", test.name, resp.StatusCode, test.seen(), test.want, err, complaints)
 		}
@@ -187,7 +187,7 @@ func TestAcceptTooLate(t *testing.T) {
 				}
 			},
 		} {
-			resp, err, complaints := serveWrapped(t, outer, wrap, begin)
+			resp, complaints, err := serveWrapped(t, outer, wrap, begin)
 			var e *HandshakeError
 			if !errors.As(err, &e) || e.Status != 500 || !strings.Contains(err.Error(), "has begun a response") {
 				t.Errorf("%s, %s: %v", name, way, err)

@@ -213,6 +213,7 @@ func TestDialLateConn(t *testing.T) {
 	d := new(dialTestDialer)
 	tr := dialTestTransport(nil)
 	started, goOn := make(chan struct{}), make(chan struct{})
+	//lint:ignore SA1019 users may have set it
 	tr.Dial = func(network, addr string) (net.Conn, error) {
 		close(started)
 		<-goOn

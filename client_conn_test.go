@@ -287,6 +287,7 @@ func TestDialRoundTripper(t *testing.T) {
 	mute := dialTestTripper(func(r *http.Request) (*http.Response, error) {
 		return &http.Response{StatusCode: 101, Header: http.Header{
 			"Upgrade": {"websocket"}, "Connection": {"Upgrade"},
+			//lint:ignore SA1008 the spelling of RFC 6455, in which it is sent
 			"Sec-Websocket-Accept": {AcceptKey(r.Header["Sec-WebSocket-Key"][0])},
 		}}, nil
 	})

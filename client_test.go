@@ -180,6 +180,7 @@ func TestDialRequest(t *testing.T) {
 			t.Errorf("key %q is not 16 bytes in base64", key)
 		}
 	}
+	//lint:ignore SA1008 as the user has spelled it
 	if _, ok := opts.Header["host"]; !ok || len(opts.Header) != 5 {
 		t.Errorf("Dial changed the options: %v", opts.Header)
 	}
@@ -348,12 +349,14 @@ func TestDialDeprecatedDialers(t *testing.T) {
 	d := new(dialTestDialer)
 	var calls []string
 	tr := dialTestTransport(nil)
+	//lint:ignore SA1019 users may have set it
 	tr.Dial = func(network, addr string) (net.Conn, error) {
 		calls = append(calls, "Dial")
 		return d.DialContext(context.Background(), network, addr)
 	}
 	withTLS := tr.Clone()
 	withTLS.DialContext = tr.DialContext
+	//lint:ignore SA1019 users may have set it
 	withTLS.DialTLS = func(network, addr string) (net.Conn, error) {
 		calls = append(calls, "DialTLS")
 		withTLS := dialTestTransport(d)
@@ -370,6 +373,7 @@ func TestDialDeprecatedDialers(t *testing.T) {
 		t.Errorf("dialers called: %q, want %q", calls, want)
 	}
 
+	//lint:ignore SA1019 users may have set it
 	tr.Dial = func(string, string) (net.Conn, error) { return nil, nil }
 	if _, _, err := Dial(t.Context(), "ws://"+plain, dialTestOptions(tr)); err == nil || !strings.Contains(err.Error(), "neither a connection nor an error") {
 		t.Errorf("dialer without a result: got %v", err)

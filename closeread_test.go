@@ -109,7 +109,7 @@ func TestCloseReadMessage(t *testing.T) {
 func TestCloseReadContext(t *testing.T) {
 	overRaw(t, false, Options{}, func(t *testing.T, c *Conn, peer net.Conn) {
 		ctx, cancel := context.WithCancel(bg)
-		cause := context.Cause(c.CloseRead(nil))
+		cause := context.Cause(c.CloseRead(nil)) //lint:ignore SA1012 on purpose
 		own := c.CloseRead(ctx)
 		if cause != nil || own.Err() != nil {
 			t.Fatal(cause, own.Err())

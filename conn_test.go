@@ -162,8 +162,8 @@ func TestMisuse(t *testing.T) {
 			"text not UTF-8":    client.Write(bg, Text, []byte{0xff}),
 			"nil context":       client.Write(nil, Text, nil), //lint:ignore SA1012 on purpose
 			"writer type":       second(client.Writer(bg, 3)),
-			"nil reader":        third(client.Read(nil)),
-			"nil ping":          second(client.Ping(nil)),
+			"nil reader":        third(client.Read(nil)),  //lint:ignore SA1012 on purpose
+			"nil ping":          second(client.Ping(nil)), //lint:ignore SA1012 on purpose
 			"cancelled context": third(client.Read(cancelled())),
 			"cancelled write":   client.Write(cancelled(), Text, nil),
 			"cancelled ping":    second(client.Ping(cancelled())),

@@ -46,6 +46,7 @@ func (p *polled) setBusy() {
 func (p *polled) orphaned() {
 	w := p.worker
 	w.mu.Lock() // see handOver
+	//lint:ignore SA2001 the lock is only waited for
 	w.mu.Unlock()
 	p.mu.Lock()
 	p.lessBusyLocked()

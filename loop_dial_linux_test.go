@@ -77,7 +77,7 @@ func TestLoopPollsDialled(t *testing.T) {
 				return new(net.Dialer).DialContext(ctx, "unix", socket)
 			}
 		}},
-		{"wss by a dialer without context", secure, 20, func(tr *http.Transport) { tr.Dial = net.Dial }},
+		{"wss by a dialer without context", secure, 20, func(tr *http.Transport) { tr.Dial = net.Dial }}, //lint:ignore SA1019 users may have set it
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			opts := insecure()

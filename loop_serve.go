@@ -232,6 +232,7 @@ func (h *pendingHandshake) cut() {
 // pause waits a little after an error of Accept that may pass, such as a lack of
 // descriptors: longer if it has waited before. Else it returns 0.
 func (l *Loop) pause(err error, last time.Duration) time.Duration {
+	//lint:ignore SA1019 net/http's server judges a listener's errors by it, too
 	if ne, ok := err.(net.Error); !ok || !ne.Temporary() {
 		return 0
 	}

@@ -27,7 +27,6 @@ type soakConn struct {
 	raw    net.Conn // under the client's TLS, if any
 	client *Conn
 	sent   uint32 // by the client
-	got    uint32 // back
 
 	// Of the handler.
 	inside atomic.Int32

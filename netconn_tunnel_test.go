@@ -55,7 +55,7 @@ func checkTransfer(t *testing.T, from, to net.Conn, size int, seed byte) {
 		t.Error(err)
 		return
 	}
-	if <-sums != <-sums {
+	if a, b := <-sums, <-sums; a != b {
 		t.Error("the checksums differ")
 	}
 }

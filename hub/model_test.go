@@ -94,7 +94,6 @@ type taken struct {
 	replay, slow  bool
 	called, begun int64 // when Subscribe was called, and had returned
 	ending        int64 // when Unsubscribe was called; 0 if it was not
-	sub           *Subscription
 }
 
 func newModel(t *testing.T, hubs int, plane Backplane) *model {

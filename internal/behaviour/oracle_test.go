@@ -33,9 +33,6 @@ func closed(f frame) want {
 	return w
 }
 
-// lost is the end without a close frame.
-func lost() want { return want{code: websocket.StatusAbnormalClosure, silent: true} }
-
 // check compares both sides of a connection with w.
 func (w want) check(t testing.TB, p *peer, l *lib) {
 	t.Helper()

@@ -314,7 +314,7 @@ func TestState(t *testing.T) {
 	want(b, State{Received: 11, Unread: true, Full: true})
 	a.CloseWrite()
 	want(b, State{Received: 11, Unread: true, Full: true, Ended: true})
-	a, b = New(10)
+	_, b = New(10)
 	b.Close()
 	want(b, State{Ended: true})
 }

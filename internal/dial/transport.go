@@ -54,12 +54,15 @@ func newTransport(ctx context.Context, user *http.Transport, target Target, wrap
 		clone.MaxResponseHeaderBytes = maxHeader
 	}
 
+	//lint:ignore SA1019 users may have set it
 	dial := chooseDialer(clone.DialContext, clone.Dial)
 	if dial == nil {
 		dial = new(net.Dialer).DialContext
 	}
 	t.dial = t.tracked(dial)
+	//lint:ignore SA1019 users may have set it
 	t.dialTLS = t.tracked(chooseDialer(clone.DialTLSContext, clone.DialTLS))
+	//lint:ignore SA1019 users may have set them
 	clone.Dial, clone.DialTLS = nil, nil
 	clone.DialContext = t.dialPlain
 	clone.DialTLSContext = t.dialSecure

@@ -52,6 +52,8 @@ const (
 )
 
 // pairs is read by the assembly.
+//
+//lint:ignore U1000 for that reason
 var pairs = [3][16]uint8{
 	{ // by the high half of the first byte
 		0x0: tooLong, 0x1: tooLong, 0x2: tooLong, 0x3: tooLong,

@@ -37,7 +37,8 @@ func (c *conn) close() {
 // completes the connection during the call; transfers say themselves that
 // they do not want to wait.
 func connect(addr netip.AddrPort) (int, error) {
-	family, to := unix.AF_INET, unix.Sockaddr(&unix.SockaddrInet4{Port: int(addr.Port()), Addr: [4]byte{127, 0, 0, 1}})
+	family := unix.AF_INET
+	var to unix.Sockaddr
 	switch ip := addr.Addr(); {
 	case ip.Is4():
 		to = &unix.SockaddrInet4{Port: int(addr.Port()), Addr: ip.As4()}

@@ -22,7 +22,7 @@ func ModuleDir() (string, error) {
 		}
 		parent := filepath.Dir(dir)
 		if parent == dir {
-			return "", errors.New("run this in the bench folder, by go run ./cmd/...")
+			return "", errors.New("run this in the bench folder, by go run ./cmd/compare")
 		}
 		dir = parent
 	}

@@ -1,6 +1,7 @@
 package servers
 
 import (
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -151,9 +152,17 @@ func gobwasEcho(t *testing.T, nc net.Conn, params wsflate.Parameters) {
 	}
 	_, deflate := extension.Accepted()
 	for {
-		f, err := gobwas.ReadFrame(nc)
+		h, err := gobwas.ReadHeader(nc)
 		if err != nil {
 			return // the client is gone
+		}
+		if h.Length > 1<<20 {
+			t.Errorf("gobwas: a frame of %d bytes", h.Length)
+			return
+		}
+		f := gobwas.Frame{Header: h, Payload: make([]byte, h.Length)}
+		if _, err := io.ReadFull(nc, f.Payload); err != nil {
+			return // likewise
 		}
 		if f.Header.Masked {
 			f = gobwas.UnmaskFrameInPlace(f)
