@@ -64,6 +64,11 @@ func Accept(w http.ResponseWriter, r *http.Request, opts *AcceptOptions) (*Conn,
 		answer(w, r, err)
 		return nil, err
 	}
+	if timeout := timeoutWrapper(w); timeout != nil {
+		err := fault(underTimeout(timeout))
+		answer(w, r, err)
+		return nil, err
+	}
 	recordStatus(w)
 	nc, early, failure := takeOver(w)
 	if failure != nil {

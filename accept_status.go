@@ -17,7 +17,8 @@ import (
 //
 // The middleware inside then sees a WriteHeader(101) when [Accept] or [Server] has
 // taken the connection over; it ends here, since net/http would complain about it.
-// So does the 504 that chi's Timeout middleware sends when its time is over.
+// So do the 504 that chi's Timeout middleware sends when its time is over, and the
+// end of a response that gin-contrib/gzip writes behind a proxy.
 // A log of a [Server] with Handler is written when the connection has ended, with
 // the time that it has lasted. Requests for anything else pass unchanged.
 func ShowStatus(next http.Handler) http.Handler {

@@ -64,6 +64,50 @@ func begunBy(w http.ResponseWriter) http.ResponseWriter {
 	return nil
 }
 
+// embedded returns what w wraps, or nil, also where w only embeds it.
+func embedded(w http.ResponseWriter) http.ResponseWriter {
+	if inner := unwrap(w); inner != nil {
+		return inner
+	}
+	v := reflect.Indirect(reflect.ValueOf(w))
+	if v.Kind() != reflect.Struct || v.Type().PkgPath() == "net/http" {
+		return nil
+	}
+	f, ok := v.Type().FieldByName("ResponseWriter")
+	if !ok || !f.Anonymous || len(f.Index) != 1 {
+		return nil
+	}
+	inner, _ := v.Field(f.Index[0]).Interface().(http.ResponseWriter)
+	return inner
+}
+
+// timeoutWrapper returns the wrapper in w of a middleware that bounds the time of a
+// handler and can be hijacked all the same, or nil. Such a wrapper keeps headers of
+// its own. Its middleware runs the handler on another goroutine and returns when
+// the time is over, so the router reuses a request that the handler still has.
+func timeoutWrapper(w http.ResponseWriter) http.ResponseWriter {
+	for w != nil {
+		inner := embedded(w)
+		if inner != nil && namesTimeout(w) && reflect.ValueOf(w.Header()).Pointer() != reflect.ValueOf(inner.Header()).Pointer() {
+			return w
+		}
+		w = inner
+	}
+	return nil
+}
+
+// namesTimeout reports whether the type of w or its package is called after a timeout.
+func namesTimeout(w http.ResponseWriter) bool {
+	t := reflect.Indirect(reflect.ValueOf(w)).Type()
+	return strings.Contains(strings.ToLower(t.PkgPath()+"."+t.Name()), "timeout")
+}
+
+// underTimeout is the error for w, which timeoutWrapper has found.
+func underTimeout(w http.ResponseWriter) error {
+	t := reflect.Indirect(reflect.ValueOf(w)).Type()
+	return fmt.Errorf("%T keeps the response back, and its middleware returns while the handler still runs: take this route out of the middleware of package %s (%w)", w, t.PkgPath(), http.ErrNotSupported)
+}
+
 // ginWriter is what gin's ResponseWriter has in particular: a WriteHeader that
 // only notes the status.
 type ginWriter interface {

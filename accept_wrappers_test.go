@@ -269,3 +269,71 @@ func TestSubprotocols(t *testing.T) {
 		t.Errorf("%q", got)
 	}
 }
+
+// gzipLike embeds what it wraps.
+type gzipLike struct{ http.ResponseWriter }
+
+func (w gzipLike) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	return w.ResponseWriter.(http.Hijacker).Hijack()
+}
+
+// timeoutLike keeps headers of its own unless it is told to share them.
+type timeoutLike struct {
+	http.ResponseWriter
+	own http.Header
+}
+
+func (w *timeoutLike) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	return w.ResponseWriter.(http.Hijacker).Hijack()
+}
+
+func (w *timeoutLike) Header() http.Header {
+	if w.own == nil {
+		return w.ResponseWriter.Header()
+	}
+	return w.own
+}
+
+// bufferLike keeps headers of its own, and has nothing to do with time.
+type bufferLike struct {
+	http.ResponseWriter
+	own http.Header
+}
+
+func (w *bufferLike) Header() http.Header { return w.own }
+func (w *bufferLike) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	return w.ResponseWriter.(http.Hijacker).Hijack()
+}
+
+// TestAcceptUnderTimeout: what is refused is a wrapper that is called after a timeout
+// and keeps the response back, wherever it is, and no other.
+func TestAcceptUnderTimeout(t *testing.T) {
+	for name, test := range map[string]struct {
+		wrap    func(w http.ResponseWriter) http.ResponseWriter
+		refused bool
+	}{
+		"timeout": {func(w http.ResponseWriter) http.ResponseWriter { return &timeoutLike{w, http.Header{}} }, true},
+		"timeout under one that embeds": {func(w http.ResponseWriter) http.ResponseWriter {
+			return gzipLike{&timeoutLike{w, http.Header{}}}
+		}, true},
+		"timeout under one that unwraps": {func(w http.ResponseWriter) http.ResponseWriter {
+			return &likeGorilla{ResponseWriter: &timeoutLike{w, http.Header{}}}
+		}, true},
+		"timeout around another": {func(w http.ResponseWriter) http.ResponseWriter {
+			return &timeoutLike{gzipLike{w}, http.Header{}}
+		}, true},
+		"timeout that shares the headers": {func(w http.ResponseWriter) http.ResponseWriter { return &timeoutLike{w, nil} }, false},
+		"headers apart, no timeout":       {func(w http.ResponseWriter) http.ResponseWriter { return &bufferLike{w, http.Header{}} }, false},
+	} {
+		resp, _, err := serveWrapped(t, plain, test.wrap, nil)
+		if !test.refused {
+			if err != nil || resp.StatusCode != 101 {
+				t.Errorf("%s: status %d, %v", name, resp.StatusCode, err)
+			}
+			continue
+		}
+		if !errors.Is(err, http.ErrNotSupported) || !strings.Contains(err.Error(), "*websocket.timeoutLike keeps the response back") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}

@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"github.com/fullduplex-go/websocket"
+	gingzip "github.com/gin-contrib/gzip"
+	gintimeout "github.com/gin-contrib/timeout"
 	"github.com/gin-gonic/gin"
 	"github.com/go-chi/chi/v5"
 	chimiddleware "github.com/go-chi/chi/v5/middleware"
@@ -372,6 +374,7 @@ func TestPanic(t *testing.T) {
 // TestTimeouts: where a middleware answers in the handler's place, the error names
 // it and says what to do.
 func TestTimeouts(t *testing.T) {
+	browser := &websocket.DialOptions{Header: http.Header{"Accept-Encoding": {"gzip"}}}
 	accept := func(outcomes chan error) http.HandlerFunc {
 		return func(w http.ResponseWriter, r *http.Request) {
 			_, err := websocket.Accept(w, r, nil)
@@ -390,6 +393,18 @@ func TestTimeouts(t *testing.T) {
 			e.GET("/", echo.WrapHandler(h))
 			return e
 		}, []string{"Timeout", "take this route out of it"}},
+		"gin-contrib": {func(h http.Handler) http.Handler {
+			g := gin.New()
+			g.Use(gintimeout.New(gintimeout.WithTimeout(time.Minute)))
+			g.GET("/", gin.WrapH(h))
+			return g
+		}, []string{"*timeout.Writer", "take this route out of the middleware of package github.com/gin-contrib/timeout"}},
+		"gin-contrib, under gzip": {func(h http.Handler) http.Handler {
+			g := gin.New()
+			g.Use(gintimeout.New(gintimeout.WithTimeout(time.Minute)), gingzip.Gzip(gingzip.DefaultCompression))
+			g.GET("/", gin.WrapH(h))
+			return proxied(g, "upgrade")
+		}, []string{"*timeout.Writer", "take this route out of the middleware of package github.com/gin-contrib/timeout"}},
 		"gin": {func(h http.Handler) http.Handler {
 			g := gin.New()
 			g.GET("/", gin.WrapH(h))
@@ -399,7 +414,7 @@ func TestTimeouts(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			outcomes := make(chan error, 1)
 			url, _ := serve(t, tt.build(accept(outcomes)))
-			if c, resp, err := websocket.Dial(t.Context(), url, nil); err == nil || resp == nil || resp.StatusCode != 500 {
+			if c, resp, err := websocket.Dial(t.Context(), url, browser); err == nil || resp == nil || resp.StatusCode != 500 {
 				t.Errorf("dialled %v, %v", c, err)
 			}
 			err := <-outcomes

@@ -6,6 +6,8 @@ replace github.com/fullduplex-go/websocket => ../../..
 
 require (
 	github.com/fullduplex-go/websocket v0.0.0-00010101000000-000000000000
+	github.com/gin-contrib/gzip v1.2.5
+	github.com/gin-contrib/timeout v1.1.0
 	github.com/gin-gonic/gin v1.12.0
 	github.com/go-chi/chi/v5 v5.2.5
 	github.com/gorilla/handlers v1.5.2
