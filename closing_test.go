@@ -158,6 +158,9 @@ func TestCloseFrames(t *testing.T) {
 				if err != nil || f.Opcode != OpClose {
 					t.Fatalf("on the wire: %+v, %v", f, err)
 				}
+				if tt.code == StatusInvalidPayload && tt.section == "8.1" || tt.code == StatusMessageTooBig {
+					closeWrite(peer) // the rest of the frame is waited for
+				}
 				if code, reason, err := parseClosePayload([]byte(f.payload)); code != tt.code || err != nil || reason == "" && tt.section != "" {
 					t.Errorf("close frame with %v %q, %v", code, reason, err)
 				}

@@ -74,7 +74,7 @@ func TestAdmit(t *testing.T) {
 	for name, serve := range servers {
 		for _, test := range admitTests {
 			t.Run(name+"/"+test.name, func(t *testing.T) {
-				t.Parallel() // Loop.Serve takes a second to end
+				t.Parallel()
 				logger, logged := newLogBuffer()
 				asked := make(chan *http.Request, 1)
 				addr := serve(t, &AcceptOptions{
@@ -120,6 +120,7 @@ func serveLoopOn(t *testing.T, l *Loop, opts *AcceptOptions, h EventHandler) (ur
 	go func() { served <- l.Serve(struct{ net.Listener }{ln}, opts, h) }()
 	t.Cleanup(func() {
 		l.Close()
+		wakeServe(ln)
 		if err := mustReceive(t, served); !errors.Is(err, net.ErrClosed) {
 			t.Errorf("Serve returned %v", err)
 		}

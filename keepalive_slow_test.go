@@ -106,6 +106,7 @@ func needsVisibleInput(t *testing.T) {
 // TestKeepaliveSlowReader: a peer that takes one large message, for much longer
 // than keepalive's times, and says nothing meanwhile, is not given up.
 func TestKeepaliveSlowReader(t *testing.T) {
+	t.Parallel()
 	opts := Options{PingInterval: 300 * time.Millisecond, PongTimeout: 300 * time.Millisecond}
 	for _, k := range slowKinds {
 		t.Run(k.name, func(t *testing.T) {
@@ -126,6 +127,7 @@ func TestKeepaliveSlowReader(t *testing.T) {
 
 // TestKeepaliveSlowMessages is the same with one message after the other.
 func TestKeepaliveSlowMessages(t *testing.T) {
+	t.Parallel()
 	opts := Options{PingInterval: 600 * time.Millisecond, PongTimeout: 600 * time.Millisecond}
 	for _, k := range slowKinds {
 		t.Run(k.name, func(t *testing.T) {
@@ -146,6 +148,7 @@ func TestKeepaliveSlowMessages(t *testing.T) {
 // TestKeepaliveTakesNothing: a peer that takes nothing and sends nothing is found,
 // whatever is under way to it; also one whose system goes on acknowledging.
 func TestKeepaliveTakesNothing(t *testing.T) {
+	t.Parallel()
 	opts := Options{PingInterval: 200 * time.Millisecond, PongTimeout: 200 * time.Millisecond}
 	for _, k := range slowKinds {
 		for _, tt := range []struct {
@@ -187,6 +190,7 @@ func TestKeepaliveTakesNothing(t *testing.T) {
 // a peer that answers pings lives, and one that does not is found.
 func TestKeepaliveUnread(t *testing.T) {
 	needsVisibleInput(t)
+	t.Parallel()
 	opts := Options{PingInterval: 100 * time.Millisecond, PongTimeout: 2 * time.Second}
 	for _, k := range slowKinds {
 		if k.loop || k.name == "foreign" {
@@ -218,6 +222,7 @@ func TestKeepaliveUnread(t *testing.T) {
 // pings.
 func TestKeepaliveFullBuffer(t *testing.T) {
 	needsVisibleInput(t)
+	t.Parallel()
 	opts := Options{PingInterval: 50 * time.Millisecond, PongTimeout: time.Second}
 	for _, k := range slowKinds {
 		if k.loop || k.name == "foreign" {
@@ -258,6 +263,7 @@ func frames(nc net.Conn) {
 // is written to, ends.
 func TestKeepaliveClosedBehindMessage(t *testing.T) {
 	needsVisibleInput(t)
+	t.Parallel()
 	opts := Options{PingInterval: 100 * time.Millisecond, PongTimeout: 10 * time.Second}
 	for _, k := range slowKinds {
 		if k.loop || k.name == "foreign" {

@@ -366,7 +366,7 @@ func over() {}
 		{"field", "", "a.go", "func up(t Trace) { t.last.id++ }", "uses id (b.go:2)"},
 		{"one system only", "", "b_windows.go", "func up() { top++ }", "b_windows.go:2: up"},
 		{"file in no layer", "", "d.go", "package p", "d.go: in no layer"},
-		{"file in no build", strings.Replace(table, "`b.go`", "`b.go` `b_wasip1.go`", 1), "b_plan9.go", "package p", "b_plan9.go: in none of the builds"},
+		{"file in no build", strings.Replace(table, "`b.go`", "`b.go` `b_wasip1.go`", 1), "b_wasip1.go", "package p", "b_wasip1.go: in none of the builds"},
 		{"row for no file", table + "| ground | | |\n", "", "", `layer "ground" has no files`},
 		{"name of no file", strings.Replace(table, "`a.go`", "`a.go` `z*.go`", 1), "", "", `layer "bottom": there is no file z*.go`},
 		{"file in two layers", strings.Replace(table, "`a.go`", "`a.go` `[a].go`", 1), "", "", "is named twice"},

@@ -20,6 +20,14 @@ import (
 // echoHandler answers every message.
 var echoHandler = funcHandler{message: func(c *Conn, typ MessageType, p []byte) { c.Write(bg, typ, p) }}
 
+// wakeServe makes a connection to a listener that was closed. Loop.Serve watches a
+// duplicate of it, and notices that with a connection or within a second.
+func wakeServe(ln net.Listener) {
+	if nc, err := net.Dial(ln.Addr().Network(), ln.Addr().String()); err == nil {
+		nc.Close()
+	}
+}
+
 // serveLoop runs Loop.Serve, over TLS if wanted, and returns its URL.
 func serveLoop(t *testing.T, l *Loop, opts *AcceptOptions, h EventHandler, secure bool) (url string, ln net.Listener) {
 	t.Helper()
@@ -35,6 +43,7 @@ func serveLoop(t *testing.T, l *Loop, opts *AcceptOptions, h EventHandler, secur
 	go func() { served <- l.Serve(on, opts, h) }()
 	t.Cleanup(func() {
 		l.Close()
+		wakeServe(ln)
 		if err := mustReceive(t, served); !errors.Is(err, net.ErrClosed) {
 			t.Errorf("Serve returned %v", err)
 		}

@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
+	"flag"
 	"fmt"
 	"math/big"
 	"net"
@@ -23,6 +24,7 @@ import (
 
 // TestMain fails the run if the tests leave goroutines or descriptors behind.
 func TestMain(m *testing.M) {
+	parallelWaits()
 	fds := openDescriptors()
 	code := m.Run()
 	if code == 0 {
@@ -33,6 +35,19 @@ func TestMain(m *testing.M) {
 		}
 	}
 	os.Exit(code)
+}
+
+// parallelWaits has 32 parallel tests run at once, unless -parallel says otherwise:
+// they wait more than they compute.
+func parallelWaits() {
+	flag.Parse()
+	given := false
+	flag.Visit(func(f *flag.Flag) { given = given || f.Name == "test.parallel" })
+	if !given {
+		if err := flag.Set("test.parallel", "32"); err != nil {
+			panic(err)
+		}
+	}
 }
 
 // checkLeaks waits until the goroutines of this package are gone and no more
@@ -242,13 +257,13 @@ func (k kind) raw(t testing.TB, client bool, opts Options) (c *Conn, peer net.Co
 	}
 	b.SetDeadline(time.Now().Add(20 * time.Second))
 	c = newConn(a, connConfig{client: client, opts: opts.withDefaults()})
-	t.Cleanup(func() {
-		c.CloseNow()
-		b.Close()
-	})
 	if k.loop {
 		readOnLoop(t, newTestLoop(t, 1), c)
 	}
+	t.Cleanup(func() { // first of all, so that nothing waits for the peer to close
+		c.CloseNow()
+		b.Close()
+	})
 	return c, b
 }
 

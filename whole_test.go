@@ -188,8 +188,21 @@ func TestWriteBesideWriter(t *testing.T) {
 	})
 }
 
-// TestGivenUpWriteLeavesTheRest: a call whose context has ended takes over what
-// is held, and must leave it to others.
+// lateContext ends between the first look at its error and the second one.
+type lateContext struct {
+	context.Context
+	looks int
+}
+
+func (c *lateContext) Err() error {
+	if c.looks++; c.looks == 1 {
+		return nil
+	}
+	return c.Context.Err()
+}
+
+// TestGivenUpWriteLeavesTheRest: a call whose context ends when it has the write
+// lock has taken over what is pending, and must leave it to others.
 func TestGivenUpWriteLeavesTheRest(t *testing.T) {
 	client, server := Pipe()
 	defer client.CloseNow()
@@ -199,8 +212,9 @@ func TestGivenUpWriteLeavesTheRest(t *testing.T) {
 	client.out.unlock()
 	ctx, cancel := context.WithCancel(bg)
 	cancel()
-	if err := client.Write(ctx, Text, []byte("given up")); !errors.Is(err, context.Canceled) {
-		t.Error(err)
+	late := &lateContext{Context: ctx}
+	if err := client.Write(late, Text, []byte("given up")); !errors.Is(err, context.Canceled) || late.looks < 2 {
+		t.Error(err, late.looks)
 	}
 	if _, p, err := server.Read(bg); string(p) != "held" || err != nil {
 		t.Errorf("%q, %v", p, err)
