@@ -184,6 +184,7 @@ func TestLoopEndsBesideSilence(t *testing.T) {
 				if got, _ := io.ReadAll(nc); len(got) > 0 {
 					t.Errorf("the client was told %q", got)
 				}
+				wakeServe(ln)
 				if err := mustReceive(t, served); err != ErrLoopClosed {
 					t.Error(err)
 				}

@@ -46,10 +46,16 @@ func TestLoopMonitorSurvives(t *testing.T) {
 	in, out := make(chan struct{}), make(chan struct{})
 	defer close(out)
 	block := funcHandler{message: func(c *Conn, typ MessageType, p []byte) {
-		if c.opts.Trace != nil {
-			polledOf(c.looper()).closeWrite() // what is held back cannot be written
+		if c.opts.Trace == nil {
+			c.Write(bg, typ, p)
+		} else {
+			onPoller := polledOf(c.looper())
+			onPoller.closeWrite()                    // what is pending cannot be written
+			c.life.state.Store(uint32(stateClosing)) // in which that is the end
+			if onPoller.join(Header{Fin: true, Opcode: Opcode(typ), Length: int64(len(p))}, p) == 0 {
+				go c.breakWrite(net.ErrClosed) // the monitor was here before
+			}
 		}
-		c.Write(bg, typ, p)
 		in <- struct{}{}
 		<-out
 	}}

@@ -55,7 +55,7 @@ func TestQueueModel(t *testing.T) {
 		}
 		return
 	}
-	limit := 2 * time.Second
+	limit := time.Second
 	if d, err := time.ParseDuration(os.Getenv("QUEUE_TIME")); err == nil {
 		limit = d
 	}

@@ -201,6 +201,7 @@ func (r *socketRun) end(rnd *rand.Rand) (way string) {
 		case <-r.over:
 		case <-time.After(100 * time.Millisecond):
 			r.c.CloseNow()
+			closeWrite(r.peer) // which a connection that has told of a violation waits for
 		}
 	})
 	return way

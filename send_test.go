@@ -74,8 +74,10 @@ func sendUntilFull(t *testing.T, c *Conn, size int) (n int) {
 // queues no more than it may. What it has taken arrives, whole and in order;
 // what it has refused does not.
 func TestSendBackpressure(t *testing.T) {
+	t.Parallel()
 	for _, client := range []bool{false, true} {
 		t.Run(fmt.Sprintf("client=%v", client), func(t *testing.T) {
+			t.Parallel()
 			overRaw(t, client, Options{SendBuffer: 64 << 10, PingInterval: -1}, func(t *testing.T, c *Conn, peer net.Conn) {
 				const size = 10_000
 				n := sendUntilFull(t, c, size)
@@ -289,6 +291,7 @@ func TestSendBehindStreamThenClose(t *testing.T) {
 
 // TestSendToTheDead: a peer that goes away with a queue for it.
 func TestSendToTheDead(t *testing.T) {
+	t.Parallel()
 	overRaw(t, false, Options{SendBuffer: 32 << 10}, func(t *testing.T, c *Conn, peer net.Conn) {
 		sendUntilFull(t, c, 8_000)
 		drained := c.Drained()

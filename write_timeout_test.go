@@ -27,10 +27,11 @@ func untilStuck(write func() error) (time.Duration, error) {
 // TestWriteTimeout: over every kind of connection a write to a peer that does not
 // read ends by the clock, whatever its context.
 func TestWriteTimeout(t *testing.T) {
+	t.Parallel()
 	const timeout = 100 * time.Millisecond
 	p := make([]byte, 64<<10)
 	later, cancel := context.WithTimeout(bg, time.Hour)
-	defer cancel()
+	t.Cleanup(cancel)
 	m, err := NewPreparedMessage(Binary, p)
 	if err != nil {
 		t.Fatal(err)
@@ -44,6 +45,7 @@ func TestWriteTimeout(t *testing.T) {
 		"message of it": func(c *Conn) error { return writeAsStream(c, p) },
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			overRaw(t, false, Options{WriteTimeout: timeout, PingInterval: -1}, func(t *testing.T, c *Conn, peer net.Conn) {
 				took, err := untilStuck(func() error { return write(c) })
 				if !errors.Is(err, os.ErrDeadlineExceeded) || !strings.Contains(err.Error(), "Options.WriteTimeout, 100ms") {
