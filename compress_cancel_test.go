@@ -4,9 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"io"
 	"net"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -48,6 +48,7 @@ func takeoverWire(takeover bool) (wire []byte, msgs []string) {
 // TestCancelledCompressedRead: nothing is lost, wherever a read is cut off, and
 // whichever way the next one reads.
 func TestCancelledCompressedRead(t *testing.T) {
+	t.Parallel()
 	var names []string
 	for name := range readings {
 		if name != "drained Reader" {
@@ -64,6 +65,7 @@ func TestCancelledCompressedRead(t *testing.T) {
 		for way, name := range ways {
 			for _, tr := range transports {
 				t.Run(fmt.Sprintf("%d/%s/%s", i, way, tr.name), func(t *testing.T) {
+					t.Parallel()
 					step := 11
 					switch {
 					case tr.name != "pipe" || raceEnabled:
