@@ -210,28 +210,27 @@ func (c *Conn) queueAtEnd() (w *writer, owns bool) {
 	return w, owns
 }
 
-// awaitAtEnd waits until w owns the write lock. It reports false if the write
-// under way does not even end when its time is over.
+// awaitAtEnd waits until w owns the write lock. The write under way goes on while
+// there is room for it, and is interrupted where it waits for the peer. It reports
+// false if the write does not end even so.
 func (c *Conn) awaitAtEnd(w *writer) bool {
 	t := c.carrier()
 	interrupted := t.blocked()
 	if interrupted {
 		t.SetWriteDeadline(past)
 	}
-	timer := time.NewTimer(endWait)
-	defer timer.Stop()
-	for {
+	ticker := time.NewTicker(endWait)
+	defer ticker.Stop()
+	for left := endBound(t); left > 0; left -= endWait {
 		select {
 		case <-w.ready:
 			return true
-		case <-timer.C:
+		case <-ticker.C:
 		}
-		if interrupted {
-			break
+		if !interrupted && mayWait(t) {
+			interrupted = true
+			t.SetWriteDeadline(past)
 		}
-		interrupted = true
-		t.SetWriteDeadline(past)
-		timer.Reset(endWait)
 	}
 	c.out.lock()
 	defer c.out.unlock()

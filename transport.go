@@ -39,8 +39,8 @@ type transport interface {
 	// ErrBackpressure, and has taken nothing.
 	offer(b []byte, shared bool, limit int) (int, error)
 	// writeNow writes what is possible without waiting, and returns how much of b
-	// that was. Where that cannot be known it writes nothing, but with last all,
-	// within endWait: the transport is closed afterwards.
+	// that was. Where that cannot be known it writes nothing, but with last all that
+	// the peer takes within endWait: the transport is closed afterwards.
 	writeNow(b *backlog, last bool) (int, error)
 	// readNow reads once without waiting, as wait does. It returns errAgain if
 	// nothing has arrived.
@@ -172,13 +172,37 @@ func (s *stream) writeNow(b *backlog, last bool) (int, error) {
 	case known && !room:
 		return 0, nil
 	case last:
-		s.SetWriteDeadline(time.Now().Add(endWait))
-		guard := time.AfterFunc(10*endWait, func() { s.end(true) }) // of a transport that ignores the deadline
-		defer guard.Stop()
+		s.SetWriteDeadline(time.Time{})
+		defer s.guard()()
 	case !known || b.len() > maxRoom:
 		return 0, nil
 	}
 	return s.writeAll(b)
+}
+
+// guard ends the write that begins now if it waits for the peer. The write goes on
+// while there is room, however late it runs on a busy system: a deadline would be
+// over before it has begun. A transport that ignores deadlines is closed.
+func (s *stream) guard() (stop func()) {
+	done := make(chan struct{})
+	go func() {
+		ticker := time.NewTicker(endWait)
+		defer ticker.Stop()
+		interrupted := false
+		for left := endBound(s); left > 0; left -= endWait {
+			select {
+			case <-done:
+				return
+			case <-ticker.C:
+			}
+			if !interrupted && mayWait(s) {
+				interrupted = true
+				s.SetWriteDeadline(past)
+			}
+		}
+		s.end(true)
+	}()
+	return func() { close(done) }
 }
 
 func (s *stream) writeAll(b *backlog) (int, error) {
@@ -273,6 +297,30 @@ func closeWrite(nc net.Conn) {
 // past is a deadline that ends a blocked call on the transport at once.
 var past = time.Unix(1, 0)
 
-// endWait is how long the end of a connection waits for a write under way, and for
-// a transport that cannot say whether it has room.
+// endWait is how often the end of a connection looks at a write under way, and how
+// long it gives one to a transport that cannot say whether it has room.
 const endWait = 20 * time.Millisecond
+
+// endPatience is how long the end of a connection waits for a write that has room, or
+// was interrupted. Nothing but a busy system keeps such a write from ending.
+const endPatience = 5 * time.Second
+
+// endBound is how long the end waits on t for a write under way. A transport that
+// cannot say whether it has room may ignore deadlines as well.
+func endBound(t transport) time.Duration {
+	if s, ok := t.(*stream); ok {
+		if _, known := roomIn(s.Conn); !known {
+			return 10 * endWait
+		}
+	}
+	return endPatience
+}
+
+// mayWait reports whether a write to t may be waiting for the peer.
+func mayWait(t transport) bool {
+	if s, ok := t.(*stream); ok {
+		room, _ := roomIn(s.Conn)
+		return !room
+	}
+	return t.blocked()
+}
