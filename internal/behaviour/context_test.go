@@ -23,7 +23,7 @@ func TestContextKeepsNothing(t *testing.T) {
 		s := r.start(t, calm(), program{message: func(l *lib, msg string) bool { return msg != endMark }})
 		s.ctx = ctx
 		var conns []weak.Pointer[websocket.Conn]
-		for i := range times(30) {
+		for i := range times(12) {
 			p, l := s.connect()
 			p.record()
 			conns = append(conns, weak.Make(l.c()))

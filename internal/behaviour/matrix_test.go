@@ -40,7 +40,6 @@ type way struct {
 	handler func(l *lib) bool         // as program.message
 	outside func(x *cell) (err error) // called when the handler has seen the end's mark
 	tune    func(o *websocket.Options)
-	slow    bool             // it takes time, so its cells run at once
 	small   bool             // the kernel's buffers are
 	skip    string           // what is under way where the way is none
 	where   func(r rig) bool // nil: everywhere
@@ -76,26 +75,16 @@ const (
 func TestEndings(t *testing.T) {
 	for _, w := range slices.Concat(peerWays, handlerWays, outsideWays) {
 		t.Run(w.name, func(t *testing.T) {
-			if w.slow {
-				checkLeaks(t) // of all together
-			}
+			checkLeaks(t) // of all together
 			var cells sync.WaitGroup
 			defer cells.Wait()
 			for r, u := range w.crossed() {
-				run := func() {
+				cells.Go(func() { // they wait more than they compute
 					t.Run(r.String()+"/"+u.name, func(t *testing.T) {
-						if !w.slow {
-							checkLeaks(t)
-						}
 						x := &cell{t: t, under: u, way: w, marked: make(chan struct{})}
 						x.run(r)
 					})
-				}
-				if w.slow {
-					cells.Go(run)
-				} else {
-					run()
-				}
+				})
 			}
 		})
 	}

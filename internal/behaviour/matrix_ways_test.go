@@ -52,7 +52,7 @@ var peerWays = append(closeWays(),
 		}
 		x.p.trySend(append(x.segment, f)...) // may be cut off by the verdict
 	}, want: always(want{code: 1009, frame: anyReason(1009), rude: true}), answer: true},
-	way{name: "keepalive", slow: true, tune: func(o *websocket.Options) {
+	way{name: "keepalive", tune: func(o *websocket.Options) {
 		o.PingInterval, o.PongTimeout = 500*time.Millisecond, 500*time.Millisecond
 	}, peer: tail(), want: always(want{code: 1006, rude: true})},
 )
@@ -147,7 +147,7 @@ var outsideWays = []way{
 		}
 		return nil
 	}, some: true, deaf: true, want: always(want{code: 1006})},
-	{name: "write cut off", slow: true, small: true, outside: func(x *cell) error {
+	{name: "write cut off", small: true, outside: func(x *cell) error {
 		ctx, cancel := context.WithCancel(context.Background())
 		go func() {
 			defer cancel()

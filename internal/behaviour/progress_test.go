@@ -11,7 +11,7 @@ import (
 // and the closing handshake is completed.
 func TestCloseTimeoutAndProgress(t *testing.T) {
 	checkLeaks(t)
-	const size, pieces, timeout = 128 << 10, 24, time.Second
+	const size, pieces, timeout = 128 << 10, 12, time.Second
 	opts := calm()
 	opts.CloseTimeout = timeout
 	opts.SendBuffer = 2 * size * pieces
@@ -85,7 +85,7 @@ func TestCloseOfSilentPeer(t *testing.T) {
 		t.Run(silence.name, func(t *testing.T) {
 			everywhere(t, func(t *testing.T, r rig) {
 				opts := calm()
-				opts.CloseTimeout = 50 * time.Millisecond
+				opts.CloseTimeout = 20 * time.Millisecond
 				s := r.start(t, opts, program{hold: true})
 				p, l := s.connect()
 				silence.do(p)

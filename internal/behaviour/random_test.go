@@ -32,7 +32,7 @@ func TestRandomCalls(t *testing.T) {
 	}
 	t.Logf("BEHAVIOUR_SEED=%d", seed)
 	const rigs = 4*3 + 1
-	budget := seconds("BEHAVIOUR_SECONDS", 3) / rigs / 2
+	budget := seconds("BEHAVIOUR_SECONDS", 2) / rigs / 2
 	for i, compression := range []*websocket.CompressionOptions{nil, {}} {
 		opts := calm()
 		opts.ReadLimit = 1 << 20
