@@ -81,15 +81,20 @@ func TestSendBackpressure(t *testing.T) {
 			overRaw(t, client, Options{SendBuffer: 64 << 10, PingInterval: -1}, func(t *testing.T, c *Conn, peer net.Conn) {
 				const size = 10_000
 				n := sendUntilFull(t, c, size)
-				if got := c.Buffered(); got < 64<<10-size-100 {
-					t.Errorf("refused with %d bytes queued", got)
-				}
 				drained := c.Drained()
-				if isClosed(drained) {
-					t.Fatal("drained, they say")
-				}
-				if err := c.Send(Binary, make([]byte, size)); err != ErrBackpressure {
-					t.Fatal(err)
+				// On a busy system the transport still takes some.
+				for tries := 0; ; tries++ {
+					err := c.Send(Binary, nth(n, size))
+					if err == nil {
+						n++
+					} else if err != ErrBackpressure || tries > 1e5 {
+						t.Fatalf("after %d tries: %v, drained %v, %d bytes queued", tries, err, isClosed(drained), c.Buffered())
+					}
+					if err != nil && !isClosed(drained) && c.Buffered() > 64<<10-size-100 {
+						break
+					}
+					drained = c.Drained()
+					time.Sleep(100 * time.Microsecond)
 				}
 				r := frameReader{nc: peer}
 				for i := range n {
