@@ -309,7 +309,7 @@ const endPatience = 5 * time.Second
 // cannot say whether it has room may ignore deadlines as well.
 func endBound(t transport) time.Duration {
 	if s, ok := t.(*stream); ok {
-		if _, known := roomIn(s.Conn); !known {
+		if _, known := roomIn(s.Conn); !known && !pumped(s.Conn) {
 			return 10 * endWait
 		}
 	}
@@ -318,9 +318,16 @@ func endBound(t transport) time.Duration {
 
 // mayWait reports whether a write to t may be waiting for the peer.
 func mayWait(t transport) bool {
-	if s, ok := t.(*stream); ok {
-		room, _ := roomIn(s.Conn)
-		return !room
+	s, ok := t.(*stream)
+	if !ok || pumped(s.Conn) { // which knows it
+		return t.blocked()
 	}
-	return t.blocked()
+	room, _ := roomIn(s.Conn)
+	return !room
+}
+
+// pumped reports whether a pump is under nc, which keeps to deadlines.
+func pumped(nc net.Conn) bool {
+	_, ok := beneath(nc).(*pump.Conn)
+	return ok
 }
