@@ -1,0 +1,271 @@
+// Package docs checks the code in the guides: every go block of docs/*.md and
+// README.md is a complete program, which is vetted, or lines of a Go file of
+// this repository, which is vetted elsewhere. So is each side of a diff.
+package docs
+
+import (
+	"encoding/json"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+const root = ".."
+
+// block is a fenced block of code in a page.
+type block struct {
+	page string
+	line int // of the fence
+	lang string
+	text string
+}
+
+func (b block) String() string { return fmt.Sprintf("%s:%d", b.page, b.line) }
+
+// isProgram reports whether b is a whole Go file.
+func (b block) isProgram() bool {
+	for line := range strings.Lines(b.text) {
+		if line = strings.TrimSpace(line); line != "" && !strings.HasPrefix(line, "//") {
+			return strings.HasPrefix(line, "package ")
+		}
+	}
+	return false
+}
+
+// pages returns the pages that are checked.
+func pages(t *testing.T) []string {
+	t.Helper()
+	found, err := filepath.Glob("*.md")
+	if err != nil || len(found) == 0 {
+		t.Fatalf("no pages: %v", err)
+	}
+	return append(found, filepath.Join(root, "README.md"))
+}
+
+// blocksOf returns the blocks of code in a page. It fails if a fence is not
+// closed.
+func blocksOf(t *testing.T, page string) []block {
+	t.Helper()
+	text, err := os.ReadFile(page)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var blocks []block
+	var open *block
+	number := 0
+	for line := range strings.Lines(string(text)) {
+		number++
+		fence, isFence := strings.CutPrefix(strings.TrimSpace(line), "```")
+		switch {
+		case isFence && open == nil:
+			open = &block{page: page, line: number, lang: fence}
+		case isFence:
+			blocks = append(blocks, *open)
+			open = nil
+		case open != nil:
+			open.text += line
+		}
+	}
+	if open != nil {
+		t.Errorf("%v: the block does not end", open)
+	}
+	return blocks
+}
+
+func allBlocks(t *testing.T) []block {
+	t.Helper()
+	var all []block
+	for _, page := range pages(t) {
+		all = append(all, blocksOf(t, page)...)
+	}
+	return all
+}
+
+// TestPrograms vets the complete programs. An overlay has the go command see
+// them in folders that do not exist.
+func TestPrograms(t *testing.T) {
+	dir, err := filepath.Abs(".")
+	if err != nil {
+		t.Fatal(err)
+	}
+	overlay := struct{ Replace map[string]string }{make(map[string]string)}
+	args := []string{"vet"}
+	source := t.TempDir()
+	for i, b := range allBlocks(t) {
+		if b.lang != "go" || !b.isProgram() {
+			continue
+		}
+		name := "main.go"
+		if strings.Contains(b.text, `"testing"`) {
+			name = "main_test.go"
+		}
+		folder := fmt.Sprintf("block%d", i)
+		path := filepath.Join(source, folder+".go")
+		// The compiler then names the page and the line.
+		page, err := filepath.Abs(b.page)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text := fmt.Sprintf("//line %s:%d\n%s", page, b.line+1, b.text)
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		overlay.Replace[filepath.Join(dir, folder, name)] = path
+		args = append(args, "./"+folder)
+	}
+	if len(overlay.Replace) == 0 {
+		t.Fatal("there are no programs")
+	}
+	text, err := json.Marshal(overlay)
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(source, "overlay.json")
+	if err := os.WriteFile(path, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	args = append([]string{args[0], "-overlay", path}, args[1:]...)
+	if out, err := exec.CommandContext(t.Context(), "go", args...).CombinedOutput(); err != nil {
+		t.Errorf("go vet: %v\n%s", err, out)
+	}
+}
+
+// TestExcerpts looks for all other code in the Go files of the repository. A
+// line that is "..." stands for any lines, one that begins with "@@" in a diff
+// for any file.
+func TestExcerpts(t *testing.T) {
+	sources := goFiles(t)
+	for _, b := range allBlocks(t) {
+		if b.lang == "go" && b.isProgram() {
+			sources[b.String()] = normalize(b.text)
+		}
+	}
+	found := 0
+	for _, b := range allBlocks(t) {
+		var excerpts []string
+		switch {
+		case b.lang == "go" && !b.isProgram():
+			excerpts = []string{b.text}
+		case b.lang == "diff":
+			for _, hunk := range hunkLine.Split(b.text, -1) {
+				excerpts = append(excerpts, side(hunk, "-"), side(hunk, "+"))
+			}
+		}
+		for _, excerpt := range excerpts {
+			found++
+			if !isExcerpt(sources, excerpt) {
+				t.Errorf("%v: no Go file has\n%s", b, excerpt)
+			}
+		}
+	}
+	if found == 0 {
+		t.Error("there are no excerpts")
+	}
+}
+
+var hunkLine = regexp.MustCompile(`(?m)^@@.*\n`)
+
+// side returns one side of a diff, - or +.
+func side(diff, sign string) string {
+	var s strings.Builder
+	for line := range strings.Lines(diff) {
+		if strings.HasPrefix(line, sign) || strings.HasPrefix(line, " ") {
+			s.WriteString(line[1:])
+		} else if line == "\n" {
+			s.WriteString(line)
+		}
+	}
+	return s.String()
+}
+
+// isExcerpt reports whether the pieces of text, which lines that are "..."
+// separate, stand in one of the sources in that order.
+func isExcerpt(sources map[string]string, text string) bool {
+	pieces := strings.Split(normalize(text), "\n...\n")
+next:
+	for _, source := range sources {
+		for _, piece := range pieces {
+			_, behind, ok := strings.Cut(source, "\n"+strings.Trim(piece, "\n")+"\n")
+			if !ok {
+				continue next
+			}
+			source = "\n" + behind
+		}
+		return true
+	}
+	return false
+}
+
+// normalize removes empty lines and the white space at both ends of a line.
+func normalize(text string) string {
+	s := "\n"
+	for line := range strings.Lines(text) {
+		if line = strings.TrimSpace(line); line != "" {
+			s += line + "\n"
+		}
+	}
+	return s
+}
+
+// goFiles returns the Go files of the repository, normalized.
+func goFiles(t *testing.T) map[string]string {
+	t.Helper()
+	files := make(map[string]string)
+	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case d.IsDir() && d.Name() != root && strings.HasPrefix(d.Name(), "."):
+			return filepath.SkipDir
+		case filepath.Ext(path) != ".go":
+			return nil
+		}
+		text, err := os.ReadFile(path)
+		files[path] = normalize(string(text))
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return files
+}
+
+var link = regexp.MustCompile(`\]\(([^)#:]+)(#[^)]*)?\)`)
+
+// TestLinks follows the links to files.
+func TestLinks(t *testing.T) {
+	found := 0
+	for _, page := range pages(t) {
+		text, err := os.ReadFile(page)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range link.FindAllStringSubmatch(string(text), -1) {
+			found++
+			if _, err := os.Stat(filepath.Join(filepath.Dir(page), m[1])); err != nil {
+				t.Errorf("%s: %v", page, err)
+			}
+		}
+	}
+	if found == 0 {
+		t.Error("there are no links")
+	}
+}
+
+// TestIndex wants every page to be linked in README.md of this folder.
+func TestIndex(t *testing.T) {
+	index, err := os.ReadFile("README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, page := range pages(t) {
+		if page != "README.md" && filepath.Dir(page) == "." && !strings.Contains(string(index), "("+page+")") {
+			t.Errorf("docs/README.md does not link %s", page)
+		}
+	}
+}

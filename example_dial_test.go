@@ -1,0 +1,227 @@
+package websocket_test
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"log"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"sync/atomic"
+	"time"
+
+	"github.com/fullduplex-go/websocket"
+)
+
+// Headers of one's own, such as a token, and subprotocols.
+func ExampleDial_header() {
+	ws := &websocket.Server{Handler: func(c *websocket.Conn) {
+		c.Write(c.Context(), websocket.Text, []byte("token: "+c.Request().Header.Get("Authorization")))
+	}}
+	ws.Subprotocols = []string{"chat.v2", "chat.v1"}
+	srv := httptest.NewServer(ws)
+	defer srv.Close()
+
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	c, resp, err := websocket.Dial(ctx, srv.URL, &websocket.DialOptions{
+		Header:       http.Header{"Authorization": {"Bearer 12345"}},
+		Subprotocols: []string{"chat.v1"},
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer c.CloseNow()
+	_, data, err := c.Read(ctx)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(resp.StatusCode, c.Subprotocol())
+	fmt.Println(string(data))
+	// Output:
+	// 101 chat.v1
+	// token: Bearer 12345
+}
+
+// TLS settings are those of the client's Transport, as for any request. This
+// client trusts one more certificate authority.
+func ExampleDial_tls() {
+	srv := httptest.NewTLSServer(&websocket.Server{Handler: func(c *websocket.Conn) {
+		c.Write(c.Context(), websocket.Text, []byte("private"))
+	}})
+	defer srv.Close()
+
+	roots := x509.NewCertPool()
+	roots.AddCert(srv.Certificate())
+	client := &http.Client{Transport: &http.Transport{
+		TLSClientConfig: &tls.Config{RootCAs: roots},
+	}}
+
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	wss := "wss" + srv.URL[len("https"):]
+	c, _, err := websocket.Dial(ctx, wss, &websocket.DialOptions{HTTPClient: client})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer c.CloseNow()
+	_, data, err := c.Read(ctx)
+	fmt.Println(string(data), err)
+	// Output:
+	// private <nil>
+}
+
+// The Transport says which proxy to use. http.ProxyFromEnvironment, which
+// http.DefaultTransport has, reads HTTP_PROXY, HTTPS_PROXY and NO_PROXY.
+func ExampleDial_proxy() {
+	srv := httptest.NewServer(&websocket.Server{Handler: func(c *websocket.Conn) {
+		c.Write(c.Context(), websocket.Text, []byte("hello"))
+	}})
+	defer srv.Close()
+	proxy := httptest.NewServer(http.HandlerFunc(tunnel))
+	defer proxy.Close()
+
+	proxyURL, err := url.Parse(proxy.URL) // or socks5://…
+	if err != nil {
+		log.Fatal(err)
+	}
+	client := &http.Client{Transport: &http.Transport{Proxy: http.ProxyURL(proxyURL)}}
+
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	c, _, err := websocket.Dial(ctx, srv.URL, &websocket.DialOptions{HTTPClient: client})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer c.CloseNow()
+	_, data, err := c.Read(ctx)
+	fmt.Println(string(data), err)
+	// Output:
+	// the proxy was asked to CONNECT
+	// hello <nil>
+}
+
+// tunnel is an HTTP proxy for one connection.
+func tunnel(w http.ResponseWriter, r *http.Request) {
+	fmt.Println("the proxy was asked to", r.Method)
+	server, err := net.Dial("tcp", r.Host)
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusBadGateway)
+		return
+	}
+	defer server.Close()
+	w.WriteHeader(http.StatusOK)
+	client, _, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		log.Print(err)
+		return
+	}
+	defer client.Close()
+	go io.Copy(server, client)
+	io.Copy(client, server)
+}
+
+// A client that connects again after the connection has ended, or when there is
+// no server. It waits longer each time, and not the same time as all others, so
+// that a server that comes back does not get all of its clients at once.
+func ExampleDial_reconnect() {
+	var visits atomic.Int32
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		visit := visits.Add(1)
+		if visit == 1 {
+			http.Error(w, "starting", http.StatusServiceUnavailable)
+			return
+		}
+		c, err := websocket.Accept(w, r, nil)
+		if err != nil {
+			return
+		}
+		if visit == 2 {
+			c.Close(websocket.StatusServiceRestart, "new version")
+			return
+		}
+		c.Write(r.Context(), websocket.Text, []byte("news"))
+		c.Close(websocket.StatusNormalClosure, "that is all")
+	}))
+	defer srv.Close()
+
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	err := follow(ctx, srv.URL, func(msg websocket.Message) { fmt.Println(string(msg.Data)) })
+	fmt.Println(err)
+	// Output:
+	// again after 503 Service Unavailable
+	// again after 1012 (service restart)
+	// news
+	// <nil>
+}
+
+// follow calls handle with each message until the server closes normally, or
+// ctx ends.
+func follow(ctx context.Context, url string, handle func(websocket.Message)) error {
+	const least, most = 100 * time.Millisecond, 30 * time.Second
+	for wait := least; ; {
+		var why string
+		c, resp, err := websocket.Dial(ctx, url, nil)
+		switch {
+		case err == nil:
+			wait = least
+			if err = receive(ctx, c, handle); err == nil {
+				return nil
+			}
+			why = websocket.CloseCode(err).String()
+		case resp != nil && resp.StatusCode/100 == 4 && resp.StatusCode != http.StatusTooManyRequests:
+			return err // trying again would not help
+		case resp != nil:
+			why = resp.Status
+		default:
+			why = err.Error()
+		}
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		fmt.Println("again after", why)
+		select {
+		case <-time.After(wait/2 + rand.N(wait/2)):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		wait = min(2*wait, most)
+	}
+}
+
+// receive returns nil when the server has closed with 1000, 1001 or no code.
+func receive(ctx context.Context, c *websocket.Conn, handle func(websocket.Message)) error {
+	defer c.CloseNow()
+	for msg, err := range c.Messages(ctx) {
+		if err != nil {
+			return err
+		}
+		handle(msg)
+	}
+	return nil
+}
+
+// A server that answers something else than 101 is a HandshakeError.
+func ExampleHandshakeError() {
+	srv := httptest.NewServer(http.NotFoundHandler())
+	defer srv.Close()
+
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	_, resp, err := websocket.Dial(ctx, srv.URL, nil)
+	var refusal *websocket.HandshakeError
+	if errors.As(err, &refusal) {
+		fmt.Println(refusal.Status, refusal.Reason)
+	}
+	fmt.Println(resp.Status)
+	// Output:
+	// 404 404 page not found
+	// 404 Not Found
+}
