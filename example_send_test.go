@@ -106,9 +106,8 @@ func ExamplePreparedMessage() {
 	// goal! <nil>
 }
 
-// On a connection of a Loop, or from a timer, a message may wait in the queue
-// for as long as the connection lasts. WriteTimeout and contexts are for Write,
-// which returns when the transport has taken the message.
+// Write waits for a peer that does not read. A context, or Options.WriteTimeout
+// for all calls, bounds that.
 func ExampleConn_Write_timeout() {
 	client, server := websocket.Pipe()
 	defer client.CloseNow()

@@ -244,6 +244,7 @@ func ExampleShowStatus() {
 		log.Fatal(err)
 	}
 	defer c.CloseNow()
+	c.Read(ctx)          // until the server has closed
 	fmt.Println(<-lines) // a Handler's line comes when the connection has ended
 	// Output:
 	// GET /ws 101
