@@ -35,6 +35,7 @@ func ExampleServer() {
 // together.
 func ExampleServer_Shutdown() {
 	ws := &websocket.Server{Handler: func(c *websocket.Conn) {
+		c.Write(c.Context(), websocket.Text, []byte("hello"))
 		_, _, err := c.Read(c.Context())
 		fmt.Println("server:", err)
 	}}
@@ -50,6 +51,8 @@ func ExampleServer_Shutdown() {
 	if err != nil {
 		log.Fatal(err)
 	}
+	_, data, err := c.Read(ctx)
+	fmt.Println("client:", string(data), err)
 	read := make(chan error)
 	go func() {
 		_, _, err := c.Read(ctx)
@@ -60,6 +63,7 @@ func ExampleServer_Shutdown() {
 	fmt.Println("shut down:", err)
 	fmt.Println("client:", <-read)
 	// Output:
+	// client: hello <nil>
 	// server: websocket: closed with 1001 (going away)
 	// shut down: <nil>
 	// client: websocket: closed by the peer with 1001 (going away)
