@@ -220,9 +220,14 @@ func goFiles(t *testing.T) map[string]string {
 	return files
 }
 
-var link = regexp.MustCompile(`\]\(([^)#:]+)(#[^)]*)?\)`)
+var (
+	link    = regexp.MustCompile(`\]\(([^):]*?)(#[^)]*)?\)`)
+	heading = regexp.MustCompile(`(?m)^#+ (.*)$`)
+	noSlug  = regexp.MustCompile(`[^\p{L}\p{N} _-]`)
+)
 
-// TestLinks follows the links to files.
+// TestLinks follows the links to files of the repository, and to headings in
+// pages.
 func TestLinks(t *testing.T) {
 	found := 0
 	for _, page := range pages(t) {
@@ -232,13 +237,76 @@ func TestLinks(t *testing.T) {
 		}
 		for _, m := range link.FindAllStringSubmatch(string(text), -1) {
 			found++
-			if _, err := os.Stat(filepath.Join(filepath.Dir(page), m[1])); err != nil {
+			target := page
+			if m[1] != "" {
+				target = filepath.Join(filepath.Dir(page), m[1])
+			}
+			if _, err := os.Stat(target); err != nil {
 				t.Errorf("%s: %v", page, err)
+			} else if m[2] != "" && !hasHeading(t, target, m[2]) {
+				t.Errorf("%s: %s has no heading %s", page, target, m[2])
 			}
 		}
 	}
 	if found == 0 {
 		t.Error("there are no links")
+	}
+}
+
+// hasHeading reports whether a page has a heading with the given anchor, such as
+// #two-words.
+func hasHeading(t *testing.T, page, anchor string) bool {
+	t.Helper()
+	text, err := os.ReadFile(page)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range heading.FindAllStringSubmatch(string(text), -1) {
+		slug := noSlug.ReplaceAllString(strings.ToLower(m[1]), "")
+		if "#"+strings.ReplaceAll(slug, " ", "-") == anchor {
+			return true
+		}
+	}
+	return false
+}
+
+// TestProxies compares the settings of proxies with those that the tests in
+// internal/interop use, which may have something else in the place of a time or
+// an address.
+func TestProxies(t *testing.T) {
+	verb := regexp.MustCompile(`%\\\[\d\\\]\w+`) // %[1]s, quoted
+	for lang, file := range map[string]string{
+		"nginx":   "nginx_test.go",
+		"haproxy": "proxy_test.go",
+	} {
+		text, err := os.ReadFile(filepath.Join(root, "internal", "interop", file))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var tested []string
+		for line := range strings.Lines(string(text)) {
+			tested = append(tested, verb.ReplaceAllString(regexp.QuoteMeta(strings.TrimSpace(line)), `\S+`))
+		}
+		pattern := regexp.MustCompile(`^(?:` + strings.Join(tested, "|") + `)$`)
+		found := 0
+		for _, b := range blocksOf(t, "proxies.md") {
+			if b.lang != lang {
+				continue
+			}
+			for line := range strings.Lines(b.text) {
+				line = strings.TrimSpace(line)
+				if strings.HasPrefix(line, "bind ") {
+					continue // the tests have a listening socket instead
+				}
+				found++
+				if !pattern.MatchString(line) {
+					t.Errorf("%v: %s does not have %q", b, file, line)
+				}
+			}
+		}
+		if found == 0 {
+			t.Errorf("proxies.md has no settings of %s", lang)
+		}
 	}
 }
 
