@@ -41,6 +41,32 @@ func Example() {
 	log.Print(http.ListenAndServe(":8080", nil))
 }
 
+// Connect waits for a broker that is away, and does so again whenever it goes
+// away. Options of nats.go add to that, or override it.
+func ExampleConnect() {
+	nc, err := natsplane.Connect("nats://127.0.0.1:1", // nobody is there
+		nats.Name("chat server 3"), nats.ReconnectBufSize(64<<10))
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer nc.Close()
+	fmt.Println(nc.IsConnected(), nc.Opts.Name)
+
+	// A hub on it works in the meantime, for its own subscribers.
+	h := hub.New(&hub.Options{Backplane: natsplane.New(nc, nil)})
+	client, server := websocket.Pipe()
+	defer client.CloseNow()
+	defer server.CloseNow()
+	h.Subscribe("news", server, nil)
+	fmt.Println(h.Publish("news", websocket.Text, []byte("to those who are here")))
+	_, data, err := client.Read(client.Context())
+	fmt.Println(string(data), err)
+	// Output:
+	// false chat server 3
+	// <nil>
+	// to those who are here <nil>
+}
+
 // Two hubs, as if on two machines, and a broker.
 func ExampleNew() {
 	broker, err := startTestBroker()
