@@ -13,6 +13,8 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"os"
+	"path/filepath"
 	"sync/atomic"
 	"time"
 
@@ -116,15 +118,47 @@ func tunnel(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer server.Close()
-	w.WriteHeader(http.StatusOK)
-	client, _, err := http.NewResponseController(w).Hijack()
+	client, buffered, err := http.NewResponseController(w).Hijack()
 	if err != nil {
 		log.Print(err)
 		return
 	}
 	defer client.Close()
-	go io.Copy(server, client)
+	io.WriteString(client, "HTTP/1.1 200 OK\r\n\r\n")
+	go io.Copy(server, buffered)
 	io.Copy(client, server)
+}
+
+// The name of a Unix socket is the path of the URL, up to a colon; behind that is
+// the path of the request.
+func ExampleDial_unix() {
+	dir, err := os.MkdirTemp("", "")
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer os.RemoveAll(dir)
+	name := filepath.Join(dir, "s")
+	ln, err := net.Listen("unix", name)
+	if err != nil {
+		log.Fatal(err)
+	}
+	srv := &http.Server{Handler: &websocket.Server{Handler: func(c *websocket.Conn) {
+		c.Write(c.Context(), websocket.Text, []byte(c.Request().URL.Path))
+	}}}
+	go srv.Serve(ln)
+	defer srv.Close()
+
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	c, _, err := websocket.Dial(ctx, "ws+unix://"+name+":/news", nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer c.CloseNow()
+	_, data, err := c.Read(ctx)
+	fmt.Println(string(data), err)
+	// Output:
+	// /news <nil>
 }
 
 // A client that connects again after the connection has ended, or when there is

@@ -158,3 +158,45 @@ func ExampleLoop_Attach() {
 	// Output:
 	// HELLO <nil>
 }
+
+// counter is the state of one connection. The loop calls its methods one at a
+// time, so it needs no lock.
+type counter struct{ messages int }
+
+func (n *counter) OnOpen(c *websocket.Conn) {}
+
+func (n *counter) OnMessage(c *websocket.Conn, typ websocket.MessageType, p []byte) {
+	n.messages++
+	c.Send(websocket.Text, fmt.Append(nil, n.messages))
+}
+
+func (n *counter) OnClose(c *websocket.Conn, err error) {}
+
+// A handler of its own for each connection, by Attach.
+func ExampleEventHandler() {
+	loop, err := websocket.NewLoop(nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer loop.Close()
+
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	for visitor := range 2 {
+		client, server := websocket.Pipe() // or Dial and Accept
+		defer client.CloseNow()
+		if err := loop.Attach(server, new(counter)); err != nil {
+			log.Fatal(err)
+		}
+		for range 2 {
+			client.Write(ctx, websocket.Text, []byte("hello"))
+			_, n, err := client.Read(ctx)
+			fmt.Println("visitor", visitor, "message", string(n), err)
+		}
+	}
+	// Output:
+	// visitor 0 message 1 <nil>
+	// visitor 0 message 2 <nil>
+	// visitor 1 message 1 <nil>
+	// visitor 1 message 2 <nil>
+}
