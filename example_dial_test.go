@@ -30,7 +30,7 @@ func ExampleDial_header() {
 	srv := httptest.NewServer(ws)
 	defer srv.Close()
 
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	c, resp, err := websocket.Dial(ctx, srv.URL, &websocket.DialOptions{
 		Header:       http.Header{"Authorization": {"Bearer 12345"}},
@@ -65,7 +65,7 @@ func ExampleDial_tls() {
 		TLSClientConfig: &tls.Config{RootCAs: roots},
 	}}
 
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	wss := "wss" + srv.URL[len("https"):]
 	c, _, err := websocket.Dial(ctx, wss, &websocket.DialOptions{HTTPClient: client})
@@ -95,7 +95,7 @@ func ExampleDial_proxy() {
 	}
 	client := &http.Client{Transport: &http.Transport{Proxy: http.ProxyURL(proxyURL)}}
 
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	c, _, err := websocket.Dial(ctx, srv.URL, &websocket.DialOptions{HTTPClient: client})
 	if err != nil {
@@ -148,7 +148,7 @@ func ExampleDial_unix() {
 	go srv.Serve(ln)
 	defer srv.Close()
 
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	c, _, err := websocket.Dial(ctx, "ws+unix://"+name+":/news", nil)
 	if err != nil {
@@ -185,7 +185,7 @@ func ExampleDial_reconnect() {
 	}))
 	defer srv.Close()
 
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	err := follow(ctx, srv.URL, func(msg websocket.Message) { fmt.Println(string(msg.Data)) })
 	fmt.Println(err)
@@ -247,7 +247,7 @@ func ExampleHandshakeError() {
 	srv := httptest.NewServer(http.NotFoundHandler())
 	defer srv.Close()
 
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	_, resp, err := websocket.Dial(ctx, srv.URL, nil)
 	var refusal *websocket.HandshakeError

@@ -72,7 +72,7 @@ func ExampleProtocolError() {
 	srv := httptest.NewServer(ws)
 	defer srv.Close()
 
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	c, _, err := websocket.Dial(ctx, srv.URL, nil)
 	if err != nil {

@@ -49,7 +49,7 @@ func ExampleLoop() {
 
 // ask sends a message and returns the answer.
 func ask(url string, client *http.Client, text string) (string, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	c, _, err := websocket.Dial(ctx, url, &websocket.DialOptions{HTTPClient: client})
 	if err != nil {
@@ -78,7 +78,7 @@ func ExampleLoop_Serve() {
 
 	fmt.Println(ask("ws://"+ln.Addr().String(), nil, "hello"))
 
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	fmt.Println(loop.Shutdown(ctx))
 	fmt.Println(<-served == websocket.ErrLoopClosed)
@@ -131,7 +131,7 @@ func ExampleLoop_Attach() {
 		if err != nil {
 			return
 		}
-		ctx, cancel := context.WithTimeout(r.Context(), 10*time.Second)
+		ctx, cancel := context.WithTimeout(r.Context(), time.Minute)
 		defer cancel()
 		if _, name, err := c.Read(ctx); err != nil || string(name) != "ann" {
 			c.Close(websocket.StatusPolicyViolation, "who are you?")
@@ -144,7 +144,7 @@ func ExampleLoop_Attach() {
 	}))
 	defer srv.Close()
 
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	c, _, err := websocket.Dial(ctx, srv.URL, nil)
 	if err != nil {
@@ -180,7 +180,7 @@ func ExampleEventHandler() {
 	}
 	defer loop.Close()
 
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	for visitor := range 2 {
 		client, server := websocket.Pipe() // or Dial and Accept

@@ -68,7 +68,7 @@ func (m *mux) receive() {
 // net.Conn, and so does this one.
 func ExampleConn_NetConn_multiplexer() {
 	client, server := websocket.Pipe()
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 
 	go func() {

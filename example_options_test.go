@@ -27,7 +27,7 @@ func ExampleCompressionOptions() {
 	srv := httptest.NewServer(ws)
 	defer srv.Close()
 
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	opts := &websocket.DialOptions{}
 	opts.Compression = &websocket.CompressionOptions{}
@@ -71,7 +71,7 @@ func ExampleTrace() {
 	srv := httptest.NewServer(ws)
 	defer srv.Close()
 
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	c, _, err := websocket.Dial(ctx, srv.URL, nil)
 	if err != nil {
@@ -96,7 +96,7 @@ func ExampleConn_Ping() {
 	defer client.CloseNow()
 	server.CloseRead(context.Background())
 
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	rtt, err := client.Ping(ctx)
 	fmt.Println(rtt > 0, rtt == client.RTT(), err)

@@ -45,7 +45,7 @@ func ExampleServer_Shutdown() {
 	defer web.Close()
 	web.Config.RegisterOnShutdown(func() { ws.Shutdown(context.Background()) })
 
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	c, _, err := websocket.Dial(ctx, web.URL+"/ws", nil)
 	if err != nil {
@@ -95,7 +95,7 @@ func ExampleAcceptOptions_admit() {
 	srv := httptest.NewServer(ws)
 	defer srv.Close()
 
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	_, resp, err := websocket.Dial(ctx, srv.URL, nil)
 	fmt.Println(resp.StatusCode, resp.Header.Get("WWW-Authenticate"), err != nil)
@@ -122,7 +122,7 @@ func ExampleAcceptOptions_origins() {
 	srv := httptest.NewServer(ws)
 	defer srv.Close()
 
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	for _, origin := range []string{
 		srv.URL,
@@ -174,7 +174,7 @@ func ExampleIsUpgrade() {
 	resp.Body.Close()
 	fmt.Println(string(page), err)
 
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	c, _, err := websocket.Dial(ctx, srv.URL, nil)
 	if err != nil {
@@ -203,7 +203,7 @@ func ExampleSubprotocols() {
 	srv := httptest.NewServer(ws)
 	defer srv.Close()
 
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	_, resp, _ := websocket.Dial(ctx, srv.URL, nil)
 	reason, err := io.ReadAll(resp.Body)
@@ -241,7 +241,7 @@ func ExampleShowStatus() {
 	srv := httptest.NewServer(websocket.ShowStatus(router))
 	defer srv.Close()
 
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	c, _, err := websocket.Dial(ctx, srv.URL+"/ws", nil)
 	if err != nil {

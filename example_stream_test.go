@@ -20,7 +20,7 @@ func ExampleConn_Reader() {
 	client, server := websocket.Pipe()
 	defer client.CloseNow()
 	defer server.CloseNow()
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	go server.Write(ctx, websocket.Text, []byte(`{"n":1} {"n":2} {"n":3}`))
 
@@ -49,7 +49,7 @@ func ExampleConn_Writer() {
 	client, server := websocket.Pipe()
 	defer client.CloseNow()
 	defer server.CloseNow()
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 
 	go func() {
@@ -60,7 +60,7 @@ func ExampleConn_Writer() {
 		}
 		defer w.Close() // ends the message
 		z := gzip.NewWriter(w)
-		for i := range 100_000 {
+		for i := range 2_000 {
 			fmt.Fprintln(z, "line", i)
 		}
 		z.Close()
@@ -80,14 +80,14 @@ func ExampleConn_Writer() {
 	}
 	fmt.Println(lines)
 	// Output:
-	// 100000
+	// 2000
 }
 
 // NetConn makes a net.Conn of a connection, for programs that need a stream.
 // This one sends a file and reads the answer to its end.
 func ExampleConn_NetConn() {
 	client, server := websocket.Pipe()
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 
 	go func() { // echo, until the client has nothing more to say

@@ -30,7 +30,7 @@ func Example() {
 	srv := httptest.NewServer(ws)
 	defer srv.Close()
 
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	var visitors []*websocket.Conn
 	for range 2 {
@@ -67,7 +67,7 @@ func reader(h *hub.Hub, topic string, opts *hub.SubscribeOptions) (*websocket.Co
 
 // print reads n messages from c and prints them.
 func print(c *websocket.Conn, n int) {
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	for range n {
 		_, data, err := c.Read(ctx)
@@ -195,7 +195,7 @@ func ExampleHub_Shutdown() {
 		c.Read(c.Context())
 	}}
 
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	fmt.Println(h.Shutdown(ctx), ws.Shutdown(ctx))
 	fmt.Println(h.Publish("news", websocket.Text, []byte("late")) == hub.ErrClosed)

@@ -97,7 +97,7 @@ func ExampleNew() {
 		log.Fatal(err)
 	}
 
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	_, data, err := client.Read(ctx)
 	fmt.Println(string(data), err)
