@@ -44,7 +44,7 @@ func ExampleCompressionOptions() {
 	fmt.Println(string(data) == long, err)
 	fmt.Println(c.Stats().BytesRead < uint64(len(long))/10)
 
-	// What is compressed already, or secret beside text that others choose.
+	// For content that is compressed already, or secret beside text of others.
 	err = c.WriteUncompressed(ctx, websocket.Binary, []byte("…"))
 	fmt.Println(err)
 	// Output:

@@ -32,8 +32,8 @@ func ExampleHub_Subscribe() {
 	// only to this one
 }
 
-// The counters of a subscription and of the hub. What a slow reader has missed
-// is Dropped or Conflated.
+// The counters of a subscription and of the hub. Messages that a slow reader has
+// missed are Dropped or Conflated.
 func ExampleHub_Stats() {
 	h := hub.New(nil)
 	client, server, s := reader(h, "news", nil)
