@@ -125,7 +125,10 @@ func tunnel(w http.ResponseWriter, r *http.Request) {
 	}
 	defer client.Close()
 	io.WriteString(client, "HTTP/1.1 200 OK\r\n\r\n")
-	go io.Copy(server, buffered)
+	go func() {
+		io.Copy(server, buffered)
+		server.Close()
+	}()
 	io.Copy(client, server)
 }
 
