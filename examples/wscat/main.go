@@ -1,13 +1,19 @@
 // Command wscat talks to a WebSocket server from the command line.
 //
-//	go run ./examples/wscat [flags] ws://HOST:PORT/PATH
+//	cd examples/wscat
+//	go run . [flags] ws://HOST:PORT/PATH
+//	go run . bench [flags] ws://HOST:PORT/PATH
 //
 // Each line of standard input goes out as a text message, without its line
 // ending. Each text message that comes in is a line of standard output, each
-// binary one a hex dump there. With -binary nothing is converted: every block
-// read from standard input, of 32 KiB at most, goes out as a binary message,
-// and the payloads of all messages go to standard output as they are. What
-// happens to the connection is told on standard error.
+// binary one a hex dump there. What happens to the connection is told on
+// standard error. In a terminal the line can be edited, and the arrow keys
+// bring back earlier ones.
+//
+// With -hex a line is the hex digits of a binary message, in both directions.
+// With -binary nothing is converted: every block read from standard input, of
+// 32 KiB at most, goes out as a binary message, and the payloads of all
+// messages go to standard output as they are.
 //
 // When standard input ends, wscat goes on receiving for the time given by
 // -wait, so that replies to the last lines arrive, and then closes the
@@ -15,26 +21,68 @@
 // once, in the same orderly way; a second one ends the program there and
 // then.
 //
-// The exit code is 0 if the connection was closed with status 1000, by either
-// side and with the other one's answer, and standard input and output did not
-// fail; it is 2 for a wrong command line and 1 in all other cases.
+// # Scripts
+//
+// With -x standard input is not read. The expressions are carried out one
+// after the other, and then the connection is closed:
+//
+//	send TEXT       sends a text message
+//	hex DIGITS      sends a binary message
+//	expect REGEXP   waits for a message that matches, for -timeout at most
+//	sleep TIME      waits for that time, for instance 500ms
+//	ping            measures a round trip
+//	close [CODE [REASON]]
+//
+// For instance:
+//
+//	go run . -x 'send hello' -x 'expect ^hello$' ws://127.0.0.1:9001/
+//
+// expect takes the messages in the order in which they came, and each of them
+// once. A binary message is matched as the hex digits that -hex shows.
+//
+// # Bench
+//
+// wscat bench opens many connections to a server that echoes. Each sends a
+// message, waits for its echo, and sends the next. At the end wscat prints how
+// long that took, as a histogram.
+//
+// # Exit code
+//
+//	0  the connection was closed with status 1000, by either side and with the
+//	   other one's answer, and standard input and output did not fail
+//	1  anything else went wrong
+//	2  the command line is wrong
+//	3  an expect of a script was not met
+//
+// # Where to look
+//
+//	main.go      flags
+//	target.go    how to connect: headers, TLS, compression
+//	timing.go    -v: the steps of the handshake, with the time that each took
+//	session.go   one connection: sends what is typed, shows what comes
+//	show.go      how a message looks on standard output
+//	script.go    -x
+//	terminal.go  the line that is being typed, in a terminal
+//	bench.go     wscat bench; histogram.go counts its round trips
 package main
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
-	"net/http"
 	"os"
 	"os/signal"
-	"strings"
 	"syscall"
 	"time"
+)
 
-	"github.com/fullduplex-go/websocket"
+// The exit codes other than 0.
+const (
+	exitFailed = 1
+	exitUsage  = 2
+	exitUnmet  = 3
 )
 
 func main() {
@@ -43,93 +91,81 @@ func main() {
 	os.Exit(run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 }
 
-// config is the command line.
+// config is the command line of a session.
 type config struct {
-	url          string
-	header       http.Header
-	subprotocols []string
-	insecure     bool
-	binary       bool
-	compress     bool
-	ping         time.Duration
-	wait         time.Duration
-	readLimit    int64
+	target
+	binary  bool
+	hex     bool
+	ping    time.Duration
+	wait    time.Duration
+	timeout time.Duration
+	script  []step
 }
 
 func parse(args []string, stderr io.Writer) (*config, error) {
-	cfg := &config{header: http.Header{}}
-	flags := flag.NewFlagSet("wscat", flag.ContinueOnError)
-	flags.SetOutput(stderr)
-	flags.Usage = func() {
-		fmt.Fprintln(stderr, "usage: wscat [flags] ws://HOST:PORT/PATH")
-		flags.PrintDefaults()
-	}
-	flags.Func("H", "send this `'Name: value'` header with the handshake; may be repeated", func(s string) error {
-		name, value, ok := strings.Cut(s, ":")
-		if !ok {
-			return errors.New("no colon")
-		}
-		cfg.header.Add(strings.TrimSpace(name), strings.TrimSpace(value))
-		return nil
-	})
-	flags.Func("subprotocol", "offer the subprotocol of this `name`; may be repeated, the preferred one first", func(s string) error {
-		cfg.subprotocols = append(cfg.subprotocols, s)
-		return nil
-	})
-	flags.Func("origin", "send this `origin`, as a browser does for a page of, say, https://example.com", func(s string) error {
-		cfg.header.Set("Origin", s)
-		return nil
-	})
-	flags.BoolVar(&cfg.insecure, "insecure", false, "accept any certificate of a wss server")
+	cfg := new(config)
+	flags := newFlagSet("wscat [flags] ws://HOST:PORT/PATH\n       wscat bench [flags] ws://HOST:PORT/PATH", stderr)
+	cfg.target.register(flags)
 	flags.BoolVar(&cfg.binary, "binary", false, "send binary messages, and receive without any conversion")
-	flags.BoolVar(&cfg.compress, "compress", false, "offer compression (permessage-deflate), and tell what was settled")
+	flags.BoolVar(&cfg.hex, "hex", false, "lines are hex digits of binary messages, sent and received")
 	flags.DurationVar(&cfg.ping, "ping", 0, "send a ping at this `interval` and tell the round-trip times")
 	flags.DurationVar(&cfg.wait, "wait", time.Second, "`time` to go on receiving after the end of standard input;\nnegative: until the server closes")
-	flags.Int64Var(&cfg.readLimit, "max", 64<<20, "largest message to accept in `bytes`; negative for no limit")
-	if err := flags.Parse(args); err != nil {
+	flags.DurationVar(&cfg.timeout, "timeout", 10*time.Second, "with -x, the `time` that an expect may take")
+	flags.Func("x", "carry out this `expression` instead of reading standard input; may be repeated:\n"+
+		"send TEXT, hex DIGITS, expect REGEXP, sleep TIME, ping, close [CODE [REASON]]", func(s string) error {
+		st, err := parseStep(s)
+		cfg.script = append(cfg.script, st)
+		return err
+	})
+	if err := cfg.parse(flags, args); err != nil {
 		return nil, err
 	}
-	if flags.NArg() != 1 {
-		flags.Usage()
-		return nil, fmt.Errorf("want one URL, got %d arguments", flags.NArg())
+	if cfg.binary && cfg.hex {
+		return nil, usageError(flags, errors.New("-binary and -hex exclude each other"))
 	}
-	cfg.url = flags.Arg(0)
 	return cfg, nil
 }
 
-// dial connects as cfg says.
-func (cfg *config) dial(ctx context.Context) (*websocket.Conn, *http.Response, error) {
-	opts := &websocket.DialOptions{Header: cfg.header, Subprotocols: cfg.subprotocols}
-	opts.ReadLimit = cfg.readLimit
-	if cfg.compress {
-		opts.Compression = &websocket.CompressionOptions{}
+func newFlagSet(usage string, stderr io.Writer) *flag.FlagSet {
+	flags := flag.NewFlagSet("wscat", flag.ContinueOnError)
+	flags.SetOutput(stderr)
+	flags.Usage = func() {
+		fmt.Fprintln(stderr, "usage:", usage)
+		flags.PrintDefaults()
 	}
-	if cfg.insecure {
-		transport := http.DefaultTransport.(*http.Transport).Clone()
-		transport.TLSClientConfig = &tls.Config{InsecureSkipVerify: true}
-		opts.HTTPClient = &http.Client{Transport: transport}
-	}
-	return websocket.Dial(ctx, cfg.url, opts)
+	return flags
+}
+
+// usageError tells what is wrong with the command line, and how it should be.
+func usageError(flags *flag.FlagSet, err error) error {
+	fmt.Fprintln(flags.Output(), "wscat:", err)
+	flags.Usage()
+	return err
 }
 
 // run is the program: it returns the exit code. It ends with the connection,
 // even if a read of stdin is still waiting then.
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	if len(args) > 0 && args[0] == "bench" {
+		return runBench(ctx, args[1:], stdout, stderr)
+	}
 	cfg, err := parse(args, stderr)
-	switch {
-	case errors.Is(err, flag.ErrHelp):
-		return 0
-	case err != nil:
-		return 2
+	if err != nil {
+		return exitCode(err)
 	}
 	s := newSession(cfg, stdout, stderr)
-	c, resp, err := cfg.dial(ctx)
+	c, resp, err := cfg.dial(ctx, s.status)
 	if err != nil {
-		s.refused(resp, err)
-		return 1
+		refused(s.status, resp, err)
+		return exitFailed
 	}
-	if !s.talk(ctx, c, resp, stdin) {
-		return 1
+	return s.talk(ctx, c, resp, stdin)
+}
+
+// exitCode is that of a command line that does not lead to a connection.
+func exitCode(err error) int {
+	if errors.Is(err, flag.ErrHelp) {
+		return 0
 	}
-	return 0
+	return exitUsage
 }

@@ -296,7 +296,7 @@ func TestInsecure(t *testing.T) {
 		c.Write(context.Background(), websocket.Text, []byte("secret"))
 	}}
 	server := httptest.NewUnstartedServer(ws)
-	server.Config.ErrorLog = nil
+	server.Config.ErrorLog = quiet
 	server.StartTLS()
 	defer server.Close()
 	defer ws.Close()

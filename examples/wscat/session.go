@@ -2,15 +2,12 @@ package main
 
 import (
 	"bufio"
-	"bytes"
 	"context"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
 	"log"
 	"net/http"
-	"os"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -27,36 +24,69 @@ type session struct {
 	stdout   io.Writer   // written by the receiving goroutine only
 	status   *log.Logger // to stderr, from every goroutine
 	terminal bool        // stdout is one
-	failed   atomic.Bool // standard input or output failed
+	failed   atomic.Bool // standard input or output failed, or the script
 	helpers  sync.WaitGroup
+
+	// Of a script; see script.go.
+	inbox          chan websocket.Message // closed when the connection has ended
+	scriptDone     chan struct{}          // closed when the script has ended
+	unmet          atomic.Bool            // an expectation was not met
+	closedByScript atomic.Bool
 }
+
+// inboxSize is how many messages wait for the next expect of a script.
+const inboxSize = 1024
 
 func newSession(cfg *config, stdout, stderr io.Writer) *session {
-	return &session{cfg: cfg, stdout: stdout, status: log.New(stderr, "", 0), terminal: isTerminal(stdout)}
-}
-
-// refused tells why there is no connection.
-func (s *session) refused(resp *http.Response, err error) {
-	s.status.Print("wscat: ", printable(err.Error()))
-	if resp == nil || resp.Body == nil {
-		return
-	}
-	// Dial keeps no more than the beginning of the body, in memory, and its
-	// error has the first line.
-	body, _ := io.ReadAll(resp.Body)
-	if text := strings.TrimSpace(string(body)); !strings.Contains(err.Error(), text) {
-		s.status.Print(printable(text))
+	return &session{
+		cfg: cfg, stdout: stdout, status: log.New(stderr, "", 0), terminal: isCharDevice(stdout),
+		inbox: make(chan websocket.Message, inboxSize), scriptDone: make(chan struct{}),
 	}
 }
 
-// talk carries the session out and reports whether all of it went well. resp
-// is the server's part of the handshake.
-func (s *session) talk(ctx context.Context, c *websocket.Conn, resp *http.Response, stdin io.Reader) bool {
+// talk carries the session out and returns the exit code. resp is the server's
+// part of the handshake.
+func (s *session) talk(ctx context.Context, c *websocket.Conn, resp *http.Response, stdin io.Reader) int {
 	s.conn = c
 	defer s.helpers.Wait()
-	connected := "connected to " + s.cfg.url
-	if p := c.Subprotocol(); p != "" {
-		connected += ", subprotocol " + p
+	lines, restore := s.openTerminal(stdin)
+	defer restore()
+	s.status.Print(s.connected(resp))
+
+	stop := context.AfterFunc(ctx, func() { s.leave() })
+	defer stop()
+	if s.cfg.ping > 0 {
+		s.helpers.Go(s.ping)
+	}
+	if len(s.cfg.script) > 0 {
+		go s.runScript()
+	} else {
+		close(s.scriptDone)
+		go s.send(stdin, lines) // may wait for stdin for ever, so nobody waits for it
+	}
+	err := s.receive()
+	close(s.inbox)
+	s.status.Print(printable(strings.TrimPrefix(err.Error(), "websocket: ")))
+	closing := s.leave() // waits for the closing handshake, if one is under way
+	<-s.scriptDone
+	normal := websocket.CloseCode(err) == websocket.StatusNormalClosure || s.closedByScript.Load()
+	switch {
+	case s.unmet.Load():
+		return exitUnmet
+	case !normal || s.failed.Load():
+		return exitFailed
+	case closing != nil:
+		s.status.Print("wscat: ", printable(closing.Error()))
+		return exitFailed
+	}
+	return 0
+}
+
+// connected says what was settled by the handshake.
+func (s *session) connected(resp *http.Response) string {
+	text := "connected to " + s.cfg.url
+	if p := s.conn.Subprotocol(); p != "" {
+		text += ", subprotocol " + p
 	}
 	if s.cfg.compress {
 		// Dial has made sure that this is what was offered.
@@ -64,26 +94,9 @@ func (s *session) talk(ctx context.Context, c *websocket.Conn, resp *http.Respon
 		if settled == "" {
 			settled = "no compression"
 		}
-		connected += ", " + settled
+		text += ", " + settled
 	}
-	s.status.Print(connected)
-
-	stop := context.AfterFunc(ctx, func() { s.leave() })
-	defer stop()
-	if s.cfg.ping > 0 {
-		s.helpers.Go(s.ping)
-	}
-	go s.send(stdin) // may wait for stdin for ever, so nobody waits for it
-	err := s.receive()
-	s.status.Print(printable(strings.TrimPrefix(err.Error(), "websocket: ")))
-	closing := s.leave() // waits for the closing handshake, if one is under way
-	if websocket.CloseCode(err) != websocket.StatusNormalClosure || s.failed.Load() {
-		return false
-	}
-	if closing != nil {
-		s.status.Print("wscat: ", printable(closing.Error()))
-	}
-	return closing == nil
+	return text
 }
 
 // leave closes the connection, if it is open, and waits for its end. The
@@ -111,37 +124,22 @@ func (s *session) receive() error {
 			// Close waits for the peer's answer, which arrives here.
 			s.helpers.Go(func() { s.fail(fmt.Errorf("standard output: %w", err)) })
 		}
+		if len(s.cfg.script) > 0 {
+			s.deliver(msg)
+		}
 	}
 	return context.Cause(s.conn.Context())
 }
 
-// show writes a message to standard output.
-func (s *session) show(msg websocket.Message) error {
-	var err error
-	switch {
-	case s.cfg.binary:
-		_, err = s.stdout.Write(msg.Data)
-	case msg.Type == websocket.Binary && len(msg.Data) == 0:
-		_, err = io.WriteString(s.stdout, "00000000\n") // where a dump of nothing ends
-	case msg.Type == websocket.Binary:
-		d := hex.Dumper(s.stdout)
-		_, err = d.Write(msg.Data)
-		err = errors.Join(err, d.Close())
-	case s.terminal:
-		_, err = io.WriteString(s.stdout, printable(string(msg.Data))+"\n")
-	default:
-		_, err = fmt.Fprintf(s.stdout, "%s\n", msg.Data)
-	}
-	return err
-}
-
 // send sends what stdin holds, and closes the connection at its end.
-func (s *session) send(stdin io.Reader) {
-	sendAll := s.sendLines
+func (s *session) send(stdin io.Reader, lines lineReader) {
+	var err error
 	if s.cfg.binary {
-		sendAll = s.sendBlocks
+		err = s.sendBlocks(stdin)
+	} else {
+		err = s.sendLines(lines)
 	}
-	switch err := sendAll(stdin); {
+	switch {
 	case websocket.CloseCode(err) != 0:
 		return // the receiving goroutine tells why
 	case err != nil:
@@ -157,24 +155,56 @@ func (s *session) send(stdin io.Reader) {
 	}
 }
 
-func (s *session) sendLines(stdin io.Reader) error {
-	in := bufio.NewReader(stdin)
+// lineReader reads lines, without their endings. At the end of the last one the
+// error is io.EOF.
+type lineReader interface {
+	ReadLine() (string, error)
+}
+
+// plainLines are the lines of a file or a pipe.
+type plainLines struct{ in *bufio.Reader }
+
+func (p plainLines) ReadLine() (string, error) {
+	line, err := p.in.ReadString('\n')
+	if err == io.EOF && line != "" {
+		err = nil // the last line may lack a line feed
+	}
+	return strings.TrimSuffix(strings.TrimSuffix(line, "\n"), "\r"), err
+}
+
+// sendLines sends a message for each line.
+func (s *session) sendLines(lines lineReader) error {
 	for n := 1; ; n++ {
-		line, err := in.ReadBytes('\n')
-		if err != nil && err != io.EOF {
-			return fmt.Errorf("standard input: %w", err)
-		}
-		if err == io.EOF && len(line) == 0 {
+		line, err := lines.ReadLine()
+		if err == io.EOF {
 			return nil
 		}
-		line = bytes.TrimSuffix(bytes.TrimSuffix(line, []byte("\n")), []byte("\r"))
-		if !utf8.Valid(line) {
-			return fmt.Errorf("line %d is not UTF-8, and cannot go out as text (see -binary)", n)
+		if err != nil {
+			return fmt.Errorf("standard input: %w", err)
 		}
-		if err := s.conn.Write(context.Background(), websocket.Text, line); err != nil {
+		typ, data, err := s.encode(line)
+		if err != nil {
+			return fmt.Errorf("line %d %w", n, err)
+		}
+		if err := s.conn.Write(context.Background(), typ, data); err != nil {
 			return err
 		}
 	}
+}
+
+// encode makes a message of a line.
+func (s *session) encode(line string) (websocket.MessageType, []byte, error) {
+	if s.cfg.hex {
+		data, err := parseHex(line)
+		if err != nil {
+			err = fmt.Errorf("is not hex: %w", err)
+		}
+		return websocket.Binary, data, err
+	}
+	if !utf8.ValidString(line) {
+		return 0, nil, errors.New("is not UTF-8, and cannot go out as text (see -binary)")
+	}
+	return websocket.Text, []byte(line), nil
 }
 
 func (s *session) sendBlocks(stdin io.Reader) error {
@@ -211,31 +241,4 @@ func (s *session) ping() {
 		}
 		s.status.Printf("ping: %v", rtt.Round(time.Microsecond))
 	}
-}
-
-// printable replaces the control characters in text from the peer, except
-// tabs and line feeds, by pictures of them: a terminal would obey them.
-func printable(text string) string {
-	return strings.Map(func(r rune) rune {
-		switch {
-		case r == '\t', r == '\n':
-			return r
-		case r < ' ':
-			return '␀' + r
-		case r == 0x7f:
-			return '␡'
-		case r >= 0x80 && r < 0xa0:
-			return utf8.RuneError
-		}
-		return r
-	}, text)
-}
-
-func isTerminal(w io.Writer) bool {
-	f, ok := w.(*os.File)
-	if !ok {
-		return false
-	}
-	info, err := f.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0
 }
