@@ -253,7 +253,7 @@ func TestInBrowser(t *testing.T) {
 }
 
 // screenshot checks that the page fits the viewport, and writes what it shows
-// to $SCREENSHOT_DIR if there is one.
+// to $SHOTS if there is one.
 func (w *window) screenshot(name string, v browser.Viewport) {
 	w.Helper()
 	w.ok(w.SetViewport(w.ctx, v))
@@ -269,7 +269,7 @@ func (w *window) screenshot(name string, v browser.Viewport) {
 	w.do(`for (let i = 0; i < 30; i++) await new Promise(requestAnimationFrame);`, nil)
 	png, err := w.Screenshot(w.ctx)
 	w.ok(err)
-	if dir := os.Getenv("SCREENSHOT_DIR"); dir != "" {
+	if dir := os.Getenv("SHOTS"); dir != "" {
 		w.ok(os.WriteFile(filepath.Join(dir, "arena-"+name+".png"), png, 0o644))
 	}
 }

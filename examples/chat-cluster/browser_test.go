@@ -136,7 +136,7 @@ func TestInBrowser(t *testing.T) {
 	}
 }
 
-// screenshot writes what the page shows to $SCREENSHOT_DIR, if there is one.
+// screenshot writes what the page shows to $SHOTS, if there is one.
 func (w tab) screenshot(name string, v browser.Viewport) {
 	w.t.Helper()
 	w.ok(w.SetViewport(w.ctx, v))
@@ -144,7 +144,7 @@ func (w tab) screenshot(name string, v browser.Viewport) {
 	w.wait(`document.getAnimations().every((a) => !(a instanceof CSSTransition))`)
 	png, err := w.Screenshot(w.ctx)
 	w.ok(err)
-	if dir := os.Getenv("SCREENSHOT_DIR"); dir != "" {
+	if dir := os.Getenv("SHOTS"); dir != "" {
 		w.ok(os.WriteFile(filepath.Join(dir, "chat-cluster-"+name+".png"), png, 0o644))
 	}
 }

@@ -319,7 +319,7 @@ func TestInBrowser(t *testing.T) {
 }
 
 // screenshot checks that the page fits the viewport, and writes what it shows
-// to $SCREENSHOT_DIR if there is one.
+// to $SHOTS if there is one.
 func (w *window) screenshot(name string, v browser.Viewport) {
 	w.Helper()
 	w.ok(w.SetViewport(w.ctx, v))
@@ -330,7 +330,7 @@ func (w *window) screenshot(name string, v browser.Viewport) {
 	w.wait(`document.querySelector("#send").getBoundingClientRect().bottom <= innerHeight`)
 	png, err := w.Screenshot(w.ctx)
 	w.ok(err)
-	if dir := os.Getenv("SCREENSHOT_DIR"); dir != "" {
+	if dir := os.Getenv("SHOTS"); dir != "" {
 		w.ok(os.WriteFile(filepath.Join(dir, "chat-"+name+".png"), png, 0o644))
 	}
 }

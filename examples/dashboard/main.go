@@ -39,15 +39,17 @@ type options struct {
 	config
 	addr    string
 	anyPort bool // if the port of addr is taken
+	debug   bool
 }
 
 func parseFlags(args []string, help io.Writer) (options, error) {
 	var o options
 	fs := flag.NewFlagSet("dashboard", flag.ContinueOnError)
 	fs.SetOutput(help)
-	fs.StringVar(&o.addr, "addr", defaultAddr, "`host:port` to listen on; :8080 lets other devices in")
+	fs.StringVar(&o.addr, "addr", defaultAddr, "`host:port` to listen on; :8080 lets other devices in. If the port is taken\nany free one is used, unless -addr is given")
 	fs.IntVar(&o.instruments, "instruments", 320, "how many instruments there are, up to 1000")
 	fs.IntVar(&o.rate, "rate", 60, "how often per second an instrument can be traded at most, up to 120")
+	fs.BoolVar(&o.debug, "debug", false, "answer /debug/stats, for everybody, with counters in JSON")
 	fs.Uint64Var(&o.seed, "seed", 1, "the same seed makes the same market")
 	if err := fs.Parse(args); err != nil {
 		return o, err
@@ -66,7 +68,7 @@ func run(ctx context.Context, o options, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	s := newServer(newMarket(o.config))
+	s := newServer(newMarket(o.config), o.debug)
 	for _, url := range urls(ln.Addr()) {
 		fmt.Fprintf(out, "The dashboard is at %s\n", url)
 	}

@@ -12,7 +12,7 @@
 // # Where to look
 //
 //	main.go      flags, listening, shutting down
-//	server.go    HTTP: the page, the WebSocket endpoint, counters in JSON
+//	server.go    HTTP: the page, the WebSocket endpoint, with -debug counters in JSON
 //	visitor.go   one connection: its subscription, and what the page may ask for
 //	pace.go      connections that can be slowed down
 //	market.go    runs the simulation in real time and publishes its trades
@@ -52,7 +52,9 @@ type server struct {
 	visitors map[*visitor]bool // guarded by mu
 }
 
-func newServer(m *market) *server {
+// newServer returns a server for a market. With debug everybody may ask for the
+// counters of all connections.
+func newServer(m *market, debug bool) *server {
 	s := &server{market: m, visitors: make(map[*visitor]bool)}
 	s.ws.Handler = s.visit
 	s.ws.ReadLimit = 64
@@ -65,7 +67,9 @@ func newServer(m *market) *server {
 	mux := http.NewServeMux()
 	mux.Handle("GET /", secure(http.FileServerFS(page)))
 	mux.Handle("GET /ws", &s.ws)
-	mux.Handle("GET /debug/stats", secure(http.HandlerFunc(s.serveStats)))
+	if debug {
+		mux.Handle("GET /debug/stats", secure(http.HandlerFunc(s.serveStats)))
+	}
 	s.http.Handler = mux
 	s.http.ConnContext = withPace
 	s.http.ReadHeaderTimeout = 5 * time.Second

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"io/fs"
@@ -218,10 +219,11 @@ func TestFlags(t *testing.T) {
 		want options
 		err  string
 	}{
-		{"", options{config{320, 60, 1}, defaultAddr, true}, ""},
-		{"-addr :0 -seed 9", options{config{320, 60, 9}, ":0", false}, ""},
-		{"-instruments 1 -rate 1", options{config{1, 1, 1}, defaultAddr, true}, ""},
-		{"-instruments 1000 -rate 120", options{config{1000, 120, 1}, defaultAddr, true}, ""},
+		{"", options{config{320, 60, 1}, defaultAddr, true, false}, ""},
+		{"-addr :0 -seed 9", options{config{320, 60, 9}, ":0", false, false}, ""},
+		{"-instruments 1 -rate 1", options{config{1, 1, 1}, defaultAddr, true, false}, ""},
+		{"-instruments 1000 -rate 120", options{config{1000, 120, 1}, defaultAddr, true, false}, ""},
+		{"-debug", options{config{320, 60, 1}, defaultAddr, true, true}, ""},
 		{"-instruments 0", options{}, "-instruments is 0"},
 		{"-instruments 1001", options{}, "-instruments is 1001, but must be from 1 to 1000"},
 		{"-rate 0", options{}, "-rate is 0"},
@@ -242,6 +244,19 @@ func TestFlags(t *testing.T) {
 	}
 }
 
+// Who asks for help learns what happens when the port is taken.
+func TestHelp(t *testing.T) {
+	var help strings.Builder
+	if _, err := parseFlags([]string{"-h"}, &help); !errors.Is(err, flag.ErrHelp) {
+		t.Errorf("-h: %v", err)
+	}
+	for _, want := range []string{"If the port is taken", "-debug"} {
+		if !strings.Contains(help.String(), want) {
+			t.Errorf("the help does not say %q:\n%s", want, &help)
+		}
+	}
+}
+
 // The program as a whole: it trades in real time, and ends when told to.
 func TestRun(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
@@ -249,7 +264,7 @@ func TestRun(t *testing.T) {
 	out, say := io.Pipe()
 	done := make(chan error, 1)
 	go func() {
-		err := run(ctx, options{config{100, 100, 1}, "127.0.0.1:0", false}, say)
+		err := run(ctx, options{config{100, 100, 1}, "127.0.0.1:0", false, false}, say)
 		say.Close()
 		done <- err
 	}()
@@ -261,9 +276,13 @@ func TestRun(t *testing.T) {
 	url := strings.TrimSuffix(line, "/")
 
 	// Somebody else cannot have the same port.
-	taken := options{config{1, 1, 1}, strings.TrimPrefix(url, "http://"), false}
+	taken := options{config{1, 1, 1}, strings.TrimPrefix(url, "http://"), false, false}
 	if err := run(ctx, taken, io.Discard); err == nil {
 		t.Error("two on one port")
+	}
+	// Nobody has asked for counters.
+	if resp, _ := get(t, url+"/debug/stats"); resp.StatusCode != http.StatusNotFound {
+		t.Errorf("counters: %s", resp.Status)
 	}
 	p := dial(t, url)
 	for p.received < 500 {

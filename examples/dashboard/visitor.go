@@ -21,6 +21,11 @@ const (
 	// with them.
 	requestRate  = 20 // per second
 	requestBurst = 60
+
+	// Another policy means that all instruments are sent again, which is a
+	// thousand times as much as was asked for.
+	changeRate  = 2 // per second
+	changeBurst = 10
 )
 
 // visitor is one connection. A goroutine of the Server's reads what the page
@@ -30,10 +35,12 @@ type visitor struct {
 	market *market
 	line   *pacedConn
 
-	mu       sync.Mutex // after market.mu
-	settings settings
-	sub      *hub.Subscription
-	past     counts // of subscriptions that have ended
+	mu       sync.Mutex        // after market.mu
+	settings settings          // written by the goroutine that serves
+	sub      *hub.Subscription // nil while there is none
+	past     counts            // of subscriptions that have ended, and between them
+
+	subscribed bool // once; belongs to the goroutine that serves
 }
 
 // counts is what has become of trades for a visitor.
@@ -57,6 +64,7 @@ func (v *visitor) serve() (websocket.StatusCode, string) {
 		return websocket.StatusGoingAway, "the market is closed"
 	}
 	tokens := newBucket(requestRate, requestBurst, time.Now())
+	changes := newBucket(changeRate, changeBurst, time.Now())
 	for msg, err := range v.conn.Messages(v.conn.Context()) {
 		if err != nil {
 			break
@@ -75,6 +83,9 @@ func (v *visitor) serve() (websocket.StatusCode, string) {
 		case ping:
 			v.report(request)
 		case settings:
+			if request.policy != v.settings.policy && !changes.take(time.Now()) {
+				return websocket.StatusPolicyViolation, "too many changes of the policy"
+			}
 			if err := v.set(request); err != nil {
 				return websocket.StatusGoingAway, "the market is closed"
 			}
@@ -84,21 +95,22 @@ func (v *visitor) serve() (websocket.StatusCode, string) {
 }
 
 // set gives the visitor other settings. With another policy it subscribes anew,
-// gets the newest of all, and is spared what was waiting.
+// gets the newest of all, and is spared what was waiting. Only the goroutine
+// that serves the visitor calls it.
+//
+// The market goes on meanwhile: to replay all instruments takes long, and must
+// not hold its lock. A trade between the two subscriptions is in the replay, or
+// a newer one of the same instrument is.
 func (v *visitor) set(s settings) error {
 	v.line.setRate(s.rate)
-	// Nothing is published meanwhile, so that nothing is missed or counted
-	// twice.
-	v.market.mu.Lock()
-	defer v.market.mu.Unlock()
 	v.mu.Lock()
-	defer v.mu.Unlock()
-	old := v.settings
+	again := v.sub == nil || v.settings.policy != s.policy
 	v.settings = s
-	if v.sub != nil && old.policy == s.policy {
+	v.mu.Unlock()
+	if !again {
 		return nil
 	}
-	v.leave()
+	before := v.leave()
 	o := hub.SubscribeOptions{Policy: hub.KeepLatest, Queue: maxInstruments, Replay: true}
 	if s.policy == queueAll {
 		o.Policy, o.Queue = hub.DropOldest, queueDepth
@@ -107,15 +119,19 @@ func (v *visitor) set(s settings) error {
 	if err != nil {
 		return fmt.Errorf("subscribing: %w", err)
 	}
-	v.sub = sub
+	v.enter(sub, before)
 	return nil
 }
 
-// leave ends the subscription, if there is one, and takes its counters over. The
-// caller holds both locks.
-func (v *visitor) leave() {
+// leave ends the subscription, if there is one, and takes its counters over. It
+// returns how many trades there had been then.
+func (v *visitor) leave() (trades uint64) {
+	v.market.mu.Lock()
+	defer v.market.mu.Unlock()
+	v.mu.Lock()
+	defer v.mu.Unlock()
 	if v.sub == nil {
-		return
+		return v.market.trades
 	}
 	before := v.sub.Stats()
 	v.sub.Unsubscribe()
@@ -125,6 +141,24 @@ func (v *visitor) leave() {
 	// What was waiting has left in the meantime, or never will.
 	v.past.Dropped += after.Dropped + uint64(before.Pending) - (after.Sent - before.Sent)
 	v.sub = nil
+	return v.market.trades
+}
+
+// enter makes sub the subscription. before is how many trades there were when
+// the last one ended. Those that neither of them has got count as dropped, if
+// there was a last one.
+func (v *visitor) enter(sub *hub.Subscription, before uint64) {
+	v.market.mu.Lock()
+	defer v.market.mu.Unlock()
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.subscribed {
+		st := sub.Stats()
+		// The replay is the newest trade of each instrument.
+		got := st.Sent + st.Conflated + st.Dropped + uint64(st.Pending) - uint64(len(v.market.keys))
+		v.past.Dropped += v.market.trades - before - got
+	}
+	v.sub, v.subscribed = sub, true
 }
 
 // counts returns the counters of the whole connection.

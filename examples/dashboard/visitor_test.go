@@ -22,7 +22,7 @@ func start(t *testing.T, c config) (*server, string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := newServer(newMarket(c))
+	s := newServer(newMarket(c), true)
 	var serving sync.WaitGroup
 	serving.Go(func() { s.serve(ln) })
 	t.Cleanup(func() {

@@ -22,6 +22,7 @@ let clock = new Clock();
 let meter = new Meter(performance.now());
 let online = false;
 let latest = null; // the last report
+let before = { conflated: 0, dropped: 0 }; // the counters when the policy was chosen
 let favourite = ''; // symbol of the selected instrument, which outlives a connection
 let slow = false;
 let policy = keepLatest;
@@ -61,6 +62,9 @@ const on = {
       born = r.now;
       markSlow();
     }
+    // A change of the policy drops what was waiting. What the present one leaves
+    // out is counted from here.
+    if (latest?.policy !== r.policy) before = r;
     latest = r;
     socket.alive();
   },
@@ -254,8 +258,8 @@ function showMeter(now) {
   $('messages').textContent = integer.format(meter.rate('messages'));
   $('bytes').textContent = (meter.rate('bytes') / 1000).toFixed(1);
   $('pending').textContent = integer.format(latest?.pending ?? 0);
-  $('conflated').textContent = compact.format(latest?.conflated ?? 0);
-  $('dropped').textContent = compact.format(latest?.dropped ?? 0);
+  $('conflated').textContent = compact.format(latest ? latest.conflated - before.conflated : 0);
+  $('dropped').textContent = compact.format(dropped());
   $('fps').textContent = integer.format((frames * 1000) / (now - framesSince));
   frames = 0;
   framesSince = now;
@@ -264,17 +268,23 @@ function showMeter(now) {
   latencies.draw(meter.bins);
 }
 
+// How many updates the present policy has dropped.
+function dropped() {
+  return latest ? latest.dropped - before.dropped : 0;
+}
+
 function verdict(received, skipped, median) {
   if (!online) return '';
   if (!slow) return 'Every trade arrives, each as a message of its own. Now make this connection slow.';
-  if (policy === queueAll) {
+  if (latest?.policy === queueAll) { // the server has done what was chosen
+    if (dropped() > 0) return `The queue is full, so the oldest updates in it are dropped. These prices are ${milliseconds(median)} old.`;
     return median > 1000
       ? `Nothing is left out, so all of it waits its turn: these prices are ${milliseconds(median)} old.`
       : 'Nothing is left out. What the connection cannot take waits for its turn, and grows old.';
   }
   const part = skipped / (received + skipped);
   return part > 0.01
-    ? `${(100 * part).toFixed(0)} % of all updates are skipped, because a newer one of the same instrument is there. What is shown is fresh.`
+    ? `${(100 * part).toFixed(0)} % of all updates are skipped, because a newer one of the same instrument is there. ${median > 1000 ? 'More does not fit through.' : 'What is shown is fresh.'}`
     : 'The connection takes everything. Make it slower still.';
 }
 
