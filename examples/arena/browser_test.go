@@ -274,6 +274,20 @@ func (w *window) screenshot(name string, v browser.Viewport) {
 	}
 }
 
+// A server that stands still, its connections open, is told from a quiet pond.
+func TestStillInBrowser(t *testing.T) {
+	b, ctx := startBrowser(t)
+	arena := startProcess(t, build(t), "-addr", "127.0.0.1:0", "-bots", "5")
+	w := open(t, ctx, b, arena.url)
+	w.ok(w.Press(ctx, "Enter"))
+	w.wait(`document.body.dataset.state === "playing"`)
+	w.ok(arena.cmd.Process.Signal(syscall.SIGSTOP))
+	w.wait(`!document.querySelector("#banner").hidden && document.querySelector("#banner-text").textContent.includes("the pond stands still")`)
+	w.ok(arena.cmd.Process.Signal(syscall.SIGCONT))
+	w.wait(`document.querySelector("#banner").hidden && document.body.dataset.state === "playing"`)
+	w.checkProblems()
+}
+
 // Who finds the pond full is told so, and gets in when there is room.
 func TestFullInBrowser(t *testing.T) {
 	b, ctx := startBrowser(t)

@@ -42,7 +42,7 @@ type settings struct {
 func parseFlags(args []string, stderr io.Writer) (s settings, err error) {
 	flags := flag.NewFlagSet("arena", flag.ContinueOnError)
 	flags.SetOutput(stderr)
-	flags.StringVar(&s.addr, "addr", defaultAddr, "`host:port` to listen on; :8080 lets other devices in")
+	flags.StringVar(&s.addr, "addr", defaultAddr, "`host:port` to listen on; :8080 lets other devices in. If the port is taken\nany free one is used, unless -addr is given")
 	flags.IntVar(&s.rate, "tick", 30, "ticks per second, and snapshots too: 20 to 60")
 	flags.IntVar(&s.players, "max", maxPlayers, fmt.Sprintf("how many may play at once: 1 to %d", maxPlayers))
 	flags.IntVar(&s.bots, "bots", 24, "how many koi play by themselves, as WebSocket clients")

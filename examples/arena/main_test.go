@@ -37,8 +37,12 @@ func TestFlags(t *testing.T) {
 			t.Errorf("%s: %v, want %q", c.args, err, c.want)
 		}
 	}
-	if err := run(t.Context(), []string{"-h"}, io.Discard, io.Discard); !errors.Is(err, flag.ErrHelp) {
+	var help strings.Builder
+	if err := run(t.Context(), []string{"-h"}, io.Discard, &help); !errors.Is(err, flag.ErrHelp) {
 		t.Errorf("-h: %v", err)
+	}
+	if !strings.Contains(help.String(), "If the port is taken") {
+		t.Errorf("the help does not say what happens when the port is taken:\n%s", &help)
 	}
 }
 

@@ -10,6 +10,9 @@
 // With -mode loop the connections are read by an event loop, without a
 // goroutine for each.
 //
+// On an interrupt (Ctrl-C) or SIGTERM it says good-bye: all connections are
+// closed with 1001. A second one ends the program there and then.
+//
 // Its limits are those of a server on the open internet: handshakes have a
 // deadline and a size, messages have a limit, and a peer that does not take
 // its echoes is not read from any further.
@@ -79,7 +82,7 @@ func (echoEvents) OnMessage(c *websocket.Conn, typ websocket.MessageType, p []by
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	flags := flag.NewFlagSet("echo", flag.ContinueOnError)
 	flags.SetOutput(stderr)
-	addr := flags.String("addr", "127.0.0.1:9001", "listen on `HOST:PORT`; port 0 takes a free one")
+	addr := flags.String("addr", "127.0.0.1:9001", "listen on `HOST:PORT`; port 0 takes a free one. If the port is taken\nthe program fails")
 	readLimit := flags.Int64("read-limit", 32<<20, "largest message in `bytes`; negative for no limit")
 	cert := flags.String("tls-cert", "", "serve wss with the certificate in this PEM `file`")
 	key := flags.String("tls-key", "", "private key of -tls-cert, a PEM `file`")
@@ -164,6 +167,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		return err
 	case <-ctx.Done():
 	}
+	fmt.Fprintln(stderr, "echo: shutting down")
 	return shutdown(server, ws)
 }
 

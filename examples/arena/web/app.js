@@ -23,6 +23,7 @@ let me = 0;
 let prediction = null;
 let player = null; // {name, koi} once we want to play
 let leader = 0;
+let snapshotAt = 0; // when the last snapshot came, or the connection opened
 
 // --- from the server ---------------------------------------------------------
 
@@ -36,6 +37,7 @@ const receive = {
     motion = new Motion(m.rate);
     timeline = new Timeline(m.rate);
     timeline.interpolate = $('interpolate').checked;
+    snapshotAt = performance.now();
     scene.reset(motion);
     people = new Map();
     document.body.dataset.state = 'online';
@@ -60,6 +62,7 @@ const receive = {
 
   snapshot(m) {
     const before = timeline.latest;
+    snapshotAt = performance.now();
     timeline.add(m, performance.now());
     prediction?.reconcile(m);
     const own = m.koi.get(me);
@@ -97,6 +100,7 @@ const socket = new Socket(url.href, {
   lost(until, reason) {
     me = 0;
     prediction = null;
+    still = 0;
     $('dart').hidden = true;
     document.body.dataset.state = 'offline';
     const tell = () => {
@@ -119,6 +123,26 @@ function say(text, retry = false) {
 function news(text) { $('news').textContent = text; }
 
 $('retry').addEventListener('click', () => socket.retry());
+
+// --- a server that stands still ----------------------------------------------
+
+const patience = 1000; // milliseconds without a snapshot
+
+let still = 0; // how often in a row watchServer has found that
+
+// Says so when no snapshots come: then nothing in the pond moves, and our own koi
+// gets nowhere. The second look tells a server that stands still from a page
+// that has not got round to its messages.
+function watchServer(now) {
+  const { state } = document.body.dataset;
+  if (state !== 'online' && state !== 'playing') return;
+  if (now - snapshotAt > patience) {
+    if (++still === 2) say('Nothing comes from the server: the pond stands still.');
+    return;
+  }
+  if (still >= 2) $('banner').hidden = true;
+  still = 0;
+}
 
 // --- one frame ---------------------------------------------------------------
 
@@ -143,6 +167,7 @@ function frame(now) {
     const ranking = koi.sort((a, b) => b.score - a.score || a.id - b.id);
     leader = ranking[0]?.score > 0 ? ranking[0].id : 0;
     hud.showBest(ranking, people, me);
+    watchServer(performance.now());
     if ($('net').open) hud.showNet({ socket, timeline, prediction, players: koi.length });
   }
   requestAnimationFrame(frame);
