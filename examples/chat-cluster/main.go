@@ -54,23 +54,24 @@ import (
 const defaultBroker = "127.0.0.1:4222"
 
 func main() {
-	addr := flag.String("addr", "", "`host:port` to listen on; :8080 lets other devices in (default 127.0.0.1:8080, or any free port)")
+	var o chat.Options
+	addr := chat.Flags(flag.CommandLine, &o)
 	url := flag.String("nats", "", "`URL` of a NATS broker (default that of one in this process)")
-	broker := flag.String("broker", "", "`host:port` for the broker in this process; it lets in everybody who reaches it (default "+defaultBroker+", or any free port)")
+	broker := flag.String("broker", "", "`host:port` for the broker in this process; it lets in everybody who reaches it (default "+defaultBroker+").\nIf the port is taken any free one is used, unless -broker is given")
 	flag.Parse()
 	if flag.NArg() > 0 {
 		log.Fatalf("chat-cluster: unexpected argument %q", flag.Arg(0))
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if err := run(ctx, *addr, *url, *broker); err != nil {
+	if err := run(ctx, o, *addr, *url, *broker); err != nil {
 		log.Fatalf("chat-cluster: %v", err)
 	}
 }
 
 // run serves the chat on addr until ctx is done, connected to the NATS broker at
 // url, or to one of its own, which listens on brokerAddr.
-func run(ctx context.Context, addr, url, brokerAddr string) error {
+func run(ctx context.Context, o chat.Options, addr, url, brokerAddr string) error {
 	ln, err := chat.Listen(addr)
 	if err != nil {
 		return err
@@ -90,10 +91,9 @@ func run(ctx context.Context, addr, url, brokerAddr string) error {
 		return err
 	}
 	defer nc.Close()
-	return chat.Run(ctx, ln, chat.Options{
-		Name:      ln.Addr().String(),
-		Backplane: natsplane.New(nc, &natsplane.Options{Prefix: "chat"}),
-	})
+	o.Name = ln.Addr().String()
+	o.Backplane = natsplane.New(nc, &natsplane.Options{Prefix: "chat"})
+	return chat.Run(ctx, ln, o)
 }
 
 func startBroker(addr string) (*server.Server, error) {

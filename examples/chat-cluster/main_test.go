@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/fullduplex-go/websocket"
+	"github.com/fullduplex-go/websocket/examples/internal/chat"
 )
 
 // serverVariable in the environment makes the tests' program a server.
@@ -331,7 +332,7 @@ func TestErrors(t *testing.T) {
 		{"127.0.0.1:0", "nats://%zz", ""},
 		{"127.0.0.1:0", "", "nowhere"},
 	} {
-		if err := run(t.Context(), args[0], args[1], args[2]); err == nil {
+		if err := run(t.Context(), chat.Options{}, args[0], args[1], args[2]); err == nil {
 			t.Errorf("%q went well", args)
 		}
 	}

@@ -306,16 +306,19 @@ func TestInBrowser(t *testing.T) {
 	bo.ok(bo.Type(ctx, "Good idea"))
 	ada.wait(`document.querySelector("#typing-text").textContent === "Bo is typing"`)
 
-	for name, v := range map[string]browser.Viewport{
-		"phone":        {Width: 390, Height: 844, Scale: 2, Phone: true},
-		"phone-dark":   {Width: 390, Height: 844, Scale: 2, Phone: true, Dark: true},
-		"desktop":      {Width: 1280, Height: 800},
-		"desktop-dark": {Width: 1280, Height: 800, Dark: true},
-	} {
+	for name, v := range viewports {
 		ada.screenshot(name, v)
 	}
 	ada.checkProblems()
 	bo.checkProblems()
+}
+
+// viewports are what the page is looked at in.
+var viewports = map[string]browser.Viewport{
+	"phone":        {Width: 390, Height: 844, Scale: 2, Phone: true},
+	"phone-dark":   {Width: 390, Height: 844, Scale: 2, Phone: true, Dark: true},
+	"desktop":      {Width: 1280, Height: 800},
+	"desktop-dark": {Width: 1280, Height: 800, Dark: true},
 }
 
 // screenshot checks that the page fits the viewport, and writes what it shows

@@ -19,22 +19,23 @@ import (
 )
 
 func main() {
-	addr := flag.String("addr", "", "`host:port` to listen on; :8080 lets other devices in (default 127.0.0.1:8080, or any free port)")
+	var o chat.Options
+	addr := chat.Flags(flag.CommandLine, &o)
 	flag.Parse()
 	if flag.NArg() > 0 {
 		log.Fatalf("chat: unexpected argument %q", flag.Arg(0))
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if err := run(ctx, *addr); err != nil {
+	if err := run(ctx, *addr, o); err != nil {
 		log.Fatalf("chat: %v", err)
 	}
 }
 
-func run(ctx context.Context, addr string) error {
+func run(ctx context.Context, addr string, o chat.Options) error {
 	ln, err := chat.Listen(addr)
 	if err != nil {
 		return err
 	}
-	return chat.Run(ctx, ln, chat.Options{})
+	return chat.Run(ctx, ln, o)
 }

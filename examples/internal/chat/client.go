@@ -59,6 +59,10 @@ func (s *Server) serve(conn *websocket.Conn) {
 func (s *Server) read(c *client) (code websocket.StatusCode, reason string) {
 	tokens := newBucket(s.limits.rate, s.limits.burst, time.Now())
 	strikes := 0
+	idle := time.AfterFunc(s.limits.joinWithin, func() {
+		c.conn.Close(websocket.StatusPolicyViolation, "no room entered") // it waits for the page
+	})
+	defer idle.Stop()
 	for msg, err := range c.conn.Messages(c.conn.Context()) {
 		if err != nil {
 			break
@@ -77,6 +81,9 @@ func (s *Server) read(c *client) (code websocket.StatusCode, reason string) {
 			c.send(r)
 		} else if err != nil {
 			return websocket.StatusInternalError, "something went wrong"
+		}
+		if c.room != nil {
+			idle.Stop()
 		}
 	}
 	return websocket.StatusNormalClosure, ""

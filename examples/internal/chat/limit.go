@@ -7,6 +7,9 @@ import "time"
 type limits struct {
 	name, room, text int // length, in characters
 
+	all, each  int           // connections, and those from one address
+	joinWithin time.Duration // after which a connection without a room is not kept
+
 	rooms   int // rooms that exist at once
 	people  int // people in one room
 	history int // messages that a newcomer gets to see
@@ -22,6 +25,7 @@ type limits struct {
 
 var defaultLimits = limits{
 	name: 32, room: 32, text: 2000,
+	all: 10_000, each: 100, joinWithin: 30 * time.Second,
 	rooms: 200, people: 200, history: 100, seen: 1000, buffer: 2 << 20,
 	rate: 5, burst: 20, strikes: 100,
 	forget: time.Hour,

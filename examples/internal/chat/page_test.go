@@ -13,6 +13,7 @@ import (
 // testLimits are small, so that a test can reach them.
 var testLimits = limits{
 	name: 10, room: 8, text: 20,
+	all: 100, each: 100, joinWithin: 10 * time.Second,
 	rooms: 3, people: 3, history: 4, seen: 6, buffer: 1 << 20,
 	rate: 1e6, burst: 1e6, strikes: 10,
 	forget: time.Hour,

@@ -15,6 +15,7 @@
 //	room.go     one room: its people, and which messages it has had
 //	peers.go    what servers tell each other, where there are several
 //	limit.go    how much a visitor may do
+//	door.go     how many connections there may be
 //	web/        the page
 //
 // # Protocol
@@ -75,10 +76,13 @@
 //
 // The connection is closed with 1001 when the server shuts down, with 1013
 // when the page does not read fast enough, with 1008 when it goes on and on
-// after "slow-down", and with 1009 for a message of absurd size.
+// after "slow-down" or does not enter a room, and with 1009 for a message of
+// absurd size. When there are too many connections the handshake is refused,
+// with 429 if they are from one address, else with 503.
 package chat
 
 import (
+	"cmp"
 	"context"
 	"embed"
 	"errors"
@@ -103,6 +107,10 @@ type Options struct {
 	// Backplane connects the server with others, with whom it shares all rooms.
 	// Nil means that there are none.
 	Backplane hub.Backplane
+	// MaxConns is how many pages may be connected at once, and MaxPerAddress how
+	// many of them from one address, which is one network with IPv6. Zero means
+	// 10,000 and 100. Behind a proxy all have its address.
+	MaxConns, MaxPerAddress int
 }
 
 // Server is the chat's http.Handler.
@@ -111,6 +119,7 @@ type Server struct {
 	limits limits
 	ws     websocket.Server
 	mux    *http.ServeMux
+	door   *door
 
 	// What people say, and that they are about to, is published to shared;
 	// what this server has to tell its visitors, who is here and which rooms
@@ -147,13 +156,19 @@ const forever = 100 * 365 * 24 * time.Hour
 
 // New returns a server, which is to be shut down after use. An error is that of
 // the backplane.
-func New(o Options) (*Server, error) { return newServer(o, defaultLimits) }
+func New(o Options) (*Server, error) {
+	l := defaultLimits
+	l.all = cmp.Or(o.MaxConns, l.all)
+	l.each = cmp.Or(o.MaxPerAddress, l.each)
+	return newServer(o, l)
+}
 
 func newServer(o Options, l limits) (*Server, error) {
 	s := &Server{
 		name:   o.Name,
 		limits: l,
 		mux:    http.NewServeMux(),
+		door:   newDoor(l.all, l.each),
 		shared: hub.New(&hub.Options{Backplane: o.Backplane, Replay: l.history, Linger: forever}),
 		local:  hub.New(nil),
 		rooms:  map[string]*room{lobby: newRoom(lobby, l)},
@@ -179,7 +194,7 @@ func newServer(o Options, l limits) (*Server, error) {
 		panic(err) // the directory is part of the program
 	}
 	s.mux.Handle("GET /", secure(http.FileServerFS(page)))
-	s.mux.Handle("GET /ws", &s.ws)
+	s.mux.Handle("GET /ws", s.door.guard(&s.ws))
 	return s, nil
 }
 

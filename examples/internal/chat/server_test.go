@@ -2,6 +2,7 @@ package chat
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"io"
 	"io/fs"
@@ -351,5 +352,34 @@ func TestRun(t *testing.T) {
 	}
 	if err := Run(t.Context(), ln, Options{}); err == nil {
 		t.Error("serves on a listener that is closed")
+	}
+}
+
+// The programs' help says what happens when the port is taken.
+func TestFlags(t *testing.T) {
+	fs := flag.NewFlagSet("chat", flag.ContinueOnError)
+	var help strings.Builder
+	fs.SetOutput(&help)
+	var o Options
+	addr := Flags(fs, &o)
+	if err := fs.Parse([]string{"-addr", ":1", "-max-conns", "2", "-max-per-address", "1"}); err != nil {
+		t.Fatal(err)
+	}
+	if *addr != ":1" || o.MaxConns != 2 || o.MaxPerAddress != 1 {
+		t.Errorf("%s, %+v", *addr, o)
+	}
+	fs.PrintDefaults()
+	if !strings.Contains(help.String(), "If the port is taken") {
+		t.Errorf("the help says\n%s", &help)
+	}
+	s, err := New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s.door.all != 2 || s.door.each != 1 {
+		t.Errorf("the server lets in %d, and %d from one address", s.door.all, s.door.each)
+	}
+	if err := s.Shutdown(t.Context()); err != nil {
+		t.Error(err)
 	}
 }

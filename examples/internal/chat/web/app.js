@@ -21,6 +21,7 @@ let elsewhere = []; // such that were said at other servers, before ours listene
 let since = 0; // the server does not tell what was said before that time
 let server = ''; // what the one that we are connected to is called, if it is
 let asking = ''; // id of the message that waits for its acknowledgement
+let textLimit = Infinity; // characters of a message
 let fullHistory = 0; // how many messages a newcomer gets to see
 let rooms = [];
 let unread = 0;
@@ -32,7 +33,8 @@ const receive = {
   welcome(m) {
     me = m.you;
     setName(m.name);
-    $('text').maxLength = m.limits.text;
+    textLimit = m.limits.text;
+    fit();
     $('name').maxLength = m.limits.name;
     $('new-room-name').maxLength = m.limits.room;
     fullHistory = m.limits.history;
@@ -263,9 +265,12 @@ function roomInAddress() {
   return slug(wanted) || 'lobby';
 }
 
-// Makes the name of a room of whatever somebody has typed.
+// Makes the name of a room of whatever somebody has typed. Letters stay, of any
+// script, and so do digits; all that is between them becomes a hyphen. What
+// looks alike is one room, however it was composed, and in capitals or not.
 function slug(text) {
-  return text.trim().toLowerCase().replace(/\s+/g, '-').replace(/[^\p{L}\p{M}\p{N}_-]/gu, '');
+  return text.normalize('NFKC').toLowerCase().normalize('NFC')
+    .replace(/[^\p{L}\p{M}\p{N}_]+/gu, '-').replace(/^-+|-+$/g, '');
 }
 
 function enterRoom() {
@@ -321,7 +326,7 @@ let saidTyping = 0; // when the server last heard that we type
 
 function say() {
   const words = text.value.trim();
-  if (!words) return;
+  if (!words || left() < 0) return;
   text.value = '';
   fit();
   log.addUnsent(outbox.add(room, words));
@@ -332,7 +337,17 @@ function say() {
 function fit() {
   text.style.height = 'auto';
   text.style.height = `${text.scrollHeight + 2}px`;
-  $('send').disabled = !text.value.trim();
+  const rest = left();
+  $('send').disabled = !text.value.trim() || rest < 0;
+  // Who has much room left need not know how much.
+  show($('count'), rest < textLimit / 10);
+  $('count').textContent = rest < 0 ? `${-rest} too many` : `${rest} left`;
+  $('count').classList.toggle('over', rest < 0);
+}
+
+// How many characters may still be written, as the server counts them.
+function left() {
+  return textLimit - [...text.value.trim()].length;
 }
 
 text.addEventListener('input', () => {

@@ -1,6 +1,7 @@
 // The messages of a room.
 
 import { $, avatar, icon, make, paint, show } from './dom.js';
+import { withLinks } from './links.js';
 
 const groupWithin = 5 * 60_000; // messages of one author this close look like one
 const keep = 500; // lines in the page; older ones are dropped
@@ -99,7 +100,7 @@ function bubble(message, mine, first) {
 }
 
 function words(text) {
-  const element = make('span', 'text', text);
+  const element = make('span', 'text', ...withLinks(text));
   element.dir = 'auto';
   // A few emoji without words may be larger than words.
   if (/^(\p{Extended_Pictographic}|\p{Emoji_Component}|\s){1,12}$/u.test(text) && !/^[\d\s#*]+$/.test(text)) {
