@@ -111,3 +111,17 @@ func TestHex(t *testing.T) {
 	wscat(t, strings.NewReader("zz\n"), "-hex", "-wait", "-1s", url).want(t, exitFailed, "", "line 1 is not hex")
 	wscat(t, endless(t), "-hex", "-binary", url).want(t, exitUsage, "", "exclude each other")
 }
+
+// A message that waits for its expect keeps its bytes while others arrive.
+func TestScriptKeepsMessages(t *testing.T) {
+	url := serve(t, func(c *websocket.Conn) {
+		for _, text := range []string{"needle", "straw1", "straw2", "straw3"} {
+			if c.Write(context.Background(), websocket.Text, []byte(text)) != nil {
+				return
+			}
+		}
+		echo(c) // answers the ping, behind all that
+	})
+	wscat(t, endless(t), "-x", "ping", "-x", "expect needle", "-x", "expect straw3", url).
+		want(t, 0, "needle\nstraw1\nstraw2\nstraw3\n")
+}

@@ -128,8 +128,13 @@ func TestNeverJoins(t *testing.T) {
 		default:
 		}
 		time.Sleep(2 * time.Second)
-		if err := <-ends; websocket.CloseCode(err) != websocket.StatusPolicyViolation {
-			t.Errorf("it ended with %v", err)
+		select {
+		case err := <-ends:
+			if websocket.CloseCode(err) != websocket.StatusPolicyViolation {
+				t.Errorf("it ended with %v", err)
+			}
+		default:
+			t.Fatal("it is still there")
 		}
 		time.Sleep(time.Minute)
 		ada.say("1", "Still here")
