@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -133,24 +134,21 @@ func (m *market) remember() {
 	m.oldest = (m.oldest + 1) % historyLength
 }
 
-// hello returns what a newcomer has to know first.
+// hello returns what a newcomer has to know first. To make it takes long, so that
+// is done from a copy, while the market goes on.
 func (m *market) hello() []byte {
 	m.mu.Lock()
-	defer m.mu.Unlock()
-	h := hello{
-		now:         m.now(),
-		rate:        int(m.sim.rate),
-		every:       int(historyEvery.Milliseconds()),
-		until:       m.until,
-		instruments: make([]listing, len(m.sim.instruments)),
-	}
+	h := hello{now: m.now(), rate: int(m.sim.rate), every: int(historyEvery.Milliseconds()), until: m.until}
+	instruments, history, oldest := slices.Clone(m.sim.instruments), slices.Clone(m.history), m.oldest
+	m.mu.Unlock()
+
 	for _, s := range sectors {
 		h.sectors = append(h.sectors, s.name)
 	}
-	for i, in := range m.sim.instruments {
-		ring := m.history[i*historyLength:][:historyLength]
-		prices := append(append(make([]uint32, 0, historyLength), ring[m.oldest:]...), ring[:m.oldest]...)
-		h.instruments[i] = listing{in.symbol, in.name, in.sector, in.decimals, in.reference, prices}
+	for i, in := range instruments {
+		ring := history[i*historyLength:][:historyLength]
+		prices := slices.Concat(ring[oldest:], ring[:oldest])
+		h.instruments = append(h.instruments, listing{in.symbol, in.name, in.sector, in.decimals, in.reference, prices})
 	}
 	return h.append(nil)
 }
