@@ -520,3 +520,46 @@ func TestConcurrentCompressedWrites(t *testing.T) {
 		}
 	}
 }
+
+// greedy is a transport that overwrites, before each write, what the pools of
+// buffers have to give.
+type greedy struct{ transport }
+
+func (g greedy) writeAll(b *backlog) (int, error) {
+	for size := 1 << 10; size <= 1<<20; size *= 2 {
+		for range 4 {
+			p := getBuffer(size).b
+			p = p[:cap(p)]
+			for i := range p {
+				p[i] = 0xff
+			}
+		}
+	}
+	return g.transport.writeAll(b)
+}
+
+// TestCompressedBehindOthers: a large message is in the buffer that it was compressed
+// into until it is written, also if something leaves ahead of it.
+func TestCompressedBehindOthers(t *testing.T) {
+	for _, takeover := range []bool{false, true} {
+		p := compression{level: 1, sendBits: 15, recvBits: 15, sendTakeover: takeover}
+		a, b := tcpPair(t)
+		c := newConn(a, connConfig{opts: Options{PingInterval: -1}.withDefaults(), compression: &p})
+		defer c.CloseNow()
+		defer b.Close()
+		c.t = greedy{c.t}
+		peer := newInflatingPeer(t, b, p)
+		msg := string(compressible(200<<10, 3))
+		for range 5 {
+			c.out.lock()
+			c.out.queueLocked().control.pongs = c.appendControl(nil, OpPong, []byte("ahead"))
+			c.out.unlock()
+			if err := c.Write(t.Context(), Text, []byte(msg)); err != nil {
+				t.Fatal(err)
+			}
+			if got := peer.next(); got != msg {
+				t.Fatalf("takeover %v: another message has arrived", takeover)
+			}
+		}
+	}
+}

@@ -227,8 +227,8 @@ func (c *Conn) writeBehind(ctx context.Context, ahead *backlog, f *outFrame) err
 	} else {
 		ahead.addFrame(f, &h)
 	}
-	putBuffer(z)
 	n, err := c.t.writeAll(ahead)
+	putBuffer(z) // not before: ahead may share it
 	f.cut = c.disarmWrite(ctx)
 	if f.until != 0 && c.disarmWriteClock() {
 		f.cut = true
