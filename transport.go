@@ -319,8 +319,11 @@ func endBound(t transport) time.Duration {
 // mayWait reports whether a write to t may be waiting for the peer.
 func mayWait(t transport) bool {
 	s, ok := t.(*stream)
-	if !ok || pumped(s.Conn) { // which knows it
+	if !ok {
 		return t.blocked()
+	}
+	if p, ok := beneath(s.Conn).(*pump.Conn); ok {
+		return p.Writing()
 	}
 	room, _ := roomIn(s.Conn)
 	return !room

@@ -138,6 +138,13 @@ func (c *Conn) Blocked() bool {
 	return c.out.busy && c.out.left
 }
 
+// Writing reports whether the transport is being given a piece.
+func (c *Conn) Writing() bool {
+	c.out.mu.Lock()
+	defer c.out.mu.Unlock()
+	return c.out.busy
+}
+
 // Close closes the transport. It waits up to a second for a write that is under
 // way, and up to another one for the transport to close. A write that would go on
 // after that fails.
