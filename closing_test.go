@@ -9,6 +9,7 @@ import (
 	"math"
 	"net"
 	"os"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -267,6 +268,50 @@ func TestCloseTimeout(t *testing.T) {
 		}
 		if d := time.Since(start); d > 3*time.Second {
 			t.Errorf("took %v", d)
+		}
+	})
+}
+
+// TestContextWhereNobodyReads: a handler waits for the end of the connection between
+// two messages, when a write fails. Context tells it, also if it is asked for late, and
+// not while messages are being read. What has arrived is read afterwards.
+func TestContextWhereNobodyReads(t *testing.T) {
+	const timeout = 150 * time.Millisecond
+	overRawKinds(t, transports, false, Options{CloseTimeout: timeout}, func(t *testing.T, c *Conn, peer net.Conn) {
+		var all []byte
+		for i := range 8 {
+			all = append(all, text(strconv.Itoa(i))...)
+		}
+		go peer.Write(all)
+		next := func(want string) {
+			t.Helper()
+			if _, p, err := reads(c).Read(bg); string(p) != want || err != nil {
+				t.Fatalf("read %q, %v, want %q", p, err, want)
+			}
+		}
+		next("0")
+		ctx := c.Context()
+		failed := errors.New("the write failed")
+		c.breakWrite(failed)
+		last := time.Now()
+		for i := range 5 {
+			time.Sleep(timeout)
+			if err := ctx.Err(); err != nil && time.Since(last) < 2*timeout {
+				t.Fatalf("the context has ended before message %d: %v", i+1, err)
+			}
+			next(strconv.Itoa(i + 1))
+			last = time.Now()
+		}
+		for _, ctx := range []context.Context{ctx, c.Context()} {
+			mustReceive(t, ctx.Done())
+			if !errors.Is(context.Cause(ctx), failed) {
+				t.Errorf("the cause is %v", context.Cause(ctx))
+			}
+		}
+		next("6")
+		next("7")
+		if _, _, err := reads(c).Read(bg); !errors.Is(err, failed) {
+			t.Errorf("at the end: %v", err)
 		}
 	})
 }

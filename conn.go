@@ -227,6 +227,10 @@ func (c *Conn) Stats() Stats {
 // Context returns a context that is done as soon as the connection closes,
 // from either side; its [context.Cause] is then the [*CloseError].
 //
+// While messages that arrived before a write has failed are still being read, the
+// connection is not closed. The context is done all the same if none of them is taken
+// for two to three times [Options.CloseTimeout], so that a handler may wait for it.
+//
 // On a server it has the values of the request's context, but not its end, as
 // long as these are sure to be the request's own. With [Server.Handler] that is
 // until Handler has returned, with [Server.Events] until OnOpen has, and with
@@ -250,6 +254,8 @@ func (c *Conn) Context() context.Context {
 		c.endWhenDropped(r.ctx)
 		if cause := l.cause.Load(); cause != nil {
 			cancel(cause)
+		} else if r.bound.ctxOver {
+			cancel(r.writeErr)
 		}
 	}
 	return r.ctx

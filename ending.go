@@ -202,6 +202,34 @@ func (c *Conn) giveUpInput() {
 	c.attendInBackground()
 }
 
+// expectReader looks, every CloseTimeout, whether the user takes what has arrived on a
+// connection whose writing half has failed. If that is not so for two of them, Context
+// is done: a handler may wait for that, and would for ever, since it is to read before
+// there is a cause. What has arrived can be read all the same.
+func (c *Conn) expectReader() {
+	l := &c.life
+	l.mu.Lock()
+	r := l.extraLocked()
+	progress := c.readProgress()
+	if r.bound.read != progress {
+		r.bound.read, r.bound.looks = progress, 0
+	}
+	if r.bound.looks++; r.bound.looks < 3 {
+		l.rearmLocked(c, c.opts.CloseTimeout)
+		l.mu.Unlock()
+		return
+	}
+	r.bound.ctxOver = true
+	ctx, cause := r.ctx, r.writeErr
+	l.mu.Unlock()
+	if ctx != nil {
+		ctx.cancel(cause)
+	}
+}
+
+// readProgress grows with all that the user reads.
+func (c *Conn) readProgress() int64 { return int64(c.in.bytes.Load() + c.in.gate.count()) }
+
 // errInputDry stands for input that was waited for long enough after the writing
 // half had failed.
 var errInputDry = errors.New("websocket: no more input")
@@ -248,6 +276,9 @@ type bound struct {
 	until    int64 // by monotonic
 	progress int64 // what progress was half-way, or when until was moved on
 	last     bool  // until is not moved on any more, whatever the progress
+	looks    uint8 // of expectReader since readProgress was what read says
+	read     int64
+	ctxOver  bool // nothing was read for too long: Context is done
 }
 
 // boundLocked has onTimer called, at the latest, after d. The caller holds mu. The
@@ -326,6 +357,7 @@ func (c *Conn) onTimer() {
 		case !overdue:
 		case s == stateWriteFailed:
 			c.giveUpInput()
+			c.expectReader()
 		default:
 			c.advance(eventTimeout, nil)
 		}
