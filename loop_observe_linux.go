@@ -1,3 +1,5 @@
+//go:build !ws_unix && !ws_plain
+
 package websocket
 
 import "net"
