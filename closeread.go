@@ -35,9 +35,9 @@ func (c *Conn) CloseRead(ctx context.Context) context.Context {
 	life := c.Context()
 	context.AfterFunc(life, func() { cancel(context.Cause(life)) })
 	context.AfterFunc(ctx, func() { c.startClose(StatusGoingAway, "") }) // nothing happens if it is closing
-	if !c.in.gate.looped() {
+	if !c.in.readLock.onLoop() {
 		c.in.marks.set(inReadClosed)
-		c.attendInBackground()
+		c.startControlReader()
 	}
 	return ctx
 }

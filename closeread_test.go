@@ -82,7 +82,7 @@ func TestCloseReadMessage(t *testing.T) {
 				}
 				if tt.met {
 					c.in.wanted.Add(1)
-					c.attendInBackground()
+					c.startControlReader()
 					until(t, "it is met", func() bool { return c.in.marks.has(inBlocked) })
 					c.in.wanted.Add(-1)
 				}
@@ -138,7 +138,7 @@ func TestCloseReadWhileReading(t *testing.T) {
 			}
 			got <- err
 		}()
-		until(t, "somebody reads", c.in.gate.busy)
+		until(t, "somebody reads", c.in.readLock.busy)
 		ctx := c.CloseRead(bg)
 		peer.Write(text("one"))
 		if err := mustReceive(t, got); err != nil {

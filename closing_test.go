@@ -207,7 +207,7 @@ func TestCloseNow(t *testing.T) {
 		go func() { errs <- third(reads(client).Read(bg)) }()
 		go func() {
 			err := client.Write(bg, Binary, make([]byte, 16<<20))
-			if err == nil && client.in.gate.looped() { // a loop's queue has taken it
+			if err == nil && client.in.readLock.onLoop() { // a loop's queue has taken it
 				err = client.Write(bg, Binary, nil)
 			}
 			errs <- err

@@ -239,7 +239,7 @@ func TestCloseUnderCompressedRead(t *testing.T) {
 							}
 						}
 					}()
-					until(t, "it reads", func() bool { return c.Stats().BytesRead == uint64(sent) && c.in.gate.busy() })
+					until(t, "it reads", func() bool { return c.Stats().BytesRead == uint64(sent) && c.in.readLock.busy() })
 					closed := make(chan error, 1)
 					go func() { closed <- c.Close(StatusGoingAway, "") }()
 					r := &frameReader{nc: peer}

@@ -197,7 +197,7 @@ func (c *Conn) carrier() transport {
 
 // looper returns the connection's transport if an engine watches it, else nil.
 func (c *Conn) looper() looper {
-	if !c.in.gate.looped() {
+	if !c.in.readLock.onLoop() {
 		return nil
 	}
 	l, _ := c.t.(looper)
@@ -217,7 +217,7 @@ func (c *Conn) Stats() Stats {
 	c.out.lock()
 	defer c.out.unlock()
 	return Stats{
-		MessagesRead:    c.in.gate.count(),
+		MessagesRead:    c.in.readLock.count(),
 		MessagesWritten: c.out.write.count(),
 		BytesRead:       c.in.bytes.Load(),
 		BytesWritten:    c.out.bytes.Load(),

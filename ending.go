@@ -91,7 +91,7 @@ func (c *Conn) act(do closeAction) {
 		c.flushNow()
 	}
 	if do&actRead != 0 {
-		c.attendInBackground()
+		c.startControlReader()
 	}
 	if do&actEnd != 0 {
 		c.end()
@@ -199,7 +199,7 @@ func (c *Conn) giveUpInput() {
 		c.advance(eventTimeout, nil)
 		return
 	}
-	c.attendInBackground()
+	c.startControlReader()
 }
 
 // expectReader looks, every CloseTimeout, whether the user takes what has arrived on a

@@ -8,19 +8,19 @@ import (
 	"sync/atomic"
 )
 
-// inHalf is the reading half of a connection. What has no remark is used by
-// whoever has gone through the gate: a call of the user's, or the attendant
-// (see attend), which makes way for such a call.
+// inHalf is the reading half of a connection. The holder of readLock uses the
+// fields without a remark: a call of the user's, or the control reader
+// (see readControl), which a call of the user's interrupts.
 type inHalf struct {
-	gate   gate
-	mu     sync.Mutex   // held by the attendant, for others to wait for it
-	wanted atomic.Int32 // how many wait for control frames: the attendant's reason to be
-	marks  inMarks
-	read   uint8        // messages that the call inside the gate has read: one, and perhaps the rest of another
-	lent   bool         // the body of a Messages loop looks at a part of buf
-	pos    int32        // how far buf is parsed
-	heard  atomic.Int64 // when the transport last brought bytes, by monotonic
-	bytes  atomic.Uint64
+	readLock readLock
+	mu       sync.Mutex   // held by the control reader, for others to wait for it
+	wanted   atomic.Int32 // how many wait for control frames: the control reader's reason to be
+	marks    inMarks
+	read     uint8        // messages that the holder of readLock has read: one, and perhaps the rest of another
+	lent     bool         // the body of a Messages loop looks at a part of buf
+	pos      int32        // how far buf is parsed
+	heard    atomic.Int64 // when the transport last brought bytes, by monotonic
+	bytes    atomic.Uint64
 
 	receiver receiver
 	buf      *buffer // input; nil if there is none
@@ -28,17 +28,17 @@ type inHalf struct {
 	stream   *messageReader
 }
 
-// inMarks is a set of marks that anybody may look at. Who is inside the gate
-// changes them, and a flush.
+// inMarks is a set of marks that anybody may read. The holder of
+// readLock changes them, and a flush.
 type inMarks struct{ word atomic.Uint32 }
 
 const (
 	inMore       = 1 << iota // there is input that a user's call has not looked at yet; see beginWrite
-	inBlocked                // the attendant has met a message, which only a user's call may take
+	inBlocked                // the control reader has met a message, which only a user's call may take
 	inUsed                   // a user's call has been reading
 	inLost                   // the peer's frames cannot be told apart any more
 	inDry                    // what has arrived is read, but nothing is waited for
-	inReadClosed             // CloseRead was called: the attendant reads, and no message may come
+	inReadClosed             // CloseRead was called: the control reader reads, and no message may come
 	inTracked                // a Server holds the connection until it has ended
 )
 
@@ -186,7 +186,7 @@ func (b *buffer) grow(need, have int, r *receiver, pooled bool) {
 }
 
 // nextFrame reads up to the payload of the next data frame and handles the
-// control frames before it. The caller is the reader or the attendant.
+// control frames before it. The caller is the reader or the control reader.
 func (c *Conn) nextFrame() error {
 	in, r := &c.in, &c.in.receiver
 	for {

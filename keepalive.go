@@ -90,8 +90,8 @@ func (c *Conn) keepaliveTick() {
 		}
 	}
 	// The pong may have come while nobody reads, or the end.
-	attend := p != nil && verdict == peerSilent && !send && timeout > 0 || verdict == peerUnread || send && now.unread && !now.blocked && timeout > 0
-	if attend && !l.last {
+	readNow := p != nil && verdict == peerSilent && !send && timeout > 0 || verdict == peerUnread || send && now.unread && !now.blocked && timeout > 0
+	if readNow && !l.last {
 		l.last = true
 		c.in.wanted.Add(1)
 	}
@@ -105,8 +105,8 @@ func (c *Conn) keepaliveTick() {
 	case send:
 		c.sendPing(p)
 	}
-	if attend {
-		c.attendInBackground()
+	if readNow {
+		c.startControlReader()
 	}
 }
 
@@ -172,7 +172,7 @@ func (c *Conn) signs() signs {
 	s.busy = c.bufferedLocked() > 0
 	c.out.unlock()
 	s.acked = s.taken(c)
-	s.blocked = c.in.marks.has(inBlocked) && !c.in.gate.busy()
+	s.blocked = c.in.marks.has(inBlocked) && !c.in.readLock.busy()
 	s.at = monotonic()
 	return s
 }

@@ -114,7 +114,7 @@ func TestKeepaliveLooksFirst(t *testing.T) {
 	opts := Options{PingInterval: time.Hour, PongTimeout: time.Hour}
 	seeing := slices.DeleteFunc(slices.Clone(transports), func(k kind) bool { return !k.seesUnread() })
 	overRawKinds(t, seeing, false, opts, func(t *testing.T, c *Conn, peer net.Conn) {
-		if !c.in.gate.enter() { // a call that has come so far
+		if !c.in.readLock.tryLock() { // a call that has come so far
 			t.Fatal("somebody reads")
 		}
 		keepsWaiting(t, c, peer, c.keepaliveTick)

@@ -225,7 +225,7 @@ func TestPingWhileReadsComeAndGo(t *testing.T) {
 	overBlockingRaw(t, false, Options{}, func(t *testing.T, c *Conn, peer net.Conn) {
 		ctx, cancel := context.WithCancel(bg)
 		go c.Read(ctx)
-		until(t, "reader at work", c.in.gate.busy)
+		until(t, "reader at work", c.in.readLock.busy)
 		pong := make(chan error, 1)
 		go func() { pong <- second(c.Ping(bg)) }()
 		f, err := (&frameReader{nc: peer}).next()
@@ -233,7 +233,7 @@ func TestPingWhileReadsComeAndGo(t *testing.T) {
 			t.Fatal(err)
 		}
 		cancel()
-		until(t, "reader gone", func() bool { return !c.in.gate.busy() })
+		until(t, "reader gone", func() bool { return !c.in.readLock.busy() })
 		for range 3 {
 			short, cancel := context.WithTimeout(bg, time.Millisecond)
 			if _, _, err := c.Read(short); !errors.Is(err, context.DeadlineExceeded) {

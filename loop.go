@@ -193,7 +193,7 @@ func (c *Conn) settleOn(t looper) {
 			l.timer = nil
 		}
 	}
-	c.in.gate.setLooped()
+	c.in.readLock.setOnLoop()
 	l.mu.Unlock()
 	if ended && t != nil { // while it changed hands
 		t.end(true)

@@ -27,7 +27,7 @@ func TestAttachRefused(t *testing.T) {
 		ctx, cancel := context.WithCancel(bg)
 		read := make(chan error)
 		go func() { read <- third(c.Read(ctx)) }()
-		until(t, "reader at work", c.in.gate.busy)
+		until(t, "reader at work", c.in.readLock.busy)
 		if err := l.Attach(c, never(t)); !errors.Is(err, ErrConcurrentRead) {
 			t.Error("while a Read is under way:", err)
 		}

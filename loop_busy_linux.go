@@ -3,27 +3,27 @@
 package websocket
 
 // A connection is busy while a goroutine besides its runner is in one of its
-// handlers. Until that returns the runner only attends to it.
+// handlers. Until that returns the runner reads only its control frames.
 
-// attend reads control frames, if somebody waits for them, while a handler
+// readControl reads control frames, if somebody waits for them, while a handler
 // that has been left alone is at work. What else comes is left where it is
 // until the handler returns. If look says so there is a reason to look that no
 // event will tell again.
-func (p *polled) attend(look bool) {
-	needed := p.conn.needsAttendant()
+func (p *polled) readControl(look bool) {
+	needed := p.conn.needsControlReader()
 	if needed || look {
 		p.mu.Lock()
 		busy := p.state.has(polledBusy)
 		if busy {
-			p.state.set(polledAttended)
+			p.state.set(polledMissed)
 		}
 		p.mu.Unlock()
 		if !busy { // since just now
 			p.look()
 			return
 		}
-		p.conn.attend(true)
-		needed = p.conn.needsAttendant()
+		p.conn.readControl(true)
+		needed = p.conn.needsControlReader()
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -52,7 +52,7 @@ func (p *polled) orphaned() {
 	p.lessBusyLocked()
 	ended := p.fd < 0
 	p.mu.Unlock()
-	// The attendant may have read meanwhile what no event will tell.
+	// The control reader may have read meanwhile what no event will tell.
 	what := taskLook
 	if ended {
 		what = taskClose
@@ -67,7 +67,7 @@ func (p *polled) lessBusyLocked() {
 }
 
 // detach marks p busy for a goroutine of its own, and reports whether that is
-// needed: not where only an attendant reads, nor before p has opened, unless the
+// needed: not where only a control reader reads, nor before p has opened, unless the
 // goroutine is to open it.
 func (p *polled) detach(opens bool) bool {
 	p.mu.Lock()
@@ -77,7 +77,7 @@ func (p *polled) detach(opens bool) bool {
 		return false
 	case opens:
 		p.state.set(polledOpened)
-	case !p.state.has(polledOpened) || p.attendedLocked():
+	case !p.state.has(polledOpened) || p.controlOnlyLocked():
 		return false
 	}
 	p.state.flags.Add(polledOneBusy)
@@ -86,13 +86,13 @@ func (p *polled) detach(opens bool) bool {
 
 // reattach gives p back to its worker. Input that is still in the socket will be
 // told by an event, as p is watched again. A post is needed only for what an
-// attendant has read, or is to read, and for OnClose.
+// control reader has read, or is to read, and for OnClose.
 func (p *polled) reattach() {
 	p.mu.Lock()
 	p.lessBusyLocked()
 	ended := p.fd < 0
-	look := p.state.has(polledAttended) || p.attendedLocked()
-	p.state.clear(polledAttended)
+	look := p.state.has(polledMissed) || p.controlOnlyLocked()
+	p.state.clear(polledMissed)
 	p.mu.Unlock()
 	switch {
 	case ended:

@@ -334,7 +334,7 @@ func (r *runner) handOver(seen uint64) bool {
 	w.replace()
 	w.mu.Unlock()
 	p.uncork()
-	if p.conn.needsAttendant() { // what it needs may have been read already
+	if p.conn.needsControlReader() { // what it needs may have been read already
 		p.look()
 	}
 	return true

@@ -32,22 +32,22 @@ type polled struct {
 type polledState struct{ flags atomic.Uint32 }
 
 const (
-	polledIn       = 1 << iota // watched for input
-	polledOut                  // watched for room to write the queue
-	polledCorked               // a batch of input is being handled: writes collect in the queue
-	polledDrained              // the last read took all there was; until uncork
-	polledPaused               // too much is queued: until it has left nothing is read, unless to attend
-	polledCut                  // the write deadline is in the past
-	polledOpened               // OnOpen was called, or is about to be; nothing else is before that
-	polledTold                 // OnClose was called, or is about to be
-	polledLost                 // it ended before all had left
-	polledAwaited              // somebody wants to hear when the queue is empty
-	polledPrivate              // nobody can have a duplicate of fd
-	polledFresh                // when it opens there is nothing to read but what an event will tell
-	polledAttended             // while a goroutine was busy with it there was a reason to look that no event will tell again
+	polledIn      = 1 << iota // watched for input
+	polledOut                 // watched for room to write the queue
+	polledCorked              // a batch of input is being handled: writes collect in the queue
+	polledDrained             // the last read took all there was; until uncork
+	polledPaused              // too much is queued: until it has left nothing is read but control frames
+	polledCut                 // the write deadline is in the past
+	polledOpened              // OnOpen was called, or is about to be; nothing else is before that
+	polledTold                // OnClose was called, or is about to be
+	polledLost                // it ended before all had left
+	polledAwaited             // somebody wants to hear when the queue is empty
+	polledPrivate             // nobody can have a duplicate of fd
+	polledFresh               // when it opens there is nothing to read but what an event will tell
+	polledMissed              // while a goroutine was busy with it there was a reason to look that no event will tell again
 
 	// Above the flags is how many goroutines besides the runner are busy with the
-	// connection: one in a handler, others that attended. They are runners that were
+	// connection: one in a handler, others that read control frames. They are runners that were
 	// replaced, and those of handleApart.
 	polledOneBusy = 1 << 16
 	polledBusy    = ^uint32(polledOneBusy - 1)
@@ -92,16 +92,16 @@ func (p *polled) watchLocked(in, out bool) {
 	p.state.set(want)
 }
 
-// listenLocked reports whether input matters now. Where only an attendant may
-// read that is up to input, and while a handler that was left alone is at work,
-// to attend.
+// listenLocked reports whether input matters now. Where only a control reader may
+// read, input watches for it, and while a handler that was left alone is at work,
+// readControl does.
 func (p *polled) listenLocked() bool {
-	return !p.attendedLocked() && !p.state.has(polledBusy) || p.state.has(polledIn)
+	return !p.controlOnlyLocked() && !p.state.has(polledBusy) || p.state.has(polledIn)
 }
 
-// attendedLocked reports whether nobody but an attendant reads from p: because
+// controlOnlyLocked reports whether nobody but a control reader reads from p: because
 // too much is queued, or no message matters any more.
-func (p *polled) attendedLocked() bool { return p.state.has(polledPaused) || p.conn.closing() }
+func (p *polled) controlOnlyLocked() bool { return p.state.has(polledPaused) || p.conn.closing() }
 
 // do does a task.
 func (p *polled) do(what task) {
@@ -119,7 +119,7 @@ func (p *polled) do(what task) {
 		switch {
 		case !p.state.has(polledOpened): // taskOpen looks
 		case p.state.has(polledBusy):
-			p.attend(true)
+			p.readControl(true)
 		default:
 			p.input()
 		}
@@ -135,7 +135,7 @@ func (p *polled) ready(events uint32) {
 	}
 	p.flushIf(events)
 	if p.state.has(polledBusy) {
-		p.attend(false)
+		p.readControl(false)
 	} else {
 		p.input()
 	}
@@ -161,7 +161,7 @@ func (p *polled) input() {
 			}
 			break
 		}
-		if p.state.has(polledBusy) && c.needsAttendant() {
+		if p.state.has(polledBusy) && c.needsControlReader() {
 			p.look() // what is behind the message no event will tell
 		}
 		p.sink.message(c, m)
@@ -173,10 +173,10 @@ func (p *polled) input() {
 		p.resume() // who writes gives up
 	}
 	if p.state.has(polledPaused) || c.closing() {
-		c.attend(true)
-		needed := c.needsAttendant()
+		c.readControl(true)
+		needed := c.needsControlReader()
 		p.mu.Lock()
-		if !p.state.has(polledBusy) && p.attendedLocked() {
+		if !p.state.has(polledBusy) && p.controlOnlyLocked() {
 			p.watchLocked(needed, p.state.has(polledOut)) // what nobody reads would be reported over and over
 		}
 		p.mu.Unlock()
@@ -289,7 +289,7 @@ func (p *polled) resume() {
 	}
 }
 
-// resumeLocked ends a pause. Who ends it looks for input: an attendant may have
+// resumeLocked ends a pause. Who ends it looks for input: a control reader may have
 // taken what no event will tell.
 func (p *polled) resumeLocked() { p.state.clear(polledPaused) }
 

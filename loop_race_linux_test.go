@@ -184,7 +184,7 @@ func TestLoopOpenComesFirst(t *testing.T) {
 	for _, tr := range loopTransports {
 		for name, meanwhile := range map[string]func(*Conn){
 			"cut":   func(c *Conn) { c.CloseNow() },
-			"input": func(c *Conn) { c.attendInBackground() },
+			"input": func(c *Conn) { c.startControlReader() },
 		} {
 			t.Run(tr.name+"/"+name, func(t *testing.T) {
 				a, b := tr.pair(t)
@@ -257,7 +257,7 @@ func TestLoopBusyWithSeveral(t *testing.T) {
 	p := polledOf(server.looper())
 	peer.Write(frame(OpText, true, true, "1"))
 	until(t, "the runner is replaced", func() bool { return p.state.has(polledBusy) })
-	p.setBusy() // as if another one were replaced while it attends
+	p.setBusy() // as if another one were replaced while it reads control frames
 	p.orphaned()
 	peer.Write(frame(OpText, true, true, "2"))
 	settle(t, l)
@@ -269,9 +269,9 @@ func TestLoopBusyWithSeveral(t *testing.T) {
 	j.want("close")
 }
 
-// The attendant is a goroutine that was started before Attach, and comes after
+// The control reader is a goroutine that was started before Attach, and comes after
 // it.
-func TestLoopLateAttendant(t *testing.T) {
+func TestLoopLateControlReader(t *testing.T) {
 	l := newTestLoop(t, 1)
 	j := newJournal(t)
 	peer, server := bareAttached(t, l, j, Options{})
@@ -284,7 +284,7 @@ func TestLoopLateAttendant(t *testing.T) {
 	server.in.wanted.Add(1) // as if for a Ping
 	peer.Write(frame(OpText, true, true, "hello"))
 	settle(t, l) // it has arrived
-	server.attend(false)
+	server.readControl(false)
 	p.mu.Lock()
 	p.watchLocked(true, false)
 	p.mu.Unlock()
@@ -302,8 +302,8 @@ func TestLoopLateReader(t *testing.T) {
 			server := newConn(b, connConfig{opts: Options{}.withDefaults(), early: frame(OpText, true, true, "early")})
 			j := newJournal(t)
 			start := halfAttach(t, l, server, j)
-			if !server.in.gate.enter() { // what such a call does
-				t.Fatal("the gate is closed")
+			if !server.in.readLock.tryLock() { // what such a call does
+				t.Fatal("the read lock is held")
 			}
 			start()
 			settle(t, l)

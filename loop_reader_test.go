@@ -24,7 +24,7 @@ func reads(c *Conn) reader {
 var loopReaders sync.Map // of *loopReader by *Conn
 
 // atWork reports whether somebody reads from c, as a loop always does.
-func atWork(c *Conn) bool { return c.in.gate.looped() || c.in.gate.busy() }
+func atWork(c *Conn) bool { return c.in.readLock.onLoop() || c.in.readLock.busy() }
 
 // loopReader is a handler that has its messages taken away by Read. As long as
 // nobody does so it is stuck, as a connection is that nobody reads. It checks

@@ -336,7 +336,7 @@ func (s *shaking) conclude(response []byte, cfg connConfig, ok bool) *Conn {
 		p.state.set(polledFresh)
 	}
 	c.init(p, cfg)
-	c.in.gate.setLooped()
+	c.in.readLock.setOnLoop()
 	return c
 }
 

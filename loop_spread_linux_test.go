@@ -172,9 +172,9 @@ func TestLoopSpreadOrder(t *testing.T) {
 	}
 }
 
-// TestLoopSpreadAttended: what an attendant has read while a goroutine was busy
+// TestLoopSpreadControlReader: what a control reader has read while a goroutine was busy
 // with the connection, which no event will tell, is handled when that is done.
-func TestLoopSpreadAttended(t *testing.T) {
+func TestLoopSpreadControlReader(t *testing.T) {
 	l := newTestLoop(t, 1)
 	j := newJournal(t)
 	peer, server := bareAttached(t, l, j, Options{})

@@ -157,7 +157,7 @@ func (c *Conn) writeFrame(ctx context.Context, stream *messageWriter, f *outFram
 	c.header(&h, f)
 	var n int64
 	var b *buffer
-	if !f.wire && c.in.gate.looped() {
+	if !f.wire && c.in.readLock.onLoop() {
 		n = c.joinOthers(&h, f.p)
 	}
 	switch {

@@ -39,7 +39,7 @@ func (c *Conn) Ping(ctx context.Context) (rtt time.Duration, err error) {
 	}
 	c.in.wanted.Add(1)
 	defer c.in.wanted.Add(-1)
-	c.attendInBackground()
+	c.startControlReader()
 	select {
 	case <-p.done:
 		if p.rtt == 0 {

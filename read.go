@@ -120,14 +120,14 @@ func (c *Conn) nextLoan(ctx context.Context, last *buffer, looped bool) (m Messa
 // a part of has more messages.
 func (c *Conn) nextLooped(last *buffer) (Message, *buffer, error) {
 	in := &c.in
-	if last != nil && c.life.cause.Load() == nil && in.gate.enter() {
+	if last != nil && c.life.cause.Load() == nil && in.readLock.tryLock() {
 		if last == in.buf && in.stream == nil && in.msg == nil && c.opts.Trace == nil && !in.marks.has(inBlocked) {
 			if m, ok := in.lendWhole(); ok {
-				in.gate.leave(1)
+				in.readLock.unlock(1)
 				return m, last, nil
 			}
 		}
-		in.gate.leave(0)
+		in.readLock.unlock(0)
 	}
 	return c.nextLoan(context.Background(), last, true)
 }
@@ -172,7 +172,7 @@ func (c *Conn) readLoan() (m Message, loan *buffer, err error) {
 
 // endLoan takes back what nextLoan has lent, unless somebody reads just now.
 func (c *Conn) endLoan(loan *buffer) {
-	if c.in.gate.enter() {
+	if c.in.readLock.tryLock() {
 		c.in.takeBack(loan)
 		c.leaveRead()
 	}
@@ -206,23 +206,23 @@ func (c *Conn) enterRead(ctx context.Context, last *buffer, looped bool) error {
 	if err := c.readError(); err != nil {
 		return err
 	}
-	if !looped && in.gate.looped() {
+	if !looped && in.readLock.onLoop() {
 		return errLooped
 	}
 	if !looped && in.marks.has(inReadClosed) {
 		return errReadClosed
 	}
-	for !in.gate.enter() {
-		if in.gate.push() {
+	for !in.readLock.tryLock() {
+		if in.readLock.interrupt() {
 			c.t.SetReadDeadline(past)
 			in.mu.Lock()
-			in.gate.handOver()
+			in.readLock.handOver()
 			c.t.SetReadDeadline(time.Time{})
 			in.mu.Unlock()
 			break
 		}
 		switch {
-		case !in.gate.busy():
+		case !in.readLock.busy():
 		case looped:
 			// Somebody is about to learn that a loop reads, or will never leave
 			// because a hook has ended the goroutine.
@@ -237,7 +237,7 @@ func (c *Conn) enterRead(ctx context.Context, last *buffer, looped bool) error {
 	in.takeBack(last)
 	in.unshare()
 	err := c.readError()
-	if err == nil && !looped && in.gate.looped() { // just now
+	if err == nil && !looped && in.readLock.onLoop() { // just now
 		err = errLooped
 	}
 	if err == nil {
@@ -275,7 +275,7 @@ func (c *Conn) endRead(ctx context.Context, err error) error {
 	return err
 }
 
-// leaveRead lets the attendant take over where it is needed.
+// leaveRead lets the control reader take over where it is needed.
 func (c *Conn) leaveRead() {
 	in := &c.in
 	more := in.buffered() > 0
@@ -293,8 +293,8 @@ func (c *Conn) leaveRead() {
 	}
 	read := in.read
 	in.read = 0
-	in.gate.leave(read)
-	if !looped && (in.wanted.Load() > 0 || in.marks.has(inReadClosed) || c.life.closeState() != stateOpen) && c.needsAttendant() {
-		c.attendInBackground()
+	in.readLock.unlock(read)
+	if !looped && (in.wanted.Load() > 0 || in.marks.has(inReadClosed) || c.life.closeState() != stateOpen) && c.needsControlReader() {
+		c.startControlReader()
 	}
 }

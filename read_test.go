@@ -203,7 +203,7 @@ func TestConcurrentReader(t *testing.T) {
 			_, _, err := server.Read(bg)
 			first <- err
 		}()
-		until(t, "reader at work", server.in.gate.busy)
+		until(t, "reader at work", server.in.readLock.busy)
 		if _, _, err := server.Read(bg); !errors.Is(err, ErrConcurrentRead) {
 			t.Errorf("second Read: %v", err)
 		}
@@ -222,8 +222,8 @@ func TestConcurrentReader(t *testing.T) {
 	})
 }
 
-// TestLoan reads, attends and closes while the body of a loop holds on to
-// its message.
+// TestLoan reads messages and control frames, and closes, while the body of a
+// loop holds on to its message.
 func TestLoan(t *testing.T) {
 	overBlocking(t, Options{}, func(t *testing.T, client, server *Conn) {
 		go func() {
@@ -280,9 +280,9 @@ func TestLoan(t *testing.T) {
 	})
 }
 
-// TestLoopDoesNotWaitForAttendant: while the body of a loop runs the attendant
+// TestLoopDoesNotWaitForControlReader: while the body of a loop runs the control reader
 // reads, for a ping; the loop must not wait for what that waits for.
-func TestLoopDoesNotWaitForAttendant(t *testing.T) {
+func TestLoopDoesNotWaitForControlReader(t *testing.T) {
 	overBlockingRaw(t, false, Options{}, func(t *testing.T, c *Conn, peer net.Conn) {
 		go c.Ping(t.Context())
 		if _, err := (&frameReader{nc: peer}).next(); err != nil {
@@ -300,7 +300,7 @@ func TestLoopDoesNotWaitForAttendant(t *testing.T) {
 				break
 			}
 			if n++; n == 2 {
-				until(t, "attendant at work", func() bool { return c.in.gate.state.Load()&gateAttendant != 0 })
+				until(t, "control reader at work", func() bool { return c.in.readLock.state.Load()&readLockControl != 0 })
 				cancel()
 			}
 		}

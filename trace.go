@@ -40,7 +40,7 @@ func (c *Conn) traceClose() {
 }
 
 func (c *Conn) runHook(name string, hook func()) {
-	if !c.in.gate.looped() {
+	if !c.in.readLock.onLoop() {
 		hook()
 		return
 	}
