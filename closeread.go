@@ -36,7 +36,7 @@ func (c *Conn) CloseRead(ctx context.Context) context.Context {
 	context.AfterFunc(life, func() { cancel(context.Cause(life)) })
 	context.AfterFunc(ctx, func() { c.startClose(StatusGoingAway, "") }) // nothing happens if it is closing
 	if !c.in.readLock.onLoop() {
-		c.in.marks.set(inReadClosed)
+		c.in.flags.set(readClosed)
 		c.startControlReader()
 	}
 	return ctx

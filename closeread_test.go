@@ -83,7 +83,7 @@ func TestCloseReadMessage(t *testing.T) {
 				if tt.met {
 					c.in.wanted.Add(1)
 					c.startControlReader()
-					until(t, "it is met", func() bool { return c.in.marks.has(inBlocked) })
+					until(t, "it is met", func() bool { return c.in.flags.has(messageBlocks) })
 					c.in.wanted.Add(-1)
 				}
 				ctx := c.CloseRead(bg)

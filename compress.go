@@ -48,7 +48,7 @@ func (d *deflate) stateless() bool { return d == nil || d.enc == nil && d.dec ==
 
 // deflate returns the connection's compression, nil if it has none.
 func (c *Conn) deflate() *deflate {
-	return c.agreed().deflate
+	return c.negotiated().deflate
 }
 
 // decoder returns the decoder for a message that begins.

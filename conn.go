@@ -33,9 +33,9 @@ type Message struct {
 // A context may be used for any number of calls: the connection registers
 // with it once, not once per call.
 type Conn struct {
-	t       transport               // changes with both halves and life.mu held
-	opts    *Options                // shared, and not changed
-	settled atomic.Pointer[settled] // nil if there is nothing in it; read through agreed
+	t           transport                  // changes with both halves and life.mu held
+	opts        *Options                   // shared, and not changed
+	negotiation atomic.Pointer[negotiated] // nil if there is nothing in it; read through negotiated()
 
 	// Lock order: in.mu, then out.mu, then life.mu.
 	in     inHalf
@@ -126,7 +126,7 @@ func newConn(nc net.Conn, cfg connConfig) *Conn {
 func (c *Conn) init(t transport, cfg connConfig) {
 	c.t, c.opts = t, cfg.opts.shared()
 	c.in.receiver = receiver{client: cfg.client, limit: cfg.opts.ReadLimit}
-	c.settled.Store((&settled{cfg.subprotocol, cfg.request, newDeflate(cfg.compression)}).shared())
+	c.negotiation.Store((&negotiated{cfg.subprotocol, cfg.request, newDeflate(cfg.compression)}).shared())
 	if cfg.compression != nil {
 		c.in.receiver.rsv = rsv1
 	}
@@ -145,7 +145,7 @@ func (c *Conn) closing() bool { return c.life.cause.Load() != nil }
 
 // Subprotocol returns the subprotocol that the handshake settled on, or "".
 func (c *Conn) Subprotocol() string {
-	return c.agreed().subprotocol
+	return c.negotiated().subprotocol
 }
 
 // Request returns the request that asked for the connection: what the server
@@ -159,16 +159,16 @@ func (c *Conn) Subprotocol() string {
 // chi's URL parameters, for as long as [Conn.Context] has. After that it has
 // none, and no parsed form; all else stays.
 func (c *Conn) Request() *http.Request {
-	return c.agreed().request
+	return c.negotiated().request
 }
 
 // LocalAddr returns the local address of the underlying connection. On a [Loop]
 // it is unknown when the connection has ended.
-func (c *Conn) LocalAddr() net.Addr { return c.carrier().LocalAddr() }
+func (c *Conn) LocalAddr() net.Addr { return c.currentTransport().LocalAddr() }
 
 // RemoteAddr returns the address of the peer, or of a proxy before it, also when
 // the connection has ended.
-func (c *Conn) RemoteAddr() net.Addr { return c.carrier().RemoteAddr() }
+func (c *Conn) RemoteAddr() net.Addr { return c.currentTransport().RemoteAddr() }
 
 // keepRemoteAddr has keptRemoteAddr return a.
 func (c *Conn) keepRemoteAddr(a net.Addr) {
@@ -187,20 +187,20 @@ func (c *Conn) keptRemoteAddr() net.Addr {
 	return c.life.extra.left
 }
 
-// carrier is the transport, for those who have neither half; a Loop may change
-// it.
-func (c *Conn) carrier() transport {
+// currentTransport returns the transport, for callers that have neither half; a
+// Loop may change it.
+func (c *Conn) currentTransport() transport {
 	c.life.mu.Lock()
 	defer c.life.mu.Unlock()
 	return c.t
 }
 
-// looper returns the connection's transport if an engine watches it, else nil.
-func (c *Conn) looper() looper {
+// loopTransport returns the connection's transport if an engine watches it, else nil.
+func (c *Conn) loopTransport() loopTransport {
 	if !c.in.readLock.onLoop() {
 		return nil
 	}
-	l, _ := c.t.(looper)
+	l, _ := c.t.(loopTransport)
 	return l
 }
 

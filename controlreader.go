@@ -19,7 +19,7 @@ import (
 const controlReadSlice = time.Second
 
 func (c *Conn) startControlReader() {
-	if l := c.looper(); l != nil {
+	if l := c.loopTransport(); l != nil {
 		l.look()
 		return
 	}
@@ -56,7 +56,7 @@ func (c *Conn) readControlLocked(onLoop bool) (interrupted bool) {
 	defer in.mu.Unlock() // even if a hook ends the goroutine
 	defer in.readLock.unlockControl()
 	in.unshare()
-	late := !onLoop && c.looper() != nil // started before Attach: a loop would not learn of what it reads
+	late := !onLoop && c.loopTransport() != nil // started before Attach: a loop would not learn of what it reads
 	for !late && c.readControlStep() {
 	}
 	if in.buffered() == 0 {
@@ -71,9 +71,9 @@ func (c *Conn) readControlLocked(onLoop bool) (interrupted bool) {
 func (c *Conn) needsControlReader() bool {
 	switch s := c.life.closeState(); {
 	case s == stateWriteFailed:
-		return !c.in.marks.has(inBlocked) // its end would be news
+		return !c.in.flags.has(messageBlocks) // its end would be news
 	case s.reads():
-		return c.in.marks.has(inReadClosed) || c.in.wanted.Load() > 0 && !c.in.marks.has(inBlocked)
+		return c.in.flags.has(readClosed) || c.in.wanted.Load() > 0 && !c.in.flags.has(messageBlocks)
 	default:
 		return s.discards()
 	}
@@ -84,18 +84,18 @@ func (c *Conn) readControlStep() bool {
 	in := &c.in
 	open := c.life.closeState().reads()
 	if open && in.receiver.phase == inPayload {
-		if in.marks.has(inReadClosed) {
+		if in.flags.has(readClosed) {
 			c.startClose(StatusPolicyViolation, "no messages are expected")
 			open = false
 		} else {
-			in.marks.set(inBlocked)
+			in.flags.set(messageBlocks)
 		}
 	}
 	if !c.needsControlReader() {
 		return false
 	}
 	var slice time.Time
-	if !in.marks.has(inReadClosed) { // which needs it to the end
+	if !in.flags.has(readClosed) { // which needs it to the end
 		slice = time.Now().Add(controlReadSlice)
 	}
 	c.t.SetReadDeadline(slice)
@@ -106,14 +106,14 @@ func (c *Conn) readControlStep() bool {
 	switch {
 	case open:
 		err = c.nextFrame()
-	case in.marks.has(inLost), c.life.closeState() == stateLingering:
+	case in.flags.has(framingLost), c.life.closeState() == stateLingering:
 		err = c.discardInput()
 	default:
 		err = c.discardFrame()
 	}
 	switch {
-	case err == errAgain && in.marks.has(inDry):
-		c.failRead(errInputDry)
+	case err == errAgain && in.flags.has(readNoWait):
+		c.failRead(errInputOver)
 	case err == errAgain:
 		return false // a loop comes back when there is input
 	case err == nil, errors.Is(err, os.ErrDeadlineExceeded):

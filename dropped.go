@@ -27,7 +27,7 @@ func (c *Conn) weakly(f func(*Conn)) func() {
 }
 
 // tracked reports whether a table of the library holds c until it has ended.
-func (c *Conn) tracked() bool { return c.in.marks.has(inTracked) || c.in.readLock.onLoop() }
+func (c *Conn) tracked() bool { return c.in.flags.has(serverTracked) || c.in.readLock.onLoop() }
 
 // endWhenDropped ends ctx when c is collected, for those who wait for that and
 // do not refer to c. The pointer to ctx is weak because what users have hung on

@@ -84,8 +84,8 @@ func (l *life) step(c *Conn, ev closeEvent, cause *CloseError) (do closeAction, 
 
 // act does what a step asks for and needs no lock.
 func (c *Conn) act(do closeAction) {
-	if do&actShutWrite != 0 && c.in.marks.has(inLost) {
-		c.carrier().closeWrite()
+	if do&actShutWrite != 0 && c.in.flags.has(framingLost) {
+		c.currentTransport().closeWrite()
 	}
 	if do&(actQueueClose|actFlush) != 0 {
 		c.flushNow()
@@ -111,7 +111,7 @@ func (l *life) decideLocked(ev closeEvent, cause *CloseError) *CloseError {
 	case eventPeerClose, eventViolation:
 		return cause
 	case eventInputEnd:
-		if cause.Err != errInputDry {
+		if cause.Err != errInputOver {
 			return &CloseError{Code: StatusAbnormalClosure, Err: fmt.Errorf("%w, after a write failed: %w", cause.Err, failed.Err)}
 		}
 	}
@@ -146,7 +146,7 @@ func (c *Conn) failRead(err error) error {
 	var pe *ProtocolError
 	if errors.As(err, &pe) {
 		if !c.in.receiver.skip() {
-			c.in.marks.set(inLost)
+			c.in.flags.set(framingLost)
 		}
 		reason := pe.Text + pe.where()
 		if len(reason) > maxCloseReason {
@@ -182,8 +182,8 @@ func (c *Conn) fault(err error) {
 // waited for.
 func (c *Conn) dead(err error) {
 	c.breakWrite(err)
-	c.carrier().SetWriteDeadline(past)
-	if l := c.looper(); l != nil {
+	c.currentTransport().SetWriteDeadline(past)
+	if l := c.loopTransport(); l != nil {
 		l.lose()
 	}
 	c.giveUpInput()
@@ -193,9 +193,9 @@ func (c *Conn) dead(err error) {
 // nobody ever reads, and a message is in the way, the connection ends.
 func (c *Conn) giveUpInput() {
 	in := &c.in
-	in.marks.set(inDry)
-	c.carrier().SetReadDeadline(past) // those who set another one look at the mark afterwards
-	if in.marks.has(inBlocked) && !in.marks.has(inUsed) {
+	in.flags.set(readNoWait)
+	c.currentTransport().SetReadDeadline(past) // whoever sets another one checks the flag afterwards
+	if in.flags.has(messageBlocks) && !in.flags.has(userHasRead) {
 		c.advance(eventTimeout, nil)
 		return
 	}
@@ -228,11 +228,11 @@ func (c *Conn) expectReader() {
 }
 
 // readProgress grows with all that the user reads.
-func (c *Conn) readProgress() int64 { return int64(c.in.bytes.Load() + c.in.gate.count()) }
+func (c *Conn) readProgress() int64 { return int64(c.in.bytes.Load() + c.in.readLock.count()) }
 
-// errInputDry stands for input that was waited for long enough after the writing
+// errInputOver stands for input that was waited for long enough after the writing
 // half had failed.
-var errInputDry = errors.New("websocket: no more input")
+var errInputOver = errors.New("websocket: no more input")
 
 // end closes the transport and lets go of all that the connection holds. It is
 // called once.
@@ -348,7 +348,7 @@ func (c *Conn) onTimer() {
 		c.keepaliveTick()
 	case stateHalfClosing, stateHalfClosed: // no ping may follow a close frame
 	case stateEnded:
-		c.carrier().end(true) // even if end is at it already
+		c.currentTransport().end(true) // even if end is at it already
 	default:
 		c.life.mu.Lock()
 		overdue := c.overdueLocked()

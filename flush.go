@@ -11,7 +11,7 @@ import (
 func (c *Conn) flush() {
 	// If answers are pending, their batch is over, or its reader does something
 	// else. The next one that comes before anything is read leaves directly.
-	c.in.marks.clear(inMore)
+	c.in.flags.clear(inputBuffered)
 	ahead, closing, owns := c.takeQueued()
 	if !owns {
 		return
@@ -105,7 +105,7 @@ func (c *Conn) endFlush(ahead *backlog, n int, closing bool, err error) bool {
 // tellFlushed waits until all that was written has left for the kernel, and moves
 // the connection on. closing tells that the close frame was a part of it.
 func (c *Conn) tellFlushed(closing bool) {
-	switch err := c.carrier().drain(); {
+	switch err := c.currentTransport().drain(); {
 	case err != nil:
 		c.breakWrite(err)
 	case closing:
@@ -134,7 +134,7 @@ func (c *Conn) tellDrainedLocked() {
 	if q == nil || q.drained == nil {
 		return
 	}
-	if l := c.looper(); l != nil {
+	if l := c.loopTransport(); l != nil {
 		l.awaitDrained() // before the look, so that nothing is missed between the two
 	}
 	if c.bufferedLocked() > 0 && !c.closing() && !c.out.broken {
@@ -214,7 +214,7 @@ func (c *Conn) queueAtEnd() (w *writer, owns bool) {
 // there is room for it, and is interrupted where it waits for the peer. It reports
 // false if the write does not end even so.
 func (c *Conn) awaitAtEnd(w *writer) bool {
-	t := c.carrier()
+	t := c.currentTransport()
 	interrupted := t.blocked()
 	if interrupted {
 		t.SetWriteDeadline(past)

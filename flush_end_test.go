@@ -30,7 +30,7 @@ func TestEndWaitsForLateWriter(t *testing.T) {
 			f := outFrame{op: OpText, fin: true, p: []byte("late")}
 			var h Header
 			c.header(&h, &f)
-			n, err := c.carrier().Write(f.append(nil, &h))
+			n, err := c.currentTransport().Write(f.append(nil, &h))
 			if err != nil {
 				t.Error(err)
 			}

@@ -15,7 +15,7 @@ type inHalf struct {
 	readLock readLock
 	mu       sync.Mutex   // held by the control reader, for others to wait for it
 	wanted   atomic.Int32 // how many wait for control frames: the control reader's reason to be
-	marks    inMarks
+	flags    inFlags
 	read     uint8        // messages that the holder of readLock has read: one, and perhaps the rest of another
 	lent     bool         // the body of a Messages loop looks at a part of buf
 	pos      int32        // how far buf is parsed
@@ -28,31 +28,31 @@ type inHalf struct {
 	stream   *messageReader
 }
 
-// inMarks is a set of marks that anybody may read. The holder of
-// readLock changes them, and a flush.
-type inMarks struct{ word atomic.Uint32 }
+// inFlags is a set of flags that anybody may read. The holder of readLock
+// changes them, and so does a flush.
+type inFlags struct{ word atomic.Uint32 }
 
 const (
-	inMore       = 1 << iota // there is input that a user's call has not looked at yet; see beginWrite
-	inBlocked                // the control reader has met a message, which only a user's call may take
-	inUsed                   // a user's call has been reading
-	inLost                   // the peer's frames cannot be told apart any more
-	inDry                    // what has arrived is read, but nothing is waited for
-	inReadClosed             // CloseRead was called: the control reader reads, and no message may come
-	inTracked                // a Server holds the connection until it has ended
+	inputBuffered = 1 << iota // there is input that a user's call has not looked at yet; see beginWrite
+	messageBlocks             // the control reader has met a message, which only a user's call may take
+	userHasRead               // a user's call has been reading
+	framingLost               // the peer's frames cannot be told apart any more
+	readNoWait                // what has arrived is read, but nothing is waited for
+	readClosed                // CloseRead was called: the control reader reads, and no message may come
+	serverTracked             // a Server holds the connection until it has ended
 )
 
-func (m *inMarks) has(mark uint32) bool { return m.word.Load()&mark != 0 }
+func (f *inFlags) has(flag uint32) bool { return f.word.Load()&flag != 0 }
 
-func (m *inMarks) set(mark uint32) {
-	if !m.has(mark) { // to look costs much less
-		m.word.Or(mark)
+func (f *inFlags) set(flag uint32) {
+	if !f.has(flag) { // to look costs much less
+		f.word.Or(flag)
 	}
 }
 
-func (m *inMarks) clear(mark uint32) {
-	if m.has(mark) {
-		m.word.And(^mark)
+func (f *inFlags) clear(flag uint32) {
+	if f.has(flag) {
+		f.word.And(^flag)
 	}
 }
 
@@ -238,8 +238,8 @@ func (c *Conn) gotControl(op Opcode, p []byte) error {
 // fill waits for input. There is none in the buffer.
 func (c *Conn) fill() error {
 	in := &c.in
-	in.marks.clear(inMore)
-	in.receiver.rest()
+	in.flags.clear(inputBuffered)
+	in.receiver.reset()
 	b, err := c.waitInput(in.receiver.idle())
 	if err != nil {
 		return err
@@ -252,15 +252,15 @@ func (c *Conn) fill() error {
 // waitInput waits for input, unless it is time to take what is there.
 func (c *Conn) waitInput(idle bool) (*buffer, error) {
 	in := &c.in
-	if !in.marks.has(inDry) {
+	if !in.flags.has(readNoWait) {
 		b, err := c.t.wait(in.takeBuffer(), idle)
-		if err == nil || !in.marks.has(inDry) || !errors.Is(err, os.ErrDeadlineExceeded) {
+		if err == nil || !in.flags.has(readNoWait) || !errors.Is(err, os.ErrDeadlineExceeded) {
 			return b, err
 		}
 	}
 	b, err := c.t.readNow(in.takeBuffer())
 	if err == errAgain {
-		err = errInputDry
+		err = errInputOver
 	}
 	return b, err
 }
@@ -271,10 +271,10 @@ func (c *Conn) readInto(p []byte) (int, error) {
 	in := &c.in
 	in.release()
 	n, err := 0, error(nil)
-	if !in.marks.has(inDry) {
+	if !in.flags.has(readNoWait) {
 		n, err = c.t.Read(p)
 	}
-	if n == 0 && in.marks.has(inDry) && (err == nil || errors.Is(err, os.ErrDeadlineExceeded)) {
+	if n == 0 && in.flags.has(readNoWait) && (err == nil || errors.Is(err, os.ErrDeadlineExceeded)) {
 		if err = c.fill(); err == nil {
 			n = copy(p, in.take(min(len(p), in.buffered())))
 		}
@@ -288,7 +288,7 @@ func (c *Conn) heard(n int) {
 	if n > 0 {
 		if c.opts.PingInterval > 0 { // the clock costs as much as reading a small message
 			now := int64(0)
-			if l := c.looper(); l != nil {
+			if l := c.loopTransport(); l != nil {
 				now = l.now()
 			} else {
 				now = monotonic()

@@ -27,7 +27,7 @@ func (c *Conn) startKeepalive() {
 
 // remindLocked has keepalive look again after d. A loop does so by itself.
 func (l *life) remindLocked(c *Conn, d time.Duration) {
-	if c.looper() == nil {
+	if c.loopTransport() == nil {
 		l.rearmLocked(c, max(d, 0))
 	}
 }
@@ -63,7 +63,7 @@ func (c *Conn) keepaliveTick() {
 	if p != nil && timeout > 0 {
 		verdict = p.judge(now, timeout)
 	}
-	if verdict == peerGone && c.in.marks.has(inUsed) {
+	if verdict == peerGone && c.in.flags.has(userHasRead) {
 		verdict = peerAlive // whoever reads comes to its end
 	}
 	switch {
@@ -165,14 +165,14 @@ func (s *signs) taken(c *Conn) int64 {
 // signs looks for what tells of the peer.
 func (c *Conn) signs() signs {
 	s := signs{heard: c.in.heard.Load()}
-	if o, ok := c.carrier().(observer); ok {
+	if o, ok := c.currentTransport().(observer); ok {
 		o.observe(&s)
 	}
 	c.out.lock()
 	s.busy = c.bufferedLocked() > 0
 	c.out.unlock()
 	s.acked = s.taken(c)
-	s.blocked = c.in.marks.has(inBlocked) && !c.in.readLock.busy()
+	s.blocked = c.in.flags.has(messageBlocks) && !c.in.readLock.busy()
 	s.at = monotonic()
 	return s
 }

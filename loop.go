@@ -153,7 +153,7 @@ func (c *Conn) join(s *sink) error {
 	}
 	t, err := s.loop.engine.adopt(c, s)
 	if err == nil {
-		c.settleOn(t)
+		c.switchTransport(t)
 	}
 	c.abandonWrite(ahead)
 	c.leaveRead()
@@ -179,10 +179,10 @@ func (c *Conn) notAttached(err error, logger *slog.Logger) {
 	c.Close(StatusTryAgainLater, "")
 }
 
-// settleOn makes t the transport, nil for the one that is there, and c one that
+// switchTransport makes t the transport, nil for the one that is there, and c one that
 // a loop reads. The caller has both halves. From here on keepalive is the
 // loop's.
-func (c *Conn) settleOn(t looper) {
+func (c *Conn) switchTransport(t loopTransport) {
 	l := &c.life
 	l.mu.Lock()
 	ended := l.over || l.closeState() == stateEnded
@@ -202,7 +202,7 @@ func (c *Conn) settleOn(t looper) {
 
 // start starts what the loop does for c.
 func (l *Loop) start(c *Conn, s *sink) {
-	if c.looper() != nil {
+	if c.loopTransport() != nil {
 		l.engine.start(c)
 	} else {
 		l.startServing(c, s)

@@ -88,7 +88,7 @@ func TestAttachWhenEnded(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			c.settleOn(tr)
+			c.switchTransport(tr)
 			c.CloseNow()
 			l.start(c, s)
 			close(out)

@@ -59,7 +59,7 @@ func TestLoopMemory(t *testing.T) {
 		talk()
 	})
 	// ncs keeps the net.Conns alive, which were there before and of which a loop
-	// needs nothing: what has come is what a looped connection takes.
+	// needs nothing: what has come is what a connection on a loop takes.
 	if per := grown / int64(n); per > 400 {
 		t.Errorf("%d bytes per connection", per)
 	} else {

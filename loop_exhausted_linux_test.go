@@ -252,7 +252,7 @@ func TestLoopWatchesOnce(t *testing.T) {
 	}
 	release := make(chan struct{})
 	peer, server := bareAttached(t, l, funcHandler{message: func(*Conn, MessageType, []byte) { <-release }}, Options{})
-	p := polledOf(server.looper())
+	p := polledOf(server.loopTransport())
 	peer.Write(bytes.Repeat(frame(OpText, true, true, "1"), 2))
 	until(t, "the runner is replaced", func() bool { return p.state.has(polledBusy) })
 	peer.Write(frame(OpText, true, true, "2"))

@@ -49,7 +49,7 @@ func TestLoopMonitorSurvives(t *testing.T) {
 		if c.opts.Trace == nil {
 			c.Write(bg, typ, p)
 		} else {
-			onPoller := polledOf(c.looper())
+			onPoller := polledOf(c.loopTransport())
 			onPoller.closeWrite()                    // what is pending cannot be written
 			c.life.state.Store(uint32(stateClosing)) // in which that is the end
 			if onPoller.join(Header{Fin: true, Opcode: Opcode(typ), Length: int64(len(p))}, p) == 0 {

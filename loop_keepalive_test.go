@@ -100,7 +100,7 @@ func TestLoopKeepalivePaused(t *testing.T) {
 			for range 10 {
 				age(c, 2*time.Hour)
 				c.keepaliveTick()
-				until(t, "the loop has looked", func() bool { return c.in.wanted.Load() == 0 || c.in.marks.has(inBlocked) })
+				until(t, "the loop has looked", func() bool { return c.in.wanted.Load() == 0 || c.in.flags.has(messageBlocks) })
 				before := c.signs()
 				peer.Write(frame(OpPong, true, true, ""))
 				until(t, "the pong can be seen", func() bool { now := c.signs(); return now.shows(before) })
@@ -190,7 +190,7 @@ func TestKeepaliveFullPeer(t *testing.T) {
 						c.keepaliveTick()
 					}
 					peer.Write(text("in front"))
-					until(t, "it is seen", func() bool { return c.in.marks.has(inBlocked) })
+					until(t, "it is seen", func() bool { return c.in.flags.has(messageBlocks) })
 					for range 3 {
 						for range 3 {
 							age(c, 2*time.Hour)

@@ -343,7 +343,7 @@ func (r *runner) handOver(seen uint64) bool {
 // adopt makes a transport of c's that the engine watches, nil if that cannot
 // be. Nobody else uses c's transport meanwhile. After an error, for lack of
 // descriptors or watches, c's transport is as it was.
-func (e *engine) adopt(c *Conn, s *sink) (looper, error) {
+func (e *engine) adopt(c *Conn, s *sink) (loopTransport, error) {
 	switch t := c.t.(type) {
 	case *socket:
 		p, err := e.newPolled(c, s, t.rc)
@@ -388,7 +388,7 @@ func (e *engine) nextWorker() *worker {
 
 // start puts c, whose transport the engine has made, to work.
 func (e *engine) start(c *Conn) {
-	p := polledOf(c.t.(looper))
+	p := polledOf(c.t.(loopTransport))
 	e.sweeper.include(e, c.opts)
 	p.mu.Lock()
 	if p.fd >= 0 { // it may have ended

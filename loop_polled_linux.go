@@ -154,7 +154,7 @@ func (p *polled) input() {
 	c := p.conn
 	var loan *buffer
 	for !p.state.has(polledPaused) {
-		m, next, err := c.nextLooped(loan)
+		m, next, err := c.nextOnLoop(loan)
 		if loan = next; err != nil {
 			if err == ErrConcurrentRead { // a call that will hear that a loop reads
 				p.look()
@@ -328,10 +328,10 @@ func (p *polled) closeWrite() {
 	}
 }
 
-func (p *polled) carrier() net.Conn { return p }
-func (p *polled) vectored() bool    { return true }
-func (p *polled) resumable() bool   { return true }
-func (p *polled) exact() bool       { return true }
+func (p *polled) writer() net.Conn { return p }
+func (p *polled) vectored() bool   { return true }
+func (p *polled) resumable() bool  { return true }
+func (p *polled) exact() bool      { return true }
 
 // blocked reports whether Write waits.
 func (p *polled) blocked() bool { return p.state.has(polledPaused) }

@@ -54,7 +54,7 @@ func untilNoneIn(t testing.TB, function string) {
 func TestLoopReleasedOnce(t *testing.T) {
 	l := newTestLoop(t, 2)
 	_, server := attached(t, l, funcHandler{}, Options{})
-	late := server.looper()
+	late := server.loopTransport()
 	go server.CloseNow()
 	for range 2 {
 		if err := l.Shutdown(bg); err != nil {
@@ -157,7 +157,7 @@ func halfAttach(t testing.TB, l *Loop, c *Conn, h EventHandler) (start func()) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c.settleOn(lt)
+	c.switchTransport(lt)
 	c.abandonWrite(ahead)
 	c.leaveRead()
 	return func() { l.start(c, s) }
@@ -231,7 +231,7 @@ func TestLoopStaleEvent(t *testing.T) {
 			}
 		}
 		peer, server := bareAttached(t, l, j, Options{})
-		p = polledOf(server.looper())
+		p = polledOf(server.loopTransport())
 		for _, w := range l.engine.workers {
 			if w != p.worker {
 				stale = w.poll
@@ -254,7 +254,7 @@ func TestLoopBusyWithSeveral(t *testing.T) {
 	release := make(chan struct{})
 	j.message = func(*Conn, string) { <-release }
 	peer, server := bareAttached(t, l, j, Options{})
-	p := polledOf(server.looper())
+	p := polledOf(server.loopTransport())
 	peer.Write(frame(OpText, true, true, "1"))
 	until(t, "the runner is replaced", func() bool { return p.state.has(polledBusy) })
 	p.setBusy() // as if another one were replaced while it reads control frames
@@ -275,7 +275,7 @@ func TestLoopLateControlReader(t *testing.T) {
 	l := newTestLoop(t, 1)
 	j := newJournal(t)
 	peer, server := bareAttached(t, l, j, Options{})
-	p := polledOf(server.looper())
+	p := polledOf(server.loopTransport())
 	j.want("open")
 	settle(t, l)
 	p.mu.Lock()
@@ -338,7 +338,7 @@ func TestLoopPongBehindMessage(t *testing.T) {
 			j.want("open")
 			if first != "" {
 				peer.Write(frame(OpText, true, true, first))
-				until(t, "the runner is replaced", func() bool { return polledOf(server.looper()).state.has(polledBusy) })
+				until(t, "the runner is replaced", func() bool { return polledOf(server.loopTransport()).state.has(polledBusy) })
 				j.want(first)
 			}
 			go func() {
@@ -428,13 +428,13 @@ func TestLoopDoesNotSpin(t *testing.T) {
 				message: func(*Conn, MessageType, []byte) { <-release },
 				close:   func(*Conn, error) { close(closed) },
 			}, Options{CloseTimeout: time.Minute})
-			p := polledOf(server.looper())
+			p := polledOf(server.loopTransport())
 			if tt.block {
 				peer.Write(frame(OpText, true, true, "1"))
 				until(t, "the runner is replaced", func() bool { return p.state.has(polledBusy) })
 			}
 			if tt.fill > 0 {
-				for !p.state.has(polledOut) || server.looper().(*polled).queued() < tt.fill {
+				for !p.state.has(polledOut) || server.loopTransport().(*polled).queued() < tt.fill {
 					server.Write(bg, Binary, make([]byte, 8<<10))
 				}
 			}

@@ -159,7 +159,7 @@ func TestReadOnLoop(t *testing.T) {
 				}
 			}
 			for i := range 100 {
-				check(errLooped)
+				check(errOnLoop)
 				if err := client.Write(bg, Text, []byte{byte(i)}); err != nil {
 					t.Fatal(err)
 				}

@@ -18,7 +18,7 @@ type polledTLS struct {
 
 // adoptTLS is adopt for nc if it is TLS over a connection of Loop.Listener, or
 // of Dial, which may be TLS to a proxy in its turn.
-func (e *engine) adoptTLS(c *Conn, s *sink, nc net.Conn) (looper, error) {
+func (e *engine) adoptTLS(c *Conn, s *sink, nc net.Conn) (loopTransport, error) {
 	over, ok := nc.(*tls.Conn)
 	if !ok {
 		return nil, nil
@@ -66,7 +66,7 @@ func (e eager) Write(b []byte) (int, error) {
 	return int(n), err
 }
 
-func polledOf(l looper) *polled {
+func polledOf(l loopTransport) *polled {
 	if t, ok := l.(*polledTLS); ok {
 		return t.polled
 	}
@@ -109,11 +109,11 @@ func (t *polledTLS) offer(b []byte, _ bool, limit int) (int, error) {
 	return t.Conn.Write(b)
 }
 
-func (t *polledTLS) carrier() net.Conn { return t }
-func (t *polledTLS) vectored() bool    { return false }
-func (t *polledTLS) resumable() bool   { return true }
-func (t *polledTLS) exact() bool       { return true }
-func (t *polledTLS) blocked() bool     { return t.polled.blocked() }
+func (t *polledTLS) writer() net.Conn { return t }
+func (t *polledTLS) vectored() bool   { return false }
+func (t *polledTLS) resumable() bool  { return true }
+func (t *polledTLS) exact() bool      { return true }
+func (t *polledTLS) blocked() bool    { return t.polled.blocked() }
 
 func (t *polledTLS) readNow(b *buffer) (*buffer, error) { return t.wait(b, false) }
 

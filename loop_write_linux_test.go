@@ -133,7 +133,7 @@ func TestLoopBackpressure(t *testing.T) {
 			}
 			close(sent)
 		}()
-		p := polledOf(c.looper())
+		p := polledOf(c.loopTransport())
 		until(t, "it does not read any more", func() bool { return p.state.has(polledPaused) })
 		if b := c.Buffered(); b < highWater || b > 2*highWater+size {
 			t.Errorf("%d bytes are queued", b)

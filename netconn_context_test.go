@@ -63,7 +63,7 @@ var netConnEnds = []struct {
 		b.c.CloseNow()
 	}, false},
 	{"transport", func(t *testing.T, a, b *netConn) {
-		a.c.carrier().Close()
+		a.c.currentTransport().Close()
 		for _, n := range []*netConn{a, b} {
 			if _, err := n.Read(make([]byte, 1)); err == nil {
 				t.Error("read from a connection that is lost")

@@ -203,7 +203,7 @@ func TestNetConnLimitBeforeRead(t *testing.T) {
 		if _, err := peer.Write(big[:100]); err != nil {
 			t.Fatal(err)
 		}
-		until(t, "the message was met", func() bool { return c.in.marks.has(inBlocked) })
+		until(t, "the message was met", func() bool { return c.in.flags.has(messageBlocks) })
 		if _, err := peer.Write(append(big[100:], frame(OpPong, true, true, ping.payload)...)); err != nil {
 			t.Fatal(err)
 		}

@@ -51,7 +51,7 @@ func (n *netConn) Write(p []byte) (int, error) {
 // Compressed messages leave one by one, since there the system
 // call costs little beside the rest; so does what a hook looks at.
 func (c *Conn) writeSome(ctx context.Context, typ MessageType, p []byte) (int, error) {
-	if len(p) <= streamMessage || c.agreed().deflate != nil || c.opts.Trace != nil || checkMessage(ctx, typ) != nil {
+	if len(p) <= streamMessage || c.negotiated().deflate != nil || c.opts.Trace != nil || checkMessage(ctx, typ) != nil {
 		p = cutText(typ, p, streamMessage)
 		if err := c.Write(ctx, typ, p); err != nil {
 			return 0, err

@@ -69,7 +69,7 @@ func (c *Conn) bufferedLocked() int {
 
 // queued is how many bytes a loop has taken that the kernel has not.
 func (c *Conn) queued() int {
-	if l := c.looper(); l != nil {
+	if l := c.loopTransport(); l != nil {
 		return l.queued()
 	}
 	return 0
@@ -109,7 +109,7 @@ func (c *Conn) tryBeginWrite(ctx context.Context, stream *messageWriter, f *outF
 		return nil, false, nil, err
 	case ctx.Err() != nil: // nobody may take the message along
 		return nil, false, nil, contextError(ctx)
-	case joins && c.in.marks.has(inMore) && o.joinsLocked(len(f.p)) && !(f.pack != packNone && o.write.held()):
+	case joins && c.in.flags.has(inputBuffered) && o.joinsLocked(len(f.p)) && !(f.pack != packNone && o.write.held()):
 		c.joinLocked(*f)
 		c.kickLocked()
 		return nil, false, nil, nil
@@ -130,7 +130,7 @@ func (c *Conn) writeFrame(ctx context.Context, stream *messageWriter, f *outFram
 	f.until = c.writeUntil()
 	var ahead *backlog
 	var err error
-	quick := stream == nil && !c.in.marks.has(inMore) && o.write.acquire(len(f.p))
+	quick := stream == nil && !c.in.flags.has(inputBuffered) && o.write.acquire(len(f.p))
 	if quick {
 		if err = c.writeError(); err != nil {
 			c.abandonWrite(nil)
@@ -173,7 +173,7 @@ func (c *Conn) writeFrame(ctx context.Context, stream *messageWriter, f *outFram
 			out = b.b
 		}
 		var m int
-		m, err = c.t.carrier().Write(out)
+		m, err = c.t.writer().Write(out)
 		n = int64(m)
 	}
 	putBuffer(b)
@@ -198,7 +198,7 @@ func (c *Conn) writeFrame(ctx context.Context, stream *messageWriter, f *outFram
 //
 //go:noinline
 func (c *Conn) joinOthers(h *Header, p []byte) int64 {
-	if l := c.looper(); l != nil {
+	if l := c.loopTransport(); l != nil {
 		return int64(l.join(*h, p))
 	}
 	return 0

@@ -18,7 +18,7 @@ func (s *stream) observe(to *signs) {
 	if p, ok := nc.(*pollable); ok {
 		nc = p.get()
 	}
-	to.acked = s.underway.Load()
+	to.acked = s.progress.Load()
 	switch nc := nc.(type) {
 	case *bufpipe.Conn:
 		st := nc.State()

@@ -69,7 +69,7 @@ func (c *Conn) WritePrepared(ctx context.Context, m *PreparedMessage) error {
 	}
 	var f outFrame
 	m.frame(c, &f)
-	if d := c.agreed().deflate; d != nil && !f.wire && len(f.p) >= d.threshold {
+	if d := c.negotiated().deflate; d != nil && !f.wire && len(f.p) >= d.threshold {
 		return c.writeDeflated(ctx, d, m.typ, f.p)
 	}
 	return c.writeFrame(ctx, nil, &f)
@@ -83,7 +83,7 @@ func (m *PreparedMessage) frame(c *Conn, f *outFrame) {
 		return
 	}
 	f.wire, f.p = true, m.plain
-	if d := c.agreed().deflate; d != nil && len(m.payload) >= d.threshold {
+	if d := c.negotiated().deflate; d != nil && len(m.payload) >= d.threshold {
 		v := m.packedFor(&d.compression)
 		f.p = v.frame
 		if d.enc != nil && v.smaller {

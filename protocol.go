@@ -51,13 +51,14 @@ type receiver struct {
 	closed bool   // a close frame has come: nothing may follow
 	nstash uint8  // how much of stash is in use
 	limit  int64  // largest message in bytes
-	*underway
+	*partial
 }
 
-// underway is what a receiver knows of the frame and the message under way. It
-// has one from the first byte that is not of a message in one piece, until rest;
-// who finds phase, nstash or msg other than zero finds it there.
-type underway struct {
+// partial is the state of a frame or message that has not arrived completely. It
+// is allocated when one begins, but not for a message that has arrived in one
+// piece, and freed by reset. It is non-nil whenever phase, nstash or msg is
+// non-zero.
+type partial struct {
 	hdr   Header // of the frame
 	left  int64  // payload bytes of it still to come
 	size  int64  // bytes in the frames of the message so far, or inflated from them; never above limit
@@ -71,22 +72,22 @@ type underway struct {
 	more  bool  // the frame is compressed, and not all is out, even if left is 0
 }
 
-var underways = sync.Pool{New: func() any { return new(underway) }}
+var partials = sync.Pool{New: func() any { return new(partial) }}
 
-// start makes sure that there is an underway.
-func (r *receiver) start() {
-	if r.underway == nil {
-		r.underway = underways.Get().(*underway)
+// ensurePartial allocates partial if it is nil.
+func (r *receiver) ensurePartial() {
+	if r.partial == nil {
+		r.partial = partials.Get().(*partial)
 	}
 }
 
-// rest lets the memory go that is of no use while nothing is under way. It is
-// called before a wait for input.
-func (r *receiver) rest() {
-	if r.underway != nil && r.idle() {
-		*r.underway = underway{}
-		underways.Put(r.underway)
-		r.underway = nil
+// reset frees partial if nothing is under way. It is called before a wait for
+// input.
+func (r *receiver) reset() {
+	if r.partial != nil && r.idle() {
+		*r.partial = partial{}
+		partials.Put(r.partial)
+		r.partial = nil
 	}
 }
 
@@ -184,7 +185,7 @@ func (r *receiver) whole(in []byte) (typ MessageType, p []byte, n int) {
 
 // header takes the header of a frame from in, or as much of it as is there.
 func (r *receiver) header(in []byte) (n int, err error) {
-	r.start()
+	r.ensurePartial()
 	if r.nstash == 0 {
 		n, err = r.hdr.parse(in)
 		if n == 0 && err == nil {
@@ -340,7 +341,7 @@ func (r *receiver) endFrame() (end bool, err error) {
 }
 
 func (r *receiver) fail(err error) error {
-	r.start()
+	r.ensurePartial()
 	r.err = err.(*ProtocolError) // there are no others here
 	r.was, r.phase = r.phase, inFault
 	return err

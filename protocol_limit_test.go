@@ -212,8 +212,8 @@ func TestReceiverFragmentFlood(t *testing.T) {
 							}
 						}
 					}
-					if r.rest(); r.underway != nil {
-						t.Fatal("it does not rest")
+					if r.reset(); r.partial != nil {
+						t.Fatal("reset keeps partial")
 					}
 				}
 				// Goroutines that earlier tests have left may allocate meanwhile.
@@ -244,11 +244,11 @@ func TestReceiverDeclaredLength(t *testing.T) {
 			header = maskedHeader(header, 0)
 		}
 		in := make([]byte, len(header)+100)
-		r.underway = new(underway)
+		r.partial = new(partial)
 		if allocs := testing.AllocsPerRun(100, func() {
 			copy(in, header)
 			r := r
-			*r.underway = underway{}
+			*r.partial = partial{}
 			n, ev, _, err := r.next(in)
 			if n != len(header) || ev != evData || err != nil || r.left != 1<<40 {
 				t.Fatalf("%d, %d, %v, %d left", n, ev, err, r.left)

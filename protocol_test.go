@@ -70,7 +70,7 @@ func (p *player) feed(in []byte) {
 	p.fed += len(in)
 	in = bytes.Clone(in)
 	for again := true; again; again = len(in) > 0 {
-		p.r.rest() // does nothing but where there is nothing to lose
+		p.r.reset() // frees nothing while something is under way
 		n, ev, ctl, err := p.r.next(in)
 		if n < 0 || n > len(in) {
 			p.t.Fatalf("next took %d of %d bytes", n, len(in))
@@ -460,8 +460,8 @@ func TestReceiverRest(t *testing.T) {
 		p := &player{r: r, t: t}
 		for i := range wire {
 			p.feed(wire[i : i+1])
-			p.r.rest()
-			if held := p.r.underway != nil; p.err != nil || held == ends[i+1] {
+			p.r.reset()
+			if held := p.r.partial != nil; p.err != nil || held == ends[i+1] {
 				t.Fatalf("byte %d: held %v, %v", i+1, held, p.err)
 			}
 		}

@@ -119,7 +119,7 @@ func (r *socketRun) run(t *testing.T) {
 		t.Errorf("%s: %s", way, text)
 	default:
 	}
-	if err := r.check(r.wire, r.cfg, r.c.carrier().exact(), false); err != nil {
+	if err := r.check(r.wire, r.cfg, r.c.currentTransport().exact(), false); err != nil {
 		t.Errorf("%s, compression %+v: %v", way, r.cfg.compression, err)
 	}
 	if n := r.c.Buffered(); n != 0 {

@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// errLooped is what a reading method returns on a connection of a loop.
-var errLooped = errors.New("websocket: this connection is read by a Loop, which calls OnMessage")
+// errOnLoop is what a reading method returns on a connection of a loop.
+var errOnLoop = errors.New("websocket: this connection is read by a Loop, which calls OnMessage")
 
 // Read reads the next message. The caller owns the returned bytes.
 //
@@ -90,11 +90,11 @@ func (c *Conn) Messages(ctx context.Context) iter.Seq2[Message, error] {
 
 // nextLoan reads the next message into a buffer that is lent to the caller, up
 // to its next call or endLoan: where the message lies in one piece in the
-// input buffer, that buffer. last is what the caller was lent before. looped is
+// input buffer, that buffer. last is what the caller was lent before. onLoop is
 // for a loop, which gets errAgain where it would have to wait.
-func (c *Conn) nextLoan(ctx context.Context, last *buffer, looped bool) (m Message, loan *buffer, err error) {
+func (c *Conn) nextLoan(ctx context.Context, last *buffer, onLoop bool) (m Message, loan *buffer, err error) {
 	in := &c.in
-	if err := c.enterRead(ctx, last, looped); err != nil {
+	if err := c.enterRead(ctx, last, onLoop); err != nil {
 		return m, nil, err // last is left to the garbage collector: it may be in use
 	}
 	err = c.leaveStream()
@@ -116,12 +116,12 @@ func (c *Conn) nextLoan(ctx context.Context, last *buffer, looped bool) (m Messa
 	return m, loan, c.endRead(ctx, err)
 }
 
-// nextLooped is nextLoan for a loop, with a short cut while the input that last is
+// nextOnLoop is nextLoan for a loop, with a short cut while the input that last is
 // a part of has more messages.
-func (c *Conn) nextLooped(last *buffer) (Message, *buffer, error) {
+func (c *Conn) nextOnLoop(last *buffer) (Message, *buffer, error) {
 	in := &c.in
 	if last != nil && c.life.cause.Load() == nil && in.readLock.tryLock() {
-		if last == in.buf && in.stream == nil && in.msg == nil && c.opts.Trace == nil && !in.marks.has(inBlocked) {
+		if last == in.buf && in.stream == nil && in.msg == nil && c.opts.Trace == nil && !in.flags.has(messageBlocks) {
 			if m, ok := in.lendWhole(); ok {
 				in.readLock.unlock(1)
 				return m, last, nil
@@ -198,7 +198,7 @@ func (c *Conn) beginRead(ctx context.Context, last *buffer) error {
 	return c.enterRead(ctx, last, false)
 }
 
-func (c *Conn) enterRead(ctx context.Context, last *buffer, looped bool) error {
+func (c *Conn) enterRead(ctx context.Context, last *buffer, onLoop bool) error {
 	if ctx == nil {
 		return errNilContext
 	}
@@ -206,10 +206,10 @@ func (c *Conn) enterRead(ctx context.Context, last *buffer, looped bool) error {
 	if err := c.readError(); err != nil {
 		return err
 	}
-	if !looped && in.readLock.onLoop() {
-		return errLooped
+	if !onLoop && in.readLock.onLoop() {
+		return errOnLoop
 	}
-	if !looped && in.marks.has(inReadClosed) {
+	if !onLoop && in.flags.has(readClosed) {
 		return errReadClosed
 	}
 	for !in.readLock.tryLock() {
@@ -223,7 +223,7 @@ func (c *Conn) enterRead(ctx context.Context, last *buffer, looped bool) error {
 		}
 		switch {
 		case !in.readLock.busy():
-		case looped:
+		case onLoop:
 			// Somebody is about to learn that a loop reads, or will never leave
 			// because a hook has ended the goroutine.
 			runtime.Gosched()
@@ -237,8 +237,8 @@ func (c *Conn) enterRead(ctx context.Context, last *buffer, looped bool) error {
 	in.takeBack(last)
 	in.unshare()
 	err := c.readError()
-	if err == nil && !looped && in.readLock.onLoop() { // just now
-		err = errLooped
+	if err == nil && !onLoop && in.readLock.onLoop() { // just now
+		err = errOnLoop
 	}
 	if err == nil {
 		err = c.armRead(ctx)
@@ -247,8 +247,8 @@ func (c *Conn) enterRead(ctx context.Context, last *buffer, looped bool) error {
 		c.leaveRead()
 		return err
 	}
-	in.marks.clear(inBlocked)
-	in.marks.set(inUsed)
+	in.flags.clear(messageBlocks)
+	in.flags.set(userHasRead)
 	return nil
 }
 
@@ -257,8 +257,8 @@ func (c *Conn) enterRead(ctx context.Context, last *buffer, looped bool) error {
 // stands for the end of ctx.
 func (c *Conn) endRead(ctx context.Context, err error) error {
 	kicked := c.disarmRead(ctx)
-	if err == errAgain && c.in.marks.has(inDry) {
-		err = errInputDry
+	if err == errAgain && c.in.flags.has(readNoWait) {
+		err = errInputOver
 	}
 	if err != nil && err != errAgain {
 		cut := kicked && errors.Is(err, os.ErrDeadlineExceeded)
@@ -281,20 +281,20 @@ func (c *Conn) leaveRead() {
 	more := in.buffered() > 0
 	if !more {
 		in.release()
-		in.receiver.rest()
+		in.receiver.reset()
 	}
-	looped := c.looper() != nil // it has corks of its own, and comes back by itself
+	onLoop := c.loopTransport() != nil // it has corks of its own, and comes back by itself
 	switch {
-	case looped:
+	case onLoop:
 	case more:
-		in.marks.set(inMore)
+		in.flags.set(inputBuffered)
 	default:
-		in.marks.clear(inMore)
+		in.flags.clear(inputBuffered)
 	}
 	read := in.read
 	in.read = 0
 	in.readLock.unlock(read)
-	if !looped && (in.wanted.Load() > 0 || in.marks.has(inReadClosed) || c.life.closeState() != stateOpen) && c.needsControlReader() {
+	if !onLoop && (in.wanted.Load() > 0 || in.flags.has(readClosed) || c.life.closeState() != stateOpen) && c.needsControlReader() {
 		c.startControlReader()
 	}
 }

@@ -93,7 +93,7 @@ func (c *Conn) LimitUnsent(n int) error {
 	if n <= 0 {
 		return fmt.Errorf("websocket: cannot limit unsent bytes to %d", n)
 	}
-	t, ok := c.carrier().(interface{ limitUnsent(n int) error })
+	t, ok := c.currentTransport().(interface{ limitUnsent(n int) error })
 	if !ok {
 		return fmt.Errorf("websocket: limiting unsent bytes: %w", errors.ErrUnsupported)
 	}
@@ -113,7 +113,7 @@ func (c *Conn) send(f *outFrame) error {
 		return fmt.Errorf("websocket: %w: of %d bytes, where Options.SendBuffer is %d", ErrMessageTooBig, len(f.p), c.opts.SendBuffer)
 	}
 	var z *buffer
-	if d := c.agreed().deflate; d != nil && !f.wire && len(f.p) >= d.threshold {
+	if d := c.negotiated().deflate; d != nil && !f.wire && len(f.p) >= d.threshold {
 		if d.enc != nil {
 			f.pack = packMessage
 		} else {
@@ -135,7 +135,7 @@ func (f *outFrame) sizeLimit() int {
 
 func (c *Conn) sendFrame(f *outFrame) error {
 	o := &c.out
-	if !c.in.marks.has(inMore) && o.write.acquire(0) {
+	if !c.in.flags.has(inputBuffered) && o.write.acquire(0) {
 		if err := c.writeError(); err != nil {
 			c.abandonWrite(nil)
 			return err
@@ -165,7 +165,7 @@ func (c *Conn) beginSend(f *outFrame) (owns bool, err error) {
 	if err := c.writeError(); err != nil {
 		return false, err
 	}
-	if o.freeLocked(nil) && (o.queue == nil || !o.queue.hasFrames()) && !c.in.marks.has(inMore) {
+	if o.freeLocked(nil) && (o.queue == nil || !o.queue.hasFrames()) && !c.in.flags.has(inputBuffered) {
 		o.write.set(true)
 		c.takeLocked(len(f.p))
 		return true, nil

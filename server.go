@@ -247,7 +247,7 @@ func (s *Server) track(c *Conn) serverPhase {
 		s.conns = make(map[*Conn]struct{})
 	}
 	s.conns[c] = struct{}{}
-	c.in.marks.set(inTracked)
+	c.in.flags.set(serverTracked)
 	return s.phase
 }
 

@@ -249,8 +249,8 @@ func (w *messageWriter) fail(err error) error {
 	w.buf = nil
 	if w.begun && !w.c.closing() {
 		err = w.c.breakWrite(err)
-		if w.c.carrier().resumable() {
-			w.c.carrier().closeWrite() // the peer waits for the rest of the message
+		if w.c.currentTransport().resumable() {
+			w.c.currentTransport().closeWrite() // the peer waits for the rest of the message
 		}
 	}
 	w.err = err

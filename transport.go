@@ -25,9 +25,9 @@ type transport interface {
 	// and is not empty; after an error there is none. It waits without a
 	// buffer, in any case where idle says that the wait may be long.
 	wait(b *buffer, idle bool) (*buffer, error)
-	// carrier is what Write belongs to: the call through an embedded Conn takes
+	// writer returns the value whose Write is called. A call through an embedded Conn takes
 	// more of a goroutine's stack, which shall not have to grow for it.
-	carrier() net.Conn
+	writer() net.Conn
 	// vectored reports whether writev leaves in one system call.
 	vectored() bool
 	writev(head, body []byte) (int64, error)
@@ -74,8 +74,8 @@ func (again) Timeout() bool { return true }
 
 func (again) Temporary() bool { return true }
 
-// looper is the transport of a connection that an engine watches.
-type looper interface {
+// loopTransport is the transport of a connection that an engine watches.
+type loopTransport interface {
 	transport
 	// look has the loop look whether there is input that matters.
 	look()
@@ -124,7 +124,7 @@ type stream struct {
 	first [16]byte
 	whole bool // a write that reports 0 bytes has written none; TLS does not promise that
 
-	underway progress // of a long write
+	progress progress // of a long write
 }
 
 func (s *stream) wait(b *buffer, idle bool) (*buffer, error) {
@@ -152,9 +152,9 @@ func (s *stream) wait(b *buffer, idle bool) (*buffer, error) {
 // Read returns bytes or an error.
 func (s *stream) Read(p []byte) (int, error) { return retry.Read(s.Conn, p) }
 
-func (s *stream) carrier() net.Conn { return s }
-func (s *stream) vectored() bool    { return false }
-func (s *stream) resumable() bool   { return s.whole }
+func (s *stream) writer() net.Conn { return s }
+func (s *stream) vectored() bool   { return false }
+func (s *stream) resumable() bool  { return s.whole }
 
 func (s *stream) exact() bool {
 	_, ok := s.Conn.(*tls.Conn) // a record that was cut off cannot be decrypted
@@ -209,7 +209,7 @@ func (s *stream) writeAll(b *backlog) (int, error) {
 	if p := b.only(); p != nil {
 		return s.Write(p)
 	}
-	return s.underway.writeAll(s.Conn, b)
+	return s.progress.writeAll(s.Conn, b)
 }
 
 func (s *stream) readNow(b *buffer) (*buffer, error) {
@@ -236,7 +236,7 @@ func (s *stream) Write(p []byte) (int, error) {
 	if len(p) <= longWrite {
 		return s.Conn.Write(p)
 	}
-	return s.underway.write(s.Conn, p)
+	return s.progress.write(s.Conn, p)
 }
 
 // end: TLS takes leave of the peer by a record, which may have to wait for

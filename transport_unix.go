@@ -22,7 +22,7 @@ type socket struct {
 	eof  bool                  // the peer has sent all
 	err  int32                 // what went wrong, a syscall.Errno, or 0
 
-	underway progress // of a long write
+	progress progress // of a long write
 }
 
 // newSocket returns the transport on nc, nil if its descriptor is out of reach.
@@ -36,7 +36,7 @@ func newSocket(nc net.Conn, sc syscall.Conn) transport {
 	return s
 }
 
-func (s *socket) carrier() net.Conn {
+func (s *socket) writer() net.Conn {
 	if tellsTaken(s.Conn) {
 		return s.Conn
 	}
@@ -49,11 +49,11 @@ func (s *socket) Write(p []byte) (int, error) {
 	if len(p) <= longWrite || tellsTaken(s.Conn) {
 		return s.Conn.Write(p)
 	}
-	return s.underway.write(s.Conn, p)
+	return s.progress.write(s.Conn, p)
 }
 
 func (s *socket) observe(to *signs) {
-	to.acked = s.underway.Load()
+	to.acked = s.progress.Load()
 	observeSocket(s.rc, to)
 }
 func (s *socket) vectored() bool  { return true }
@@ -79,7 +79,7 @@ func (s *socket) writeAll(b *backlog) (int, error) {
 		return s.Write(p)
 	}
 	if b.len() > longWrite && !tellsTaken(s.Conn) {
-		return s.underway.writeAll(s.Conn, b)
+		return s.progress.writeAll(s.Conn, b)
 	}
 	bufs := net.Buffers(b.vector(make([][]byte, 0, len(b.parts))))
 	n, err := bufs.WriteTo(s.Conn)

@@ -159,7 +159,7 @@ func TestBreakHoldsNoBuffer(t *testing.T) {
 			}
 			break
 		}
-		if server.in.buf != nil || server.in.msg != nil || server.in.lent || server.in.receiver.underway != nil {
+		if server.in.buf != nil || server.in.msg != nil || server.in.lent || server.in.receiver.partial != nil {
 			t.Errorf("%d bytes: it holds %+v", size, &server.in)
 		}
 	}
@@ -239,9 +239,9 @@ func TestCutWriteOnTLS(t *testing.T) {
 	}
 }
 
-// restSpy notes whether the receiver rests whenever it waits, for what peer then
+// resetSpy notes whether the receiver is reset whenever it waits, for what peer then
 // sends.
-type restSpy struct {
+type resetSpy struct {
 	transport
 	c     *Conn
 	peer  transport
@@ -249,9 +249,9 @@ type restSpy struct {
 	waits []bool // all by the reader's goroutine
 }
 
-func (s *restSpy) wait(b *buffer, idle bool) (*buffer, error) {
+func (s *resetSpy) wait(b *buffer, idle bool) (*buffer, error) {
 	s.peer.Write(s.sends[len(s.waits)])
-	s.waits = append(s.waits, s.c.in.receiver.underway == nil)
+	s.waits = append(s.waits, s.c.in.receiver.partial == nil)
 	return s.transport.wait(b, idle)
 }
 
@@ -261,7 +261,7 @@ func TestWaitRests(t *testing.T) {
 	client, server := Pipe()
 	defer client.CloseNow()
 	defer server.CloseNow()
-	spy := &restSpy{transport: server.t, c: server, peer: client.t, sends: [][]byte{
+	spy := &resetSpy{transport: server.t, c: server, peer: client.t, sends: [][]byte{
 		frame(OpPong, true, true, "unasked"),
 		frame(OpText, false, true, "hel"),
 		frame(OpContinuation, true, true, "lo"),
@@ -271,6 +271,6 @@ func TestWaitRests(t *testing.T) {
 		t.Fatalf("%q, %v", p, err)
 	}
 	if want := []bool{true, true, false}; !slices.Equal(spy.waits, want) {
-		t.Errorf("rests at its waits: %v, want %v", spy.waits, want)
+		t.Errorf("reset at its waits: %v, want %v", spy.waits, want)
 	}
 }

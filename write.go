@@ -34,7 +34,7 @@ func (c *Conn) Write(ctx context.Context, typ MessageType, p []byte) error {
 	if typ == Text && !utf8.Valid(p) {
 		return errInvalidText
 	}
-	if d := c.agreed().deflate; d != nil && len(p) >= d.threshold {
+	if d := c.negotiated().deflate; d != nil && len(p) >= d.threshold {
 		return c.writeDeflated(ctx, d, typ, p)
 	}
 	return c.writeFrame(ctx, nil, &outFrame{op: Opcode(typ), fin: true, p: p})

@@ -6,41 +6,42 @@ import (
 	"sync/atomic"
 )
 
-// settled is what the handshake has left behind. It is not changed.
-type settled struct {
+// negotiated is the result of the handshake that a connection keeps. It is not
+// changed; replaceRequest makes another one.
+type negotiated struct {
 	subprotocol string
 	request     *http.Request
 	deflate     *deflate
 }
 
-// unsettled is what a connection has for which there is nothing to know.
-var unsettled settled
+// nothingNegotiated is what a connection has for which there is nothing to know.
+var nothingNegotiated negotiated
 
-// lastSettled is what a connection has got most recently, if it can be shared.
-var lastSettled atomic.Pointer[settled]
+// lastNegotiated is what a connection has got most recently, if it can be shared.
+var lastNegotiated atomic.Pointer[negotiated]
 
 // shared returns s or its equal that other connections have, too: those of a
 // server that forgets requests, and keeps no windows. It is nil if s is empty.
-func (s *settled) shared() *settled {
+func (s *negotiated) shared() *negotiated {
 	switch {
-	case *s == unsettled:
+	case *s == nothingNegotiated:
 		return nil
 	case s.request != nil || !s.deflate.stateless():
 		return s
 	}
-	if last := lastSettled.Load(); last != nil && *last == *s {
+	if last := lastNegotiated.Load(); last != nil && *last == *s {
 		return last
 	}
-	lastSettled.Store(s)
+	lastNegotiated.Store(s)
 	return s
 }
 
-// agreed returns what the handshake has settled.
-func (c *Conn) agreed() *settled {
-	if s := c.settled.Load(); s != nil {
+// negotiated returns the result of the handshake, which may be empty.
+func (c *Conn) negotiated() *negotiated {
+	if s := c.negotiation.Load(); s != nil {
 		return s
 	}
-	return &unsettled
+	return &nothingNegotiated
 }
 
 // forgetRequest lets go of the request.
@@ -57,9 +58,9 @@ func (c *Conn) forgetValues() {
 // replaceRequest makes r the request, and takes the values of the one before out
 // of the contexts that Context has returned.
 func (c *Conn) replaceRequest(r *http.Request) {
-	s := *c.agreed()
+	s := *c.negotiated()
 	s.request = r
-	c.settled.Store(s.shared())
+	c.negotiation.Store(s.shared())
 	c.life.mu.Lock() // Context has it from before it looks at the request
 	defer c.life.mu.Unlock()
 	if x := c.life.extra; x != nil && x.ctx != nil {
