@@ -28,7 +28,7 @@ func (c *Conn) armRead(ctx context.Context) error {
 
 // disarmRead ends what armRead began and restores the deadline. It reports
 // whether the context has interrupted the call.
-func (c *Conn) disarmRead(ctx context.Context) (kicked bool) {
+func (c *Conn) disarmRead(ctx context.Context) (interrupted bool) {
 	return ctx.Done() != nil && c.cancel.Load().read.end(c)
 }
 
@@ -40,7 +40,7 @@ func (c *Conn) armWrite(ctx context.Context) error {
 	return c.cancelers().write.begin(c, ctx)
 }
 
-func (c *Conn) disarmWrite(ctx context.Context) (kicked bool) {
+func (c *Conn) disarmWrite(ctx context.Context) (interrupted bool) {
 	return ctx.Done() != nil && c.cancel.Load().write.end(c)
 }
 
@@ -95,12 +95,12 @@ func (k *cancelers) forget() {
 type canceler struct {
 	writing bool
 
-	mu     sync.Mutex      // guards what follows; held while the transport's deadline is set
-	done   <-chan struct{} // of the registered context; contexts cannot be compared safely, channels can
-	stop   func() bool     // takes the registration back
-	armed  bool            // a call under that context is under way
-	kicked bool            // the deadline is in the past, because the context ended
-	over   bool            // the connection has ended: nothing is registered any more
+	mu          sync.Mutex      // guards what follows; held while the transport's deadline is set
+	done        <-chan struct{} // of the registered context; contexts cannot be compared safely, channels can
+	stop        func() bool     // takes the registration back
+	armed       bool            // a call under that context is under way
+	interrupted bool            // the deadline is in the past, because the context ended
+	over        bool            // the connection has ended: nothing is registered any more
 }
 
 // begin arms the canceler of c for a call under ctx.
@@ -114,7 +114,7 @@ func (k *canceler) begin(c *Conn, ctx context.Context) error {
 	}
 	k.armed = true
 	k.mu.Unlock()
-	// Only now: had ctx ended between a check and arming, the kick would
+	// Only now: had ctx ended between a check and arming, the interrupt would
 	// have come to nothing.
 	if ctx.Err() != nil {
 		k.end(c)
@@ -123,36 +123,36 @@ func (k *canceler) begin(c *Conn, ctx context.Context) error {
 	return nil
 }
 
-// register has the end of ctx kick the call of c that is under way then.
+// register has the end of ctx interrupt the call of c that is under way then.
 func (k *canceler) register(c *Conn, ctx context.Context) (stop func() bool) {
 	done, conn := ctx.Done(), weak.Make(c)
 	return context.AfterFunc(ctx, func() {
 		if c := conn.Value(); c != nil {
-			k.kick(c, done)
+			k.interrupt(c, done)
 		}
 	})
 }
 
-func (k *canceler) end(c *Conn) (kicked bool) {
+func (k *canceler) end(c *Conn) (interrupted bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.armed = false
-	if kicked = k.kicked; kicked {
-		k.kicked = false
+	if interrupted = k.interrupted; interrupted {
+		k.interrupted = false
 		k.setDeadline(c, time.Time{})
 	}
-	return kicked
+	return interrupted
 }
 
-// kick ends the call under way. A frame that is being written on a closing
+// interrupt ends the call under way. A frame that is being written on a closing
 // connection is finished, so that the close frame can follow, even if the
 // writer's context is c.Context, which has just ended; the close timer bounds
 // it.
-func (k *canceler) kick(c *Conn, done <-chan struct{}) {
+func (k *canceler) interrupt(c *Conn, done <-chan struct{}) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.armed && k.done == done && !(k.writing && c.closing()) {
-		k.kicked = true
+		k.interrupted = true
 		k.setDeadline(c, past)
 	}
 }

@@ -134,7 +134,7 @@ func (c *Conn) init(t transport, cfg connConfig) {
 		c.in.buf = &buffer{b: cfg.early}
 	}
 	c.out.sender = sender{client: cfg.client}
-	c.in.heard.Store(monotonic())
+	c.in.lastInput.Store(monotonic())
 }
 
 // client reports whether this is the client's end: we mask, and the peer must not.

@@ -56,7 +56,7 @@ func (c *Conn) queuePong(p []byte) {
 		f.lastPong = len(f.pongs)
 	}
 	f.pongs = c.appendControl(f.pongs[:f.lastPong], OpPong, p)
-	c.kickLocked()
+	c.scheduleFlushLocked()
 }
 
 // queuePing sends a ping, and reports whether it leaves. It takes the place of an
@@ -73,7 +73,7 @@ func (c *Conn) queuePing(id uint64) bool {
 		f.ping = c.appendControl(nil, OpPing, binary.BigEndian.AppendUint64(nil, id))
 		f.pingID = id
 	}
-	c.kickLocked()
+	c.scheduleFlushLocked()
 	return true
 }
 

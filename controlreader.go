@@ -151,7 +151,7 @@ func (c *Conn) discardInput() error {
 	b, err := c.waitInput(false)
 	in.buf, in.pos = b, int32(b.len())
 	if err == nil {
-		c.heard(b.len())
+		c.noteInput(b.len())
 	}
 	return err
 }

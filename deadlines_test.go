@@ -252,11 +252,11 @@ func TestLoopRequestWithoutDeadlines(t *testing.T) {
 	for _, cut := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {
 			a, b := bufpipe.New(pipeSize)
-			l := &Loop{handshakes: make(map[*pendingHandshake]struct{})}
-			acc := &acceptor{sink: &sink{loop: l}}
+			l := &Loop{handshakes: make(map[*blockingHandshake]struct{})}
+			acc := &acceptor{handler: &loopHandler{loop: l}}
 			h := l.beginHandshake(withDeadlines(noDeadlines{b, b}))
 			begin := time.Now()
-			go acc.shake(h)
+			go acc.serveHandshake(h)
 			io.WriteString(a, "GET / HTTP/1.1\r\nHost: ")
 			if cut {
 				synctest.Wait()

@@ -15,9 +15,9 @@ import (
 
 var errDropped = errors.New("the program has dropped the connection without closing it")
 
-// weakly returns a function that calls f for c, unless c has been collected by
+// weakCallback returns a function that calls f for c, unless c has been collected by
 // then.
-func (c *Conn) weakly(f func(*Conn)) func() {
+func (c *Conn) weakCallback(f func(*Conn)) func() {
 	conn := weak.Make(c)
 	return func() {
 		if c := conn.Value(); c != nil {

@@ -323,7 +323,7 @@ func (c *Conn) progressLocked() int64 {
 	if c.life.closeState() == stateWriteFailed {
 		return int64(c.in.bytes.Load())
 	}
-	var s signs
+	var s activity
 	if o, ok := c.t.(observer); ok {
 		o.observe(&s)
 	}
@@ -336,7 +336,7 @@ func (l *life) rearmLocked(c *Conn, d time.Duration) {
 	switch {
 	case l.over:
 	case l.timer == nil:
-		l.timer = time.AfterFunc(d, c.weakly((*Conn).onTimer))
+		l.timer = time.AfterFunc(d, c.weakCallback((*Conn).onTimer))
 	default:
 		l.timer.Reset(d)
 	}

@@ -12,15 +12,15 @@ import (
 // fields without a remark: a call of the user's, or the control reader
 // (see readControl), which a call of the user's interrupts.
 type inHalf struct {
-	readLock readLock
-	mu       sync.Mutex   // held by the control reader, for others to wait for it
-	wanted   atomic.Int32 // how many wait for control frames: the control reader's reason to be
-	flags    inFlags
-	read     uint8        // messages that the holder of readLock has read: one, and perhaps the rest of another
-	lent     bool         // the body of a Messages loop looks at a part of buf
-	pos      int32        // how far buf is parsed
-	heard    atomic.Int64 // when the transport last brought bytes, by monotonic
-	bytes    atomic.Uint64
+	readLock  readLock
+	mu        sync.Mutex   // held by the control reader, for others to wait for it
+	wanted    atomic.Int32 // how many wait for control frames: the control reader's reason to be
+	flags     inFlags
+	read      uint8        // messages that the holder of readLock has read: one, and perhaps the rest of another
+	lent      bool         // the body of a Messages loop looks at a part of buf
+	pos       int32        // how far buf is parsed
+	lastInput atomic.Int64 // when the transport last brought bytes, by monotonic
+	bytes     atomic.Uint64
 
 	receiver receiver
 	buf      *buffer // input; nil if there is none
@@ -245,7 +245,7 @@ func (c *Conn) fill() error {
 		return err
 	}
 	in.buf = b
-	c.heard(len(b.b))
+	c.noteInput(len(b.b))
 	return nil
 }
 
@@ -280,11 +280,11 @@ func (c *Conn) readInto(p []byte) (int, error) {
 		}
 		return n, err
 	}
-	c.heard(n)
+	c.noteInput(n)
 	return n, err
 }
 
-func (c *Conn) heard(n int) {
+func (c *Conn) noteInput(n int) {
 	if n > 0 {
 		if c.opts.PingInterval > 0 { // the clock costs as much as reading a small message
 			now := int64(0)
@@ -293,7 +293,7 @@ func (c *Conn) heard(n int) {
 			} else {
 				now = monotonic()
 			}
-			c.in.heard.Store(now)
+			c.in.lastInput.Store(now)
 		}
 		c.in.bytes.Add(uint64(n))
 	}

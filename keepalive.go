@@ -35,7 +35,7 @@ func (l *life) remindLocked(c *Conn, d time.Duration) {
 // sweep is keepalive on a loop, which calls it now and then.
 func (c *Conn) sweep(now int64) {
 	interval := c.opts.PingInterval
-	if interval > 0 && time.Duration(now-c.in.heard.Load()) >= interval && c.life.closeState() == stateOpen {
+	if interval > 0 && time.Duration(now-c.in.lastInput.Load()) >= interval && c.life.closeState() == stateOpen {
 		c.keepaliveTick()
 	}
 }
@@ -44,13 +44,13 @@ func (c *Conn) sweep(now int64) {
 // sweeps, at any time.
 func (c *Conn) keepaliveTick() {
 	interval, timeout := c.opts.PingInterval, c.opts.PongTimeout
-	if silent := time.Duration(monotonic() - c.in.heard.Load()); silent < interval && (timeout < 0 || !c.probing()) {
+	if silent := time.Duration(monotonic() - c.in.lastInput.Load()); silent < interval && (timeout < 0 || !c.probing()) {
 		c.life.mu.Lock()
 		c.life.remindLocked(c, interval-silent)
 		c.life.mu.Unlock()
 		return
 	}
-	now := c.signs()
+	now := c.activity()
 	l := &c.life
 	l.mu.Lock()
 	if l.closeState() != stateOpen {
@@ -70,7 +70,7 @@ func (c *Conn) keepaliveTick() {
 	case verdict == peerDead, verdict == peerGone:
 	case timeout < 0 && p != nil && time.Duration(now.at-p.last.at) < interval: // a loop looks more often
 	case p == nil, verdict == peerUnknown, timeout < 0,
-		verdict == peerSilent && p.unread && time.Duration(now.at-now.heard) >= interval:
+		verdict == peerSilent && p.unread && time.Duration(now.at-now.lastInput) >= interval:
 		send = true
 		l.dropProbeLocked(c)
 		p = &probe{wait: wait{last: now}}
@@ -80,12 +80,12 @@ func (c *Conn) keepaliveTick() {
 		l.remindLocked(c, min(interval, p.next(timeout)))
 	default:
 		// Whatever the sign is, it starts another interval.
-		c.in.heard.CompareAndSwap(now.heard, max(now.heard, p.lastSign))
+		c.in.lastInput.CompareAndSwap(now.lastInput, max(now.lastInput, p.lastActivity))
 		if verdict == peerAlive {
 			l.dropProbeLocked(c)
-			l.remindLocked(c, interval-time.Duration(monotonic()-c.in.heard.Load()))
+			l.remindLocked(c, interval-time.Duration(monotonic()-c.in.lastInput.Load()))
 		} else {
-			p.last.heard = c.in.heard.Load()
+			p.last.lastInput = c.in.lastInput.Load()
 			l.remindLocked(c, min(interval, p.next(timeout)))
 		}
 	}
@@ -151,20 +151,20 @@ func (l *life) dropProbeLocked(c *Conn) {
 }
 
 // observer is a transport of which something can be seen.
-type observer interface{ observe(*signs) }
+type observer interface{ observe(*activity) }
 
 // taken returns how many bytes the peer, or its system, has taken of what c has
 // written.
-func (s *signs) taken(c *Conn) int64 {
+func (s *activity) taken(c *Conn) int64 {
 	if s.counted {
 		return s.acked
 	}
 	return s.acked + int64(c.out.bytes.Load()) - s.unacked - s.queued
 }
 
-// signs looks for what tells of the peer.
-func (c *Conn) signs() signs {
-	s := signs{heard: c.in.heard.Load()}
+// activity returns what can be seen of the peer now.
+func (c *Conn) activity() activity {
+	s := activity{lastInput: c.in.lastInput.Load()}
 	if o, ok := c.currentTransport().(observer); ok {
 		o.observe(&s)
 	}

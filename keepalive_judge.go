@@ -2,11 +2,11 @@ package websocket
 
 import "time"
 
-// signs is what can be seen of a peer at one moment without reading from the
+// activity is what can be seen of a peer at one moment without reading from the
 // connection. Where something cannot be seen it is zero.
-type signs struct {
-	at    int64 // when, by monotonic
-	heard int64 // when a read last brought bytes, or there was another sign
+type activity struct {
+	at        int64 // when, by monotonic
+	lastInput int64 // when a read last brought bytes, or there was another sign
 
 	// These tell of bytes that the peer has sent.
 	input   int64 // bytes that have arrived so far, or those that nobody has read yet
@@ -29,11 +29,11 @@ type signs struct {
 // wait is what keepalive knows of a peer since it has sent the ping. It is a
 // value, and judge is its only rule.
 type wait struct {
-	last     signs         // the last look; the first one was before the ping
-	waited   time.Duration // the part of the pong timeout that is over
-	looks    int           // how many there have been since the ping
-	unread   bool          // there was a sign that nobody has read yet
-	lastSign int64         // when the sign was given, after peerAlive
+	last         activity      // the last look; the first one was before the ping
+	waited       time.Duration // the part of the pong timeout that is over
+	looks        int           // how many there have been since the ping
+	unread       bool          // there was a sign that nobody has read yet
+	lastActivity int64         // when the sign was given, after peerAlive
 }
 
 type peerState uint8
@@ -55,16 +55,16 @@ const looksPerTimeout = 8
 // left, and only while keepalive really looks: of a pause of the whole process
 // no more than two periods count. It does not run either while the system would
 // take the ping at once, and the goroutine that writes it has not come to it.
-func (w *wait) judge(now signs, timeout time.Duration) peerState {
+func (w *wait) judge(now activity, timeout time.Duration) peerState {
 	last := w.last
 	w.last = now
 	w.looks++
 	switch {
-	case now.heard > last.heard:
-		w.lastSign = now.heard
+	case now.lastInput > last.lastInput:
+		w.lastActivity = now.lastInput
 		return peerAlive
 	case now.shows(last):
-		w.lastSign = now.at
+		w.lastActivity = now.at
 		if now.input == last.input || now.blocked || !now.unread {
 			return peerAlive
 		}
@@ -102,11 +102,11 @@ func (w *wait) judge(now signs, timeout time.Duration) peerState {
 // than could leave from one look to the next. The window tells of a process that
 // reads what its system has acknowledged earlier. When the receive buffer is full
 // the pong cannot come in; then the acknowledgement of the ping has to do.
-func (now *signs) shows(last signs) bool {
+func (now *activity) shows(last activity) bool {
 	taken := now.acked - last.acked
 	opened := now.window - last.window
 	switch {
-	case now.heard > last.heard, now.input != last.input:
+	case now.lastInput > last.lastInput, now.input != last.input:
 		return true
 	case taken > 0 && taken < last.unacked+last.queued, taken > 0 && last.busy && now.busy, taken > 0 && now.full:
 		return true

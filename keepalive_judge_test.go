@@ -59,15 +59,15 @@ func TestJudge(t *testing.T) {
 							enough: bit(10), looked: bit(11)}
 						// Time goes on only if the system is at work on the ping.
 						counts := !(j.busy && j.system && j.idle)
-						w := wait{unread: wasUnread, waited: 6 * time.Second, last: signs{at: 1e9, heard: 7, input: 10, acked: 1000, unacked: 60,
+						w := wait{unread: wasUnread, waited: 6 * time.Second, last: activity{at: 1e9, lastInput: 7, input: 10, acked: 1000, unacked: 60,
 							queued: 40, window: 1 << 20, busy: j.lastBusy}}
 						if j.looked {
 							w.looks = 1
 						}
-						now := signs{at: 2e9, heard: 7, input: 10 + input, acked: 1000 + taken, window: 1<<20 + opened, unread: j.unread,
+						now := activity{at: 2e9, lastInput: 7, input: 10 + input, acked: 1000 + taken, window: 1<<20 + opened, unread: j.unread,
 							visible: j.visible, full: j.full, ended: j.ended, blocked: j.blocked, busy: j.busy, system: j.system, unacked: 100}
 						if j.heard {
-							now.heard = 9
+							now.lastInput = 9
 						}
 						if j.idle {
 							now.unacked = 0
@@ -88,9 +88,9 @@ func TestJudge(t *testing.T) {
 						}
 						if got := w.judge(now, timeout); got != want {
 							t.Fatalf("%+v: %d, want %d: %s", j, got, want, rule)
-						} else if got == peerAlive && j.heard && w.lastSign != 9 || (got == peerAlive || got == peerUnread) && !j.heard && w.lastSign != now.at &&
+						} else if got == peerAlive && j.heard && w.lastActivity != 9 || (got == peerAlive || got == peerUnread) && !j.heard && w.lastActivity != now.at &&
 							!(wasUnread && j.blocked) {
-							t.Fatalf("%+v: the sign was at %d", j, w.lastSign)
+							t.Fatalf("%+v: the sign was at %d", j, w.lastActivity)
 						}
 						used[want]++
 						n++
@@ -113,9 +113,9 @@ func TestJudgeTime(t *testing.T) {
 		t.Run(fmt.Sprint(step), func(t *testing.T) {
 			var w wait
 			at := int64(1e12)
-			w.last = signs{at: at}
+			w.last = activity{at: at}
 			passed := time.Duration(0)
-			for w.judge(signs{at: at + int64(passed)}, timeout) == peerSilent {
+			for w.judge(activity{at: at + int64(passed)}, timeout) == peerSilent {
 				passed += min(step, max(timeout-passed, 1))
 			}
 			if passed != timeout {
@@ -123,26 +123,26 @@ func TestJudgeTime(t *testing.T) {
 			}
 		})
 	}
-	w := wait{last: signs{at: 1}}
+	w := wait{last: activity{at: 1}}
 	for i := range 3 {
-		if got := w.judge(signs{at: int64(i+1) * int64(time.Hour)}, timeout); got != peerSilent {
+		if got := w.judge(activity{at: int64(i+1) * int64(time.Hour)}, timeout); got != peerSilent {
 			t.Errorf("after %d hours that were one look each: %d", i+1, got)
 		}
 	}
-	if got := w.judge(signs{at: 4 * int64(time.Hour)}, timeout); got != peerDead {
+	if got := w.judge(activity{at: 4 * int64(time.Hour)}, timeout); got != peerDead {
 		t.Errorf("after looks that count as the timeout: %d", got)
 	}
-	w = wait{last: signs{at: 1, busy: true}}
+	w = wait{last: activity{at: 1, busy: true}}
 	for i := range int64(100) {
-		if got := w.judge(signs{at: (i + 1) * 1e9, busy: true, acked: i + 1}, timeout); got != peerAlive {
+		if got := w.judge(activity{at: (i + 1) * 1e9, busy: true, acked: i + 1}, timeout); got != peerAlive {
 			t.Fatalf("look %d while the peer takes what is ahead: %d", i, got)
 		}
 	}
-	w = wait{last: signs{at: 1, busy: true}}
+	w = wait{last: activity{at: 1, busy: true}}
 	for i := range int64(7) {
-		w.judge(signs{at: (i + 1) * 1e9, busy: true}, timeout)
+		w.judge(activity{at: (i + 1) * 1e9, busy: true}, timeout)
 	}
-	if got := w.judge(signs{at: 8e9}, timeout); got != peerSilent || w.waited != 0 {
+	if got := w.judge(activity{at: 8e9}, timeout); got != peerSilent || w.waited != 0 {
 		t.Errorf("when the ping leaves at last: %d, %v are over", got, w.waited)
 	}
 }

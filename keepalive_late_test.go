@@ -15,7 +15,7 @@ import (
 
 // age lets time pass, as keepalive sees it.
 func age(c *Conn, d time.Duration) {
-	c.in.heard.Add(-int64(d))
+	c.in.lastInput.Add(-int64(d))
 	c.life.mu.Lock()
 	defer c.life.mu.Unlock()
 	if p := c.life.probeLocked(); p != nil {
@@ -143,11 +143,11 @@ func keepsWaiting(t *testing.T, c *Conn, peer net.Conn, tick func()) {
 			c.life.mu.Lock()
 			last := c.life.probeLocked().last
 			c.life.mu.Unlock()
-			now := c.signs()
+			now := c.activity()
 			return now.shows(last)
 		})
 		tick()
-		if c.in.heard.Load() < monotonic()-int64(time.Minute) {
+		if c.in.lastInput.Load() < monotonic()-int64(time.Minute) {
 			t.Fatal("the pong is no sign")
 		}
 		for range 2 * looksPerTimeout { // whoever reads does not come to it
@@ -159,7 +159,7 @@ func keepsWaiting(t *testing.T, c *Conn, peer net.Conn, tick func()) {
 	}
 }
 
-// givesUp has keepalive look after c, of whose peer nothing is heard any more.
+// givesUp has keepalive look after c, of whose peer nothing arrives any more.
 func givesUp(t *testing.T, c *Conn, tick func()) {
 	t.Helper()
 	until(t, "it is given up", func() bool {

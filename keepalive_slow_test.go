@@ -239,7 +239,7 @@ func TestKeepaliveFullBuffer(t *testing.T) {
 				}
 			}()
 			go frames(peer)
-			until(t, "the buffer is full", func() bool { s := c.signs(); return s.full })
+			until(t, "the buffer is full", func() bool { s := c.activity(); return s.full })
 			time.Sleep(3 * opts.PongTimeout)
 			if err := c.readError(); err != nil {
 				t.Error(err)

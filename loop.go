@@ -74,10 +74,10 @@ type Loop struct {
 	logger *slog.Logger
 	engine *engine
 
-	mu         sync.Mutex                     // guards what follows; never held while a Conn, a handler or a listener is called
-	conns      map[*Conn]*sink                // those that the engine does not watch
-	listeners  map[net.Listener]struct{}      // that Serve accepts from
-	handshakes map[*pendingHandshake]struct{} // those that the engine does not watch
+	mu         sync.Mutex                      // guards what follows; never held while a Conn, a handler or a listener is called
+	conns      map[*Conn]*loopHandler          // those that the engine does not watch
+	listeners  map[net.Listener]struct{}       // that Serve accepts from
+	handshakes map[*blockingHandshake]struct{} // those that the engine does not watch
 	phase      serverPhase
 
 	active drain.Group // connections whose OnClose has not returned, handshakes, and calls that make some; closed by Shutdown
@@ -127,14 +127,14 @@ func (l *Loop) Attach(c *Conn, h EventHandler) error {
 	if h == nil {
 		return errors.New("websocket: nil EventHandler")
 	}
-	return l.attach(c, &sink{loop: l, handler: h})
+	return l.attach(c, &loopHandler{loop: l, handler: h})
 }
 
-func (l *Loop) attach(c *Conn, s *sink) error {
+func (l *Loop) attach(c *Conn, h *loopHandler) error {
 	if err := l.enter(); err != nil {
 		return err
 	}
-	if err := c.join(s); err != nil {
+	if err := c.join(h); err != nil {
 		l.leave()
 		return err
 	}
@@ -143,7 +143,7 @@ func (l *Loop) attach(c *Conn, s *sink) error {
 
 // join makes c one of s's loop. Reading and writing are the caller's while the
 // transport changes.
-func (c *Conn) join(s *sink) error {
+func (c *Conn) join(h *loopHandler) error {
 	if err := c.beginRead(context.Background(), nil); err != nil {
 		return err
 	}
@@ -151,7 +151,7 @@ func (c *Conn) join(s *sink) error {
 	if !owns {
 		return c.endRead(context.Background(), err)
 	}
-	t, err := s.loop.engine.adopt(c, s)
+	t, err := h.loop.engine.register(c, h)
 	if err == nil {
 		c.switchTransport(t)
 	}
@@ -163,7 +163,7 @@ func (c *Conn) join(s *sink) error {
 		}
 		return err
 	}
-	s.loop.start(c, s)
+	h.loop.start(c, h)
 	return nil
 }
 
@@ -201,11 +201,11 @@ func (c *Conn) switchTransport(t loopTransport) {
 }
 
 // start starts what the loop does for c.
-func (l *Loop) start(c *Conn, s *sink) {
+func (l *Loop) start(c *Conn, h *loopHandler) {
 	if c.loopTransport() != nil {
 		l.engine.start(c)
 	} else {
-		l.startServing(c, s)
+		l.startServing(c, h)
 	}
 	switch l.currentPhase() { // it may have changed meanwhile
 	case phaseDraining:
@@ -217,14 +217,14 @@ func (l *Loop) start(c *Conn, s *sink) {
 
 var errLoopCut = errors.New("websocket: the loop was closed")
 
-func (l *Loop) startServing(c *Conn, s *sink) {
+func (l *Loop) startServing(c *Conn, h *loopHandler) {
 	l.mu.Lock()
 	if l.conns == nil {
-		l.conns = make(map[*Conn]*sink)
+		l.conns = make(map[*Conn]*loopHandler)
 	}
-	l.conns[c] = s
+	l.conns[c] = h
 	l.mu.Unlock()
-	go s.serve(c)
+	go h.serve(c)
 }
 
 // enter counts a connection in, unless the loop is closing. Each enter is
@@ -301,12 +301,12 @@ func (l *Loop) stopEntry(p serverPhase) []net.Listener {
 }
 
 // connsOf returns the connections of s, or all if that is nil.
-func (l *Loop) connsOf(s *sink) []*Conn {
-	conns := l.engine.conns(s)
+func (l *Loop) connsOf(h *loopHandler) []*Conn {
+	conns := l.engine.conns(h)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for c, its := range l.conns {
-		if s == nil || its == s {
+		if h == nil || its == h {
 			conns = append(conns, c)
 		}
 	}

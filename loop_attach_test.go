@@ -80,11 +80,11 @@ func TestAttachWhenEnded(t *testing.T) {
 			<-in
 			c, _ := k.raw(t, false, Options{})
 			r := record(t, funcHandler{})
-			s := &sink{loop: l, handler: r}
+			s := &loopHandler{loop: l, handler: r}
 			if err := l.enter(); err != nil {
 				t.Fatal(err)
 			}
-			tr, err := l.engine.adopt(c, s)
+			tr, err := l.engine.register(c, s)
 			if err != nil {
 				t.Fatal(err)
 			}

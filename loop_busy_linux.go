@@ -9,13 +9,13 @@ package websocket
 // that has been left alone is at work. What else comes is left where it is
 // until the handler returns. If look says so there is a reason to look that no
 // event will tell again.
-func (p *polled) readControl(look bool) {
+func (p *pollConn) readControl(look bool) {
 	needed := p.conn.needsControlReader()
 	if needed || look {
 		p.mu.Lock()
-		busy := p.state.has(polledBusy)
+		busy := p.state.has(pollBusy)
 		if busy {
-			p.state.set(polledMissed)
+			p.state.set(pollMissed)
 		}
 		p.mu.Unlock()
 		if !busy { // since just now
@@ -27,23 +27,23 @@ func (p *polled) readControl(look bool) {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if !p.state.has(polledBusy) {
+	if !p.state.has(pollBusy) {
 		return
 	}
-	p.state.clear(polledDrained)
-	p.watchLocked(needed, p.state.has(polledOut))
+	p.state.clear(pollDrained)
+	p.watchLocked(needed, p.state.has(pollOut))
 }
 
 // setBusy marks p as left to a runner that was replaced.
-func (p *polled) setBusy() {
+func (p *pollConn) setBusy() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.state.flags.Add(polledOneBusy)
+	p.state.flags.Add(pollOneBusy)
 }
 
-// orphaned gives p back to its worker, after a runner that was replaced has
+// finishDetached gives p back to its worker, after a runner that was replaced has
 // finished with it.
-func (p *polled) orphaned() {
+func (p *pollConn) finishDetached() {
 	w := p.worker
 	w.mu.Lock() // see handOver
 	//lint:ignore SA2001 the lock is only waited for
@@ -61,38 +61,38 @@ func (p *polled) orphaned() {
 }
 
 // lessBusyLocked undoes setBusy.
-func (p *polled) lessBusyLocked() {
-	p.state.flags.Add(^uint32(polledOneBusy - 1))
-	p.watchLocked(p.listenLocked(), p.state.has(polledOut))
+func (p *pollConn) lessBusyLocked() {
+	p.state.flags.Add(^uint32(pollOneBusy - 1))
+	p.watchLocked(p.listenLocked(), p.state.has(pollOut))
 }
 
 // detach marks p busy for a goroutine of its own, and reports whether that is
 // needed: not where only a control reader reads, nor before p has opened, unless the
 // goroutine is to open it.
-func (p *polled) detach(opens bool) bool {
+func (p *pollConn) detach(opens bool) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	switch {
-	case p.state.has(polledBusy):
+	case p.state.has(pollBusy):
 		return false
 	case opens:
-		p.state.set(polledOpened)
-	case !p.state.has(polledOpened) || p.controlOnlyLocked():
+		p.state.set(pollOpened)
+	case !p.state.has(pollOpened) || p.controlOnlyLocked():
 		return false
 	}
-	p.state.flags.Add(polledOneBusy)
+	p.state.flags.Add(pollOneBusy)
 	return true
 }
 
 // reattach gives p back to its worker. Input that is still in the socket will be
 // told by an event, as p is watched again. A post is needed only for what an
 // control reader has read, or is to read, and for OnClose.
-func (p *polled) reattach() {
+func (p *pollConn) reattach() {
 	p.mu.Lock()
 	p.lessBusyLocked()
 	ended := p.fd < 0
-	look := p.state.has(polledMissed) || p.controlOnlyLocked()
-	p.state.clear(polledMissed)
+	look := p.state.has(pollMissed) || p.controlOnlyLocked()
+	p.state.clear(pollMissed)
 	p.mu.Unlock()
 	switch {
 	case ended:

@@ -74,7 +74,7 @@ func blockTogether(t *testing.T, n int, method string, block bool) time.Duration
 		func(*Conn, MessageType, []byte) { in("OnMessage") },
 		func(*Conn, error) { in("OnClose"); closed.Done() },
 	}
-	s := &sink{loop: l, handler: h}
+	s := &loopHandler{loop: l, handler: h}
 	peers, conns := make([]net.Conn, n), make([]*Conn, n)
 	for i := range n {
 		a, b := tcpPair(t)

@@ -25,7 +25,7 @@ func TestLoopMemory(t *testing.T) {
 		n = int(limit.Cur) / 10
 	}
 	l := newTestLoop(t, 2)
-	s := &sink{loop: l, handler: funcHandler{message: func(c *Conn, typ MessageType, p []byte) { c.Write(bg, typ, p) }}} // one for all, as a server has it
+	s := &loopHandler{loop: l, handler: funcHandler{message: func(c *Conn, typ MessageType, p []byte) { c.Write(bg, typ, p) }}} // one for all, as a server has it
 	opts := Options{PingInterval: time.Hour}.withDefaults()
 	peers, conns := make([]net.Conn, n), make([]*Conn, n)
 	defer func() {
@@ -75,7 +75,7 @@ func TestLoopMemory(t *testing.T) {
 // allocator needs for itself comes on top: a loop has promised no more than 400
 // bytes in all.
 func TestLoopConnSize(t *testing.T) {
-	if n := unsafe.Sizeof(Conn{}) + unsafe.Sizeof(polled{}); unsafe.Sizeof(uintptr(0)) == 8 && n > 288 {
+	if n := unsafe.Sizeof(Conn{}) + unsafe.Sizeof(pollConn{}); unsafe.Sizeof(uintptr(0)) == 8 && n > 288 {
 		t.Errorf("a connection on a loop has %d bytes", n)
 	}
 }

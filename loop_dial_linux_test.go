@@ -117,7 +117,7 @@ func TestLoopPollsDialled(t *testing.T) {
 				}
 			}
 			for _, g := range ourGoroutines() {
-				if strings.Contains(g, "(*sink).serve") || strings.Contains(g, "net/http.(*persistConn)") {
+				if strings.Contains(g, "(*loopHandler).serve") || strings.Contains(g, "net/http.(*persistConn)") {
 					t.Fatalf("a connection that was dialled has a goroutine:\n%s", g)
 				}
 			}

@@ -181,7 +181,7 @@ func TestLoopOutOfWatches(t *testing.T) {
 			t.Fatal(err)
 		}
 		b.Close()
-		l.engine.shake(&acceptor{sink: &sink{loop: l, handler: never(t)}}, fd, netip.AddrPort{})
+		l.engine.startHandshake(&acceptor{handler: &loopHandler{loop: l, handler: never(t)}}, fd, netip.AddrPort{})
 		a.SetDeadline(time.Now().Add(20 * time.Second))
 		resp, err := http.ReadResponse(bufio.NewReader(a), nil)
 		if err != nil || resp.StatusCode != http.StatusServiceUnavailable {
@@ -252,11 +252,11 @@ func TestLoopWatchesOnce(t *testing.T) {
 	}
 	release := make(chan struct{})
 	peer, server := bareAttached(t, l, funcHandler{message: func(*Conn, MessageType, []byte) { <-release }}, Options{})
-	p := polledOf(server.loopTransport())
+	p := pollConnOf(server.loopTransport())
 	peer.Write(bytes.Repeat(frame(OpText, true, true, "1"), 2))
-	until(t, "the runner is replaced", func() bool { return p.state.has(polledBusy) })
+	until(t, "the runner is replaced", func() bool { return p.state.has(pollBusy) })
 	peer.Write(frame(OpText, true, true, "2"))
-	until(t, "no input is watched for", func() bool { return !p.state.has(polledIn) })
+	until(t, "no input is watched for", func() bool { return !p.state.has(pollIn) })
 	if !watched(int(p.fd)) {
 		t.Error("the watch was given up while the handler blocks")
 	}
@@ -268,7 +268,7 @@ func TestLoopWatchesOnce(t *testing.T) {
 	nc := clientOf(t, ln, false)
 	io.WriteString(nc, requestWithOrigin())
 	mustReceive(t, asked)
-	for _, s := range l.engine.workers[0].allShaking() {
+	for _, s := range l.engine.workers[0].allHandshakes() {
 		if !watched(s.fd) {
 			t.Error("the watch was given up while CheckOrigin runs")
 		}

@@ -14,8 +14,8 @@ func TestLoopFlushesOnce(t *testing.T) {
 	l := newTestLoop(t, 1)
 	closed := make(chan struct{})
 	peer, server := bareAttached(t, l, funcHandler{close: func(*Conn, error) { close(closed) }}, Options{CloseTimeout: time.Minute})
-	p := polledOf(server.loopTransport())
-	for !p.state.has(polledOut) {
+	p := pollConnOf(server.loopTransport())
+	for !p.state.has(pollOut) {
 		server.Write(bg, Binary, make([]byte, 8<<10))
 	}
 	before := runtime.NumGoroutine()

@@ -105,7 +105,7 @@ func TestLoopEndsBesideCheckOrigin(t *testing.T) {
 					mustReceive(t, answered)
 					until(t, "the handshake's goroutine is gone", func() bool {
 						all := strings.Join(ourGoroutines(), "\n")
-						return !strings.Contains(all, "(*shaking)") && !strings.Contains(all, "(*acceptor).shake")
+						return !strings.Contains(all, "(*pendingHandshake)") && !strings.Contains(all, "(*acceptor).serveHandshake")
 					})
 					a.Write([]byte("a"))
 					b.Write([]byte("b"))

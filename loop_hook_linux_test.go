@@ -49,7 +49,7 @@ func TestLoopMonitorSurvives(t *testing.T) {
 		if c.opts.Trace == nil {
 			c.Write(bg, typ, p)
 		} else {
-			onPoller := polledOf(c.loopTransport())
+			onPoller := pollConnOf(c.loopTransport())
 			onPoller.closeWrite()                    // what is pending cannot be written
 			c.life.state.Store(uint32(stateClosing)) // in which that is the end
 			if onPoller.join(Header{Fin: true, Opcode: Opcode(typ), Length: int64(len(p))}, p) == 0 {
@@ -89,7 +89,7 @@ func TestLoopHandshakeSurvives(t *testing.T) {
 		"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
 	nc.Write([]byte(request[:20]))
 	w := l.engine.workers[0]
-	until(t, "the handshake has begun", func() bool { return len(w.allShaking()) == 1 })
+	until(t, "the handshake has begun", func() bool { return len(w.allHandshakes()) == 1 })
 
 	other, _ := loopConns(t, l, tcpPair, loopEcho{}, Options{})
 	mustEcho(t, other, "what the runner was last busy with")

@@ -101,9 +101,9 @@ func TestLoopKeepalivePaused(t *testing.T) {
 				age(c, 2*time.Hour)
 				c.keepaliveTick()
 				until(t, "the loop has looked", func() bool { return c.in.wanted.Load() == 0 || c.in.flags.has(messageBlocks) })
-				before := c.signs()
+				before := c.activity()
 				peer.Write(frame(OpPong, true, true, ""))
-				until(t, "the pong can be seen", func() bool { now := c.signs(); return now.shows(before) })
+				until(t, "the pong can be seen", func() bool { now := c.activity(); return now.shows(before) })
 			}
 			if err := c.readError(); err != nil {
 				t.Fatal(err)
@@ -196,9 +196,9 @@ func TestKeepaliveFullPeer(t *testing.T) {
 							age(c, 2*time.Hour)
 							c.keepaliveTick()
 						}
-						before := c.signs()
+						before := c.activity()
 						peer.Write(frame(OpPong, true, true, ""))
-						until(t, "it can be seen behind the message", func() bool { now := c.signs(); return now.shows(before) })
+						until(t, "it can be seen behind the message", func() bool { now := c.activity(); return now.shows(before) })
 						c.keepaliveTick()
 					}
 					if err := c.readError(); err != nil {

@@ -63,9 +63,9 @@ func (e *engine) stop() {
 }
 
 // conns returns the connections of s, or all if that is nil.
-func (e *engine) conns(s *sink) (all []*Conn) {
-	e.table.each(func(p *polled) {
-		if s == nil || p.sink == s {
+func (e *engine) conns(h *loopHandler) (all []*Conn) {
+	e.table.each(func(p *pollConn) {
+		if h == nil || p.handler == h {
 			all = append(all, p.conn)
 		}
 	})
@@ -78,9 +78,9 @@ type table struct {
 	chunks atomic.Pointer[[]*tableChunk] // replaced when it grows
 }
 
-type tableChunk [1024]atomic.Pointer[polled]
+type tableChunk [1024]atomic.Pointer[pollConn]
 
-func (t *table) get(fd int) *polled {
+func (t *table) get(fd int) *pollConn {
 	chunks := t.chunks.Load()
 	if chunks == nil || fd/len(tableChunk{}) >= len(*chunks) {
 		return nil
@@ -88,7 +88,7 @@ func (t *table) get(fd int) *polled {
 	return (*chunks)[fd/len(tableChunk{})][fd%len(tableChunk{})].Load()
 }
 
-func (t *table) set(fd int, p *polled) {
+func (t *table) set(fd int, p *pollConn) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	var chunks []*tableChunk
@@ -106,7 +106,7 @@ func (t *table) set(fd int, p *polled) {
 	chunks[fd/len(tableChunk{})][fd%len(tableChunk{})].Store(p)
 }
 
-func (t *table) each(f func(*polled)) {
+func (t *table) each(f func(*pollConn)) {
 	chunks := t.chunks.Load()
 	if chunks == nil {
 		return
@@ -131,18 +131,18 @@ type worker struct {
 	asleep atomic.Bool  // the runner waits, or is about to, without having seen posts
 	spread spread
 
-	rooms rooms
+	writeWaiters writeWaiters
 
-	mu      sync.Mutex // guards what follows
-	posts   []post
-	stopped bool
-	shaking map[int]*shaking // handshakes under way, by descriptor
-	reaper  *time.Timer      // nil if there are none
+	mu         sync.Mutex // guards what follows
+	posts      []post
+	stopped    bool
+	handshakes map[int]*pendingHandshake // handshakes under way, by descriptor
+	reaper     *time.Timer               // nil if there are none
 }
 
 // post is something to do for a connection that no event has told.
 type post struct {
-	p    *polled
+	p    *pollConn
 	what task
 }
 
@@ -154,7 +154,7 @@ const (
 	taskClose             // call OnClose
 )
 
-func (w *worker) post(p *polled, what task) {
+func (w *worker) post(p *pollConn, what task) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.posts = append(w.posts, post{p, what})
@@ -213,9 +213,9 @@ type runner struct {
 	// state is the number of connections it has turned to, times two, plus
 	// one while it is busy with one; or replaced.
 	state  atomic.Uint64
-	seen   uint64  // state as the monitor has seen it last
-	cur    *polled // what it is busy with
-	spread bool    // the handlers of this batch of events get goroutines
+	seen   uint64    // state as the monitor has seen it last
+	cur    *pollConn // what it is busy with
+	spread bool      // the handlers of this batch of events get goroutines
 	events [128]epoll.Event
 }
 
@@ -251,7 +251,7 @@ func (r *runner) run() {
 			// by now, which does not mind, unless it is another worker's.
 			p := w.engine.table.get(int(ev.Fd))
 			if p == nil || p.worker != w {
-				if s := w.shakingOn(int(ev.Fd)); s != nil {
+				if s := w.handshakeOn(int(ev.Fd)); s != nil {
 					s.ready()
 				}
 				continue
@@ -283,7 +283,7 @@ func (r *runner) run() {
 
 // turnTo does what there is to do for p, and reports whether r is still its
 // worker's runner.
-func (r *runner) turnTo(p *polled, todo post, events uint32) bool {
+func (r *runner) turnTo(p *pollConn, todo post, events uint32) bool {
 	busy := r.state.Load() + 1
 	r.cur = p
 	r.state.Store(busy)
@@ -300,7 +300,7 @@ func (r *runner) turnTo(p *polled, todo post, events uint32) bool {
 		r.cur = nil
 		return true
 	}
-	p.orphaned()
+	p.finishDetached()
 	return false
 }
 
@@ -313,7 +313,7 @@ func (r *runner) abandoned() {
 		return
 	}
 	p := r.cur
-	defer p.orphaned()
+	defer p.finishDetached()
 	defer p.conn.startClose(StatusInternalError, "")
 	if s != replaced {
 		r.handOver(s)
@@ -324,7 +324,7 @@ func (r *runner) abandoned() {
 // state seen, and reports whether.
 func (r *runner) handOver(seen uint64) bool {
 	w := r.worker
-	w.mu.Lock() // r waits for it in orphaned, so that the mark is there when it is taken away
+	w.mu.Lock() // r waits for it in finishDetached, so that setBusy comes before the flag is cleared
 	if !r.state.CompareAndSwap(seen, replaced) {
 		w.mu.Unlock()
 		return false
@@ -340,35 +340,35 @@ func (r *runner) handOver(seen uint64) bool {
 	return true
 }
 
-// adopt makes a transport of c's that the engine watches, nil if that cannot
+// register makes a transport for c that the engine watches, nil if that cannot
 // be. Nobody else uses c's transport meanwhile. After an error, for lack of
 // descriptors or watches, c's transport is as it was.
-func (e *engine) adopt(c *Conn, s *sink) (loopTransport, error) {
+func (e *engine) register(c *Conn, h *loopHandler) (loopTransport, error) {
 	switch t := c.t.(type) {
 	case *socket:
-		p, err := e.newPolled(c, s, t.rc)
+		p, err := e.newPollConn(c, h, t.rc)
 		if err != nil {
 			return nil, err
 		}
 		t.Close()
 		return p, nil
 	case *stream:
-		return e.adoptTLS(c, s, t.Conn)
+		return e.registerTLS(c, h, t.Conn)
 	}
 	return nil, nil
 }
 
-// newPolled makes a transport for c on a duplicate of the descriptor rc. It is
+// newPollConn makes a transport for c on a duplicate of the descriptor rc. It is
 // registered with a worker's poller here, since that may fail, and for input at
 // once: ready ignores it until c has started.
-func (e *engine) newPolled(c *Conn, s *sink, rc syscall.RawConn) (*polled, error) {
+func (e *engine) newPollConn(c *Conn, h *loopHandler, rc syscall.RawConn) (*pollConn, error) {
 	fd, err := epoll.Duplicate(rc)
 	if err != nil {
 		return nil, err
 	}
-	p := new(polled)
-	p.init(c, s, fd, e.nextWorker())
-	p.state.set(polledIn)
+	p := new(pollConn)
+	p.init(c, h, fd, e.nextWorker())
+	p.state.set(pollIn)
 	if err := p.worker.poll.Add(fd, epoll.In); err != nil {
 		epoll.Close(fd)
 		return nil, err
@@ -377,8 +377,8 @@ func (e *engine) newPolled(c *Conn, s *sink, rc syscall.RawConn) (*polled, error
 }
 
 // init makes p, which is zero, the transport of c on fd.
-func (p *polled) init(c *Conn, s *sink, fd int, w *worker) {
-	p.conn, p.sink, p.fd, p.worker = c, s, int32(fd), w
+func (p *pollConn) init(c *Conn, h *loopHandler, fd int, w *worker) {
+	p.conn, p.handler, p.fd, p.worker = c, h, int32(fd), w
 }
 
 // nextWorker is the worker for the next connection.
@@ -388,7 +388,7 @@ func (e *engine) nextWorker() *worker {
 
 // start puts c, whose transport the engine has made, to work.
 func (e *engine) start(c *Conn) {
-	p := polledOf(c.t.(loopTransport))
+	p := pollConnOf(c.t.(loopTransport))
 	e.sweeper.include(e, c.opts)
 	p.mu.Lock()
 	if p.fd >= 0 { // it may have ended

@@ -6,7 +6,7 @@ import "net"
 
 // What the system tells of the socket of a polled descriptor, and what it is told.
 
-func (p *polled) observe(to *signs) {
+func (p *pollConn) observe(to *activity) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.fd >= 0 {
@@ -15,9 +15,9 @@ func (p *polled) observe(to *signs) {
 	}
 }
 
-func (t *polledTLS) observe(to *signs) { t.polled.observe(to) }
+func (t *pollTLS) observe(to *activity) { t.pollConn.observe(to) }
 
-func (p *polled) limitUnsent(n int) error {
+func (p *pollConn) limitUnsent(n int) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.fd < 0 {
@@ -26,4 +26,4 @@ func (p *polled) limitUnsent(n int) error {
 	return limitDescriptor(int(p.fd), n)
 }
 
-func (t *polledTLS) limitUnsent(n int) error { return t.polled.limitUnsent(n) }
+func (t *pollTLS) limitUnsent(n int) error { return t.pollConn.limitUnsent(n) }

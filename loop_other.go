@@ -9,10 +9,10 @@ type engine struct{}
 
 func newEngine(*Loop, int) (*engine, error) { return new(engine), nil }
 
-func (*engine) adopt(*Conn, *sink) (loopTransport, error) { return nil, nil }
-func (*engine) start(*Conn)                               {}
-func (*engine) conns(*sink) []*Conn                       { return nil }
-func (*engine) stop()                                     {}
-func (*engine) dropShaking()                              {}
+func (*engine) register(*Conn, *loopHandler) (loopTransport, error) { return nil, nil }
+func (*engine) start(*Conn)                                         {}
+func (*engine) conns(*loopHandler) []*Conn                          { return nil }
+func (*engine) stop()                                               {}
+func (*engine) dropHandshakes()                                     {}
 
 func (*engine) accept(*acceptor, net.Listener) error { return errForeign }

@@ -142,7 +142,7 @@ func (j *journal) want(events ...string) {
 // the rest.
 func halfAttach(t testing.TB, l *Loop, c *Conn, h EventHandler) (start func()) {
 	t.Helper()
-	s := &sink{loop: l, handler: h}
+	s := &loopHandler{loop: l, handler: h}
 	if err := l.enter(); err != nil {
 		t.Fatal(err)
 	}
@@ -153,7 +153,7 @@ func halfAttach(t testing.TB, l *Loop, c *Conn, h EventHandler) (start func()) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	lt, err := l.engine.adopt(c, s)
+	lt, err := l.engine.register(c, s)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -217,7 +217,7 @@ func TestLoopStaleEvent(t *testing.T) {
 	for range 20 {
 		j := newJournal(t)
 		var peer *net.TCPConn
-		var p *polled
+		var p *pollConn
 		var stale *epoll.Poller
 		ready := make(chan struct{})
 		j.message = func(c *Conn, msg string) {
@@ -225,13 +225,13 @@ func TestLoopStaleEvent(t *testing.T) {
 				<-ready
 				stale.Add(int(p.fd), epoll.In)
 				peer.Write(frame(OpText, true, true, "2"))
-				for j.inside.Load() == 1 && !p.state.has(polledBusy) {
+				for j.inside.Load() == 1 && !p.state.has(pollBusy) {
 					runtime.Gosched()
 				}
 			}
 		}
 		peer, server := bareAttached(t, l, j, Options{})
-		p = polledOf(server.loopTransport())
+		p = pollConnOf(server.loopTransport())
 		for _, w := range l.engine.workers {
 			if w != p.worker {
 				stale = w.poll
@@ -254,11 +254,11 @@ func TestLoopBusyWithSeveral(t *testing.T) {
 	release := make(chan struct{})
 	j.message = func(*Conn, string) { <-release }
 	peer, server := bareAttached(t, l, j, Options{})
-	p := polledOf(server.loopTransport())
+	p := pollConnOf(server.loopTransport())
 	peer.Write(frame(OpText, true, true, "1"))
-	until(t, "the runner is replaced", func() bool { return p.state.has(polledBusy) })
+	until(t, "the runner is replaced", func() bool { return p.state.has(pollBusy) })
 	p.setBusy() // as if another one were replaced while it reads control frames
-	p.orphaned()
+	p.finishDetached()
 	peer.Write(frame(OpText, true, true, "2"))
 	settle(t, l)
 	j.want("open", "1")
@@ -275,7 +275,7 @@ func TestLoopLateControlReader(t *testing.T) {
 	l := newTestLoop(t, 1)
 	j := newJournal(t)
 	peer, server := bareAttached(t, l, j, Options{})
-	p := polledOf(server.loopTransport())
+	p := pollConnOf(server.loopTransport())
 	j.want("open")
 	settle(t, l)
 	p.mu.Lock()
@@ -338,7 +338,7 @@ func TestLoopPongBehindMessage(t *testing.T) {
 			j.want("open")
 			if first != "" {
 				peer.Write(frame(OpText, true, true, first))
-				until(t, "the runner is replaced", func() bool { return polledOf(server.loopTransport()).state.has(polledBusy) })
+				until(t, "the runner is replaced", func() bool { return pollConnOf(server.loopTransport()).state.has(pollBusy) })
 				j.want(first)
 			}
 			go func() {
@@ -428,13 +428,13 @@ func TestLoopDoesNotSpin(t *testing.T) {
 				message: func(*Conn, MessageType, []byte) { <-release },
 				close:   func(*Conn, error) { close(closed) },
 			}, Options{CloseTimeout: time.Minute})
-			p := polledOf(server.loopTransport())
+			p := pollConnOf(server.loopTransport())
 			if tt.block {
 				peer.Write(frame(OpText, true, true, "1"))
-				until(t, "the runner is replaced", func() bool { return p.state.has(polledBusy) })
+				until(t, "the runner is replaced", func() bool { return p.state.has(pollBusy) })
 			}
 			if tt.fill > 0 {
-				for !p.state.has(polledOut) || server.loopTransport().(*polled).queued() < tt.fill {
+				for !p.state.has(pollOut) || server.loopTransport().(*pollConn).queued() < tt.fill {
 					server.Write(bg, Binary, make([]byte, 8<<10))
 				}
 			}

@@ -40,7 +40,7 @@ func (l *Loop) Serve(ln net.Listener, opts *AcceptOptions, h EventHandler) error
 	if opts == nil {
 		opts = new(AcceptOptions)
 	}
-	a := &acceptor{sink: &sink{l, h, opts.ForgetRequest}, opts: *opts, conn: opts.Options.withDefaults()}
+	a := &acceptor{handler: &loopHandler{l, h, opts.ForgetRequest}, opts: *opts, conn: opts.Options.withDefaults()}
 	defer ln.Close()
 	if err := (&serverHandshake{opts: &a.opts}).checkOptions(); err != nil {
 		return err.err
@@ -81,9 +81,9 @@ func (l *Loop) unlisten(ln net.Listener) {
 
 // acceptor makes connections for a handler of a loop.
 type acceptor struct {
-	sink *sink
-	opts AcceptOptions
-	conn Options // of the connections, with defaults
+	handler *loopHandler
+	opts    AcceptOptions
+	conn    Options // of the connections, with defaults
 }
 
 // answer judges a request. It returns the response, and, if that is 101, what
@@ -152,7 +152,7 @@ var (
 // accept serves a listener that no engine can watch, such as one of TLS, with a
 // goroutine for each handshake.
 func (a *acceptor) accept(ln net.Listener) error {
-	l := a.sink.loop
+	l := a.handler.loop
 	for delay := time.Duration(0); ; {
 		nc, err := ln.Accept()
 		if err != nil {
@@ -163,37 +163,37 @@ func (a *acceptor) accept(ln net.Listener) error {
 		}
 		delay = 0
 		if h := l.beginHandshake(withDeadlines(nc)); h != nil {
-			go a.shake(h)
+			go a.serveHandshake(h)
 		} else {
 			nc.Close()
 		}
 	}
 }
 
-// pendingHandshake is a handshake that a goroutine does. It is in the loop's
+// blockingHandshake is a handshake that a goroutine does. It is in the loop's
 // list until its connection is closed or has become a Conn. The one that takes
 // it out of there closes the connection, or goes on with it, and then calls
 // leave. The connection is from withDeadlines.
-type pendingHandshake struct{ nc net.Conn }
+type blockingHandshake struct{ nc net.Conn }
 
 // beginHandshake is enter for a handshake on nc. It returns nil if the loop is
 // closing.
-func (l *Loop) beginHandshake(nc net.Conn) *pendingHandshake {
+func (l *Loop) beginHandshake(nc net.Conn) *blockingHandshake {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if !l.active.Enter() {
 		return nil
 	}
-	h := &pendingHandshake{nc}
+	h := &blockingHandshake{nc}
 	if l.handshakes == nil {
-		l.handshakes = make(map[*pendingHandshake]struct{})
+		l.handshakes = make(map[*blockingHandshake]struct{})
 	}
 	l.handshakes[h] = struct{}{}
 	return h
 }
 
 // take takes h out of the list, and reports whether it was there.
-func (l *Loop) take(h *pendingHandshake) bool {
+func (l *Loop) take(h *blockingHandshake) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	_, ok := l.handshakes[h]
@@ -204,7 +204,7 @@ func (l *Loop) take(h *pendingHandshake) bool {
 // dropHandshakes cuts the connections whose handshake is under way. It does not
 // wait for a CheckOrigin, which finds its connection gone.
 func (l *Loop) dropHandshakes() {
-	l.engine.dropShaking()
+	l.engine.dropHandshakes()
 	l.mu.Lock()
 	dropped := l.handshakes
 	l.handshakes = nil
@@ -217,7 +217,7 @@ func (l *Loop) dropHandshakes() {
 
 // cut closes the connection, under TLS if that is what it is: a TLS connection
 // takes leave of its peer, which may have to wait for room. A pump does the same.
-func (h *pendingHandshake) cut() {
+func (h *blockingHandshake) cut() {
 	if p, ok := h.nc.(*pump.Conn); ok {
 		p.Abort()
 		return
@@ -242,10 +242,10 @@ func (l *Loop) pause(err error, last time.Duration) time.Duration {
 	return delay
 }
 
-// shake does the handshake h. A CheckOrigin in it may do anything, and the
+// serveHandshake does the handshake h. A CheckOrigin in it may do anything, and the
 // connection may be cut meanwhile.
-func (a *acceptor) shake(h *pendingHandshake) {
-	l := a.sink.loop
+func (a *acceptor) serveHandshake(h *blockingHandshake) {
+	l := a.handler.loop
 	returned := false
 	defer func() {
 		if v := recover(); !returned && v != nil { // nil after runtime.Goexit
@@ -263,7 +263,7 @@ func (a *acceptor) shake(h *pendingHandshake) {
 	case ok && respond(h.nc, response) == nil && l.take(h):
 		defer l.leave()
 		c := newConn(h.nc, cfg)
-		if err := l.attach(c, a.sink); err != nil {
+		if err := l.attach(c, a.handler); err != nil {
 			c.notAttached(err, l.logger)
 		}
 	}

@@ -57,7 +57,7 @@ func (e *engine) accept(a *acceptor, ln net.Listener) error {
 			}
 			switch aerr {
 			case nil:
-				e.shake(a, fd, peer)
+				e.startHandshake(a, fd, peer)
 			case epoll.Again:
 				return false
 			default:
@@ -87,9 +87,9 @@ func (e *engine) accept(a *acceptor, ln net.Listener) error {
 	}
 }
 
-// shaking is a connection whose handshake is not over. Its descriptor is
+// pendingHandshake is a connection whose handshake a worker does. Its descriptor is
 // registered with the worker's poller from the beginning to the end.
-type shaking struct {
+type pendingHandshake struct {
 	acceptor *acceptor
 	worker   *worker
 	peer     netip.AddrPort // or the zero value
@@ -106,20 +106,20 @@ type shaking struct {
 // reapPeriod is how often handshakes are looked at that take too long.
 const reapPeriod = time.Second
 
-// shake has a worker do the handshake on fd, with peer.
-func (e *engine) shake(a *acceptor, fd int, peer netip.AddrPort) {
-	l := a.sink.loop
+// startHandshake has a worker do the handshake on fd, with peer.
+func (e *engine) startHandshake(a *acceptor, fd int, peer netip.AddrPort) {
+	l := a.handler.loop
 	if l.enter() != nil {
 		epoll.Close(fd)
 		return
 	}
 	w := e.nextWorker()
-	s := &shaking{acceptor: a, worker: w, peer: peer, fd: fd, deadline: monotonic() + int64(handshakeTimeout)}
+	s := &pendingHandshake{acceptor: a, worker: w, peer: peer, fd: fd, deadline: monotonic() + int64(handshakeTimeout)}
 	w.mu.Lock()
-	if w.shaking == nil {
-		w.shaking = make(map[int]*shaking)
+	if w.handshakes == nil {
+		w.handshakes = make(map[int]*pendingHandshake)
 	}
-	w.shaking[fd] = s
+	w.handshakes[fd] = s
 	if w.reaper == nil {
 		w.reaper = time.AfterFunc(reapPeriod, w.reap)
 	}
@@ -133,37 +133,37 @@ func (e *engine) shake(a *acceptor, fd int, peer netip.AddrPort) {
 	}
 }
 
-// shakingOn returns the handshake that is under way on fd, or nil.
-func (w *worker) shakingOn(fd int) *shaking {
+// handshakeOn returns the handshake that is under way on fd, or nil.
+func (w *worker) handshakeOn(fd int) *pendingHandshake {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.shaking[fd]
+	return w.handshakes[fd]
 }
 
-// allShaking returns the handshakes that are under way.
-func (w *worker) allShaking() []*shaking {
+// allHandshakes returns the handshakes that are under way.
+func (w *worker) allHandshakes() []*pendingHandshake {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return slices.Collect(maps.Values(w.shaking))
+	return slices.Collect(maps.Values(w.handshakes))
 }
 
 // reap ends handshakes whose time is over, and comes back as long as there are
 // any.
 func (w *worker) reap() {
 	now := monotonic()
-	for _, s := range w.allShaking() {
+	for _, s := range w.allHandshakes() {
 		s.reap(now)
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if len(w.shaking) > 0 {
+	if len(w.handshakes) > 0 {
 		w.reaper.Reset(reapPeriod)
 	} else {
-		w.reaper, w.shaking = nil, nil // maps do not shrink
+		w.reaper, w.handshakes = nil, nil // maps do not shrink
 	}
 }
 
-func (s *shaking) reap(now int64) {
+func (s *pendingHandshake) reap(now int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
@@ -175,10 +175,10 @@ func (s *shaking) reap(now int64) {
 	}
 }
 
-// dropShaking ends all handshakes.
-func (e *engine) dropShaking() {
+// dropHandshakes ends all handshakes.
+func (e *engine) dropHandshakes() {
 	for _, w := range e.workers {
-		for _, s := range w.allShaking() {
+		for _, s := range w.allHandshakes() {
 			s.drop()
 		}
 	}
@@ -186,7 +186,7 @@ func (e *engine) dropShaking() {
 
 // drop ends the handshake, if it is under way. A CheckOrigin that still runs
 // finds the connection gone.
-func (s *shaking) drop() {
+func (s *pendingHandshake) drop() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.fd >= 0 {
@@ -194,17 +194,17 @@ func (s *shaking) drop() {
 	}
 }
 
-func (s *shaking) dropLocked() {
+func (s *pendingHandshake) dropLocked() {
 	epoll.Close(s.releaseLocked())
-	s.acceptor.sink.loop.leave()
+	s.acceptor.handler.loop.leave()
 }
 
 // releaseLocked takes s out of its worker's list and returns the descriptor,
 // which belongs to the caller.
-func (s *shaking) releaseLocked() (fd int) {
+func (s *pendingHandshake) releaseLocked() (fd int) {
 	w := s.worker
 	w.mu.Lock()
-	delete(w.shaking, s.fd)
+	delete(w.handshakes, s.fd)
 	w.mu.Unlock()
 	fd, s.fd = s.fd, -1
 	return fd
@@ -212,7 +212,7 @@ func (s *shaking) releaseLocked() (fd int) {
 
 // ready reads what has come, and goes on when the request is complete. The
 // runner calls it, so CheckOrigin and Admit, which may block, get a goroutine.
-func (s *shaking) ready() {
+func (s *pendingHandshake) ready() {
 	b := getBuffer(minReadSize)
 	defer putBuffer(b)
 	r, early := s.read(b.b[:cap(b.b)])
@@ -227,7 +227,7 @@ func (s *shaking) ready() {
 
 // read reads once, into b or behind what has come before. It returns the request
 // when that is complete, and what has come behind it.
-func (s *shaking) read(b []byte) (r *http.Request, early []byte) {
+func (s *pendingHandshake) read(b []byte) (r *http.Request, early []byte) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.fd < 0 || s.judging {
@@ -274,14 +274,14 @@ func (s *shaking) read(b []byte) (r *http.Request, early []byte) {
 }
 
 // judge is finish with a CheckOrigin or an Admit, which may do anything.
-func (s *shaking) judge(r *http.Request, early []byte) {
+func (s *pendingHandshake) judge(r *http.Request, early []byte) {
 	returned := false
 	defer func() {
 		if returned {
 			return
 		}
 		if v := recover(); v != nil { // nil after runtime.Goexit
-			s.acceptor.sink.loop.logPanic("AcceptOptions.CheckOrigin or Admit", v)
+			s.acceptor.handler.loop.logPanic("AcceptOptions.CheckOrigin or Admit", v)
 		}
 		s.drop()
 	}()
@@ -291,18 +291,18 @@ func (s *shaking) judge(r *http.Request, early []byte) {
 
 // finish answers the request, behind which early has come, and makes a connection
 // of it, unless s has been dropped meanwhile.
-func (s *shaking) finish(r *http.Request, early []byte) {
+func (s *pendingHandshake) finish(r *http.Request, early []byte) {
 	r.RemoteAddr = s.remote()
 	response, cfg, ok := s.acceptor.answer(r)
 	cfg.early = early
 	if c := s.conclude(response, cfg, ok); c != nil {
-		s.acceptor.sink.loop.start(c, s.acceptor.sink)
+		s.acceptor.handler.loop.start(c, s.acceptor.handler)
 	}
 }
 
 // conclude sends the response. If ok says that it is 101, it returns the
 // connection, to be started; nil if there is none any more.
-func (s *shaking) conclude(response []byte, cfg connConfig, ok bool) *Conn {
+func (s *pendingHandshake) conclude(response []byte, cfg connConfig, ok bool) *Conn {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.fd < 0 {
@@ -326,14 +326,14 @@ func (s *shaking) conclude(response []byte, cfg connConfig, ok bool) *Conn {
 	// In one piece, of a size that nothing else here has, they lie side by side
 	// with those of other connections, and not between what handshakes leave.
 	both := new(struct {
-		conn   Conn
-		polled polled
+		conn     Conn
+		pollConn pollConn
 	})
-	c, p := &both.conn, &both.polled
-	p.init(c, s.acceptor.sink, s.releaseLocked(), s.worker)
-	p.state.set(polledIn | polledPrivate)
+	c, p := &both.conn, &both.pollConn
+	p.init(c, s.acceptor.handler, s.releaseLocked(), s.worker)
+	p.state.set(pollIn | pollPrivate)
 	if len(cfg.early) == 0 {
-		p.state.set(polledFresh)
+		p.state.set(pollFresh)
 	}
 	c.init(p, cfg)
 	c.in.readLock.setOnLoop()
@@ -341,7 +341,7 @@ func (s *shaking) conclude(response []byte, cfg connConfig, ok bool) *Conn {
 }
 
 // remote is the peer's address as [http.Request.RemoteAddr] has it.
-func (s *shaking) remote() string {
+func (s *pendingHandshake) remote() string {
 	if s.peer.IsValid() {
 		return s.peer.String()
 	}
@@ -357,7 +357,7 @@ func (s *shaking) remote() string {
 
 // refuseLocked answers with an error. The connection is closed when the client
 // has read that, or has had the time to.
-func (s *shaking) refuseLocked(response []byte) {
+func (s *pendingHandshake) refuseLocked(response []byte) {
 	if n, err := epoll.Write(s.fd, response); n < len(response) || err != nil {
 		s.dropLocked()
 		return
@@ -369,7 +369,7 @@ func (s *shaking) refuseLocked(response []byte) {
 
 // turnAway answers with an error where the descriptor cannot be watched, which
 // may be too early for the client to read it. The reaper closes it.
-func (s *shaking) turnAway(response []byte) {
+func (s *pendingHandshake) turnAway(response []byte) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.fd >= 0 {

@@ -63,7 +63,7 @@ func (s *spread) tick() bool {
 
 // handleApart does what there is to do for p, in a goroutine if that may call a
 // handler.
-func (w *worker) handleApart(p *polled, todo post, events uint32) {
+func (w *worker) handleApart(p *pollConn, todo post, events uint32) {
 	opens := todo.p != nil && todo.what == taskOpen
 	switch {
 	case todo.p != nil && todo.what == taskClose:
@@ -81,7 +81,7 @@ func (w *worker) handleApart(p *polled, todo post, events uint32) {
 
 // runApart is the goroutine of handleApart. A handler may end it by
 // runtime.Goexit.
-func (w *worker) runApart(p *polled, opens bool, events uint32) {
+func (w *worker) runApart(p *pollConn, opens bool, events uint32) {
 	w.spread.out.Add(1)
 	returned := false
 	defer func() {

@@ -179,7 +179,7 @@ func TestLoopSpreadControlReader(t *testing.T) {
 	j := newJournal(t)
 	peer, server := bareAttached(t, l, j, Options{})
 	settle(t, l)
-	p := polledOf(server.loopTransport())
+	p := pollConnOf(server.loopTransport())
 	if !p.detach(false) { // as the runner does before it starts the goroutine
 		t.Fatal("the connection is busy")
 	}

@@ -35,7 +35,7 @@ func newStarvedLoop(t *testing.T) *Loop {
 // processor to read it.
 func TestLoopKeepaliveLooksFirst(t *testing.T) {
 	opts := Options{PingInterval: time.Hour, PongTimeout: time.Hour}
-	for _, k := range polledKinds {
+	for _, k := range pollConnKinds {
 		t.Run(k.name, func(t *testing.T) {
 			k.loop = false
 			l := newStarvedLoop(t)

@@ -46,7 +46,7 @@ func (s *sweeper) include(e *engine, o *Options) {
 func (s *sweeper) sweep(e *engine) {
 	defer s.again() // even if a hook ends the goroutine
 	now := monotonic()
-	e.table.each(func(p *polled) {
+	e.table.each(func(p *pollConn) {
 		if c := p.conn; c != nil {
 			c.sweep(now)
 		}

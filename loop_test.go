@@ -111,7 +111,7 @@ func TestScribble(t *testing.T) {
 	defer client.CloseNow()
 	defer server.CloseNow()
 	p := []byte("on loan")
-	s := &sink{handler: funcHandler{message: func(_ *Conn, _ MessageType, p []byte) {
+	s := &loopHandler{handler: funcHandler{message: func(_ *Conn, _ MessageType, p []byte) {
 		if string(p) != "on loan" {
 			t.Errorf("the handler sees %q", p)
 		}

@@ -9,16 +9,16 @@ import (
 	"time"
 )
 
-// polledTLS is TLS over a polled descriptor. It relies on crypto/tls to go on
+// pollTLS is TLS over a polled descriptor. It relies on crypto/tls to go on
 // after an error of the connection under it that is temporary.
-type polledTLS struct {
+type pollTLS struct {
 	*tls.Conn
-	polled *polled
+	pollConn *pollConn
 }
 
-// adoptTLS is adopt for nc if it is TLS over a connection of Loop.Listener, or
+// registerTLS is register for nc if it is TLS over a connection of Loop.Listener, or
 // of Dial, which may be TLS to a proxy in its turn.
-func (e *engine) adoptTLS(c *Conn, s *sink, nc net.Conn) (loopTransport, error) {
+func (e *engine) registerTLS(c *Conn, h *loopHandler, nc net.Conn) (loopTransport, error) {
 	over, ok := nc.(*tls.Conn)
 	if !ok {
 		return nil, nil
@@ -35,12 +35,12 @@ func (e *engine) adoptTLS(c *Conn, s *sink, nc net.Conn) (loopTransport, error) 
 	if err != nil {
 		return nil, err
 	}
-	p, err := e.newPolled(c, s, rc)
+	p, err := e.newPollConn(c, h, rc)
 	if err != nil {
 		return nil, err
 	}
-	under.set(eager{p})
-	return &polledTLS{over, p}, nil
+	under.set(unlimitedWriter{p})
+	return &pollTLS{over, p}, nil
 }
 
 // pollableUnder returns what lies under nc, or nil if that is not pollable.
@@ -57,23 +57,23 @@ func pollableUnder(nc *tls.Conn) *pollable {
 	}
 }
 
-// eager is what TLS writes to: it takes everything, because TLS cannot go on
+// unlimitedWriter is the connection under TLS: it takes everything, because TLS cannot go on
 // after a part of a record.
-type eager struct{ *polled }
+type unlimitedWriter struct{ *pollConn }
 
-func (e eager) Write(b []byte) (int, error) {
-	n, err := e.accept(nil, b)
+func (w unlimitedWriter) Write(b []byte) (int, error) {
+	n, err := w.accept(nil, b)
 	return int(n), err
 }
 
-func polledOf(l loopTransport) *polled {
-	if t, ok := l.(*polledTLS); ok {
-		return t.polled
+func pollConnOf(l loopTransport) *pollConn {
+	if t, ok := l.(*pollTLS); ok {
+		return t.pollConn
 	}
-	return l.(*polled)
+	return l.(*pollConn)
 }
 
-func (t *polledTLS) wait(b *buffer, _ bool) (*buffer, error) {
+func (t *pollTLS) wait(b *buffer, _ bool) (*buffer, error) {
 	b = b.orLarger(readBufferSize)
 	n, err := t.Read(b.b[:cap(b.b)])
 	if n == 0 {
@@ -87,9 +87,9 @@ func (t *polledTLS) wait(b *buffer, _ bool) (*buffer, error) {
 	return b, nil
 }
 
-func (t *polledTLS) Write(b []byte) (int, error) {
-	if t.polled.state.has(polledPaused | polledCut) {
-		if err := t.polled.waitForRoom(); err != nil {
+func (t *pollTLS) Write(b []byte) (int, error) {
+	if t.pollConn.state.has(pollPaused | pollCut) {
+		if err := t.pollConn.waitForRoom(); err != nil {
 			return 0, err
 		}
 	}
@@ -98,8 +98,8 @@ func (t *polledTLS) Write(b []byte) (int, error) {
 
 // offer leaves the rest to TLS, which cannot be told to share, nor how much more
 // a record takes.
-func (t *polledTLS) offer(b []byte, _ bool, limit int) (int, error) {
-	p := t.polled
+func (t *pollTLS) offer(b []byte, _ bool, limit int) (int, error) {
+	p := t.pollConn
 	p.mu.Lock()
 	err := p.roomLocked(len(b), limit)
 	p.mu.Unlock()
@@ -109,17 +109,17 @@ func (t *polledTLS) offer(b []byte, _ bool, limit int) (int, error) {
 	return t.Conn.Write(b)
 }
 
-func (t *polledTLS) writer() net.Conn { return t }
-func (t *polledTLS) vectored() bool   { return false }
-func (t *polledTLS) resumable() bool  { return true }
-func (t *polledTLS) exact() bool      { return true }
-func (t *polledTLS) blocked() bool    { return t.polled.blocked() }
+func (t *pollTLS) writer() net.Conn { return t }
+func (t *pollTLS) vectored() bool   { return false }
+func (t *pollTLS) resumable() bool  { return true }
+func (t *pollTLS) exact() bool      { return true }
+func (t *pollTLS) blocked() bool    { return t.pollConn.blocked() }
 
-func (t *polledTLS) readNow(b *buffer) (*buffer, error) { return t.wait(b, false) }
+func (t *pollTLS) readNow(b *buffer) (*buffer, error) { return t.wait(b, false) }
 
-func (t *polledTLS) writeAll(b *backlog) (int, error) {
-	if t.polled.state.has(polledPaused | polledCut) {
-		if err := t.polled.waitForRoom(); err != nil {
+func (t *pollTLS) writeAll(b *backlog) (int, error) {
+	if t.pollConn.state.has(pollPaused | pollCut) {
+		if err := t.pollConn.waitForRoom(); err != nil {
 			return 0, err
 		}
 	}
@@ -127,36 +127,36 @@ func (t *polledTLS) writeAll(b *backlog) (int, error) {
 }
 
 // writeNow leaves what the socket does not take in the queue.
-func (t *polledTLS) writeNow(b *backlog, _ bool) (n int, err error) {
+func (t *pollTLS) writeNow(b *backlog, _ bool) (n int, err error) {
 	for _, part := range b.vector(make([][]byte, 0, len(b.parts))) {
 		m, err := t.Conn.Write(part)
 		if n += m; err != nil {
 			return n, err
 		}
 	}
-	t.polled.uncork()
+	t.pollConn.uncork()
 	return n, nil
 }
 
-func (t *polledTLS) writev(head, body []byte) (int64, error) { return writev(t, head, body) }
+func (t *pollTLS) writev(head, body []byte) (int64, error) { return writev(t, head, body) }
 
-func (t *polledTLS) end(abort bool) {
+func (t *pollTLS) end(abort bool) {
 	if !abort {
-		t.polled.uncork()
+		t.pollConn.uncork()
 		t.Conn.Close() // with a record that says so
 	}
-	t.polled.end(abort)
+	t.pollConn.end(abort)
 }
 
-func (t *polledTLS) closeWrite()             { t.Conn.CloseWrite() }
-func (t *polledTLS) join(Header, []byte) int { return 0 } // TLS has to see it
+func (t *pollTLS) closeWrite()             { t.Conn.CloseWrite() }
+func (t *pollTLS) join(Header, []byte) int { return 0 } // TLS has to see it
 
-func (t *polledTLS) drain() error  { return t.polled.drain() }
-func (t *polledTLS) look()         { t.polled.look() }
-func (t *polledTLS) lose()         { t.polled.lose() }
-func (t *polledTLS) now() int64    { return t.polled.now() }
-func (t *polledTLS) queued() int   { return t.polled.queued() }
-func (t *polledTLS) awaitDrained() { t.polled.awaitDrained() }
+func (t *pollTLS) drain() error  { return t.pollConn.drain() }
+func (t *pollTLS) look()         { t.pollConn.look() }
+func (t *pollTLS) lose()         { t.pollConn.lose() }
+func (t *pollTLS) now() int64    { return t.pollConn.now() }
+func (t *pollTLS) queued() int   { return t.pollConn.queued() }
+func (t *pollTLS) awaitDrained() { t.pollConn.awaitDrained() }
 
-func (t *polledTLS) SetReadDeadline(time.Time) error    { return nil }
-func (t *polledTLS) SetWriteDeadline(d time.Time) error { return t.polled.SetWriteDeadline(d) }
+func (t *pollTLS) SetReadDeadline(time.Time) error    { return nil }
+func (t *pollTLS) SetWriteDeadline(d time.Time) error { return t.pollConn.SetWriteDeadline(d) }

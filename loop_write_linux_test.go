@@ -14,13 +14,13 @@ import (
 	"time"
 )
 
-// polledKinds are those that an engine watches.
-var polledKinds = loopTransports[1:]
+// pollConnKinds are those that an engine watches.
+var pollConnKinds = loopTransports[1:]
 
-// overPolled is overLoop for those that an engine watches.
-func overPolled(t *testing.T, f func(t *testing.T, l *Loop, c *Conn, peer net.Conn)) {
+// overPollConn is overLoop for those that an engine watches.
+func overPollConn(t *testing.T, f func(t *testing.T, l *Loop, c *Conn, peer net.Conn)) {
 	t.Helper()
-	for _, k := range polledKinds {
+	for _, k := range pollConnKinds {
 		t.Run(k.name, func(t *testing.T) {
 			k.loop = false
 			c, peer := k.raw(t, false, Options{ReadLimit: 32 << 20, CloseTimeout: 2 * time.Second})
@@ -32,7 +32,7 @@ func overPolled(t *testing.T, f func(t *testing.T, l *Loop, c *Conn, peer net.Co
 // TestLoopCork: what a handler writes for a batch of input leaves in one system
 // call, however many messages there are.
 func TestLoopCork(t *testing.T) {
-	overPolled(t, func(t *testing.T, l *Loop, c *Conn, peer net.Conn) {
+	overPollConn(t, func(t *testing.T, l *Loop, c *Conn, peer net.Conn) {
 		const each, batches = 16, 100
 		attach(t, l, c, funcHandler{message: func(c *Conn, typ MessageType, p []byte) {
 			for range 3 {
@@ -65,7 +65,7 @@ func TestLoopCork(t *testing.T) {
 // TestLoopHandlerBlocks: what a handler wrote before it blocks arrives, and so
 // does what others write meanwhile.
 func TestLoopHandlerBlocks(t *testing.T) {
-	overPolled(t, func(t *testing.T, l *Loop, c *Conn, peer net.Conn) {
+	overPollConn(t, func(t *testing.T, l *Loop, c *Conn, peer net.Conn) {
 		in, out := make(chan struct{}), make(chan struct{})
 		attach(t, l, c, funcHandler{message: func(c *Conn, typ MessageType, p []byte) {
 			c.Write(bg, Text, []byte("before"))
@@ -113,7 +113,7 @@ func fill(t *testing.T, c *Conn, size, above int) (n int) {
 // queue is bounded, nothing more is read, others are served; when it reads,
 // all arrives in order.
 func TestLoopBackpressure(t *testing.T) {
-	overPolled(t, func(t *testing.T, l *Loop, c *Conn, peer net.Conn) {
+	overPollConn(t, func(t *testing.T, l *Loop, c *Conn, peer net.Conn) {
 		const size, n = 10_000, 3000
 		r := attach(t, l, c, funcHandler{message: func(c *Conn, typ MessageType, p []byte) {
 			if err := c.Write(bg, typ, p); err != nil {
@@ -133,8 +133,8 @@ func TestLoopBackpressure(t *testing.T) {
 			}
 			close(sent)
 		}()
-		p := polledOf(c.loopTransport())
-		until(t, "it does not read any more", func() bool { return p.state.has(polledPaused) })
+		p := pollConnOf(c.loopTransport())
+		until(t, "it does not read any more", func() bool { return p.state.has(pollPaused) })
 		if b := c.Buffered(); b < highWater || b > 2*highWater+size {
 			t.Errorf("%d bytes are queued", b)
 		}
@@ -176,7 +176,7 @@ func TestLoopBackpressure(t *testing.T) {
 // TestLoopWriteWaits: when too much is queued a Write waits for room. It can be
 // given up, and others go on.
 func TestLoopWriteWaits(t *testing.T) {
-	overPolled(t, func(t *testing.T, l *Loop, c *Conn, peer net.Conn) {
+	overPollConn(t, func(t *testing.T, l *Loop, c *Conn, peer net.Conn) {
 		r := attach(t, l, c, funcHandler{message: func(c *Conn, typ MessageType, p []byte) {
 			for range 2 { // the first is queued whole, the other one waits for it
 				if err := c.Write(bg, Binary, make([]byte, 20<<20)); err != nil {
@@ -234,7 +234,7 @@ func TestLoopWriteWaits(t *testing.T) {
 // TestLoopCloseWhileFull: the peer says goodbye while something is queued for it
 // that it does not read. Nothing more is to be read then, and nobody looks for it.
 func TestLoopCloseWhileFull(t *testing.T) {
-	overPolled(t, func(t *testing.T, l *Loop, c *Conn, peer net.Conn) {
+	overPollConn(t, func(t *testing.T, l *Loop, c *Conn, peer net.Conn) {
 		attach(t, l, c, funcHandler{})
 		fill(t, c, 50_000, 0)
 		peer.Write(append(closeFrame(true, 1000, ""), text("behind")...))
@@ -256,7 +256,7 @@ func TestLoopCloseWhileFull(t *testing.T) {
 // TestLoopLostClose: a close frame that was still queued when the connection
 // ended was not exchanged.
 func TestLoopLostClose(t *testing.T) {
-	for _, k := range polledKinds {
+	for _, k := range pollConnKinds {
 		t.Run(k.name, func(t *testing.T) {
 			k.loop = false
 			c, peer := k.raw(t, false, Options{CloseTimeout: 100 * time.Millisecond})

@@ -111,7 +111,7 @@ func (c *Conn) tryBeginWrite(ctx context.Context, stream *messageWriter, f *outF
 		return nil, false, nil, contextError(ctx)
 	case joins && c.in.flags.has(inputBuffered) && o.joinsLocked(len(f.p)) && !(f.pack != packNone && o.write.held()):
 		c.joinLocked(*f)
-		c.kickLocked()
+		c.scheduleFlushLocked()
 		return nil, false, nil, nil
 	case o.freeLocked(stream):
 		o.write.set(true)

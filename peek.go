@@ -10,7 +10,7 @@ import (
 // observe is about what TLS is made of, if it is TLS: as keepalive sees it, a
 // record that is not complete is a sign of life too. Of any other net.Conn only
 // the bytes are known that it takes, if it takes them slowly.
-func (s *stream) observe(to *signs) {
+func (s *stream) observe(to *activity) {
 	nc := s.Conn
 	if over, ok := nc.(interface{ NetConn() net.Conn }); ok {
 		nc = over.NetConn()
@@ -22,7 +22,7 @@ func (s *stream) observe(to *signs) {
 	switch nc := nc.(type) {
 	case *bufpipe.Conn:
 		st := nc.State()
-		*to = signs{heard: to.heard, input: int64(st.Received), unread: st.Unread, visible: true, full: st.Full,
+		*to = activity{lastInput: to.lastInput, input: int64(st.Received), unread: st.Unread, visible: true, full: st.Full,
 			ended: st.Ended, acked: int64(st.Taken), counted: true, unacked: int64(st.Waiting), system: true}
 	case syscall.Conn:
 		if rc, err := nc.SyscallConn(); err == nil {

@@ -8,12 +8,12 @@ import (
 	"github.com/fullduplex-go/websocket/internal/epoll"
 )
 
-func observeSocket(rc syscall.RawConn, to *signs) {
+func observeSocket(rc syscall.RawConn, to *activity) {
 	rc.Control(func(fd uintptr) { observeDescriptor(int(fd), to) })
 }
 
 // observeDescriptor asks the system. For TCP it counts both directions by itself.
-func observeDescriptor(fd int, to *signs) {
+func observeDescriptor(fd int, to *activity) {
 	st, err := epoll.Inspect(fd)
 	if err != nil {
 		return // nothing can be seen

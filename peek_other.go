@@ -4,4 +4,4 @@ package websocket
 
 import "syscall"
 
-func observeSocket(syscall.RawConn, *signs) {}
+func observeSocket(syscall.RawConn, *activity) {}

@@ -6,7 +6,7 @@ import "syscall"
 
 // observeSocket looks at what nobody has read yet, as much of it as a buffer
 // takes. An error of the socket is lost, and stands for its end.
-func observeSocket(rc syscall.RawConn, to *signs) {
+func observeSocket(rc syscall.RawConn, to *activity) {
 	b := getBuffer(maxReadSize)
 	defer putBuffer(b)
 	rc.Control(func(fd uintptr) {

@@ -12,7 +12,7 @@ import (
 // observeSocket asks how many bytes have arrived that nobody has read yet. None
 // of its calls waits, also where somebody reads meanwhile. A socket that is
 // readable and has no bytes has ended or has failed.
-func observeSocket(rc syscall.RawConn, to *signs) {
+func observeSocket(rc syscall.RawConn, to *activity) {
 	rc.Control(func(fd uintptr) {
 		s := windows.Handle(fd)
 		unread, err := unreadBytes(s)

@@ -256,12 +256,12 @@ func (c *Conn) enterRead(ctx context.Context, last *buffer, onLoop bool) error {
 // it: an error of the transport becomes the connection's, unless it only
 // stands for the end of ctx.
 func (c *Conn) endRead(ctx context.Context, err error) error {
-	kicked := c.disarmRead(ctx)
+	interrupted := c.disarmRead(ctx)
 	if err == errAgain && c.in.flags.has(readNoWait) {
 		err = errInputOver
 	}
 	if err != nil && err != errAgain {
-		cut := kicked && errors.Is(err, os.ErrDeadlineExceeded)
+		cut := interrupted && errors.Is(err, os.ErrDeadlineExceeded)
 		switch cause := c.readError(); {
 		case cause != nil && (cut || err == cause):
 			err = cause

@@ -195,7 +195,7 @@ func (c *Conn) enqueueLocked(f *outFrame) error {
 	*anew = *anew || f.pack == packAlone
 	c.traceOut(&h)
 	o.write.add()
-	c.kickLocked()
+	c.scheduleFlushLocked()
 	return nil
 }
 

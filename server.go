@@ -70,11 +70,11 @@ type Server struct {
 	Events EventHandler
 	Loop   *Loop
 
-	mu      sync.Mutex // guards what follows; never held while a Conn is called
-	phase   serverPhase
-	conns   map[*Conn]struct{}      // whose Handler is running, or which have not ended
-	sink    *sink                   // of those that Loop reads; made at first use
-	opening map[*Conn]chan struct{} // closed when OnOpen has returned
+	mu          sync.Mutex // guards what follows; never held while a Conn is called
+	phase       serverPhase
+	conns       map[*Conn]struct{}      // whose Handler is running, or which have not ended
+	loopHandler *loopHandler            // of those that Loop reads; made at first use
+	opening     map[*Conn]chan struct{} // closed when OnOpen has returned
 
 	active drain.Group // handshakes and connections that Shutdown waits for; closed by it
 }
@@ -227,8 +227,8 @@ func (s *Server) stop(p serverPhase) (conns []*Conn) {
 	if p > s.phase {
 		s.phase = p
 		conns = slices.Collect(maps.Keys(s.conns))
-		if s.sink != nil {
-			conns = append(conns, s.Loop.connsOf(s.sink)...)
+		if s.loopHandler != nil {
+			conns = append(conns, s.Loop.connsOf(s.loopHandler)...)
 		}
 	}
 	return conns

@@ -65,14 +65,14 @@ func (s *Server) opened(c *Conn) {
 	delete(s.opening, c)
 }
 
-// events returns the sink of s, always the same.
-func (s *Server) events() *sink {
+// events returns the loopHandler of s, always the same.
+func (s *Server) events() *loopHandler {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.sink == nil {
-		s.sink = &sink{loop: s.Loop, handler: serverEvents{s}}
+	if s.loopHandler == nil {
+		s.loopHandler = &loopHandler{loop: s.Loop, handler: serverEvents{s}}
 	}
-	return s.sink
+	return s.loopHandler
 }
 
 func (s *Server) currentPhase() serverPhase {

@@ -52,7 +52,7 @@ func (s *socket) Write(p []byte) (int, error) {
 	return s.progress.write(s.Conn, p)
 }
 
-func (s *socket) observe(to *signs) {
+func (s *socket) observe(to *activity) {
 	to.acked = s.progress.Load()
 	observeSocket(s.rc, to)
 }

@@ -13,11 +13,11 @@ import (
 // idle, and when it fires it is set again if a later write is under way then. So a
 // write that is not the first costs no timer. It does not keep the connection alive.
 type writeClock struct {
-	mu     sync.Mutex // guards what follows; the transport's deadline is set under it
-	timer  *time.Timer
-	set    bool  // the timer runs
-	until  int64 // when the write under way is to be over, by monotonic; 0 if there is none
-	kicked bool  // it was not
+	mu          sync.Mutex // guards what follows; the transport's deadline is set under it
+	timer       *time.Timer
+	set         bool  // the timer runs
+	until       int64 // when the write under way is to be over, by monotonic; 0 if there is none
+	interrupted bool  // it was not
 }
 
 // writeUntil is when a write that begins now has to be over, by monotonic. It is 0
@@ -69,7 +69,7 @@ func (c *Conn) writeTime() {
 		k.set = true
 		k.timer.Reset(time.Duration(left))
 	default:
-		k.kicked = true
+		k.interrupted = true
 		c.t.SetWriteDeadline(past)
 	}
 }
@@ -78,16 +78,16 @@ func (c *Conn) writeTime() {
 // reports whether the write was interrupted.
 //
 //go:noinline
-func (c *Conn) disarmWriteClock() (kicked bool) {
+func (c *Conn) disarmWriteClock() (interrupted bool) {
 	k := &c.cancel.Load().clock
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.until = 0
-	if kicked = k.kicked; kicked {
-		k.kicked = false
+	if interrupted = k.interrupted; interrupted {
+		k.interrupted = false
 		c.t.SetWriteDeadline(time.Time{})
 	}
-	return kicked
+	return interrupted
 }
 
 // forget stops the timer.

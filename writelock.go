@@ -164,7 +164,7 @@ func (c *Conn) releaseLocked(sent int, err error) {
 	o.writing = 0
 	q := o.queue
 	if q == nil {
-		c.kickLocked()
+		c.scheduleFlushLocked()
 		return
 	}
 	if err != nil && !c.t.exact() {
@@ -178,12 +178,12 @@ func (c *Conn) releaseLocked(sent int, err error) {
 		return
 	}
 	c.tellDrainedLocked()
-	c.kickLocked()
+	c.scheduleFlushLocked()
 }
 
-// kickLocked sees to it that what is queued leaves: with the owner of the
+// scheduleFlushLocked sees to it that what is queued leaves: with the owner of the
 // write lock, when it hands that on, or by a goroutine.
-func (c *Conn) kickLocked() {
+func (c *Conn) scheduleFlushLocked() {
 	o := &c.out
 	if o.write.held() || o.flushing || !c.hasWorkLocked() {
 		return

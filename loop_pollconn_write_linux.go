@@ -10,14 +10,14 @@ import (
 )
 
 // uncork ends what Read began.
-func (p *polled) uncork() {
-	if !p.state.has(polledCorked | polledDrained) {
+func (p *pollConn) uncork() {
+	if !p.state.has(pollCorked | pollDrained) {
 		return
 	}
 	p.mu.Lock()
-	p.state.clear(polledCorked | polledDrained)
+	p.state.clear(pollCorked | pollDrained)
 	var err error
-	if p.queue != nil && !p.state.has(polledOut) {
+	if p.queue != nil && !p.state.has(pollOut) {
 		err = p.flushLocked(nil, nil, false)
 	}
 	p.mu.Unlock()
@@ -27,7 +27,7 @@ func (p *polled) uncork() {
 }
 
 // flush writes what is queued, when there is room.
-func (p *polled) flush() {
+func (p *pollConn) flush() {
 	p.mu.Lock()
 	var err error
 	if p.queue != nil && p.fd >= 0 {
@@ -39,24 +39,24 @@ func (p *polled) flush() {
 	}
 }
 
-func (p *polled) lose() {
+func (p *pollConn) lose() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.loseLocked()
 }
 
 // loseLocked drops the queue, which nobody will take any more.
-func (p *polled) loseLocked() {
-	p.state.set(polledLost)
+func (p *pollConn) loseLocked() {
+	p.state.set(pollLost)
 	putBacklog(p.queue)
 	p.queue = nil
 	p.resumeLocked()
 	p.watchLocked(p.listenLocked(), false)
-	p.worker.rooms.wake(p)
+	p.worker.writeWaiters.wake(p)
 }
 
 // flushAtEndLocked writes as much of the queue as there is room for.
-func (p *polled) flushAtEndLocked() {
+func (p *pollConn) flushAtEndLocked() {
 	for p.queue != nil {
 		n, more, err := p.writeLocked(nil, nil)
 		p.leaveLocked(n)
@@ -68,7 +68,7 @@ func (p *polled) flushAtEndLocked() {
 
 // leaveLocked removes the first n bytes of the queue, and returns how many more
 // than that have left.
-func (p *polled) leaveLocked(n int) int {
+func (p *pollConn) leaveLocked(n int) int {
 	if p.queue == nil {
 		return n
 	}
@@ -83,16 +83,16 @@ func (p *polled) leaveLocked(n int) int {
 
 // writeNow takes all of b, and has it written, as far as there is room, even if
 // more input is being handled.
-func (p *polled) writeNow(b *backlog, _ bool) (n int, err error) {
+func (p *pollConn) writeNow(b *backlog, _ bool) (n int, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.state.clear(polledCorked)
+	p.state.clear(pollCorked)
 	return p.acceptAllLocked(b)
 }
 
 // writeAll takes all of b, or nothing.
-func (p *polled) writeAll(b *backlog) (int, error) {
-	if p.state.has(polledPaused | polledCut) {
+func (p *pollConn) writeAll(b *backlog) (int, error) {
+	if p.state.has(pollPaused | pollCut) {
 		if err := p.waitForRoom(); err != nil {
 			return 0, err
 		}
@@ -102,10 +102,10 @@ func (p *polled) writeAll(b *backlog) (int, error) {
 	return p.acceptAllLocked(b)
 }
 
-func (p *polled) acceptAllLocked(b *backlog) (int, error) {
+func (p *pollConn) acceptAllLocked(b *backlog) (int, error) {
 	parts := b.vector(make([][]byte, 0, len(b.parts)))
 	if last := len(parts) - 1; last > 0 {
-		if p.fd < 0 || p.state.has(polledLost) {
+		if p.fd < 0 || p.state.has(pollLost) {
 			return 0, net.ErrClosed
 		}
 		for _, part := range parts[:last] {
@@ -121,13 +121,13 @@ func (p *polled) acceptAllLocked(b *backlog) (int, error) {
 
 // Write sends b, or queues what the socket does not take. It waits while too
 // much is queued.
-func (p *polled) Write(b []byte) (int, error) {
+func (p *pollConn) Write(b []byte) (int, error) {
 	n, err := p.writev(nil, b)
 	return int(n), err
 }
 
-func (p *polled) writev(head, body []byte) (int64, error) {
-	if p.state.has(polledPaused | polledCut) {
+func (p *pollConn) writev(head, body []byte) (int64, error) {
+	if p.state.has(pollPaused | pollCut) {
 		if err := p.waitForRoom(); err != nil {
 			return 0, err
 		}
@@ -136,7 +136,7 @@ func (p *polled) writev(head, body []byte) (int64, error) {
 }
 
 // accept is writev without waiting: it takes everything, or returns an error.
-func (p *polled) accept(head, body []byte) (int64, error) {
+func (p *pollConn) accept(head, body []byte) (int64, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return int64(len(head) + len(body)), p.acceptLocked(head, body, false)
@@ -144,14 +144,14 @@ func (p *polled) accept(head, body []byte) (int64, error) {
 
 // acceptLocked sends head and body, or queues them; with shared body itself
 // instead of a copy.
-func (p *polled) acceptLocked(head, body []byte, shared bool) error {
+func (p *pollConn) acceptLocked(head, body []byte, shared bool) error {
 	size := len(head) + len(body)
 	switch {
-	case p.fd < 0, p.state.has(polledLost):
+	case p.fd < 0, p.state.has(pollLost):
 		return net.ErrClosed
-	case p.state.has(polledOut):
+	case p.state.has(pollOut):
 		p.queueLocked(head, body, shared)
-	case p.state.has(polledCorked) && size <= maxCork && p.queue.len()+size <= maxPending:
+	case p.state.has(pollCorked) && size <= maxCork && p.queue.len()+size <= maxPending:
 		p.queueLocked(head, body, false)
 	default:
 		return p.flushLocked(head, body, shared)
@@ -161,14 +161,14 @@ func (p *polled) acceptLocked(head, body []byte, shared bool) error {
 
 // join appends a frame to the queue while that is held back, without the detour
 // of a buffer.
-func (p *polled) join(h Header, body []byte) int {
-	if !p.state.has(polledCorked) {
+func (p *pollConn) join(h Header, body []byte) int {
+	if !p.state.has(pollCorked) {
 		return 0
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	size := maxHeaderSize + len(body)
-	if p.state.flags.Load()&(polledCorked|polledOut|polledCut) != polledCorked || p.fd < 0 ||
+	if p.state.flags.Load()&(pollCorked|pollOut|pollCut) != pollCorked || p.fd < 0 ||
 		size > maxCork || p.queue.len()+size > maxPending {
 		return 0
 	}
@@ -179,7 +179,7 @@ func (p *polled) join(h Header, body []byte) int {
 }
 
 // offer takes all of b, unless with that more than limit bytes might be queued.
-func (p *polled) offer(b []byte, shared bool, limit int) (int, error) {
+func (p *pollConn) offer(b []byte, shared bool, limit int) (int, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	err := p.roomLocked(len(b), limit)
@@ -194,8 +194,8 @@ func (p *polled) offer(b []byte, shared bool, limit int) (int, error) {
 
 // roomLocked returns ErrBackpressure if n bytes more than what is queued would
 // be more than limit.
-func (p *polled) roomLocked(n, limit int) error {
-	if p.queue.len()+n > limit && p.fd >= 0 && !p.state.has(polledOut) { // corked
+func (p *pollConn) roomLocked(n, limit int) error {
+	if p.queue.len()+n > limit && p.fd >= 0 && !p.state.has(pollOut) { // corked
 		if err := p.flushLocked(nil, nil, false); err != nil {
 			return err
 		}
@@ -207,7 +207,7 @@ func (p *polled) roomLocked(n, limit int) error {
 }
 
 // queueLocked puts head and body into the queue.
-func (p *polled) queueLocked(head, body []byte, shared bool) {
+func (p *pollConn) queueLocked(head, body []byte, shared bool) {
 	if p.queue == nil {
 		p.queue = getBacklog()
 	}
@@ -217,15 +217,15 @@ func (p *polled) queueLocked(head, body []byte, shared bool) {
 	} else {
 		p.queue.copy(body)
 	}
-	if p.queue.len() > highWater && p.state.has(polledOut) && !p.state.has(polledPaused) {
-		p.state.set(polledPaused)
-		p.watchLocked(p.state.has(polledBusy) && p.state.has(polledIn), true)
+	if p.queue.len() > highWater && p.state.has(pollOut) && !p.state.has(pollPaused) {
+		p.state.set(pollPaused)
+		p.watchLocked(p.state.has(pollBusy) && p.state.has(pollIn), true)
 	}
 }
 
 // flushLocked writes the queue and then head and body, and queues what the
 // socket does not take, body as queueLocked does.
-func (p *polled) flushLocked(head, body []byte, shared bool) error {
+func (p *pollConn) flushLocked(head, body []byte, shared bool) error {
 	for {
 		n, more, err := p.writeLocked(head, body)
 		if err != nil && err != epoll.Again {
@@ -245,13 +245,13 @@ func (p *polled) flushLocked(head, body []byte, shared bool) error {
 		p.queueLocked(head, body, shared)
 		return nil
 	}
-	if p.state.has(polledOut) {
+	if p.state.has(pollOut) {
 		p.resumeLocked()
 		p.watchLocked(p.listenLocked(), false)
-		p.worker.rooms.wake(p)
+		p.worker.writeWaiters.wake(p)
 	}
-	if p.state.has(polledAwaited) {
-		p.state.clear(polledAwaited)
+	if p.state.has(pollAwaited) {
+		p.state.clear(pollAwaited)
 		go p.conn.tellDrained() // which locks what comes before p.mu
 	}
 	return nil
@@ -259,7 +259,7 @@ func (p *polled) flushLocked(head, body []byte, shared bool) error {
 
 // writeLocked writes once. It reports whether the socket has taken all that it
 // was offered and there is more.
-func (p *polled) writeLocked(head, body []byte) (n int, more bool, err error) {
+func (p *pollConn) writeLocked(head, body []byte) (n int, more bool, err error) {
 	switch {
 	case p.queue != nil && len(head)+len(body) == 0 && p.queue.only() != nil:
 		n, err = epoll.Write(int(p.fd), p.queue.only())
@@ -274,7 +274,7 @@ func (p *polled) writeLocked(head, body []byte) (n int, more bool, err error) {
 }
 
 // gatherLocked is writeLocked where something is queued.
-func (p *polled) gatherLocked(head, body []byte) (n int, more bool, err error) {
+func (p *pollConn) gatherLocked(head, body []byte) (n int, more bool, err error) {
 	var parts [maxVector + 2][]byte
 	v := p.queue.vector(parts[:0:maxVector])
 	size := 0
@@ -291,14 +291,14 @@ func (p *polled) gatherLocked(head, body []byte) (n int, more bool, err error) {
 }
 
 // waitForRoom waits until not too much is queued, or there is no more use.
-func (p *polled) waitForRoom() error {
-	defer p.worker.rooms.wake(p) // there may be nobody else to remove it
+func (p *pollConn) waitForRoom() error {
+	defer p.worker.writeWaiters.wake(p) // there may be nobody else to remove it
 	for {
-		changed := p.worker.rooms.of(p)
+		changed := p.worker.writeWaiters.of(p)
 		switch {
-		case p.state.has(polledCut):
+		case p.state.has(pollCut):
 			return os.ErrDeadlineExceeded
-		case !p.state.has(polledPaused): // or closed
+		case !p.state.has(pollPaused): // or closed
 			return nil
 		}
 		<-changed
@@ -306,21 +306,21 @@ func (p *polled) waitForRoom() error {
 }
 
 // drain waits until all has left that was written, or the end.
-func (p *polled) drain() error {
+func (p *pollConn) drain() error {
 	for {
-		changed := p.worker.rooms.of(p)
+		changed := p.worker.writeWaiters.of(p)
 		p.mu.Lock()
 		var err error
-		if p.queue != nil && !p.state.has(polledOut) { // corked
+		if p.queue != nil && !p.state.has(pollOut) { // corked
 			err = p.flushLocked(nil, nil, false)
 		}
-		if p.state.has(polledLost) {
+		if p.state.has(pollLost) {
 			err = net.ErrClosed
 		}
 		done := p.queue == nil
 		p.mu.Unlock()
 		if done || err != nil {
-			p.worker.rooms.wake(p) // there may be nobody else to remove it
+			p.worker.writeWaiters.wake(p) // there may be nobody else to remove it
 			return err
 		}
 		<-changed

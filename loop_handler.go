@@ -8,24 +8,24 @@ import (
 	"runtime/debug"
 )
 
-// sink is a handler with its loop: what connections share.
-type sink struct {
+// loopHandler is an EventHandler with its loop. Connections share it.
+type loopHandler struct {
 	loop    *Loop
 	handler EventHandler
 	forget  bool // the request, after OnOpen
 }
 
-func (s *sink) open(c *Conn) {
-	if s.forget {
+func (h *loopHandler) open(c *Conn) {
+	if h.forget {
 		defer c.forgetRequest()
 	}
-	defer s.contain(c)
-	s.handler.OnOpen(c)
+	defer h.contain(c)
+	h.handler.OnOpen(c)
 }
 
-func (s *sink) message(c *Conn, m Message) {
-	defer s.contain(c)
-	s.handler.OnMessage(c, m.Type, m.Data)
+func (h *loopHandler) message(c *Conn, m Message) {
+	defer h.contain(c)
+	h.handler.OnMessage(c, m.Type, m.Data)
 	if scribble {
 		for i := range m.Data {
 			m.Data[i] = 0xdb
@@ -33,13 +33,13 @@ func (s *sink) message(c *Conn, m Message) {
 	}
 }
 
-func (s *sink) close(c *Conn) {
-	defer s.contain(c)
-	s.handler.OnClose(c, c.life.cause.Load())
+func (h *loopHandler) close(c *Conn) {
+	defer h.contain(c)
+	h.handler.OnClose(c, c.life.cause.Load())
 }
 
 // contain keeps a handler's panic to its connection.
-func (s *sink) contain(c *Conn) {
+func (h *loopHandler) contain(c *Conn) {
 	switch v := recover(); v {
 	case nil:
 	case http.ErrAbortHandler:
@@ -56,15 +56,15 @@ func (l *Loop) logPanic(where string, v any) {
 }
 
 // serve is the loop of a connection that no engine can watch.
-func (s *sink) serve(c *Conn) {
+func (h *loopHandler) serve(c *Conn) {
 	returned := false
 	defer func() {
 		if !returned { // runtime.Goexit in a handler
 			c.startClose(StatusInternalError, "")
-			go s.finish(c)
+			go h.finish(c)
 		}
 	}()
-	s.open(c)
+	h.open(c)
 	var loan *buffer
 	for {
 		m, next, err := c.nextLoan(context.Background(), loan, true)
@@ -76,15 +76,15 @@ func (s *sink) serve(c *Conn) {
 		if err != nil {
 			break
 		}
-		s.message(c, m)
+		h.message(c, m)
 	}
 	returned = true
-	s.finish(c)
+	h.finish(c)
 }
 
 // finish ends what serve began.
-func (s *sink) finish(c *Conn) {
-	l := s.loop
+func (h *loopHandler) finish(c *Conn) {
+	l := h.loop
 	defer func() {
 		l.mu.Lock()
 		delete(l.conns, c)
@@ -92,5 +92,5 @@ func (s *sink) finish(c *Conn) {
 		l.leave()
 	}()
 	<-c.ended()
-	s.close(c)
+	h.close(c)
 }

@@ -14,43 +14,43 @@ import (
 	"github.com/fullduplex-go/websocket/internal/epoll"
 )
 
-// polled is the transport of a connection that an engine watches: a
-// descriptor, and what it did not take yet. Its calls never wait, but for a
+// pollConn is the transport of a connection that an engine watches: a
+// descriptor, and the bytes that it did not take yet. Its calls never wait, but for a
 // Write while too much is queued.
-type polled struct {
-	conn   *Conn
-	sink   *sink
-	worker *worker
+type pollConn struct {
+	conn    *Conn
+	handler *loopHandler
+	worker  *worker
 
 	mu    sync.Mutex // held during system calls on fd; nothing else is locked under it but the table
 	queue *backlog   // what is to leave before anything else, or nil
 	fd    int32      // -1 when closed
-	state polledState
+	state pollState
 }
 
-// polledState is a set of flags. They change only under the lock.
-type polledState struct{ flags atomic.Uint32 }
+// pollState is a set of flags. They change only under the lock.
+type pollState struct{ flags atomic.Uint32 }
 
 const (
-	polledIn      = 1 << iota // watched for input
-	polledOut                 // watched for room to write the queue
-	polledCorked              // a batch of input is being handled: writes collect in the queue
-	polledDrained             // the last read took all there was; until uncork
-	polledPaused              // too much is queued: until it has left nothing is read but control frames
-	polledCut                 // the write deadline is in the past
-	polledOpened              // OnOpen was called, or is about to be; nothing else is before that
-	polledTold                // OnClose was called, or is about to be
-	polledLost                // it ended before all had left
-	polledAwaited             // somebody wants to hear when the queue is empty
-	polledPrivate             // nobody can have a duplicate of fd
-	polledFresh               // when it opens there is nothing to read but what an event will tell
-	polledMissed              // while a goroutine was busy with it there was a reason to look that no event will tell again
+	pollIn      = 1 << iota // watched for input
+	pollOut                 // watched for room to write the queue
+	pollCorked              // a batch of input is being handled: writes collect in the queue
+	pollDrained             // the last read took all there was; until uncork
+	pollPaused              // too much is queued: until it has left nothing is read but control frames
+	pollCut                 // the write deadline is in the past
+	pollOpened              // OnOpen was called, or is about to be; nothing else is before that
+	pollTold                // OnClose was called, or is about to be
+	pollLost                // it ended before all had left
+	pollAwaited             // somebody wants to hear when the queue is empty
+	pollPrivate             // nobody can have a duplicate of fd
+	pollFresh               // when it opens there is nothing to read but what an event will tell
+	pollMissed              // while a goroutine was busy with it there was a reason to look that no event will tell again
 
 	// Above the flags is how many goroutines besides the runner are busy with the
 	// connection: one in a handler, others that read control frames. They are runners that were
 	// replaced, and those of handleApart.
-	polledOneBusy = 1 << 16
-	polledBusy    = ^uint32(polledOneBusy - 1)
+	pollOneBusy = 1 << 16
+	pollBusy    = ^uint32(pollOneBusy - 1)
 )
 
 const (
@@ -62,23 +62,23 @@ const (
 	highWater = 256 << 10
 )
 
-func (s *polledState) has(f uint32) bool { return s.flags.Load()&f != 0 }
+func (s *pollState) has(f uint32) bool { return s.flags.Load()&f != 0 }
 
 // set and clear are for those who hold the lock.
-func (s *polledState) set(f uint32)   { s.flags.Store(s.flags.Load() | f) }
-func (s *polledState) clear(f uint32) { s.flags.Store(s.flags.Load() &^ f) }
+func (s *pollState) set(f uint32)   { s.flags.Store(s.flags.Load() | f) }
+func (s *pollState) clear(f uint32) { s.flags.Store(s.flags.Load() &^ f) }
 
 // watchLocked sets what fd is watched for: input, and room to write. It stays
 // registered until the end, so that this cannot fail for lack of memory.
-func (p *polled) watchLocked(in, out bool) {
+func (p *pollConn) watchLocked(in, out bool) {
 	var want, events uint32
 	if in {
-		want, events = polledIn, epoll.In
+		want, events = pollIn, epoll.In
 	}
 	if out {
-		want, events = want|polledOut, events|epoll.Out
+		want, events = want|pollOut, events|epoll.Out
 	}
-	if p.fd < 0 || p.state.flags.Load()&(polledIn|polledOut) == want {
+	if p.fd < 0 || p.state.flags.Load()&(pollIn|pollOut) == want {
 		return
 	}
 	if events == 0 {
@@ -88,37 +88,37 @@ func (p *polled) watchLocked(in, out bool) {
 		go p.conn.fault(err)
 		return
 	}
-	p.state.clear(polledIn | polledOut)
+	p.state.clear(pollIn | pollOut)
 	p.state.set(want)
 }
 
 // listenLocked reports whether input matters now. Where only a control reader may
 // read, input watches for it, and while a handler that was left alone is at work,
 // readControl does.
-func (p *polled) listenLocked() bool {
-	return !p.controlOnlyLocked() && !p.state.has(polledBusy) || p.state.has(polledIn)
+func (p *pollConn) listenLocked() bool {
+	return !p.controlOnlyLocked() && !p.state.has(pollBusy) || p.state.has(pollIn)
 }
 
 // controlOnlyLocked reports whether nobody but a control reader reads from p: because
 // too much is queued, or no message matters any more.
-func (p *polled) controlOnlyLocked() bool { return p.state.has(polledPaused) || p.conn.closing() }
+func (p *pollConn) controlOnlyLocked() bool { return p.state.has(pollPaused) || p.conn.closing() }
 
 // do does a task.
-func (p *polled) do(what task) {
+func (p *pollConn) do(what task) {
 	switch what {
 	case taskOpen:
 		p.mu.Lock()
-		p.state.set(polledOpened)
+		p.state.set(pollOpened)
 		p.mu.Unlock()
-		p.sink.open(p.conn)
-		if !p.state.has(polledFresh) || p.conn.closing() {
+		p.handler.open(p.conn)
+		if !p.state.has(pollFresh) || p.conn.closing() {
 			p.input()
 		}
 		p.close() // if it has ended, and was told so too early
 	case taskLook:
 		switch {
-		case !p.state.has(polledOpened): // taskOpen looks
-		case p.state.has(polledBusy):
+		case !p.state.has(pollOpened): // taskOpen looks
+		case p.state.has(pollBusy):
 			p.readControl(true)
 		default:
 			p.input()
@@ -129,12 +129,12 @@ func (p *polled) do(what task) {
 }
 
 // ready is called when there may be input, or room to write.
-func (p *polled) ready(events uint32) {
-	if !p.state.has(polledOpened) {
+func (p *pollConn) ready(events uint32) {
+	if !p.state.has(pollOpened) {
 		return // taskOpen looks
 	}
 	p.flushIf(events)
-	if p.state.has(polledBusy) {
+	if p.state.has(pollBusy) {
 		p.readControl(false)
 	} else {
 		p.input()
@@ -142,18 +142,18 @@ func (p *polled) ready(events uint32) {
 }
 
 // flushIf writes the queue if there is room for it by events.
-func (p *polled) flushIf(events uint32) {
-	if events&^epoll.In != 0 && p.state.has(polledOut) {
+func (p *pollConn) flushIf(events uint32) {
+	if events&^epoll.In != 0 && p.state.has(pollOut) {
 		p.flush()
 	}
 }
 
 // input handles what has arrived: the messages of an open connection, which go
 // to the handler, and what comes on one that is closing.
-func (p *polled) input() {
+func (p *pollConn) input() {
 	c := p.conn
 	var loan *buffer
-	for !p.state.has(polledPaused) {
+	for !p.state.has(pollPaused) {
 		m, next, err := c.nextOnLoop(loan)
 		if loan = next; err != nil {
 			if err == ErrConcurrentRead { // a call that will hear that a loop reads
@@ -161,10 +161,10 @@ func (p *polled) input() {
 			}
 			break
 		}
-		if p.state.has(polledBusy) && c.needsControlReader() {
+		if p.state.has(pollBusy) && c.needsControlReader() {
 			p.look() // what is behind the message no event will tell
 		}
-		p.sink.message(c, m)
+		p.handler.message(c, m)
 	}
 	if loan != nil {
 		c.endLoan(loan)
@@ -172,12 +172,12 @@ func (p *polled) input() {
 	if c.closing() {
 		p.resume() // who writes gives up
 	}
-	if p.state.has(polledPaused) || c.closing() {
+	if p.state.has(pollPaused) || c.closing() {
 		c.readControl(true)
 		needed := c.needsControlReader()
 		p.mu.Lock()
-		if !p.state.has(polledBusy) && p.controlOnlyLocked() {
-			p.watchLocked(needed, p.state.has(polledOut)) // what nobody reads would be reported over and over
+		if !p.state.has(pollBusy) && p.controlOnlyLocked() {
+			p.watchLocked(needed, p.state.has(pollOut)) // what nobody reads would be reported over and over
 		}
 		p.mu.Unlock()
 	}
@@ -186,48 +186,48 @@ func (p *polled) input() {
 
 // close calls OnClose, once, when p has ended, unless OnOpen is still to be
 // called, or another goroutine is still in a handler: who does that comes back.
-func (p *polled) close() {
+func (p *pollConn) close() {
 	if p.claimClose() {
 		p.tellClose()
 	}
 }
 
 // claimClose reports whether the caller is to call tellClose.
-func (p *polled) claimClose() bool {
+func (p *pollConn) claimClose() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	ours := p.fd < 0 && p.state.has(polledOpened) && !p.state.has(polledBusy|polledTold)
+	ours := p.fd < 0 && p.state.has(pollOpened) && !p.state.has(pollBusy|pollTold)
 	if ours {
-		p.state.set(polledTold)
+		p.state.set(pollTold)
 	}
 	return ours
 }
 
 // tellClose calls OnClose, which is the end.
-func (p *polled) tellClose() {
-	defer p.sink.loop.leave()
-	p.sink.close(p.conn)
+func (p *pollConn) tellClose() {
+	defer p.handler.loop.leave()
+	p.handler.close(p.conn)
 }
 
-func (p *polled) look()      { p.worker.post(p, taskLook) }
-func (p *polled) now() int64 { return p.worker.clock.Load() }
+func (p *pollConn) look()      { p.worker.post(p, taskLook) }
+func (p *pollConn) now() int64 { return p.worker.clock.Load() }
 
-func (p *polled) queued() int {
+func (p *pollConn) queued() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.queue.len()
 }
 
 // awaitDrained has the connection told when the queue, if there is one, is empty.
-func (p *polled) awaitDrained() {
+func (p *pollConn) awaitDrained() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.state.set(polledAwaited)
+	p.state.set(pollAwaited)
 }
 
 // wait reads once, without waiting.
-func (p *polled) wait(b *buffer, _ bool) (*buffer, error) {
-	if p.state.has(polledDrained) {
+func (p *pollConn) wait(b *buffer, _ bool) (*buffer, error) {
+	if p.state.has(pollDrained) {
 		putBuffer(b)
 		return nil, errAgain
 	}
@@ -241,25 +241,25 @@ func (p *polled) wait(b *buffer, _ bool) (*buffer, error) {
 	return b, nil
 }
 
-func (p *polled) readNow(b *buffer) (*buffer, error) { return p.wait(b, false) }
+func (p *pollConn) readNow(b *buffer) (*buffer, error) { return p.wait(b, false) }
 
 // Read reads without waiting. What is written from here on is held back until
 // uncork, which whoever reads calls in the end.
-func (p *polled) Read(b []byte) (int, error) {
+func (p *pollConn) Read(b []byte) (int, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	switch {
 	case p.fd < 0:
 		return 0, net.ErrClosed
-	case p.state.has(polledDrained):
+	case p.state.has(pollDrained):
 		return 0, errAgain
 	}
 	n, err := epoll.Read(int(p.fd), b)
-	set := uint32(polledCorked)
+	set := uint32(pollCorked)
 	if n < len(b) {
-		set |= polledDrained
+		set |= pollDrained
 	}
-	if !p.state.has(polledBusy) {
+	if !p.state.has(pollBusy) {
 		p.state.set(set)
 	}
 	switch {
@@ -273,27 +273,27 @@ func (p *polled) Read(b []byte) (int, error) {
 	return n, nil
 }
 
-func (p *polled) opError(op string, err error) error {
+func (p *pollConn) opError(op string, err error) error {
 	peer := known(epoll.RemoteAddr(int(p.fd)))
 	return &net.OpError{Op: op, Net: peer.Network(), Addr: peer, Err: os.NewSyscallError(op, err)}
 }
 
 // resume has p read again, although much is queued.
-func (p *polled) resume() {
-	if p.state.has(polledPaused) {
+func (p *pollConn) resume() {
+	if p.state.has(pollPaused) {
 		p.mu.Lock()
 		p.resumeLocked()
-		p.watchLocked(p.listenLocked(), p.state.has(polledOut))
+		p.watchLocked(p.listenLocked(), p.state.has(pollOut))
 		p.mu.Unlock()
-		p.worker.rooms.wake(p)
+		p.worker.writeWaiters.wake(p)
 	}
 }
 
 // resumeLocked ends a pause. Who ends it looks for input: a control reader may have
 // taken what no event will tell.
-func (p *polled) resumeLocked() { p.state.clear(polledPaused) }
+func (p *pollConn) resumeLocked() { p.state.clear(pollPaused) }
 
-func (p *polled) end(bool) {
+func (p *pollConn) end(bool) {
 	p.conn.keepRemoteAddr(p.peerAtEnd())
 	p.mu.Lock()
 	if p.fd < 0 {
@@ -301,7 +301,7 @@ func (p *polled) end(bool) {
 		return
 	}
 	p.worker.engine.table.set(int(p.fd), nil)
-	if !p.state.has(polledPrivate) {
+	if !p.state.has(pollPrivate) {
 		p.worker.poll.Remove(int(p.fd)) // to close it is not enough
 	}
 	p.flushAtEndLocked()
@@ -311,16 +311,16 @@ func (p *polled) end(bool) {
 		p.loseLocked()
 	}
 	p.mu.Unlock()
-	p.worker.rooms.wake(p)
+	p.worker.writeWaiters.wake(p)
 	p.worker.post(p, taskClose)
 }
 
-func (p *polled) Close() error {
+func (p *pollConn) Close() error {
 	p.end(true)
 	return nil
 }
 
-func (p *polled) closeWrite() {
+func (p *pollConn) closeWrite() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.fd >= 0 {
@@ -328,40 +328,40 @@ func (p *polled) closeWrite() {
 	}
 }
 
-func (p *polled) writer() net.Conn { return p }
-func (p *polled) vectored() bool   { return true }
-func (p *polled) resumable() bool  { return true }
-func (p *polled) exact() bool      { return true }
+func (p *pollConn) writer() net.Conn { return p }
+func (p *pollConn) vectored() bool   { return true }
+func (p *pollConn) resumable() bool  { return true }
+func (p *pollConn) exact() bool      { return true }
 
 // blocked reports whether Write waits.
-func (p *polled) blocked() bool { return p.state.has(polledPaused) }
+func (p *pollConn) blocked() bool { return p.state.has(pollPaused) }
 
-func (p *polled) SetDeadline(t time.Time) error   { return p.SetWriteDeadline(t) }
-func (p *polled) SetReadDeadline(time.Time) error { return nil } // reads never wait
+func (p *pollConn) SetDeadline(t time.Time) error   { return p.SetWriteDeadline(t) }
+func (p *pollConn) SetReadDeadline(time.Time) error { return nil } // reads never wait
 
 // SetWriteDeadline knows a deadline of the past, and none.
-func (p *polled) SetWriteDeadline(t time.Time) error {
+func (p *pollConn) SetWriteDeadline(t time.Time) error {
 	p.mu.Lock()
 	if !t.IsZero() && !t.After(time.Now()) {
-		p.state.set(polledCut)
+		p.state.set(pollCut)
 	} else {
-		p.state.clear(polledCut)
+		p.state.clear(pollCut)
 	}
 	p.mu.Unlock()
-	p.worker.rooms.wake(p)
+	p.worker.writeWaiters.wake(p)
 	return nil
 }
 
 // The system is asked for addresses: to keep them would take more memory than
 // all else here.
 
-func (p *polled) LocalAddr() net.Addr {
+func (p *pollConn) LocalAddr() net.Addr {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return known(epoll.LocalAddr(int(p.fd)))
 }
 
-func (p *polled) RemoteAddr() net.Addr {
+func (p *pollConn) RemoteAddr() net.Addr {
 	p.mu.Lock()
 	fd := p.fd
 	var a net.Addr
@@ -376,7 +376,7 @@ func (p *polled) RemoteAddr() net.Addr {
 }
 
 // peerAtEnd is RemoteAddr, which an error may have asked for already.
-func (p *polled) peerAtEnd() net.Addr {
+func (p *pollConn) peerAtEnd() net.Addr {
 	if cause := p.conn.life.cause.Load(); cause != nil {
 		var e *net.OpError
 		if errors.As(cause.Err, &e) && e.Addr != nil {

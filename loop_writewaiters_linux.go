@@ -1,0 +1,36 @@
+//go:build !ws_unix && !ws_plain
+
+package websocket
+
+import "sync"
+
+// writeWaiters has the writers that wait for room in the queue of a connection: a
+// channel for each connection.
+type writeWaiters struct {
+	mu      sync.Mutex // nothing else is locked under it
+	waiting map[*pollConn]chan struct{}
+}
+
+// of returns a channel that is closed when something changes for p's writers.
+func (w *writeWaiters) of(p *pollConn) <-chan struct{} {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	ch := w.waiting[p]
+	if ch == nil {
+		if w.waiting == nil {
+			w.waiting = make(map[*pollConn]chan struct{})
+		}
+		ch = make(chan struct{})
+		w.waiting[p] = ch
+	}
+	return ch
+}
+
+func (w *writeWaiters) wake(p *pollConn) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if ch := w.waiting[p]; ch != nil {
+		close(ch)
+		delete(w.waiting, p)
+	}
+}
