@@ -6,9 +6,9 @@ import (
 	"github.com/fullduplex-go/websocket"
 )
 
-// slack is how many bytes may wait in a connection that counts as keeping up:
+// keepUpBytes is how many bytes may wait in a connection that counts as keeping up:
 // what a handler on a Loop has collected, or what TLS is about to write.
-const slack = 4 << 10
+const keepUpBytes = 4 << 10
 
 // maxUnsent is how many bytes the system may hold back for a reader that is slow,
 // about: what it has can no longer be replaced. Those on their way do not count,
@@ -38,7 +38,7 @@ type backlog struct {
 func (b *backlog) len() int { return b.n }
 
 // delay makes m the first message of a backlog.
-func (s *Subscription) delay(m *message, n *tally) {
+func (s *Subscription) delay(m *message, n *counts) {
 	b := &backlog{stop: make(chan struct{})}
 	if s.policy == KeepLatest {
 		b.keys = make(map[string]uint64)
@@ -50,7 +50,7 @@ func (s *Subscription) delay(m *message, n *tally) {
 }
 
 // put adds m behind what waits, or puts it in the place of what it replaces.
-func (b *backlog) put(s *Subscription, m *message, n *tally) {
+func (b *backlog) put(s *Subscription, m *message, n *counts) {
 	if b.keys != nil {
 		if at, ok := b.keys[m.key]; ok {
 			b.ring[b.place(int(at-b.gone))] = m
@@ -115,7 +115,7 @@ func (s *Subscription) drain(b *backlog) {
 		}
 		// The first one is tried in any case, since a connection that is closing
 		// counts as drained, whatever is buffered, and then tells.
-		var n tally
+		var n counts
 		next := s.sendOne(b, false, &n)
 		for next == again {
 			next = s.sendOne(b, true, &n)
@@ -138,7 +138,7 @@ const (
 
 // sendOne sends the first message of b; but, if it looks, only to a connection
 // that keeps up. The lock is not held for longer, so that others need not wait.
-func (s *Subscription) sendOne(b *backlog, look bool, n *tally) step {
+func (s *Subscription) sendOne(b *backlog, look bool, n *counts) step {
 	next, ended := s.sendFirst(b, look, n)
 	if ended {
 		s.left()
@@ -146,13 +146,13 @@ func (s *Subscription) sendOne(b *backlog, look bool, n *tally) step {
 	return next
 }
 
-func (s *Subscription) sendFirst(b *backlog, look bool, n *tally) (next step, ended bool) {
+func (s *Subscription) sendFirst(b *backlog, look bool, n *counts) (next step, ended bool) {
 	s.chunk.mu.Lock()
 	defer s.chunk.mu.Unlock()
 	switch {
 	case s.gone:
 		return done, false
-	case look && s.conn.Buffered() > slack:
+	case look && s.conn.Buffered() > keepUpBytes:
 		return await, false
 	}
 	err := s.conn.SendPrepared(b.first().prepared)

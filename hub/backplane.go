@@ -124,7 +124,7 @@ func (src *source) receive(msg []byte) {
 	}
 	defer h.calls.Leave()
 	h.counters.received.Add(1)
-	var n tally
+	var n counts
 	t.publish(&message{prepared: prepared, key: e.key}, src, &n)
 	h.counters.add(&n)
 }

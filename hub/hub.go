@@ -45,7 +45,7 @@ type Hub struct {
 	mu     sync.RWMutex
 	topics map[string]*topic // nil after Shutdown
 	most   int               // how many there were since the map was made
-	attic  attic             // for those that nobody needs any more
+	idle   idleTopics        // for those that nobody needs any more
 }
 
 // New returns a hub with the given options, which are copied and may be nil.
@@ -114,7 +114,7 @@ func (h *Hub) PublishKey(topic, key string, typ websocket.MessageType, p []byte)
 // deliver gives m, which was published here, to all who have subscribed to topic
 // here. t is that topic as it was found, or nil.
 func (h *Hub) deliver(t *topic, name string, m *message) {
-	var n tally
+	var n counts
 	for t != nil && !t.publish(m, nil, &n) { // forgotten meanwhile
 		t = h.find(name)
 	}
@@ -249,10 +249,11 @@ type counters struct {
 	delivered, dropped, conflated, disconnected atomic.Uint64
 }
 
-// tally is what became of a message, or of several, until it is added up.
-type tally struct{ delivered, dropped, conflated, disconnected uint64 }
+// counts is how often a message, or several, had each outcome, until it is added to
+// counters.
+type counts struct{ delivered, dropped, conflated, disconnected uint64 }
 
-func (c *counters) add(t *tally) {
+func (c *counters) add(t *counts) {
 	addTo(&c.delivered, t.delivered)
 	addTo(&c.dropped, t.dropped)
 	addTo(&c.conflated, t.conflated)

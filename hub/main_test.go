@@ -78,7 +78,7 @@ type fake struct {
 }
 
 // fakeSize is how many bytes a fake says that a message takes in its queue.
-const fakeSize = slack + 1
+const fakeSize = keepUpBytes + 1
 
 func newFake() *fake {
 	f := new(fake)

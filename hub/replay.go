@@ -67,7 +67,7 @@ type entry struct{ early []*message }
 // then those that came in the meantime: every message is among the one or the
 // other.
 func (s *Subscription) replay(kept []*message) error {
-	var n tally
+	var n counts
 	defer func() { s.topic.hub.counters.add(&n) }()
 	for _, m := range kept {
 		if err := s.replayOne(m, &n); err != nil {
@@ -91,7 +91,7 @@ func (s *Subscription) replay(kept []*message) error {
 
 // replayOne sends one message. The lock is not held for longer, so that others
 // need not wait.
-func (s *Subscription) replayOne(m *message, n *tally) error {
+func (s *Subscription) replayOne(m *message, n *counts) error {
 	s.chunk.mu.Lock()
 	defer s.chunk.mu.Unlock()
 	if s.gone {

@@ -79,7 +79,7 @@ func (s *set) compact() {
 }
 
 // deliver gives m to those in c.
-func (c *chunk) deliver(m *message, n *tally) {
+func (c *chunk) deliver(m *message, n *counts) {
 	var ended []*Subscription
 	c.mu.Lock()
 	c.seq = m.seq

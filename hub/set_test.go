@@ -325,7 +325,7 @@ func TestSubscribeErrors(t *testing.T) {
 			continue
 		}
 		go peer.Read(bg)
-		if err := c.Close(s.bye.code, s.bye.reason); err != nil {
+		if err := c.Close(s.closeWith.code, s.closeWith.reason); err != nil {
 			t.Errorf("status code %d: %v", code, err)
 		}
 		peer.CloseNow()

@@ -47,7 +47,7 @@ func (h *Hub) Shutdown(ctx context.Context) error {
 
 // end ends all subscriptions, and returns the topics that there were.
 func (h *Hub) end() []*topic {
-	h.attic.close()
+	h.idle.close()
 	h.mu.Lock()
 	topics := slices.Collect(maps.Values(h.topics))
 	h.topics = nil

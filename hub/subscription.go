@@ -21,13 +21,13 @@ type conn interface {
 // Subscription is a connection's part in a topic, made by [Hub.Subscribe]. Its
 // methods may be called from any number of goroutines.
 type Subscription struct {
-	topic  *topic
-	conn   conn
-	chunk  *chunk
-	policy Policy
-	queue  int
-	member string
-	bye    *bye // for Disconnect
+	topic     *topic
+	conn      conn
+	chunk     *chunk
+	policy    Policy
+	queue     int
+	member    string
+	closeWith *closeWith // for Disconnect
 
 	// Guarded by chunk.mu.
 	at                       int    // where it is in chunk.subs
@@ -43,8 +43,8 @@ type Subscription struct {
 	released bool // its place has been given back
 }
 
-// bye is what a connection is closed with.
-type bye struct {
+// closeWith is the code and the reason that Disconnect closes a connection with.
+type closeWith struct {
 	code   websocket.StatusCode
 	reason string
 }
@@ -108,7 +108,7 @@ func (h *Hub) subscribe(name string, c conn, opts *SubscribeOptions) (*Subscript
 	}
 	s := &Subscription{topic: t, conn: c, policy: o.Policy, queue: o.Queue, member: o.Member}
 	if o.Policy == Disconnect {
-		s.bye = &bye{o.Code, o.Reason}
+		s.closeWith = &closeWith{o.Code, o.Reason}
 	}
 	if err := s.begin(o.Replay && h.opts.Replay > 0); err != nil {
 		return nil, err
@@ -186,7 +186,7 @@ func (t *topic) welcome(s *Subscription) bool {
 // a connection that unsubscribes and subscribes again during a Publish gets the
 // message once.
 func (s *Subscription) Unsubscribe() {
-	var n tally
+	var n counts
 	s.chunk.mu.Lock()
 	ours := !s.gone
 	if ours {
@@ -202,7 +202,7 @@ func (s *Subscription) Unsubscribe() {
 
 // catchUpLocked gives s the current message of its topic, unless it has come to
 // the chunk of s already. The caller holds chunk.mu.
-func (s *Subscription) catchUpLocked(n *tally) {
+func (s *Subscription) catchUpLocked(n *counts) {
 	if m := s.topic.underWay(); m != nil && m.seq > s.chunk.seq {
 		s.give(m, n) // an error is a reason to end the subscription, which is being done
 	}
@@ -248,7 +248,7 @@ func (s *Subscription) Stats() Stats {
 
 // give is called with each message that is published. An error says why the
 // subscription is to end. The caller holds chunk.mu.
-func (s *Subscription) give(m *message, n *tally) error {
+func (s *Subscription) give(m *message, n *counts) error {
 	switch {
 	case m.seq < s.from:
 		return nil
@@ -260,12 +260,12 @@ func (s *Subscription) give(m *message, n *tally) error {
 }
 
 // put sends m, or does with it what the policy says. The caller holds chunk.mu.
-func (s *Subscription) put(m *message, n *tally) error {
+func (s *Subscription) put(m *message, n *counts) error {
 	if s.backlog != nil {
 		s.backlog.put(s, m, n)
 		return nil
 	}
-	if s.policy.queues() && s.conn.Buffered() > slack {
+	if s.policy.queues() && s.conn.Buffered() > keepUpBytes {
 		s.delay(m, n)
 		return nil
 	}
@@ -279,14 +279,14 @@ func (s *Subscription) put(m *message, n *tally) error {
 }
 
 // refused does what is to be done with m, which the connection has not taken.
-func (s *Subscription) refused(m *message, n *tally, err error) error {
+func (s *Subscription) refused(m *message, n *counts, err error) error {
 	full := errors.Is(err, websocket.ErrBackpressure)
 	switch {
 	case !full && !tooBig(err):
 		return err // the connection has ended
 	case s.policy == Disconnect:
 		n.disconnected++
-		go s.conn.Close(s.bye.code, s.bye.reason)
+		go s.conn.Close(s.closeWith.code, s.closeWith.reason)
 		return fmt.Errorf("hub: disconnected: %w", err)
 	case full && s.policy.queues():
 		s.delay(m, n)

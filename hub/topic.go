@@ -44,8 +44,8 @@ type topic struct {
 	mu      sync.Mutex // guards what follows
 	refs    int        // subscriptions, calls under way, and what else keeps the topic
 	dead    bool       // it is no longer in Hub.topics, or about to be removed
-	used    bool       // it had a subscriber, or the replay got something, since the attic has looked
-	resting bool       // it is in the attic
+	used    bool       // it had a subscriber, or the replay got something, since recheck
+	idle    bool       // it is among Hub.idle
 	seq     uint64     // of the newest message
 	current *message   // the newest message while it goes to all subscribers, or nil
 	source  *source    // where messages of the backplane may come from, or nil
@@ -73,14 +73,14 @@ func (t *topic) release() {
 	last := t.refs == 0 && !t.dead
 	t.mu.Unlock()
 	if last {
-		t.hub.rest(t)
+		t.hub.retire(t)
 	}
 }
 
 // publish gives m to all subscribers. from is where it came from, nil if it was
 // published here. If t is dead, or from is no longer its source, publish does
 // nothing and returns false.
-func (t *topic) publish(m *message, from *source, n *tally) bool {
+func (t *topic) publish(m *message, from *source, n *counts) bool {
 	t.publishing.Lock()
 	defer t.publishing.Unlock()
 	chunks, ok := t.number(m, from)

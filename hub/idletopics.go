@@ -5,76 +5,76 @@ import (
 	"time"
 )
 
-// attic is where topics are that nobody needs any more, in the order in which
-// they came, until Options.Linger is over. One timer serves all.
-type attic struct {
+// idleTopics are the topics that nobody uses any more, in the order in which they
+// became idle, until Options.Linger is over. One timer serves all.
+type idleTopics struct {
 	mu     sync.Mutex
-	queue  []resting
+	queue  []idleTopic
 	timer  *time.Timer // nil while the queue is empty
 	closed bool
 }
 
-type resting struct {
+type idleTopic struct {
 	topic *topic
 	until time.Time
 }
 
-// rest is called when t is no longer used. It is forgotten, at once if there is
-// nothing to keep.
-func (h *Hub) rest(t *topic) {
+// retire is called when t is no longer used. It forgets t if there is nothing to
+// keep, and else adds it to the idle topics.
+func (h *Hub) retire(t *topic) {
 	if h.opts.Replay == 0 && h.opts.Backplane == nil {
 		h.forget(t)
 		return
 	}
 	t.mu.Lock()
-	there := t.resting
-	t.resting, t.used = true, there || t.used
+	there := t.idle
+	t.idle, t.used = true, there || t.used
 	t.mu.Unlock()
 	if !there {
-		h.store(t)
+		h.addIdle(t)
 	}
 }
 
-// store puts t into the attic.
-func (h *Hub) store(t *topic) {
-	a := &h.attic
+// addIdle adds t to the idle topics.
+func (h *Hub) addIdle(t *topic) {
+	a := &h.idle
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.closed {
 		return
 	}
-	a.queue = append(a.queue, resting{t, time.Now().Add(h.opts.Linger)})
+	a.queue = append(a.queue, idleTopic{t, time.Now().Add(h.opts.Linger)})
 	if a.timer == nil {
 		a.timer = time.AfterFunc(h.opts.Linger, h.sweep)
 	}
 }
 
-// sweep forgets the topics that have been in the attic for long enough, unless
-// they are in use again.
+// sweep forgets the topics that have been idle for long enough, unless they are in
+// use again.
 func (h *Hub) sweep() {
 	for {
-		t := h.attic.next()
+		t := h.idle.next()
 		if t == nil {
 			return
 		}
-		again, err := h.retire(t)
+		again, err := h.forgetIdle(t)
 		if err != nil {
 			h.logger().Warn("hub: cannot unsubscribe", "topic", t.name, "error", err)
 		}
 		if again {
-			h.store(t)
+			h.addIdle(t)
 		}
 	}
 }
 
-// retire forgets t, which was in the attic, if it is idle. It reports whether t
-// is to go there again. It goes about it as Forget does.
-func (h *Hub) retire(t *topic) (again bool, err error) {
+// forgetIdle forgets t, which was among the idle topics, if it is still idle. It
+// reports whether t is to be added again. It works as Forget does.
+func (h *Hub) forgetIdle(t *topic) (again bool, err error) {
 	t.out.Lock()
 	defer t.out.Unlock()
 	t.link.Lock()
 	defer t.link.Unlock()
-	idle, again := t.stir()
+	idle, again := t.recheck()
 	if !idle {
 		return again, nil
 	}
@@ -84,7 +84,7 @@ func (h *Hub) retire(t *topic) (again bool, err error) {
 
 // next takes out a topic whose time has come. If there is none it sets the timer
 // and returns nil.
-func (a *attic) next() *topic {
+func (a *idleTopics) next() *topic {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	switch {
@@ -99,13 +99,13 @@ func (a *attic) next() *topic {
 		a.timer.Reset(wait)
 		return nil
 	}
-	a.queue[0] = resting{}
+	a.queue[0] = idleTopic{}
 	a.queue = a.queue[1:]
 	return first.topic
 }
 
-// close empties the attic for good.
-func (a *attic) close() {
+// close removes all idle topics, for good.
+func (a *idleTopics) close() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.closed, a.queue = true, nil
@@ -114,17 +114,18 @@ func (a *attic) close() {
 	}
 }
 
-// stir reports whether t, which was in the attic, is idle, and then empties it;
-// or else, whether it is to go there again, since it was used meanwhile.
-func (t *topic) stir() (idle, again bool) {
+// recheck reports whether t, which was among the idle topics, is still idle, and
+// then empties it; or else, whether t is to be added again, since it was used
+// meanwhile.
+func (t *topic) recheck() (idle, again bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.resting = false
+	t.idle = false
 	switch {
 	case t.refs > 0 || t.dead:
 		return false, false
 	case t.used:
-		t.resting, t.used = true, false
+		t.idle, t.used = true, false
 		return false, true
 	}
 	t.emptyLocked()
@@ -132,17 +133,17 @@ func (t *topic) stir() (idle, again bool) {
 }
 
 // forget removes t, unless it is in use again. It returns false if that was
-// only for a moment, so that t is to go to the attic once more.
+// only for a moment, so that t is to be added to the idle topics again.
 func (h *Hub) forget(t *topic) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	switch {
-	case t.refs > 0 || t.dead || t.resting:
+	case t.refs > 0 || t.dead || t.idle:
 		return true
 	case t.used:
-		t.resting, t.used = true, false
+		t.idle, t.used = true, false
 		return false
 	}
 	h.closeLocked(t)
