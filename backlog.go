@@ -75,9 +75,9 @@ func (l *backlog) add(p backlogPart) {
 	l.parts = append(l.parts, p)
 }
 
-// room returns a buffer of l's own to which n bytes can be appended; the caller
+// tail returns a buffer of l's own to which n bytes can be appended; the caller
 // then adds to l.size what it has.
-func (l *backlog) room(n int) *buffer {
+func (l *backlog) tail(n int) *buffer {
 	size := minBacklogPart
 	if last := len(l.parts) - 1; last >= l.first {
 		if b := l.parts[last].own; b != nil {
@@ -95,7 +95,7 @@ func (l *backlog) room(n int) *buffer {
 // copy appends a copy of p.
 func (l *backlog) copy(p []byte) {
 	if len(p) > 0 {
-		b := l.room(len(p))
+		b := l.tail(len(p))
 		b.b = append(b.b, p...)
 		l.size += len(p)
 	}
@@ -103,7 +103,7 @@ func (l *backlog) copy(p []byte) {
 
 // frame appends a frame and returns its size.
 func (l *backlog) frame(h *Header, p []byte) int {
-	b := l.room(maxHeaderSize + len(p))
+	b := l.tail(maxHeaderSize + len(p))
 	had := len(b.b)
 	b.b = h.appendFrame(b.b, p)
 	l.size += len(b.b) - had
@@ -142,8 +142,8 @@ func (l *backlog) vector(v [][]byte) [][]byte {
 	return v
 }
 
-// leave removes the first n bytes.
-func (l *backlog) leave(n int) {
+// consume removes the first n bytes.
+func (l *backlog) consume(n int) {
 	l.size -= n
 	l.gone += n
 	for l.first < len(l.parts) {

@@ -404,8 +404,8 @@ func TestCloseBehindAll(t *testing.T) {
 	c.out.lock()
 	held := 0
 	for _, size := range []int{1000, 100, 10} {
-		for c.out.joinsLocked(size) {
-			c.joinLocked(outFrame{op: OpBinary, fin: true, p: make([]byte, size)})
+		for c.out.canCoalesceLocked(size) {
+			c.coalesceLocked(outFrame{op: OpBinary, fin: true, p: make([]byte, size)})
 			held++
 		}
 	}

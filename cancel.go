@@ -29,7 +29,7 @@ func (c *Conn) armRead(ctx context.Context) error {
 // disarmRead ends what armRead began and restores the deadline. It reports
 // whether the context has interrupted the call.
 func (c *Conn) disarmRead(ctx context.Context) (interrupted bool) {
-	return ctx.Done() != nil && c.cancel.Load().read.end(c)
+	return ctx.Done() != nil && c.cancel.Load().read.disarm(c)
 }
 
 // armWrite is armRead for the owner of the writing side.
@@ -41,7 +41,7 @@ func (c *Conn) armWrite(ctx context.Context) error {
 }
 
 func (c *Conn) disarmWrite(ctx context.Context) (interrupted bool) {
-	return ctx.Done() != nil && c.cancel.Load().write.end(c)
+	return ctx.Done() != nil && c.cancel.Load().write.disarm(c)
 }
 
 func (c *Conn) cancelers() *cancelers {
@@ -117,7 +117,7 @@ func (k *canceler) begin(c *Conn, ctx context.Context) error {
 	// Only now: had ctx ended between a check and arming, the interrupt would
 	// have come to nothing.
 	if ctx.Err() != nil {
-		k.end(c)
+		k.disarm(c)
 		return contextError(ctx)
 	}
 	return nil
@@ -133,7 +133,7 @@ func (k *canceler) register(c *Conn, ctx context.Context) (stop func() bool) {
 	})
 }
 
-func (k *canceler) end(c *Conn) (interrupted bool) {
+func (k *canceler) disarm(c *Conn) (interrupted bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.armed = false

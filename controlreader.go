@@ -20,7 +20,7 @@ const controlReadSlice = time.Second
 
 func (c *Conn) startControlReader() {
 	if l := c.loopTransport(); l != nil {
-		l.look()
+		l.checkInput()
 		return
 	}
 	go c.readControl(false)
@@ -43,7 +43,7 @@ func (c *Conn) readControl(onLoop bool) {
 	}
 	interrupted := c.readControlLocked(onLoop)
 	// A need may have come too late for the steps above and too early for in.mu.
-	// A user's call that has interrupted checks the same in leaveRead.
+	// A user's call that has interrupted checks the same in releaseRead.
 	if !interrupted && !onLoop && c.needsControlReader() {
 		c.startControlReader()
 	}
@@ -137,7 +137,7 @@ func (c *Conn) discardFrame() error {
 				return err
 			}
 		}
-		if err := r.discard(in.take(int(min(r.left, int64(in.buffered()))))); err != nil {
+		if err := r.discard(in.consume(int(min(r.left, int64(in.buffered()))))); err != nil {
 			return err
 		}
 	}

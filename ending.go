@@ -184,7 +184,7 @@ func (c *Conn) dead(err error) {
 	c.breakWrite(err)
 	c.currentTransport().SetWriteDeadline(past)
 	if l := c.loopTransport(); l != nil {
-		l.lose()
+		l.dropQueue()
 	}
 	c.giveUpInput()
 }
@@ -234,7 +234,7 @@ func (c *Conn) readProgress() int64 { return int64(c.in.bytes.Load() + c.in.read
 // half had failed.
 var errInputOver = errors.New("websocket: no more input")
 
-// end closes the transport and lets go of all that the connection holds. It is
+// terminate closes the transport and lets go of all that the connection holds. It is
 // called once.
 func (c *Conn) end() {
 	c.flushAtEnd()
@@ -244,7 +244,7 @@ func (c *Conn) end() {
 	polite := l.sent
 	l.mu.Unlock()
 
-	t.end(!polite || t.blocked())
+	t.terminate(!polite || t.blocked())
 	if timer != nil {
 		timer.Stop()
 	}
@@ -348,7 +348,7 @@ func (c *Conn) onTimer() {
 		c.keepaliveTick()
 	case stateHalfClosing, stateHalfClosed: // no ping may follow a close frame
 	case stateEnded:
-		c.currentTransport().end(true) // even if end is at it already
+		c.currentTransport().terminate(true) // even if end has called it already
 	default:
 		c.life.mu.Lock()
 		overdue := c.overdueLocked()

@@ -78,7 +78,7 @@ func (c *Conn) endFlush(ahead *backlog, n int, closing bool, err error) bool {
 		err = nil // end interrupts it, to write what there is room for
 	}
 	if ahead != nil {
-		ahead.leave(n)
+		ahead.consume(n)
 	}
 	if err != nil {
 		putBacklog(ahead)

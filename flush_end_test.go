@@ -64,7 +64,7 @@ func TestEndWritesLate(t *testing.T) {
 	defer client.Close()
 	c := newConn(server, connConfig{opts: Options{PingInterval: -1}.withDefaults()})
 	c.out.lock()
-	c.joinLocked(outFrame{op: OpText, fin: true, p: []byte("pending")})
+	c.coalesceLocked(outFrame{op: OpText, fin: true, p: []byte("pending")})
 	c.out.unlock()
 	c.CloseNow()
 	client.SetDeadline(time.Now().Add(20 * time.Second))

@@ -124,7 +124,7 @@ func (c *Conn) readPayload(dst *buffer, start int, pooled bool) error {
 	in, r := &c.in, &c.in.receiver
 	for r.left > 0 {
 		if in.buffered() > 0 {
-			src := in.take(int(min(r.left, int64(in.buffered()))))
+			src := in.consume(int(min(r.left, int64(in.buffered()))))
 			dst.grow(len(src), len(src), r, pooled)
 			n := len(dst.b)
 			if err := r.payloadTo(dst.b[n:n+len(src)], src); err != nil {
@@ -276,7 +276,7 @@ func (c *Conn) readInto(p []byte) (int, error) {
 	}
 	if n == 0 && in.flags.has(readNoWait) && (err == nil || errors.Is(err, os.ErrDeadlineExceeded)) {
 		if err = c.fill(); err == nil {
-			n = copy(p, in.take(min(len(p), in.buffered())))
+			n = copy(p, in.consume(min(len(p), in.buffered())))
 		}
 		return n, err
 	}
@@ -306,8 +306,8 @@ func (in *inHalf) buffered() int {
 	return len(in.buf.b) - int(in.pos)
 }
 
-// take removes the next n bytes from the input buffer and returns them.
-func (in *inHalf) take(n int) []byte {
+// consume removes the next n bytes from the input buffer and returns them.
+func (in *inHalf) consume(n int) []byte {
 	if n == 0 {
 		return nil // there may be no buffer
 	}

@@ -118,7 +118,7 @@ func TestKeepaliveLooksFirst(t *testing.T) {
 			t.Fatal("somebody reads")
 		}
 		keepsWaiting(t, c, peer, c.keepaliveTick)
-		c.leaveRead()
+		c.releaseRead()
 		until(t, "the pong is read", func() bool { return c.RTT() > 0 })
 		givesUp(t, c, c.keepaliveTick)
 	})

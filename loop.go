@@ -134,16 +134,16 @@ func (l *Loop) attach(c *Conn, h *loopHandler) error {
 	if err := l.enter(); err != nil {
 		return err
 	}
-	if err := c.join(h); err != nil {
+	if err := c.moveToLoop(h); err != nil {
 		l.leave()
 		return err
 	}
 	return nil
 }
 
-// join makes c one of s's loop. Reading and writing are the caller's while the
+// moveToLoop makes c a connection of h's loop. It has both halves while the
 // transport changes.
-func (c *Conn) join(h *loopHandler) error {
+func (c *Conn) moveToLoop(h *loopHandler) error {
 	if err := c.beginRead(context.Background(), nil); err != nil {
 		return err
 	}
@@ -156,7 +156,7 @@ func (c *Conn) join(h *loopHandler) error {
 		c.switchTransport(t)
 	}
 	c.abandonWrite(ahead)
-	c.leaveRead()
+	c.releaseRead()
 	if err != nil {
 		if cause := c.readError(); cause != nil { // it ended meanwhile
 			return cause
@@ -196,7 +196,7 @@ func (c *Conn) switchTransport(t loopTransport) {
 	c.in.readLock.setOnLoop()
 	l.mu.Unlock()
 	if ended && t != nil { // while it changed hands
-		t.end(true)
+		t.terminate(true)
 	}
 }
 

@@ -19,7 +19,7 @@ func (p *pollConn) readControl(look bool) {
 		}
 		p.mu.Unlock()
 		if !busy { // since just now
-			p.look()
+			p.checkInput()
 			return
 		}
 		p.conn.readControl(true)
@@ -53,7 +53,7 @@ func (p *pollConn) finishDetached() {
 	ended := p.fd < 0
 	p.mu.Unlock()
 	// The control reader may have read meanwhile what no event will tell.
-	what := taskLook
+	what := taskInput
 	if ended {
 		what = taskClose
 	}
@@ -98,6 +98,6 @@ func (p *pollConn) reattach() {
 	case ended:
 		p.worker.post(p, taskClose)
 	case look:
-		p.worker.post(p, taskLook)
+		p.worker.post(p, taskInput)
 	}
 }

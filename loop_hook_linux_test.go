@@ -52,7 +52,7 @@ func TestLoopMonitorSurvives(t *testing.T) {
 			onPoller := pollConnOf(c.loopTransport())
 			onPoller.closeWrite()                    // what is pending cannot be written
 			c.life.state.Store(uint32(stateClosing)) // in which that is the end
-			if onPoller.join(Header{Fin: true, Opcode: Opcode(typ), Length: int64(len(p))}, p) == 0 {
+			if onPoller.writeCorked(Header{Fin: true, Opcode: Opcode(typ), Length: int64(len(p))}, p) == 0 {
 				go c.breakWrite(net.ErrClosed) // the monitor was here before
 			}
 		}

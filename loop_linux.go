@@ -150,7 +150,7 @@ type task uint8
 
 const (
 	taskOpen  task = iota // call OnOpen, and look for input
-	taskLook              // look for input
+	taskInput             // look for input
 	taskClose             // call OnClose
 )
 
@@ -256,7 +256,7 @@ func (r *runner) run() {
 				}
 				continue
 			}
-			if !r.turnTo(p, post{}, ev.Events) {
+			if !r.handle(p, post{}, ev.Events) {
 				returned = true
 				return
 			}
@@ -271,7 +271,7 @@ func (r *runner) run() {
 			if !ok {
 				break
 			}
-			if !r.turnTo(next.p, next, 0) {
+			if !r.handle(next.p, next, 0) {
 				returned = true
 				return
 			}
@@ -281,9 +281,9 @@ func (r *runner) run() {
 	w.close()
 }
 
-// turnTo does what there is to do for p, and reports whether r is still its
+// handle does what there is to do for p, and reports whether r is still its
 // worker's runner.
-func (r *runner) turnTo(p *pollConn, todo post, events uint32) bool {
+func (r *runner) handle(p *pollConn, todo post, events uint32) bool {
 	busy := r.state.Load() + 1
 	r.cur = p
 	r.state.Store(busy)
@@ -335,7 +335,7 @@ func (r *runner) handOver(seen uint64) bool {
 	w.mu.Unlock()
 	p.uncork()
 	if p.conn.needsControlReader() { // what it needs may have been read already
-		p.look()
+		p.checkInput()
 	}
 	return true
 }

@@ -52,14 +52,14 @@ func (m *monitor) run() {
 			stopped = true
 			return
 		}
-		if idle++; m.look() {
+		if idle++; m.check() {
 			idle = 0
 		}
 		if idle < monitorIdle {
 			continue
 		}
 		m.asleep.Store(true)
-		if m.look() && m.asleep.CompareAndSwap(true, false) {
+		if m.check() && m.asleep.CompareAndSwap(true, false) {
 			idle = 0
 			continue
 		}
@@ -77,7 +77,7 @@ func (m *monitor) run() {
 
 // look replaces runners that have been busy with one connection since it
 // looked last, and reports whether there is work.
-func (m *monitor) look() (work bool) {
+func (m *monitor) check() (work bool) {
 	m.ticks++
 	for _, w := range m.engine.workers {
 		work = w.spread.tick() || work

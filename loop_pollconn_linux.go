@@ -40,7 +40,7 @@ const (
 	pollCut                 // the write deadline is in the past
 	pollOpened              // OnOpen was called, or is about to be; nothing else is before that
 	pollTold                // OnClose was called, or is about to be
-	pollLost                // it ended before all had left
+	pollDropped             // it ended before all had left
 	pollAwaited             // somebody wants to hear when the queue is empty
 	pollPrivate             // nobody can have a duplicate of fd
 	pollFresh               // when it opens there is nothing to read but what an event will tell
@@ -56,7 +56,7 @@ const (
 const (
 	// maxCork is the size of the largest write that is held back, which means
 	// that it is copied.
-	maxCork = maxJoin + maxHeaderSize
+	maxCork = maxCoalesce + maxHeaderSize
 	// highWater is how much may be queued. A message that was begun below it is
 	// queued whole.
 	highWater = 256 << 10
@@ -115,7 +115,7 @@ func (p *pollConn) do(what task) {
 			p.input()
 		}
 		p.close() // if it has ended, and was told so too early
-	case taskLook:
+	case taskInput:
 		switch {
 		case !p.state.has(pollOpened): // taskOpen looks
 		case p.state.has(pollBusy):
@@ -157,12 +157,12 @@ func (p *pollConn) input() {
 		m, next, err := c.nextOnLoop(loan)
 		if loan = next; err != nil {
 			if err == ErrConcurrentRead { // a call that will hear that a loop reads
-				p.look()
+				p.checkInput()
 			}
 			break
 		}
 		if p.state.has(pollBusy) && c.needsControlReader() {
-			p.look() // what is behind the message no event will tell
+			p.checkInput() // what is behind the message no event will tell
 		}
 		p.handler.message(c, m)
 	}
@@ -209,8 +209,8 @@ func (p *pollConn) tellClose() {
 	p.handler.close(p.conn)
 }
 
-func (p *pollConn) look()      { p.worker.post(p, taskLook) }
-func (p *pollConn) now() int64 { return p.worker.clock.Load() }
+func (p *pollConn) checkInput() { p.worker.post(p, taskInput) }
+func (p *pollConn) now() int64  { return p.worker.clock.Load() }
 
 func (p *pollConn) queued() int {
 	p.mu.Lock()
@@ -293,7 +293,7 @@ func (p *pollConn) resume() {
 // taken what no event will tell.
 func (p *pollConn) resumeLocked() { p.state.clear(pollPaused) }
 
-func (p *pollConn) end(bool) {
+func (p *pollConn) terminate(bool) {
 	p.conn.keepRemoteAddr(p.peerAtEnd())
 	p.mu.Lock()
 	if p.fd < 0 {
@@ -308,7 +308,7 @@ func (p *pollConn) end(bool) {
 	epoll.Close(int(p.fd))
 	p.fd = -1
 	if p.queue != nil {
-		p.loseLocked()
+		p.dropQueueLocked()
 	}
 	p.mu.Unlock()
 	p.worker.writeWaiters.wake(p)
@@ -316,7 +316,7 @@ func (p *pollConn) end(bool) {
 }
 
 func (p *pollConn) Close() error {
-	p.end(true)
+	p.terminate(true)
 	return nil
 }
 

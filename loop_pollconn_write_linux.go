@@ -39,15 +39,15 @@ func (p *pollConn) flush() {
 	}
 }
 
-func (p *pollConn) lose() {
+func (p *pollConn) dropQueue() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.loseLocked()
+	p.dropQueueLocked()
 }
 
-// loseLocked drops the queue, which nobody will take any more.
-func (p *pollConn) loseLocked() {
-	p.state.set(pollLost)
+// dropQueueLocked drops the queue, which nobody will take any more.
+func (p *pollConn) dropQueueLocked() {
+	p.state.set(pollDropped)
 	putBacklog(p.queue)
 	p.queue = nil
 	p.resumeLocked()
@@ -59,21 +59,21 @@ func (p *pollConn) loseLocked() {
 func (p *pollConn) flushAtEndLocked() {
 	for p.queue != nil {
 		n, more, err := p.writeLocked(nil, nil)
-		p.leaveLocked(n)
+		p.consumeLocked(n)
 		if !more || err != nil {
 			return
 		}
 	}
 }
 
-// leaveLocked removes the first n bytes of the queue, and returns how many more
+// consumeLocked removes the first n bytes of the queue, and returns how many more
 // than that have left.
-func (p *pollConn) leaveLocked(n int) int {
+func (p *pollConn) consumeLocked(n int) int {
 	if p.queue == nil {
 		return n
 	}
 	queued := min(n, p.queue.len())
-	p.queue.leave(queued)
+	p.queue.consume(queued)
 	if p.queue.len() == 0 {
 		putBacklog(p.queue)
 		p.queue = nil
@@ -105,7 +105,7 @@ func (p *pollConn) writeAll(b *backlog) (int, error) {
 func (p *pollConn) acceptAllLocked(b *backlog) (int, error) {
 	parts := b.vector(make([][]byte, 0, len(b.parts)))
 	if last := len(parts) - 1; last > 0 {
-		if p.fd < 0 || p.state.has(pollLost) {
+		if p.fd < 0 || p.state.has(pollDropped) {
 			return 0, net.ErrClosed
 		}
 		for _, part := range parts[:last] {
@@ -147,7 +147,7 @@ func (p *pollConn) accept(head, body []byte) (int64, error) {
 func (p *pollConn) acceptLocked(head, body []byte, shared bool) error {
 	size := len(head) + len(body)
 	switch {
-	case p.fd < 0, p.state.has(pollLost):
+	case p.fd < 0, p.state.has(pollDropped):
 		return net.ErrClosed
 	case p.state.has(pollOut):
 		p.queueLocked(head, body, shared)
@@ -159,9 +159,9 @@ func (p *pollConn) acceptLocked(head, body []byte, shared bool) error {
 	return nil
 }
 
-// join appends a frame to the queue while that is held back, without the detour
+// writeCorked appends a frame to the queue while that is held back, without the detour
 // of a buffer.
-func (p *pollConn) join(h Header, body []byte) int {
+func (p *pollConn) writeCorked(h Header, body []byte) int {
 	if !p.state.has(pollCorked) {
 		return 0
 	}
@@ -230,10 +230,10 @@ func (p *pollConn) flushLocked(head, body []byte, shared bool) error {
 		n, more, err := p.writeLocked(head, body)
 		if err != nil && err != epoll.Again {
 			err = p.opError("write", err)
-			p.loseLocked()
+			p.dropQueueLocked()
 			return err
 		}
-		n = p.leaveLocked(n)
+		n = p.consumeLocked(n)
 		skip := min(n, len(head))
 		head, body = head[skip:], body[n-skip:]
 		if !more || err != nil {
@@ -314,7 +314,7 @@ func (p *pollConn) drain() error {
 		if p.queue != nil && !p.state.has(pollOut) { // corked
 			err = p.flushLocked(nil, nil, false)
 		}
-		if p.state.has(pollLost) {
+		if p.state.has(pollDropped) {
 			err = net.ErrClosed
 		}
 		done := p.queue == nil

@@ -73,7 +73,7 @@ func TestLoopReleasedOnce(t *testing.T) {
 		defer r.Close()
 		pipes = append(pipes, r, w)
 	}
-	late.look()
+	late.checkInput()
 	l.engine.stop()
 	for i := 0; i < len(pipes); i += 2 {
 		pipes[i+1].Close()
@@ -159,7 +159,7 @@ func halfAttach(t testing.TB, l *Loop, c *Conn, h EventHandler) (start func()) {
 	}
 	c.switchTransport(lt)
 	c.abandonWrite(ahead)
-	c.leaveRead()
+	c.releaseRead()
 	return func() { l.start(c, s) }
 }
 
@@ -308,7 +308,7 @@ func TestLoopLateReader(t *testing.T) {
 			start()
 			settle(t, l)
 			j.want("open")
-			server.leaveRead()
+			server.releaseRead()
 			j.want("early")
 			server.CloseNow()
 			j.want("close")

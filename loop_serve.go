@@ -192,8 +192,8 @@ func (l *Loop) beginHandshake(nc net.Conn) *blockingHandshake {
 	return h
 }
 
-// take takes h out of the list, and reports whether it was there.
-func (l *Loop) take(h *blockingHandshake) bool {
+// removeHandshake removes h from the list, and reports whether it was there.
+func (l *Loop) removeHandshake(h *blockingHandshake) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	_, ok := l.handshakes[h]
@@ -251,7 +251,7 @@ func (a *acceptor) serveHandshake(h *blockingHandshake) {
 		if v := recover(); !returned && v != nil { // nil after runtime.Goexit
 			l.logPanic("AcceptOptions.CheckOrigin or Admit", v)
 		}
-		if l.take(h) { // it came to nothing
+		if l.removeHandshake(h) { // it came to nothing
 			h.nc.Close()
 			l.leave()
 		}
@@ -259,8 +259,8 @@ func (a *acceptor) serveHandshake(h *blockingHandshake) {
 	response, cfg, ok := a.judge(h.nc)
 	switch {
 	case !ok && response != nil:
-		turnAway(h.nc, response)
-	case ok && respond(h.nc, response) == nil && l.take(h):
+		sendRefusal(h.nc, response)
+	case ok && respond(h.nc, response) == nil && l.removeHandshake(h):
 		defer l.leave()
 		c := newConn(h.nc, cfg)
 		if err := l.attach(c, a.handler); err != nil {
@@ -307,9 +307,9 @@ func (a *acceptor) judge(nc net.Conn) (response []byte, cfg connConfig, ok bool)
 	return response, cfg, ok
 }
 
-// turnAway sends a response, and waits until the client has read it or has had
+// sendRefusal sends a response, and waits until the client has read it or has had
 // the time to.
-func turnAway(nc net.Conn, response []byte) {
+func sendRefusal(nc net.Conn, response []byte) {
 	nc.SetDeadline(time.Now().Add(lingerTimeout))
 	if _, err := nc.Write(response); err == nil {
 		closeWrite(nc)

@@ -126,7 +126,7 @@ func (e *engine) startHandshake(a *acceptor, fd int, peer netip.AddrPort) {
 	w.mu.Unlock()
 	if err := w.poll.Add(fd, epoll.In); err != nil { // out of memory, or of watches
 		l.logger.Error("websocket: a Loop cannot watch a connection", "error", err)
-		s.turnAway(refusal(overloaded, false))
+		s.sendRefusal(refusal(overloaded, false))
 	}
 	if l.currentPhase() != phaseServing {
 		s.drop()
@@ -367,9 +367,9 @@ func (s *pendingHandshake) refuseLocked(response []byte) {
 	s.deadline = monotonic() + int64(lingerTimeout)
 }
 
-// turnAway answers with an error where the descriptor cannot be watched, which
+// sendRefusal answers with an error where the descriptor cannot be watched, which
 // may be too early for the client to read it. The reaper closes it.
-func (s *pendingHandshake) turnAway(response []byte) {
+func (s *pendingHandshake) sendRefusal(response []byte) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.fd >= 0 {

@@ -140,20 +140,20 @@ func (t *pollTLS) writeNow(b *backlog, _ bool) (n int, err error) {
 
 func (t *pollTLS) writev(head, body []byte) (int64, error) { return writev(t, head, body) }
 
-func (t *pollTLS) end(abort bool) {
+func (t *pollTLS) terminate(abort bool) {
 	if !abort {
 		t.pollConn.uncork()
 		t.Conn.Close() // with a record that says so
 	}
-	t.pollConn.end(abort)
+	t.pollConn.terminate(abort)
 }
 
-func (t *pollTLS) closeWrite()             { t.Conn.CloseWrite() }
-func (t *pollTLS) join(Header, []byte) int { return 0 } // TLS has to see it
+func (t *pollTLS) closeWrite()                    { t.Conn.CloseWrite() }
+func (t *pollTLS) writeCorked(Header, []byte) int { return 0 } // TLS has to see it
 
 func (t *pollTLS) drain() error  { return t.pollConn.drain() }
-func (t *pollTLS) look()         { t.pollConn.look() }
-func (t *pollTLS) lose()         { t.pollConn.lose() }
+func (t *pollTLS) checkInput()   { t.pollConn.checkInput() }
+func (t *pollTLS) dropQueue()    { t.pollConn.dropQueue() }
 func (t *pollTLS) now() int64    { return t.pollConn.now() }
 func (t *pollTLS) queued() int   { return t.pollConn.queued() }
 func (t *pollTLS) awaitDrained() { t.pollConn.awaitDrained() }

@@ -84,7 +84,7 @@ func (n *netConn) liftLimit() {
 	if c.beginRead(context.Background(), nil) == nil {
 		c.in.receiver.limit = math.MaxInt64
 		n.lifted = true
-		c.leaveRead()
+		c.releaseRead()
 	}
 }
 

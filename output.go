@@ -86,13 +86,13 @@ func (c *Conn) writeError() error {
 // beginWrite makes the caller the owner of the write lock, up to releaseLocked,
 // and returns what is to leave ahead of its frame. If it does not own it then, err
 // tells why not; without an error its message, f, is taken care of, which can only
-// be if joins is set.
+// be if mayCoalesce is set.
 //
 // While more input is at hand, a message is made pending, to leave together with
 // the answers to what follows: at the latest when the reader has to wait, because
 // then the goroutine that was started for it gets to run.
-func (c *Conn) beginWrite(ctx context.Context, stream *messageWriter, f *outFrame, joins bool) (ahead *backlog, owns bool, err error) {
-	ahead, owns, w, err := c.tryBeginWrite(ctx, stream, f, joins)
+func (c *Conn) beginWrite(ctx context.Context, stream *messageWriter, f *outFrame, mayCoalesce bool) (ahead *backlog, owns bool, err error) {
+	ahead, owns, w, err := c.tryBeginWrite(ctx, stream, f, mayCoalesce)
 	if w != nil {
 		return c.await(ctx, w)
 	}
@@ -100,7 +100,7 @@ func (c *Conn) beginWrite(ctx context.Context, stream *messageWriter, f *outFram
 }
 
 // tryBeginWrite is beginWrite where there is no need to wait; else w waits.
-func (c *Conn) tryBeginWrite(ctx context.Context, stream *messageWriter, f *outFrame, joins bool) (ahead *backlog, owns bool, w *writer, err error) {
+func (c *Conn) tryBeginWrite(ctx context.Context, stream *messageWriter, f *outFrame, mayCoalesce bool) (ahead *backlog, owns bool, w *writer, err error) {
 	o := &c.out
 	o.lock()
 	defer o.unlock() // even if a hook panics
@@ -109,15 +109,15 @@ func (c *Conn) tryBeginWrite(ctx context.Context, stream *messageWriter, f *outF
 		return nil, false, nil, err
 	case ctx.Err() != nil: // nobody may take the message along
 		return nil, false, nil, contextError(ctx)
-	case joins && c.in.flags.has(inputBuffered) && o.joinsLocked(len(f.p)) && !(f.pack != packNone && o.write.held()):
-		c.joinLocked(*f)
+	case mayCoalesce && c.in.flags.has(inputBuffered) && o.canCoalesceLocked(len(f.p)) && !(f.pack != packNone && o.write.held()):
+		c.coalesceLocked(*f)
 		c.scheduleFlushLocked()
 		return nil, false, nil, nil
 	case o.freeLocked(stream):
 		o.write.set(true)
 		return c.takeLocked(len(f.p)), true, nil, nil
 	}
-	w = &writer{stream: stream, frame: *f, joins: joins, ready: make(chan struct{})}
+	w = &writer{stream: stream, frame: *f, mayCoalesce: mayCoalesce, ready: make(chan struct{})}
 	q := o.queueLocked()
 	q.waiting = append(q.waiting, w)
 	return nil, false, w, nil
@@ -138,7 +138,7 @@ func (c *Conn) writeFrame(ctx context.Context, stream *messageWriter, f *outFram
 		}
 	} else {
 		var owns bool
-		if ahead, owns, err = c.beginWrite(ctx, stream, f, stream == nil && len(f.p) <= maxJoin); !owns {
+		if ahead, owns, err = c.beginWrite(ctx, stream, f, stream == nil && len(f.p) <= maxCoalesce); !owns {
 			return err
 		}
 	}
@@ -158,7 +158,7 @@ func (c *Conn) writeFrame(ctx context.Context, stream *messageWriter, f *outFram
 	var n int64
 	var b *buffer
 	if !f.wire && c.in.readLock.onLoop() {
-		n = c.joinOthers(&h, f.p)
+		n = c.writeCorked(&h, f.p)
 	}
 	switch {
 	case n > 0:
@@ -193,13 +193,13 @@ func (c *Conn) writeFrame(ctx context.Context, stream *messageWriter, f *outFram
 // write of writeFrame comes close to the end; another 2 KiB for each would be
 // the consequence. So what follows is not to be a part of its frame.
 
-// joinOthers has the loop, if there is one, hold a frame until its batch of
+// writeCorked has the loop, if there is one, hold a frame until its batch of
 // input is done. It returns the size, 0 if it is not the time for that.
 //
 //go:noinline
-func (c *Conn) joinOthers(h *Header, p []byte) int64 {
+func (c *Conn) writeCorked(h *Header, p []byte) int64 {
 	if l := c.loopTransport(); l != nil {
-		return int64(l.join(*h, p))
+		return int64(l.writeCorked(*h, p))
 	}
 	return 0
 }
@@ -252,14 +252,14 @@ func (c *Conn) abandonWrite(ahead *backlog) {
 }
 
 // giveBackLocked puts ahead back, or what is left of it after sent bytes. If nothing
-// is written any more, those who have joined are told that instead.
+// is written any more, the writers of coalesced messages are told that instead.
 func (c *Conn) giveBackLocked(ahead *backlog, sent int) {
 	switch o := &c.out; {
 	case ahead == nil:
 	case o.broken:
 		putBacklog(ahead)
 		if o.queue != nil {
-			o.queue.endJoined(sent, c.writeError())
+			o.queue.endCoalesced(sent, c.writeError())
 		}
 	default:
 		o.queueLocked().giveBack(ahead)
@@ -313,13 +313,13 @@ func (c *Conn) takeBackWrite(ctx context.Context, ahead *backlog, n int, f *outF
 	}
 	if ahead != nil {
 		ahead.truncate(ahead.mark)
-		ahead.leave(n)
+		ahead.consume(n)
 	}
 	o := &c.out
 	o.lock()
 	defer o.unlock()
 	c.giveBackLocked(ahead, n)
-	c.releaseLocked(0, nil) // those who have joined are pending
+	c.releaseLocked(0, nil) // coalesced messages are pending
 	if f.cut {
 		return c.interruption(ctx)
 	}

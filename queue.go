@@ -17,8 +17,8 @@ type sendQueue struct {
 	behind  *backlog // messages of Send, which may not begin before that of out.stream has ended
 	control controlFrames
 
-	waiting []*writer // for the write lock, first come first served
-	joined  []*writer // whose messages the owner of the write lock is writing with its own
+	waiting   []*writer // for the write lock, first come first served
+	coalesced []*writer // whose messages the owner of the write lock is writing with its own
 
 	inFlight   int           // bytes of pending that the owner is writing
 	anew       bool          // behind pending the connection's encoder refers to nothing before
@@ -28,36 +28,36 @@ type sendQueue struct {
 
 // writer waits for the write lock, or for its message to leave with another's.
 type writer struct {
-	stream *messageWriter // the message that it writes a part of, or nil
-	frame  outFrame       // its message, if that may join another's
-	joins  bool           // whether it may
-	last   bool           // it ends the connection: it is not dropped
-	end    int            // once joined: where its message ends in what the owner writes
-	ready  chan struct{}  // closed when state is owning or done, or the connection is closing
-	state  writerState    // guarded by out.mu, like err
-	err    error          // once done
+	stream      *messageWriter // the message that it writes a part of, or nil
+	frame       outFrame       // its message, if that may be coalesced with another's
+	mayCoalesce bool           // whether it may
+	last        bool           // it ends the connection: it is not dropped
+	end         int            // once coalesced: where its message ends in what the owner writes
+	ready       chan struct{}  // closed when state is owning or done, or the connection is closing
+	state       writerState    // guarded by out.mu, like err
+	err         error          // once done
 }
 
 type writerState uint8
 
 const (
-	waiting writerState = iota
-	owning              // has the write lock
-	joined              // its message is in another's write; frame is not looked at any more
-	done                // which has ended, with err
+	waiting   writerState = iota
+	owning                // has the write lock
+	coalesced             // its message is in another's write; frame is not looked at any more
+	done                  // which has ended, with err
 )
 
 const (
 	// maxPending bounds what is pending for a message to be added by a Write.
 	maxPending = 64 << 10
-	// maxJoin is the largest message that is copied to leave together with
+	// maxCoalesce is the largest message that is copied to leave together with
 	// others. The copy takes less time than the system call that it saves.
-	maxJoin = 16 << 10
+	maxCoalesce = 16 << 10
 )
 
 // empty reports whether nothing waits in q, and nobody.
 func (q *sendQueue) empty() bool {
-	return !q.hasFrames() && q.behind.len() == 0 && len(q.waiting) == 0 && len(q.joined) == 0 &&
+	return !q.hasFrames() && q.behind.len() == 0 && len(q.waiting) == 0 && len(q.coalesced) == 0 &&
 		q.inFlight == 0 && !q.anew && !q.behindAnew && q.drained == nil
 }
 
@@ -135,19 +135,19 @@ func (q *sendQueue) giveBack(ahead *backlog) {
 	q.pending = ahead
 }
 
-// endJoined tells the writers that have joined what became of their messages: sent
-// bytes of what the owner wrote have left, and the rest did not, because of err.
-func (q *sendQueue) endJoined(sent int, err error) {
+// endCoalesced tells the writers of coalesced messages their result: sent bytes of
+// what the owner wrote have left, and the rest did not, because of err.
+func (q *sendQueue) endCoalesced(sent int, err error) {
 	q.inFlight = 0
-	for _, w := range q.joined {
+	for _, w := range q.coalesced {
 		w.state = done
 		if w.end > sent {
 			w.err = err
 		}
 		close(w.ready)
 	}
-	clear(q.joined)
-	q.joined = q.joined[:0]
+	clear(q.coalesced)
+	q.coalesced = q.coalesced[:0]
 }
 
 // sendQueues are empty. Each batch of answers needs one.
@@ -167,14 +167,14 @@ func (o *outHalf) freeLocked(stream *messageWriter) bool {
 		o.stream == stream && (stream != nil || o.queue == nil || len(o.queue.waiting) == 0))
 }
 
-// joinsLocked reports whether a message of n bytes may be added to pending.
-func (o *outHalf) joinsLocked(n int) bool {
+// canCoalesceLocked reports whether a message of n bytes may be added to pending.
+func (o *outHalf) canCoalesceLocked(n int) bool {
 	return o.stream == nil && (o.queue == nil || o.queue.pending.len()+maxHeaderSize+n <= maxPending)
 }
 
-// joinLocked adds a message to pending. If it is to be compressed by the
+// coalesceLocked adds a message to pending. If it is to be compressed by the
 // connection's own encoder, nobody else has the write lock.
-func (c *Conn) joinLocked(f outFrame) {
+func (c *Conn) coalesceLocked(f outFrame) {
 	q := c.out.queueLocked()
 	if f.pack != packNone {
 		c.encoderLocked()
@@ -211,13 +211,13 @@ func (c *Conn) takeLocked(size int) *backlog {
 	c.encoderLocked()
 	for len(q.waiting) > 0 {
 		w := q.waiting[0]
-		if !w.joins || !o.joinsLocked(len(w.frame.p)) {
+		if !w.mayCoalesce || !o.canCoalesceLocked(len(w.frame.p)) {
 			break
 		}
 		q.waiting = slices.Delete(q.waiting, 0, 1)
-		c.joinLocked(w.frame)
-		w.state, w.frame.p, w.end = joined, nil, q.pending.len()
-		q.joined = append(q.joined, w)
+		c.coalesceLocked(w.frame)
+		w.state, w.frame.p, w.end = coalesced, nil, q.pending.len()
+		q.coalesced = append(q.coalesced, w)
 	}
 	ahead := q.take()
 	o.setWriting(ahead.len() + size)

@@ -120,10 +120,10 @@ func TestNothingBehindCloseFrame(t *testing.T) {
 	}
 }
 
-// TestJoinedByABrokenWrite: a message that joined another one's write is told what
+// TestCoalescedByABrokenWrite: the writer of a coalesced message is told what
 // became of that: that it was given up, and that it may have arrived if that cannot
 // be known.
-func TestJoinedByABrokenWrite(t *testing.T) {
+func TestCoalescedByABrokenWrite(t *testing.T) {
 	for _, exact := range []bool{false, true} {
 		s, c, _ := newShut(t, false)
 		c.t.(*stream).whole = exact
@@ -142,7 +142,7 @@ func TestJoinedByABrokenWrite(t *testing.T) {
 		until(t, "one writes for both", func() bool {
 			o.lock()
 			defer o.unlock()
-			return o.queue != nil && len(o.queue.joined) == 1
+			return o.queue != nil && len(o.queue.coalesced) == 1
 		})
 		c.breakWrite(net.ErrClosed)
 		s.SetWriteDeadline(past)
@@ -170,9 +170,9 @@ func TestSendAfterTheEnd(t *testing.T) {
 	}
 }
 
-// TestJoinedIsTakenBackToNothing: those who have joined a write that is taken back
+// TestCoalescedIsTakenBackToNothing: messages coalesced with a write that is taken back
 // after the writing half has ended are told.
-func TestJoinedIsTakenBackToNothing(t *testing.T) {
+func TestCoalescedIsTakenBackToNothing(t *testing.T) {
 	_, c, _ := newShut(t, false)
 	o := &c.out
 	o.lock()

@@ -158,7 +158,7 @@ func (r *modelRun) judge(t *testing.T, way string, exact, complete bool) {
 	if n := r.c.Buffered(); n != 0 {
 		t.Errorf("%s: %d bytes are buffered in the end", way, n)
 	}
-	if q := r.c.out.queue; q != nil && (len(q.waiting) > 0 || len(q.joined) > 0 || q.pending.len() > 0 || q.behind.len() > 0) {
+	if q := r.c.out.queue; q != nil && (len(q.waiting) > 0 || len(q.coalesced) > 0 || q.pending.len() > 0 || q.behind.len() > 0) {
 		t.Errorf("%s: the queue is not empty", way)
 	}
 	accepted, possible := r.counts()

@@ -30,7 +30,7 @@ func (c *Conn) ReadAppend(ctx context.Context, dst []byte) (MessageType, []byte,
 		return 0, dst, err
 	}
 	in, r := &c.in, &c.in.receiver
-	err := c.leaveStream()
+	err := c.skipStream()
 	if err == nil && r.phase != inPayload && r.msg == 0 {
 		err = c.nextFrame()
 	}
@@ -94,10 +94,10 @@ func (c *Conn) Messages(ctx context.Context) iter.Seq2[Message, error] {
 // for a loop, which gets errAgain where it would have to wait.
 func (c *Conn) nextLoan(ctx context.Context, last *buffer, onLoop bool) (m Message, loan *buffer, err error) {
 	in := &c.in
-	if err := c.enterRead(ctx, last, onLoop); err != nil {
+	if err := c.acquireRead(ctx, last, onLoop); err != nil {
 		return m, nil, err // last is left to the garbage collector: it may be in use
 	}
-	err = c.leaveStream()
+	err = c.skipStream()
 	if err == nil && in.msg == nil && c.opts.Trace == nil {
 		if in.buffered() == 0 {
 			err = c.fill()
@@ -174,7 +174,7 @@ func (c *Conn) readLoan() (m Message, loan *buffer, err error) {
 func (c *Conn) endLoan(loan *buffer) {
 	if c.in.readLock.tryLock() {
 		c.in.takeBack(loan)
-		c.leaveRead()
+		c.releaseRead()
 	}
 }
 
@@ -195,10 +195,10 @@ func (in *inHalf) takeBack(b *buffer) {
 // what a Messages loop was lent and does not need any more; input that another
 // one looks at is moved away.
 func (c *Conn) beginRead(ctx context.Context, last *buffer) error {
-	return c.enterRead(ctx, last, false)
+	return c.acquireRead(ctx, last, false)
 }
 
-func (c *Conn) enterRead(ctx context.Context, last *buffer, onLoop bool) error {
+func (c *Conn) acquireRead(ctx context.Context, last *buffer, onLoop bool) error {
 	if ctx == nil {
 		return errNilContext
 	}
@@ -244,7 +244,7 @@ func (c *Conn) enterRead(ctx context.Context, last *buffer, onLoop bool) error {
 		err = c.armRead(ctx)
 	}
 	if err != nil {
-		c.leaveRead()
+		c.releaseRead()
 		return err
 	}
 	in.flags.clear(messageBlocks)
@@ -271,12 +271,13 @@ func (c *Conn) endRead(ctx context.Context, err error) error {
 			err = c.failRead(err)
 		}
 	}
-	c.leaveRead()
+	c.releaseRead()
 	return err
 }
 
-// leaveRead lets the control reader take over where it is needed.
-func (c *Conn) leaveRead() {
+// releaseRead releases the read lock, and starts the control reader if it is
+// needed.
+func (c *Conn) releaseRead() {
 	in := &c.in
 	more := in.buffered() > 0
 	if !more {

@@ -419,7 +419,7 @@ func TestBacklog(t *testing.T) {
 				want = append(want, p...)
 			default:
 				n := rnd.IntN(l.len() + 1)
-				l.leave(n)
+				l.consume(n)
 				want = want[n:]
 			}
 			if l.len() != len(want) {

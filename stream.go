@@ -23,7 +23,7 @@ func (c *Conn) Reader(ctx context.Context) (MessageType, io.Reader, error) {
 		return 0, nil, err
 	}
 	in, r := &c.in, &c.in.receiver
-	err := c.leaveStream()
+	err := c.skipStream()
 	if err == nil && in.msg == nil && r.phase != inPayload {
 		err = c.nextFrame()
 	}
@@ -116,12 +116,12 @@ func (c *Conn) readSome(p []byte) (n int, end bool, err error) {
 		}
 	}
 	n = min(len(p), in.buffered())
-	return n, false, r.payloadTo(p[:n], in.take(n))
+	return n, false, r.payloadTo(p[:n], in.consume(n))
 }
 
-// leaveStream sees to a message whose reader has not come to its end, before
-// the caller reads the next message.
-func (c *Conn) leaveStream() error {
+// skipStream reads the rest of a message whose reader has not come to its end,
+// before the caller reads the next message.
+func (c *Conn) skipStream() error {
 	in := &c.in
 	if in.stream == nil {
 		return nil
@@ -219,7 +219,7 @@ func (w *messageWriter) Close() error {
 	if err := w.send(true, nil); err != nil {
 		return err
 	}
-	w.leave(false)
+	w.release(false)
 	w.err = errWriterClosed
 	return nil
 }
@@ -254,13 +254,13 @@ func (w *messageWriter) fail(err error) error {
 		}
 	}
 	w.err = err
-	w.leave(w.begun)
+	w.release(w.begun)
 	return err
 }
 
-// leave lets other messages begin. torn tells that a part of this one has left, and
+// release lets other messages begin. torn tells that a part of this one has left, and
 // the rest will not.
-func (w *messageWriter) leave(torn bool) {
+func (w *messageWriter) release(torn bool) {
 	o := &w.c.out
 	o.lock()
 	defer o.unlock()

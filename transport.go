@@ -52,8 +52,8 @@ type transport interface {
 	resumable() bool
 	// exact reports whether a write that failed tells how much may have arrived.
 	exact() bool
-	// end closes the transport; with abort nothing is waited for.
-	end(abort bool)
+	// terminate closes the transport; with abort nothing is waited for.
+	terminate(abort bool)
 	// drain waits until all that was written has left for the kernel, or whatever
 	// carries it on, or the end.
 	drain() error
@@ -77,18 +77,18 @@ func (again) Temporary() bool { return true }
 // loopTransport is the transport of a connection that an engine watches.
 type loopTransport interface {
 	transport
-	// look has the loop look whether there is input that matters.
-	look()
+	// checkInput has the loop check whether there is input that matters.
+	checkInput()
 	// now is the time by monotonic, or a little earlier.
 	now() int64
-	// join puts a frame of h and p, which it masks if h says so, behind what it
+	// writeCorked puts a frame of h and p, which it masks if h says so, behind what it
 	// holds until a batch of input is done. It returns how many bytes that are, 0
 	// if it is not the time for that.
-	join(h Header, p []byte) int
+	writeCorked(h Header, p []byte) int
 	// queued is how many bytes it holds that the socket did not take.
 	queued() int
 	// lose drops what it has queued: the peer takes nothing any more.
-	lose()
+	dropQueue()
 	// awaitDrained has it call tellDrained when there are none any more.
 	awaitDrained()
 }
@@ -200,7 +200,7 @@ func (s *stream) guard() (stop func()) {
 				s.SetWriteDeadline(past)
 			}
 		}
-		s.end(true)
+		s.terminate(true)
 	}()
 	return func() { close(done) }
 }
@@ -239,10 +239,10 @@ func (s *stream) Write(p []byte) (int, error) {
 	return s.progress.write(s.Conn, p)
 }
 
-// end: TLS takes leave of the peer by a record, which may have to wait for
+// terminate: TLS takes leave of the peer by a record, which may have to wait for
 // room, unless the connection under it is closed. A pump waits for the write under
 // way.
-func (s *stream) end(abort bool) {
+func (s *stream) terminate(abort bool) {
 	if p, ok := s.Conn.(*pump.Conn); ok && abort {
 		p.Abort()
 		return

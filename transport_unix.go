@@ -58,7 +58,7 @@ func (s *socket) observe(to *activity) {
 }
 func (s *socket) vectored() bool  { return true }
 func (s *socket) resumable() bool { return true }
-func (s *socket) end(bool)        { s.Close() }
+func (s *socket) terminate(bool)  { s.Close() }
 func (s *socket) closeWrite()     { closeWrite(s.Conn) }
 func (s *socket) drain() error    { return nil }
 
@@ -93,7 +93,7 @@ func (s *socket) blocked() bool { return !writable(s.rc) }
 func (s *socket) writeNow(b *backlog, _ bool) (n int, err error) {
 	cerr := s.rc.Control(func(fd uintptr) {
 		for _, p := range b.vector(make([][]byte, 0, len(b.parts))) {
-			t := trial{b: p}
+			t := nowaitWrite{b: p}
 			t.write(fd)
 			n += t.n
 			if t.err != 0 {
@@ -125,9 +125,9 @@ func (s *socket) opError(op string, err syscall.Errno) error {
 }
 
 func (s *socket) offer(b []byte, _ bool, _ int) (int, error) {
-	t, _ := trials.Get().(*trial)
+	t, _ := nowaitWrites.Get().(*nowaitWrite)
 	if t == nil {
-		t = new(trial)
+		t = new(nowaitWrite)
 		t.run = t.write
 	}
 	t.b, t.n, t.err = b, 0, 0
@@ -137,22 +137,22 @@ func (s *socket) offer(b []byte, _ bool, _ int) (int, error) {
 		err = s.opError("write", t.err)
 	}
 	t.b = nil
-	trials.Put(t)
+	nowaitWrites.Put(t)
 	return n, err
 }
 
-// trial is a write that does not wait. It is pooled because a func value of it
+// nowaitWrite is a write that does not wait. It is pooled because a func value of it
 // allocates.
-type trial struct {
+type nowaitWrite struct {
 	b   []byte
 	n   int
 	err syscall.Errno
 	run func(fd uintptr) bool // write
 }
 
-var trials sync.Pool // of *trial
+var nowaitWrites sync.Pool // of *nowaitWrite
 
-func (t *trial) write(fd uintptr) bool {
+func (t *nowaitWrite) write(fd uintptr) bool {
 	for {
 		n, err := syscall.Write(int(fd), t.b)
 		switch {

@@ -208,7 +208,7 @@ func TestGivenUpWriteLeavesTheRest(t *testing.T) {
 	defer client.CloseNow()
 	defer server.CloseNow()
 	client.out.lock()
-	client.joinLocked(outFrame{op: OpText, fin: true, p: []byte("held")})
+	client.coalesceLocked(outFrame{op: OpText, fin: true, p: []byte("held")})
 	client.out.unlock()
 	ctx, cancel := context.WithCancel(bg)
 	cancel()

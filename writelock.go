@@ -131,7 +131,7 @@ func (c *Conn) await(ctx context.Context, w *writer) (ahead *backlog, owns bool,
 	o.lock()
 	defer o.unlock()
 	switch w.state {
-	case joined:
+	case coalesced:
 		if err != nil {
 			return nil, false, maybeSent(err)
 		}
@@ -170,7 +170,7 @@ func (c *Conn) releaseLocked(sent int, err error) {
 	if err != nil && !c.t.exact() {
 		err = maybeSent(err)
 	}
-	q.endJoined(sent, err)
+	q.endCoalesced(sent, err)
 	if w := q.nextWriter(o.stream); w != nil {
 		o.write.set(true)
 		w.state = owning
