@@ -6,8 +6,8 @@ package websocket
 // handlers. Until that returns the runner reads only its control frames.
 
 // readControl reads control frames, if somebody waits for them, while a handler
-// that has been left alone is at work. What else comes is left where it is
-// until the handler returns. If look says so there is a reason to look that no
+// that has been left alone is at work. Other frames are left where they are until
+// the handler returns. If look says so there is a reason to look that no
 // event will tell again.
 func (p *pollConn) readControl(look bool) {
 	needed := p.conn.needsControlReader()

@@ -64,7 +64,7 @@ const (
 
 func (s *pollState) has(f uint32) bool { return s.flags.Load()&f != 0 }
 
-// set and clear are for those who hold the lock.
+// The caller of set and clear holds the lock.
 func (s *pollState) set(f uint32)   { s.flags.Store(s.flags.Load() | f) }
 func (s *pollState) clear(f uint32) { s.flags.Store(s.flags.Load() &^ f) }
 
@@ -170,7 +170,7 @@ func (p *pollConn) input() {
 		c.endLoan(loan)
 	}
 	if c.closing() {
-		p.resume() // who writes gives up
+		p.resume() // writers that wait give up
 	}
 	if p.state.has(pollPaused) || c.closing() {
 		c.readControl(true)
@@ -185,7 +185,7 @@ func (p *pollConn) input() {
 }
 
 // close calls OnClose, once, when p has ended, unless OnOpen is still to be
-// called, or another goroutine is still in a handler: who does that comes back.
+// called, or another goroutine is still in a handler: then its owner calls close again.
 func (p *pollConn) close() {
 	if p.claimClose() {
 		p.tellClose()
@@ -243,8 +243,8 @@ func (p *pollConn) wait(b *buffer, _ bool) (*buffer, error) {
 
 func (p *pollConn) readNow(b *buffer) (*buffer, error) { return p.wait(b, false) }
 
-// Read reads without waiting. What is written from here on is held back until
-// uncork, which whoever reads calls in the end.
+// Read reads without waiting. Frames that are written from here on are corked
+// until uncork, which the reader calls in the end.
 func (p *pollConn) Read(b []byte) (int, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -289,8 +289,8 @@ func (p *pollConn) resume() {
 	}
 }
 
-// resumeLocked ends a pause. Who ends it looks for input: a control reader may have
-// taken what no event will tell.
+// resumeLocked ends a pause. The caller then checks for input: a control reader may
+// have read bytes that no event will tell.
 func (p *pollConn) resumeLocked() { p.state.clear(pollPaused) }
 
 func (p *pollConn) terminate(bool) {

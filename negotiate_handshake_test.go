@@ -70,11 +70,11 @@ func TestAcceptCompression(t *testing.T) {
 	on := new(CompressionOptions)
 	const header = "Sec-WebSocket-Extensions: "
 	for _, tt := range []struct {
-		name    string
-		opts    *CompressionOptions
-		offer   []string
-		answer  string // "" if there is no such header
-		settled string
+		name       string
+		opts       *CompressionOptions
+		offer      []string
+		answer     string // "" if there is no such header
+		negotiated string
 	}{
 		{"not offered", on, nil, "", ""},
 		{"not wanted", nil, []string{header + "permessage-deflate"}, "", ""},
@@ -112,8 +112,8 @@ func TestAcceptCompression(t *testing.T) {
 			if refusal := hs.run(); refusal != nil {
 				t.Fatal(refusal)
 			}
-			if got := showCompression(hs.compression); got != tt.settled {
-				t.Errorf("settled on %q, want %q", got, tt.settled)
+			if got := showCompression(hs.compression); got != tt.negotiated {
+				t.Errorf("negotiated %q, want %q", got, tt.negotiated)
 			}
 		})
 	}
@@ -160,11 +160,11 @@ func TestDialCompression(t *testing.T) {
 	on := new(CompressionOptions)
 	small := &CompressionOptions{WindowBits: 10, ServerNoContextTakeover: true}
 	for _, tt := range []struct {
-		opts    *CompressionOptions
-		offer   string // "" if there is no such header
-		answer  string // lines of it
-		settled string // or
-		err     string // the whole reason
+		opts       *CompressionOptions
+		offer      string // "" if there is no such header
+		answer     string // lines of it
+		negotiated string // or
+		err        string // the whole reason
 	}{
 		{nil, "", "", "", ""},
 		{on, name + "; client_max_window_bits", "", "", ""},
@@ -212,8 +212,8 @@ func TestDialCompression(t *testing.T) {
 				p.echo()
 			})
 			_, cfg, _ := dialTestConn(t, "ws://"+addr, opts)
-			if got := showCompression(cfg.compression); got != tt.settled {
-				t.Errorf("answer %q: settled on %q, want %q", tt.answer, got, tt.settled)
+			if got := showCompression(cfg.compression); got != tt.negotiated {
+				t.Errorf("answer %q: negotiated %q, want %q", tt.answer, got, tt.negotiated)
 			}
 		} else {
 			_, err := dialTestAnswer(t, opts, answer)

@@ -109,7 +109,7 @@ func (o *CompressionOptions) params() *extension.Params {
 	}
 }
 
-// compression is what the handshake has settled on, seen from this end.
+// compression is what the handshake has negotiated, seen from this end.
 type compression struct {
 	level, threshold           int
 	sendBits, recvBits         uint8 // windows of what we send and of what we receive

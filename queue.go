@@ -108,7 +108,7 @@ func (q *sendQueue) wake() {
 	q.waiting = kept
 }
 
-// drop lets all bytes go. Those who wait are woken by wake.
+// drop frees all bytes. wake wakes the writers that wait.
 func (q *sendQueue) drop() {
 	putBacklog(q.pending)
 	putBacklog(q.behind)

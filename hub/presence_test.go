@@ -220,7 +220,7 @@ func TestPresenceConcurrently(t *testing.T) {
 // context.
 func TestNothingStaysAtTheContext(t *testing.T) {
 	ctx := &countingContext{Context: bg}
-	c := &sink{ctx: ctx}
+	c := &countingConn{ctx: ctx}
 	h := newHub(t, nil)
 	var subs []*Subscription
 	for i := range 10 {

@@ -14,18 +14,18 @@ import (
 	"github.com/fullduplex-go/websocket"
 )
 
-// sink is a connection that counts what it is given, and costs nothing.
-type sink struct {
+// countingConn is a connection that counts what it is given, and costs nothing.
+type countingConn struct {
 	ctx context.Context
 	n   atomic.Uint64
 }
 
-func (s *sink) SendPrepared(*websocket.PreparedMessage) error   { s.n.Add(1); return nil }
-func (s *sink) Buffered() int                                   { return 0 }
-func (s *sink) Drained() <-chan struct{}                        { panic("nothing is ever buffered") }
-func (s *sink) LimitUnsent(int) error                           { return nil }
-func (s *sink) Context() context.Context                        { return s.ctx }
-func (s *sink) Close(code websocket.StatusCode, _ string) error { return nil }
+func (s *countingConn) SendPrepared(*websocket.PreparedMessage) error   { s.n.Add(1); return nil }
+func (s *countingConn) Buffered() int                                   { return 0 }
+func (s *countingConn) Drained() <-chan struct{}                        { panic("nothing is ever buffered") }
+func (s *countingConn) LimitUnsent(int) error                           { return nil }
+func (s *countingConn) Context() context.Context                        { return s.ctx }
+func (s *countingConn) Close(code websocket.StatusCode, _ string) error { return nil }
 
 // checkSet checks what holds for a set that nobody is about to change.
 func checkSet(t *testing.T, s *set) {
@@ -125,7 +125,7 @@ func TestChurn(t *testing.T) {
 	}
 	h := newHub(t, nil)
 	before := heap()
-	conns := make([]sink, n)
+	conns := make([]countingConn, n)
 	subs := make([]*Subscription, n)
 	for i := range conns {
 		conns[i].ctx = bg
@@ -222,7 +222,7 @@ func TestPublishAllocations(t *testing.T) {
 		h := newHub(t, nil)
 		for range n {
 			for policy := range Policy(len(policies)) {
-				subscribe(t, h, "topic", &sink{ctx: bg}, &SubscribeOptions{Policy: policy})
+				subscribe(t, h, "topic", &countingConn{ctx: bg}, &SubscribeOptions{Policy: policy})
 			}
 		}
 		allocs := testing.AllocsPerRun(20, func() {
@@ -281,7 +281,7 @@ func TestTopicsAreForgotten(t *testing.T) {
 	before := heap()
 	const n = 20_000
 	subs := make([]*Subscription, n)
-	c := &sink{ctx: bg}
+	c := &countingConn{ctx: bg}
 	for i := range subs {
 		subs[i] = subscribe(t, h, fmt.Sprint("topic ", i), c, &SubscribeOptions{Member: "somebody"})
 	}

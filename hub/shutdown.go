@@ -29,7 +29,7 @@ func (h *Hub) Shutdown(ctx context.Context) error {
 	if err == nil {
 		err = h.pending.Wait(ctx)
 	}
-	topics := h.end()
+	topics := h.endSubscriptions()
 	disconnected := make(chan error, 1)
 	go func() { disconnected <- disconnect(topics) }()
 	select {
@@ -45,8 +45,8 @@ func (h *Hub) Shutdown(ctx context.Context) error {
 	return err
 }
 
-// end ends all subscriptions, and returns the topics that there were.
-func (h *Hub) end() []*topic {
+// endSubscriptions ends all subscriptions, and returns the topics that there were.
+func (h *Hub) endSubscriptions() []*topic {
 	h.idle.close()
 	h.mu.Lock()
 	topics := slices.Collect(maps.Values(h.topics))

@@ -8,20 +8,20 @@ import (
 	"github.com/fullduplex-go/websocket"
 )
 
-// gate is a Memory whose unsubscribe waits in the middle: it has been called, and
+// waitingMemory is a Memory whose unsubscribe waits in the middle: it has been called, and
 // messages still come. It keeps every deliver that it was given.
-type gate struct {
+type waitingMemory struct {
 	Memory
 	delivers []func([]byte)
 	entered  chan struct{} // unsubscribe says that it was called
 	open     chan struct{} // and waits for this
 }
 
-func newGate() *gate {
-	return &gate{entered: make(chan struct{}, 1), open: make(chan struct{})}
+func newWaitingMemory() *waitingMemory {
+	return &waitingMemory{entered: make(chan struct{}, 1), open: make(chan struct{})}
 }
 
-func (g *gate) Subscribe(topic string, deliver func([]byte)) (func() error, error) {
+func (g *waitingMemory) Subscribe(topic string, deliver func([]byte)) (func() error, error) {
 	unsubscribe, err := g.Memory.Subscribe(topic, deliver)
 	g.mu.Lock()
 	g.delivers = append(g.delivers, deliver)
@@ -39,7 +39,7 @@ func (g *gate) Subscribe(topic string, deliver func([]byte)) (func() error, erro
 // A subscriber that comes while the topic is being forgotten gets each message once:
 // the hub is never twice at the backplane.
 func TestSubscribeBesideForget(t *testing.T) {
-	plane := newGate()
+	plane := newWaitingMemory()
 	h, other := newHub(t, &Options{Backplane: plane}), newHub(t, &Options{Backplane: plane})
 	subscribe(t, h, "topic", newFake(), nil).Unsubscribe()
 	forgotten := make(chan error)
@@ -81,7 +81,7 @@ func TestLateDelivery(t *testing.T) {
 		return appendEnvelope(nil, &envelope{typ: websocket.Text, payload: []byte(m)})
 	}
 	t.Run("forgotten", func(t *testing.T) {
-		plane := newGate()
+		plane := newWaitingMemory()
 		close(plane.open)
 		h := newHub(t, &Options{Backplane: plane, Replay: 5})
 		subscribe(t, h, "topic", newFake(), nil).Unsubscribe()
@@ -95,7 +95,7 @@ func TestLateDelivery(t *testing.T) {
 		check(t, "messages", c.got(t), words("2"))
 	})
 	t.Run("kept", func(t *testing.T) {
-		plane := newGate()
+		plane := newWaitingMemory()
 		h := newHub(t, &Options{Backplane: plane, Replay: 5, Linger: time.Microsecond})
 		s := subscribe(t, h, "topic", newFake(), nil)
 		h.mu.RLock()

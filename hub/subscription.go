@@ -123,7 +123,7 @@ func (s *Subscription) begin(replay bool) error {
 		return ErrClosed
 	}
 	t.hub.subscribed.Enter()
-	kept := s.join(replay)
+	kept := s.addToChunk(replay)
 	if replay {
 		if err := s.replay(kept); err != nil {
 			s.Unsubscribe()
@@ -137,9 +137,9 @@ func (s *Subscription) begin(replay bool) error {
 	return nil
 }
 
-// join adds s to its chunk: from here on messages come. It returns what is to be
+// addToChunk adds s to its chunk: from here on messages come. It returns what is to be
 // sent before them.
-func (s *Subscription) join(replay bool) (kept []*message) {
+func (s *Subscription) addToChunk(replay bool) (kept []*message) {
 	s.chunk.mu.Lock()
 	defer s.chunk.mu.Unlock()
 	s.from, kept = s.topic.start(replay)
@@ -203,7 +203,7 @@ func (s *Subscription) Unsubscribe() {
 // catchUpLocked gives s the current message of its topic, unless it has come to
 // the chunk of s already. The caller holds chunk.mu.
 func (s *Subscription) catchUpLocked(n *counts) {
-	if m := s.topic.underWay(); m != nil && m.seq > s.chunk.seq {
+	if m := s.topic.currentMessage(); m != nil && m.seq > s.chunk.seq {
 		s.give(m, n) // an error is a reason to end the subscription, which is being done
 	}
 }

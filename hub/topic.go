@@ -126,8 +126,8 @@ func (t *topic) start(replay bool) (first uint64, kept []*message) {
 	return t.seq + 1, kept
 }
 
-// underWay returns the message that is going to all subscribers, or nil.
-func (t *topic) underWay() *message {
+// currentMessage returns the message that is going to all subscribers, or nil.
+func (t *topic) currentMessage() *message {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.current

@@ -56,7 +56,7 @@ func (o *Params) deflate() Deflate {
 	return d
 }
 
-// Deflate is permessage-deflate as the handshake has settled on it, seen from this
+// Deflate is permessage-deflate as the handshake has negotiated it, seen from this
 // end. The zero value stands for no compression.
 type Deflate struct {
 	SendBits, RecvBits         uint8 // windows of what we send and of what we receive, as base-2 logarithms
