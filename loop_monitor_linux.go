@@ -75,7 +75,7 @@ func (m *monitor) run() {
 	}
 }
 
-// look replaces runners that have been busy with one connection since it
+// check replaces runners that have been busy with one connection since it
 // looked last, and reports whether there is work.
 func (m *monitor) check() (work bool) {
 	m.ticks++

@@ -67,7 +67,7 @@ func (q *sendQueue) hasFrames() bool { return q.pending.len() > 0 || q.control.s
 // size is the number of bytes that wait.
 func (q *sendQueue) size() int { return q.pending.len() + q.behind.len() + q.control.size() }
 
-// backlog returns *l, a new one if there is none.
+// backlogIn returns *l, a new one if there is none.
 func backlogIn(l **backlog) *backlog {
 	if *l == nil {
 		*l = getBacklog()
