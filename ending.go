@@ -234,7 +234,7 @@ func (c *Conn) readProgress() int64 { return int64(c.in.bytes.Load() + c.in.read
 // half had failed.
 var errInputOver = errors.New("websocket: no more input")
 
-// terminate closes the transport and lets go of all that the connection holds. It is
+// end closes the transport and lets go of all that the connection holds. It is
 // called once.
 func (c *Conn) end() {
 	c.flushAtEnd()
