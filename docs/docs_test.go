@@ -1,6 +1,7 @@
-// Package docs checks the code in the guides: every go block of docs/*.md and
-// README.md is a complete program, which is vetted, or lines of a Go file of
-// this repository, which is vetted elsewhere. So is each side of a diff.
+// Package docs checks the code in the guides: every go block of docs/*.md,
+// README.md and the pages beside it is a complete program, which is vetted, or
+// lines of a Go file of this repository, which is vetted elsewhere. So is each
+// side of a diff.
 package docs
 
 import (
@@ -44,7 +45,10 @@ func pages(t *testing.T) []string {
 	if err != nil || len(found) == 0 {
 		t.Fatalf("no pages: %v", err)
 	}
-	return append(found, filepath.Join(root, "README.md"))
+	for _, page := range []string{"README.md", "CHANGELOG.md", "CONTRIBUTING.md", "bench/README.md", "examples/README.md"} {
+		found = append(found, filepath.Join(root, page))
+	}
+	return found
 }
 
 // blocksOf returns the blocks of code in a page. It fails if a fence is not

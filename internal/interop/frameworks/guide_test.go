@@ -10,7 +10,7 @@ import (
 	"github.com/go-chi/chi/v5/middleware"
 )
 
-// The code of README.md with routers; docs compares it.
+// The code of docs/choosing.md with routers; docs compares it.
 
 var _ = func() {
 	r := chi.NewRouter()
