@@ -1,6 +1,7 @@
 package websocket
 
 import (
+	"context"
 	"errors"
 	"io"
 	"net"
@@ -8,7 +9,6 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/fullduplex-go/websocket/internal/bufpipe"
 )
@@ -82,8 +82,9 @@ func TestEmptyReadsInHandshakes(t *testing.T) {
 		l.Close()
 		<-served
 	}()
-	tr := &http.Transport{Dial: func(network, addr string) (net.Conn, error) {
-		nc, err := net.DialTimeout(network, addr, 10*time.Second)
+	tr := &http.Transport{DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
+		var d net.Dialer
+		nc, err := d.DialContext(ctx, network, addr)
 		return &halting{Conn: nc, empty: 99}, err
 	}}
 	c, _, err := Dial(t.Context(), "ws://"+ln.Addr().String(), dialTestOptions(tr))

@@ -31,7 +31,7 @@ func newConnPair(t *testing.T, client, server ConnOptions) (*Conn, *Conn) {
 }
 
 func TestNewConn(t *testing.T) {
-	r, err := http.NewRequestWithContext(context.WithValue(bg, "key", "value"), http.MethodGet, "http://host/path", http.NoBody)
+	r, err := http.NewRequestWithContext(context.WithValue(bg, requestKey{}, "value"), http.MethodGet, "http://host/path", http.NoBody)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -53,7 +53,7 @@ func TestNewConn(t *testing.T) {
 		if c.Request().Context().Err() != nil || c.Context().Err() != nil {
 			t.Error("a connection's context ends with that of the request")
 		}
-		if c.Context().Value("key") != "value" {
+		if c.Context().Value(requestKey{}) != "value" {
 			t.Error("the request's values are gone")
 		}
 	}

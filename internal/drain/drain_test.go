@@ -13,7 +13,8 @@ func TestGroup(t *testing.T) {
 	if err := g.Wait(ended); err != nil {
 		t.Errorf("nothing is under way: %v", err)
 	}
-	if !g.Enter() || !g.Enter() || g.Count() != 2 {
+	first, second := g.Enter(), g.Enter()
+	if !first || !second || g.Count() != 2 {
 		t.Fatalf("%d are under way, want 2", g.Count())
 	}
 	if err := g.Wait(ended); err != context.Canceled {
