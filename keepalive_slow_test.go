@@ -13,6 +13,9 @@ import (
 // opaque hides what a connection is made of, as one of a foreign package does.
 type opaque struct{ net.Conn }
 
+// The tests of this file measure time, so each of them runs alone; its kinds of
+// transport run at once.
+
 // slowKinds are the transports of which keepalive sees different things.
 var slowKinds = []kind{
 	{"pipe", transports[0].pair, false},
@@ -106,8 +109,7 @@ func needsVisibleInput(t *testing.T) {
 // TestKeepaliveSlowReader: a peer that takes one large message, for much longer
 // than keepalive's times, and says nothing meanwhile, is not given up.
 func TestKeepaliveSlowReader(t *testing.T) {
-	t.Parallel()
-	opts := Options{PingInterval: 300 * time.Millisecond, PongTimeout: 300 * time.Millisecond}
+	opts := Options{PingInterval: 500 * time.Millisecond, PongTimeout: 500 * time.Millisecond}
 	for _, k := range slowKinds {
 		t.Run(k.name, func(t *testing.T) {
 			t.Parallel()
@@ -127,7 +129,6 @@ func TestKeepaliveSlowReader(t *testing.T) {
 
 // TestKeepaliveSlowMessages is the same with one message after the other.
 func TestKeepaliveSlowMessages(t *testing.T) {
-	t.Parallel()
 	opts := Options{PingInterval: 600 * time.Millisecond, PongTimeout: 600 * time.Millisecond}
 	for _, k := range slowKinds {
 		t.Run(k.name, func(t *testing.T) {
@@ -148,7 +149,6 @@ func TestKeepaliveSlowMessages(t *testing.T) {
 // TestKeepaliveTakesNothing: a peer that takes nothing and sends nothing is found,
 // whatever is under way to it; also one whose system goes on acknowledging.
 func TestKeepaliveTakesNothing(t *testing.T) {
-	t.Parallel()
 	opts := Options{PingInterval: 200 * time.Millisecond, PongTimeout: 200 * time.Millisecond}
 	for _, k := range slowKinds {
 		for _, tt := range []struct {
@@ -190,7 +190,6 @@ func TestKeepaliveTakesNothing(t *testing.T) {
 // a peer that answers pings lives, and one that does not is found.
 func TestKeepaliveUnread(t *testing.T) {
 	needsVisibleInput(t)
-	t.Parallel()
 	opts := Options{PingInterval: 100 * time.Millisecond, PongTimeout: 2 * time.Second}
 	for _, k := range slowKinds {
 		if k.loop || k.name == "foreign" {
@@ -222,7 +221,6 @@ func TestKeepaliveUnread(t *testing.T) {
 // pings.
 func TestKeepaliveFullBuffer(t *testing.T) {
 	needsVisibleInput(t)
-	t.Parallel()
 	opts := Options{PingInterval: 50 * time.Millisecond, PongTimeout: time.Second}
 	for _, k := range slowKinds {
 		if k.loop || k.name == "foreign" {
@@ -263,7 +261,6 @@ func frames(nc net.Conn) {
 // is written to, ends.
 func TestKeepaliveClosedBehindMessage(t *testing.T) {
 	needsVisibleInput(t)
-	t.Parallel()
 	opts := Options{PingInterval: 100 * time.Millisecond, PongTimeout: 10 * time.Second}
 	for _, k := range slowKinds {
 		if k.loop || k.name == "foreign" {

@@ -61,7 +61,6 @@ func TestLoopKeepaliveKeepsAlive(t *testing.T) {
 // TestLoopKeepaliveAnySign: whoever sends anything lives, even if it never
 // answers a ping.
 func TestLoopKeepaliveAnySign(t *testing.T) {
-	t.Parallel()
 	opts := Options{PingInterval: 300 * time.Millisecond, PongTimeout: 300 * time.Millisecond}
 	overKeepalive(t, opts, func(t *testing.T, l *Loop, c *Conn, peer net.Conn) {
 		r := attach(t, l, c, funcHandler{})
