@@ -20,13 +20,13 @@ type Message struct {
 // Conn is a WebSocket connection. [Accept], [Server], [Loop.Serve], [Dial],
 // [NewConn] and [Pipe] make one.
 //
-// Any number of goroutines may write, ping and close at the same time; each
-// message goes out whole. One goroutine at a time may read; a second one gets
-// [ErrConcurrentRead]. Pings are answered and the closing handshake is kept
-// without the caller's doing, while somebody reads: so read even when no
-// messages are expected, or call [Conn.CloseRead]. On a connection that nobody
-// reads keepalive still works, and so do [Conn.Ping] and [Conn.Close] as long as
-// the peer sends no messages.
+// Any number of goroutines may write, ping and close at the same time; each message
+// goes out whole. One goroutine at a time may read; a second one gets
+// [ErrConcurrentRead]. While a goroutine reads, the connection answers pings and
+// completes the closing handshake by itself: so read even when no messages are
+// expected, or call [Conn.CloseRead]. On a connection that nobody reads, keepalive
+// still works, and so do [Conn.Ping] and [Conn.Close] as long as the peer sends no
+// messages.
 //
 // Once a connection has ended every call returns the same [*CloseError].
 //
@@ -61,17 +61,17 @@ type life struct {
 
 func (l *life) closeState() closeState { return closeState(l.state.Load()) }
 
-// connExtra is what few connections have at a time.
+// connExtra holds the fields that few connections need at a time.
 type connExtra struct {
 	gone     chan struct{} // closed when the connection has ended; made on demand
 	ctx      *lifeContext  // made on demand
 	pings    *pings        // nil if none is under way
-	left     net.Addr      // where the peer was, of a transport that has ended and would not know
+	left     net.Addr      // the peer's address, once the transport has ended and does not know it any more
 	writeErr *CloseError   // why nothing can be written any more, if that is not the cause
 	bound    bound         // while the connection is closing
 }
 
-// extraLocked returns extra, for something to be put in.
+// extraLocked returns extra, and allocates it if it is nil.
 func (l *life) extraLocked() *connExtra {
 	if l.extra == nil {
 		l.extra = new(connExtra)
@@ -86,7 +86,7 @@ func (l *life) pingsLocked() *pings {
 	return l.extra.pings
 }
 
-// forgetPingsLocked lets go of the pings, and of the rest if nothing is in it.
+// forgetPingsLocked frees the pings, and extra if nothing else is in it.
 func (l *life) forgetPingsLocked() {
 	if l.extra == nil {
 		return
@@ -96,7 +96,8 @@ func (l *life) forgetPingsLocked() {
 	}
 }
 
-// lifeContext is what Conn.Context returns, and how to end it.
+// lifeContext is the context that Conn.Context returns, with the function that ends
+// it.
 type lifeContext struct {
 	context.Context
 	cancel context.CancelCauseFunc
@@ -113,8 +114,8 @@ type connConfig struct {
 	early       []byte        // arrived behind the handshake; the Conn owns it from here on
 }
 
-// newConn makes a connection of nc, which it owns from here on, and starts
-// its keepalive.
+// newConn makes a connection on nc and starts its keepalive. The connection owns nc
+// from here on.
 func newConn(nc net.Conn, cfg connConfig) *Conn {
 	c := new(Conn)
 	c.init(newTransport(nc), cfg)
@@ -148,16 +149,16 @@ func (c *Conn) Subprotocol() string {
 	return c.negotiated().subprotocol
 }
 
-// Request returns the request that asked for the connection: what the server
-// received, without its body and the headers that only the handshake needs
-// (Connection, Upgrade and Sec-WebSocket-Key, -Version and -Extensions), or
-// what the client sent. It is nil for a [Pipe], and with
-// [AcceptOptions.ForgetRequest], but for the OnOpen method of an
+// Request returns the request that asked for the connection: on a client the one
+// that it sent, on a server the one that it received, without its body and the
+// headers that only the handshake needs (Connection, Upgrade and Sec-WebSocket-Key,
+// -Version and -Extensions). It is nil for a [Pipe]. With
+// [AcceptOptions.ForgetRequest] it is nil too, except in the OnOpen method of an
 // [EventHandler]. It is shared and must not be changed.
 //
 // Its context has the values that middleware and routers have put there, such as
-// chi's URL parameters, for as long as [Conn.Context] has. After that it has
-// none, and no parsed form; all else stays.
+// chi's URL parameters, for as long as [Conn.Context] has them. After that the
+// context has no values and the request no parsed form; everything else stays.
 func (c *Conn) Request() *http.Request {
 	return c.negotiated().request
 }
@@ -170,14 +171,14 @@ func (c *Conn) LocalAddr() net.Addr { return c.currentTransport().LocalAddr() }
 // the connection has ended.
 func (c *Conn) RemoteAddr() net.Addr { return c.currentTransport().RemoteAddr() }
 
-// keepRemoteAddr has keptRemoteAddr return a.
+// keepRemoteAddr stores a for keptRemoteAddr.
 func (c *Conn) keepRemoteAddr(a net.Addr) {
 	c.life.mu.Lock()
 	defer c.life.mu.Unlock()
 	c.life.extraLocked().left = a
 }
 
-// keptRemoteAddr returns what keepRemoteAddr was told, or nil.
+// keptRemoteAddr returns the address that keepRemoteAddr stored, or nil.
 func (c *Conn) keptRemoteAddr() net.Addr {
 	c.life.mu.Lock()
 	defer c.life.mu.Unlock()
@@ -187,8 +188,8 @@ func (c *Conn) keptRemoteAddr() net.Addr {
 	return c.life.extra.left
 }
 
-// currentTransport returns the transport, for callers that have neither half; a
-// Loop may change it.
+// currentTransport returns the transport, for callers that hold neither half. A
+// Loop may replace it.
 func (c *Conn) currentTransport() transport {
 	c.life.mu.Lock()
 	defer c.life.mu.Unlock()
@@ -228,20 +229,22 @@ func (c *Conn) Stats() Stats {
 // from either side; its [context.Cause] is then the [*CloseError].
 //
 // While messages that arrived before a write has failed are still being read, the
-// connection is not closed. The context is done all the same if none of them is taken
-// for two to three times [Options.CloseTimeout], so that a handler may wait for it.
+// connection is not closed. The context is done all the same if none of them is
+// read for two to three times [Options.CloseTimeout], so that a handler may wait
+// for it.
 //
-// On a server it has the values of the request's context, but not its end, as
-// long as these are sure to be the request's own. With [Server.Handler] that is
-// until Handler has returned, with [Server.Events] until OnOpen has, and with
-// [AcceptOptions.ForgetRequest] never. A router such as chi or gin uses what its
-// values point to again for another request when the HTTP handler has returned:
-// if a connection of [Accept] outlives that, take the values out before.
+// On a server the context has the values of the request's context, but does not end
+// with it. It has them as long as they are sure to be the request's own. With
+// [Server.Handler] that is until Handler has returned, with [Server.Events] until
+// OnOpen has, and with [AcceptOptions.ForgetRequest] never. When the HTTP handler
+// has returned, a router such as chi or gin reuses the objects behind its values
+// for another request: if a connection of [Accept] outlives the handler, read the
+// values before.
 //
-// That the peer closes is seen by whoever reads. A handler that only writes
-// calls [Conn.CloseRead]; on a connection that nobody reads it is seen when
-// keepalive looks, up to [Options.PingInterval] later, and a close frame behind
-// a message that nobody reads is not seen at all.
+// The goroutine that reads sees that the peer closes. A handler that only writes
+// calls [Conn.CloseRead]. On a connection that nobody reads, keepalive sees it, up
+// to [Options.PingInterval] later; a close frame behind a message that nobody reads
+// is not seen at all.
 func (c *Conn) Context() context.Context {
 	l := &c.life
 	l.mu.Lock()
@@ -297,14 +300,14 @@ func (c *Conn) Close(code StatusCode, reason string) error {
 	}
 }
 
-// CloseNow closes the transport without waiting for the peer. What was accepted
-// before, by Write, Send or Ping, and the answer to a close frame are given to
-// the system first, as far as it has room for them. Calls under way fail. It
-// returns nil also if the connection has ended already.
+// CloseNow closes the transport without waiting for the peer. Frames that were
+// accepted before, by Write, Send or Ping, and the answer to a close frame are
+// given to the system first, as far as it has room for them. Calls under way fail.
+// It returns nil also if the connection has ended already.
 //
 // If a close frame has been sent that the peer has not answered, the transport is
 // closed later, in the background, when the peer has answered or closed it: a reset
-// would take the close frame along. That takes at most a second if the frame is that
+// would discard the close frame. This takes at most a second if the frame is that
 // of a Close, Shutdown or CloseRead, and at most [Options.CloseTimeout] if the peer
 // has broken the protocol.
 func (c *Conn) CloseNow() error {

@@ -5,9 +5,9 @@ import "encoding/binary"
 // Control frames never wait for the write lock: they are queued, encoded, and
 // bounded.
 
-// maxPongs bounds the pongs that wait for a peer that sends pings and does
-// not read. Beyond it the newest takes the place of the one before it, as
-// section 5.5.3 allows.
+// maxPongs bounds the pongs that wait for a peer that sends pings and does not
+// read. When there are as many, a new one replaces the newest of them, as section
+// 5.5.3 allows.
 const maxPongs = 16
 
 // controlFrames are control frames that wait, encoded.
@@ -20,7 +20,7 @@ type controlFrames struct {
 	close    []byte
 }
 
-// size is how many bytes they are.
+// size is the number of their bytes.
 func (f *controlFrames) size() int { return len(f.pongs) + len(f.ping) + len(f.close) }
 
 // addControl makes the control frames pending, but for the close frame.
@@ -59,9 +59,9 @@ func (c *Conn) queuePong(p []byte) {
 	c.scheduleFlushLocked()
 }
 
-// queuePing sends a ping, and reports whether it leaves. It takes the place of an
-// older one that is still waiting, since its pong will answer both; of a newer one
-// the same holds.
+// queuePing sends a ping, and reports whether it leaves. It replaces an older ping
+// that is still waiting, since its pong will answer both; a newer one stays in its
+// place, for the same reason.
 func (c *Conn) queuePing(id uint64) bool {
 	o := &c.out
 	o.lock()

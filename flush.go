@@ -9,8 +9,8 @@ import (
 
 // flush writes what is queued, waiting as long as it takes.
 func (c *Conn) flush() {
-	// If answers are pending, their batch is over, or its reader does something
-	// else. The next one that comes before anything is read leaves directly.
+	// A batch of pending answers is complete, or its reader does something else. An
+	// answer that comes before the next read leaves directly.
 	c.in.flags.clear(inputBuffered)
 	ahead, closing, owns := c.takeQueued()
 	if !owns {
@@ -31,7 +31,7 @@ func (c *Conn) flush() {
 func (c *Conn) flushNow() {
 	ahead, closing, owns := c.takeQueued()
 	if !owns {
-		return // the owner hands it on
+		return // the owner of the write lock sees to it, or there is nothing to do
 	}
 	var n int
 	var err error
@@ -48,8 +48,8 @@ func (c *Conn) flushNow() {
 }
 
 // takeQueued makes the caller the owner of the write lock and returns what is
-// queued, the close frame included. It does not if there is nothing to do, or the
-// owner that there is sees to it.
+// queued, the close frame included. owns is false if there is nothing to do, or the
+// lock has an owner, which sees to it.
 func (c *Conn) takeQueued() (ahead *backlog, closing, owns bool) {
 	o := &c.out
 	o.lock()
@@ -116,13 +116,13 @@ func (c *Conn) tellFlushed(closing bool) {
 }
 
 // breakWrite ends the writing half because of err, and returns the error for the
-// caller, who may have the write lock. Reading goes on.
+// caller, which may own the write lock. Reading goes on.
 func (c *Conn) breakWrite(err error) error {
 	c.advance(eventWriteError, &CloseError{Code: StatusAbnormalClosure, Err: err})
 	return c.writeError()
 }
 
-// tellDrained tells those who wait for it that nothing is buffered, if so.
+// tellDrained closes the channel of Drained if nothing is buffered any more.
 func (c *Conn) tellDrained() {
 	c.out.lock()
 	defer c.out.unlock()
@@ -135,7 +135,7 @@ func (c *Conn) tellDrainedLocked() {
 		return
 	}
 	if l := c.loopTransport(); l != nil {
-		l.awaitDrained() // before the look, so that nothing is missed between the two
+		l.awaitDrained() // before bufferedLocked, so that no change between the two is missed
 	}
 	if c.bufferedLocked() > 0 && !c.closing() && !c.out.broken {
 		return
@@ -168,7 +168,7 @@ func (c *Conn) flushAtEnd() {
 }
 
 // takeAtEnd is takeQueued for the end of the connection. It waits for a write under
-// way, but interrupts it if that waits for the peer.
+// way, but interrupts a write that waits for the peer.
 func (c *Conn) takeAtEnd() (ahead *backlog, closing, owns bool) {
 	o := &c.out
 	w, owns := c.queueAtEnd()
@@ -237,6 +237,6 @@ func (c *Conn) awaitAtEnd(w *writer) bool {
 	if w.state == owning {
 		return true
 	}
-	c.out.queue.remove(w) // it is there, since w waits in it
+	c.out.queue.remove(w) // there is a queue, since w waits in it
 	return false
 }

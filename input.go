@@ -8,16 +8,16 @@ import (
 	"sync/atomic"
 )
 
-// inHalf is the reading half of a connection. The holder of readLock uses the
-// fields without a remark: a call of the user's, or the control reader
-// (see readControl), which a call of the user's interrupts.
+// inHalf is the reading half of a connection. The holder of readLock owns the
+// fields without a remark. It is a user's call, or the control reader (see
+// readControl), which a user's call interrupts.
 type inHalf struct {
 	readLock  readLock
 	mu        sync.Mutex   // held by the control reader, for others to wait for it
-	wanted    atomic.Int32 // how many wait for control frames: the control reader's reason to be
+	wanted    atomic.Int32 // how many wait for control frames; see needsControlReader
 	flags     inFlags
 	read      uint8        // messages that the holder of readLock has read: one, and perhaps the rest of another
-	lent      bool         // the body of a Messages loop looks at a part of buf
+	lent      bool         // the body of a Messages loop uses a part of buf
 	pos       int32        // how far buf is parsed
 	lastInput atomic.Int64 // when the transport last brought bytes, by monotonic
 	bytes     atomic.Uint64
@@ -28,8 +28,8 @@ type inHalf struct {
 	stream   *messageReader
 }
 
-// inFlags is a set of flags that anybody may read. The holder of readLock
-// changes them, and so does a flush.
+// inFlags is a set of flags. Any goroutine may read them; the holder of readLock
+// and a flush change them.
 type inFlags struct{ word atomic.Uint32 }
 
 const (
@@ -45,7 +45,7 @@ const (
 func (f *inFlags) has(flag uint32) bool { return f.word.Load()&flag != 0 }
 
 func (f *inFlags) set(flag uint32) {
-	if !f.has(flag) { // to look costs much less
+	if !f.has(flag) { // a load costs much less
 		f.word.Or(flag)
 	}
 }
@@ -64,10 +64,10 @@ type messageReader struct {
 	end bool // io.EOF has been reported
 }
 
-// readMessage reads the rest of the message under way, or the next one, and
-// appends it to dst. The caller is the reader. A compressed message needs a
-// buffer of the pool; if it is cut off, the decoder has kept what it needs of
-// what is in dst.
+// readMessage reads the rest of the message under way, or the next one, and appends
+// it to dst. The caller holds the read lock. A compressed message needs a pooled
+// buffer. If reading stops in the middle of one, the decoder has saved the part of
+// dst that it needs.
 func (c *Conn) readMessage(dst *buffer, pooled bool) (typ MessageType, err error) {
 	in, r := &c.in, &c.in.receiver
 	start := 0
@@ -139,7 +139,7 @@ func (c *Conn) readPayload(dst *buffer, start int, pooled bool) error {
 			}
 			continue
 		}
-		// Much is to come, and some has: no detour through a buffer.
+		// Much is to come, and some has arrived: read straight into dst.
 		if cap(dst.b)-len(dst.b) < readBufferSize {
 			dst.grow(readBufferSize, 0, r, pooled)
 		}
@@ -161,10 +161,10 @@ func (c *Conn) readPayload(dst *buffer, start int, pooled bool) error {
 	return nil
 }
 
-// grow makes room for need more bytes of the frame that r is in, of which have
-// have arrived. It takes a multiple of what has arrived, so that capacity stays
-// in proportion to that. What the header announces is only ever a reason to
-// take less: the last frame of a message tells where to stop.
+// grow makes room for need more bytes of the frame that r is in; have of them have
+// arrived. The capacity is a multiple of the bytes that have arrived, so it stays
+// in proportion to them. The length in the header can only make it smaller: the
+// last frame of a message tells where to stop.
 func (b *buffer) grow(need, have int, r *receiver, pooled bool) {
 	want := len(b.b) + need
 	if want <= cap(b.b) {
@@ -235,7 +235,7 @@ func (c *Conn) gotControl(op Opcode, p []byte) error {
 	return nil
 }
 
-// fill waits for input. There is none in the buffer.
+// fill waits for input. The input buffer is empty.
 func (c *Conn) fill() error {
 	in := &c.in
 	in.flags.clear(inputBuffered)
@@ -249,7 +249,7 @@ func (c *Conn) fill() error {
 	return nil
 }
 
-// waitInput waits for input, unless it is time to take what is there.
+// waitInput waits for input. With readNoWait it takes only what has arrived.
 func (c *Conn) waitInput(idle bool) (*buffer, error) {
 	in := &c.in
 	if !in.flags.has(readNoWait) {
@@ -265,8 +265,8 @@ func (c *Conn) waitInput(idle bool) (*buffer, error) {
 	return b, err
 }
 
-// readInto reads some of a large frame straight to where it goes. There is no
-// input in the buffer.
+// readInto reads a part of a large frame straight into p. The input buffer is
+// empty.
 func (c *Conn) readInto(p []byte) (int, error) {
 	in := &c.in
 	in.release()
@@ -316,8 +316,8 @@ func (in *inHalf) consume(n int) []byte {
 	return p
 }
 
-// unshare moves the input to other memory if the body of a Messages loop
-// looks at its own, which is about to be changed, and then belongs to the loop.
+// unshare moves the unread input to another buffer if the body of a Messages loop
+// uses the present one, which belongs to the loop from then on.
 func (in *inHalf) unshare() {
 	if in.lent {
 		b := getBuffer(in.buffered())
@@ -326,19 +326,19 @@ func (in *inHalf) unshare() {
 	}
 }
 
-// takeBuffer takes the input buffer, which is used up, away.
+// takeBuffer removes and returns the input buffer, which is used up.
 func (in *inHalf) takeBuffer() *buffer {
 	b := in.buf
 	in.buf, in.pos = nil, 0
 	return b
 }
 
-// release gives the input buffer, which is used up, back.
+// release gives the input buffer, which is used up, back to the pool.
 func (in *inHalf) release() {
 	putBuffer(in.takeBuffer())
 }
 
-// readError is why reading is over, or nil.
+// readError returns why reading is over, or nil.
 func (c *Conn) readError() error {
 	if cause := c.life.cause.Load(); cause != nil {
 		return cause

@@ -25,7 +25,7 @@ type outFrame struct {
 	pack packing // what the connection's own encoder has to do with it
 	wire bool    // p is whole frames, with their headers, and does not change
 	cut  bool    // its write was interrupted by its context
-	sent uint16  // how many bytes of it have left, or more, once writeFrame has failed
+	sent uint16  // once writeFrame has failed: how many bytes of it have left, at most 65535
 	p    []byte
 
 	until int64 // when its write has to be over, by monotonic; 0 for no bound but the context
@@ -75,7 +75,7 @@ func (c *Conn) queued() int {
 	return 0
 }
 
-// writeError is why nothing can be written any more, or nil.
+// writeError returns why nothing can be written any more, or nil.
 func (c *Conn) writeError() error {
 	if c.life.closeState() == stateOpen {
 		return nil
@@ -83,14 +83,14 @@ func (c *Conn) writeError() error {
 	return c.whyNotWrite()
 }
 
-// beginWrite makes the caller the owner of the write lock, up to releaseLocked,
-// and returns what is to leave ahead of its frame. If it does not own it then, err
-// tells why not; without an error its message, f, is taken care of, which can only
-// be if mayCoalesce is set.
+// beginWrite makes the caller the owner of the write lock, until releaseLocked, and
+// returns the bytes that leave ahead of its frame. If owns is false, err tells why;
+// if err is nil too, f leaves or has left with other messages, which only
+// mayCoalesce allows.
 //
-// While more input is at hand, a message is made pending, to leave together with
-// the answers to what follows: at the latest when the reader has to wait, because
-// then the goroutine that was started for it gets to run.
+// While there is input to be read, a message is made pending, so that it leaves
+// together with the answers to that input: at the latest when the reader has to
+// wait, because then the goroutine that was started to flush runs.
 func (c *Conn) beginWrite(ctx context.Context, stream *messageWriter, f *outFrame, mayCoalesce bool) (ahead *backlog, owns bool, err error) {
 	ahead, owns, w, err := c.tryBeginWrite(ctx, stream, f, mayCoalesce)
 	if w != nil {
@@ -99,7 +99,8 @@ func (c *Conn) beginWrite(ctx context.Context, stream *messageWriter, f *outFram
 	return ahead, owns, err
 }
 
-// tryBeginWrite is beginWrite where there is no need to wait; else w waits.
+// tryBeginWrite is beginWrite without waiting. Where the caller would have to wait,
+// it queues and returns w.
 func (c *Conn) tryBeginWrite(ctx context.Context, stream *messageWriter, f *outFrame, mayCoalesce bool) (ahead *backlog, owns bool, w *writer, err error) {
 	o := &c.out
 	o.lock()
@@ -107,7 +108,7 @@ func (c *Conn) tryBeginWrite(ctx context.Context, stream *messageWriter, f *outF
 	switch err := c.writeError(); {
 	case err != nil:
 		return nil, false, nil, err
-	case ctx.Err() != nil: // nobody may take the message along
+	case ctx.Err() != nil: // no other write may include the message
 		return nil, false, nil, contextError(ctx)
 	case mayCoalesce && c.in.flags.has(inputBuffered) && o.canCoalesceLocked(len(f.p)) && !(f.pack != packNone && o.write.held()):
 		c.coalesceLocked(*f)
@@ -189,12 +190,13 @@ func (c *Conn) writeFrame(ctx context.Context, stream *messageWriter, f *outFram
 	return c.endWrite(ctx, nil, int(n), f, err)
 }
 
-// The goroutine of a connection has a stack of 2 KiB, in the depth of which a
-// write of writeFrame comes close to the end; another 2 KiB for each would be
-// the consequence. So what follows is not to be a part of its frame.
+// A connection's goroutine has a stack of 2 KiB, and a write by writeFrame nearly
+// fills it. A larger stack frame would cost each of them another 2 KiB. So the
+// functions below are not inlined into writeFrame.
 
-// writeCorked has the loop, if there is one, hold a frame until its batch of
-// input is done. It returns the size, 0 if it is not the time for that.
+// writeCorked gives a frame to the loop, if there is one, which holds it until its
+// batch of input is done. It returns the frame's size, or 0 if the loop does not
+// hold frames now.
 //
 //go:noinline
 func (c *Conn) writeCorked(h *Header, p []byte) int64 {
@@ -237,12 +239,12 @@ func (c *Conn) writeBehind(ctx context.Context, ahead *backlog, f *outFrame) err
 	return c.endWrite(ctx, ahead, n, f, err)
 }
 
-// anyStream stands for the message that is under way, if there is one: the owner of
-// the write lock that names it writes no frame of a message.
+// anyStream stands for the message under way, if there is one. A writer for
+// anyStream writes no frame of a message.
 var anyStream = new(messageWriter)
 
 // abandonWrite releases the write lock after nothing was written. ahead, which was
-// to leave ahead of the owner's frame, stays to be written.
+// to leave ahead of the owner's frame, is queued again.
 func (c *Conn) abandonWrite(ahead *backlog) {
 	o := &c.out
 	o.lock()
@@ -251,8 +253,9 @@ func (c *Conn) abandonWrite(ahead *backlog) {
 	c.releaseLocked(0, nil)
 }
 
-// giveBackLocked puts ahead back, or what is left of it after sent bytes. If nothing
-// is written any more, the writers of coalesced messages are told that instead.
+// giveBackLocked queues ahead again, from which the sent bytes that were written
+// are removed. If the writing half is over, the writers of coalesced messages get
+// that error instead.
 func (c *Conn) giveBackLocked(ahead *backlog, sent int) {
 	switch o := &c.out; {
 	case ahead == nil:
@@ -266,9 +269,10 @@ func (c *Conn) giveBackLocked(ahead *backlog, sent int) {
 	}
 }
 
-// endWrite releases the write lock after n bytes of ahead, which ends with f, or of f
-// alone were written, and returns err as the caller is to see it. What is ahead of f
-// is others'. If the write was interrupted before f, it stays to be written.
+// endWrite releases the write lock after n bytes were written: of ahead, which ends
+// with f, or of f alone if ahead is nil. It returns err as the caller is to see it.
+// The bytes ahead of f are other writers'. If the write was interrupted before f,
+// they are queued again.
 //
 //go:noinline
 func (c *Conn) endWrite(ctx context.Context, ahead *backlog, n int, f *outFrame, err error) error {

@@ -9,7 +9,7 @@ import (
 // pending, pongs and ping, the writers that wait, and the close frame. out.mu
 // guards it.
 //
-// A queue is dropped by unlock alone, and only if it is empty. So nobody who
+// Only unlock drops a queue, and only if the queue is empty. So no writer that
 // waits in it can be forgotten.
 type sendQueue struct {
 	pending *backlog // whole frames, or the rest of one that was begun
@@ -21,8 +21,8 @@ type sendQueue struct {
 	coalesced []*writer // whose messages the owner of the write lock is writing with its own
 
 	inFlight   int           // bytes of pending that the owner is writing
-	anew       bool          // behind pending the connection's encoder refers to nothing before
-	behindAnew bool          // and behind behind
+	anew       bool          // the connection's encoder is to begin anew after pending
+	behindAnew bool          // and after behind
 	drained    chan struct{} // closed when nothing is buffered any more; nil if nobody waits for that
 }
 
@@ -31,7 +31,7 @@ type writer struct {
 	stream      *messageWriter // the message that it writes a part of, or nil
 	frame       outFrame       // its message, if that may be coalesced with another's
 	mayCoalesce bool           // whether it may
-	last        bool           // it ends the connection: it is not dropped
+	last        bool           // it writes at the end of the connection: wake leaves it in the queue
 	end         int            // once coalesced: where its message ends in what the owner writes
 	ready       chan struct{}  // closed when state is owning or done, or the connection is closing
 	state       writerState    // guarded by out.mu, like err
@@ -43,19 +43,19 @@ type writerState uint8
 const (
 	waiting   writerState = iota
 	owning                // has the write lock
-	coalesced             // its message is in another's write; frame is not looked at any more
-	done                  // which has ended, with err
+	coalesced             // its message is in another owner's write; frame is not used any more
+	done                  // that write has ended, with err
 )
 
 const (
-	// maxPending bounds what is pending for a message to be added by a Write.
+	// maxPending bounds pending where a Write adds a message to it.
 	maxPending = 64 << 10
 	// maxCoalesce is the largest message that is copied to leave together with
 	// others. The copy takes less time than the system call that it saves.
 	maxCoalesce = 16 << 10
 )
 
-// empty reports whether nothing waits in q, and nobody.
+// empty reports whether no frame and no goroutine waits in q.
 func (q *sendQueue) empty() bool {
 	return !q.hasFrames() && q.behind.len() == 0 && len(q.waiting) == 0 && len(q.coalesced) == 0 &&
 		q.inFlight == 0 && !q.anew && !q.behindAnew && q.drained == nil
@@ -67,7 +67,7 @@ func (q *sendQueue) hasFrames() bool { return q.pending.len() > 0 || q.control.s
 // size is the number of bytes that wait.
 func (q *sendQueue) size() int { return q.pending.len() + q.behind.len() + q.control.size() }
 
-// backlogIn returns *l, a new one if there is none.
+// backlogIn returns *l, and makes it if it is nil.
 func backlogIn(l **backlog) *backlog {
 	if *l == nil {
 		*l = getBacklog()
@@ -75,7 +75,7 @@ func backlogIn(l **backlog) *backlog {
 	return *l
 }
 
-// remove takes w out of those who wait.
+// remove removes w from the waiting writers.
 func (q *sendQueue) remove(w *writer) {
 	if i := slices.Index(q.waiting, w); i >= 0 {
 		q.waiting = slices.Delete(q.waiting, i, i+1)
@@ -94,7 +94,8 @@ func (q *sendQueue) nextWriter(stream *messageWriter) *writer {
 	return nil
 }
 
-// wake has every writer that waits look up, because the connection is closing.
+// wake wakes every waiting writer but those marked last, because the connection is
+// closing.
 func (q *sendQueue) wake() {
 	kept := q.waiting[:0]
 	for _, w := range q.waiting {
@@ -117,7 +118,7 @@ func (q *sendQueue) drop() {
 	q.anew, q.behindAnew = false, false
 }
 
-// take removes and returns what can be written at once, nil if there is nothing.
+// take removes and returns pending, which may be nil.
 func (q *sendQueue) take() *backlog {
 	ahead := q.pending
 	q.pending = nil
@@ -125,7 +126,7 @@ func (q *sendQueue) take() *backlog {
 	return ahead
 }
 
-// giveBack puts the rest of what take has returned ahead of everything else.
+// giveBack puts ahead, the rest of what take has returned, before everything else.
 func (q *sendQueue) giveBack(ahead *backlog) {
 	if ahead.len() == 0 {
 		putBacklog(ahead)
@@ -150,10 +151,10 @@ func (q *sendQueue) endCoalesced(sent int, err error) {
 	q.coalesced = q.coalesced[:0]
 }
 
-// sendQueues are empty. Each batch of answers needs one.
+// sendQueues is a pool of empty queues. Each batch of answers needs one.
 var sendQueues = sync.Pool{New: func() any { return new(sendQueue) }}
 
-// queueLocked returns the queue, for something to be put in.
+// queueLocked returns the queue, and takes one from the pool if there is none.
 func (o *outHalf) queueLocked() *sendQueue {
 	if o.queue == nil {
 		o.queue = sendQueues.Get().(*sendQueue)
@@ -187,7 +188,7 @@ func (c *Conn) coalesceLocked(f outFrame) {
 	putBuffer(z)
 }
 
-// encoderLocked makes the encoder begin anew if what is pending wants that. The
+// encoderLocked resets the encoder if the messages in pending require it. The
 // caller has the write lock, or nobody has.
 func (c *Conn) encoderLocked() {
 	if q := c.out.queue; q != nil && q.anew {
@@ -196,10 +197,10 @@ func (c *Conn) encoderLocked() {
 	}
 }
 
-// takeLocked returns what is to leave ahead of the frame of the owner of the
-// write lock, nil if nothing is: what is pending, control frames but for the
-// close frame, and the messages of those who wait behind the owner. size is that
-// of the owner's frame.
+// takeLocked returns the bytes that leave ahead of the frame of the write lock's
+// owner, nil if there are none: pending, control frames but for the close frame,
+// and messages of waiting writers that may be coalesced. size is the size of the
+// owner's frame.
 func (c *Conn) takeLocked(size int) *backlog {
 	o := &c.out
 	q := o.queue
@@ -224,8 +225,8 @@ func (c *Conn) takeLocked(size int) *backlog {
 	return ahead
 }
 
-// takeClosing is takeLocked for somebody who writes nothing else: the close
-// frame comes last. closing tells that it is in it.
+// takeClosing is takeLocked for an owner that writes no frame of its own. The close
+// frame comes last; closing tells that ahead ends with it.
 func (c *Conn) takeClosing() (ahead *backlog, closing bool) {
 	o := &c.out
 	if q := o.queue; q != nil {
@@ -239,9 +240,9 @@ func (c *Conn) takeClosing() (ahead *backlog, closing bool) {
 	return ahead, closing
 }
 
-// dropWritersLocked wakes those who wait for the write lock: the connection is
-// closing, or its writing half has failed. What Send has queued still leaves, ahead
-// of the close frame, unless the writing half has failed.
+// dropWritersLocked wakes the writers that wait for the write lock: the connection
+// is closing, or its writing half has failed. Messages that Send has queued still
+// leave, ahead of the close frame, unless the writing half has failed.
 func (c *Conn) dropWritersLocked() {
 	if q := c.out.queue; q != nil {
 		q.wake()
@@ -249,8 +250,9 @@ func (c *Conn) dropWritersLocked() {
 	}
 }
 
-// endStreamLocked ends stream, if it is the message under way: others may begin,
-// unless a part of it has left and the rest will not. No message can follow then.
+// endStreamLocked ends stream, if it is the message under way, so that others may
+// begin. torn says that a part of it has left and the rest will not: then no
+// message can follow.
 func (o *outHalf) endStreamLocked(stream *messageWriter, torn bool) {
 	if stream == nil || o.stream != stream {
 		return

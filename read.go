@@ -35,7 +35,7 @@ func (c *Conn) ReadAppend(ctx context.Context, dst []byte) (MessageType, []byte,
 		err = c.nextFrame()
 	}
 	var m Message
-	if err == nil && r.dec != nil { // what size it will have is not known
+	if err == nil && r.dec != nil { // its size is not known
 		var loan *buffer
 		if m, loan, err = c.readLoan(); err == nil {
 			m.Data = append(dst, m.Data...)
@@ -88,10 +88,10 @@ func (c *Conn) Messages(ctx context.Context) iter.Seq2[Message, error] {
 	}
 }
 
-// nextLoan reads the next message into a buffer that is lent to the caller, up
-// to its next call or endLoan: where the message lies in one piece in the
-// input buffer, that buffer. last is what the caller was lent before. onLoop is
-// for a loop, which gets errAgain where it would have to wait.
+// nextLoan reads the next message into a buffer that is lent to the caller until
+// its next call or endLoan. If the message is in one piece in the input buffer,
+// that buffer is lent. last is the buffer that the caller was lent before. onLoop
+// says that the caller is a loop, which gets errAgain where it would have to wait.
 func (c *Conn) nextLoan(ctx context.Context, last *buffer, onLoop bool) (m Message, loan *buffer, err error) {
 	in := &c.in
 	if err := c.acquireRead(ctx, last, onLoop); err != nil {
@@ -116,8 +116,7 @@ func (c *Conn) nextLoan(ctx context.Context, last *buffer, onLoop bool) (m Messa
 	return m, loan, c.endRead(ctx, err)
 }
 
-// nextOnLoop is nextLoan for a loop, with a short cut while the input that last is
-// a part of has more messages.
+// nextOnLoop is nextLoan for a loop, with a short cut while last has more messages.
 func (c *Conn) nextOnLoop(last *buffer) (Message, *buffer, error) {
 	in := &c.in
 	if last != nil && c.life.cause.Load() == nil && in.readLock.tryLock() {
@@ -133,7 +132,8 @@ func (c *Conn) nextOnLoop(last *buffer) (Message, *buffer, error) {
 }
 
 // lendWhole takes the next message, if all of it is in the input buffer, in one
-// frame. The buffer is lent with it: its rest stays ours, if there is one.
+// frame. The buffer is lent with it; the rest of the buffer, if there is one, stays
+// the connection's input.
 func (in *inHalf) lendWhole() (m Message, ok bool) {
 	typ, p, n := in.receiver.whole(in.buf.b[in.pos:])
 	if n == 0 {
@@ -170,7 +170,8 @@ func (c *Conn) readLoan() (m Message, loan *buffer, err error) {
 	return Message{}, nil, err
 }
 
-// endLoan takes back what nextLoan has lent, unless somebody reads just now.
+// endLoan takes back the buffer that nextLoan has lent, unless another call reads
+// just now.
 func (c *Conn) endLoan(loan *buffer) {
 	if c.in.readLock.tryLock() {
 		c.in.takeBack(loan)
@@ -191,9 +192,9 @@ func (in *inHalf) takeBack(b *buffer) {
 	}
 }
 
-// beginRead makes the caller the connection's reader, up to endRead. last is
-// what a Messages loop was lent and does not need any more; input that another
-// one looks at is moved away.
+// beginRead acquires the read lock, until endRead. last is the buffer that a
+// Messages loop was lent and does not need any more. If the body of another loop
+// uses the input buffer, the unread input is moved to another one.
 func (c *Conn) beginRead(ctx context.Context, last *buffer) error {
 	return c.acquireRead(ctx, last, false)
 }
@@ -224,8 +225,8 @@ func (c *Conn) acquireRead(ctx context.Context, last *buffer, onLoop bool) error
 		switch {
 		case !in.readLock.busy():
 		case onLoop:
-			// Somebody is about to learn that a loop reads, or will never leave
-			// because a hook has ended the goroutine.
+			// The holder is about to learn that a loop reads, or will never release the
+			// lock because a hook has ended its goroutine.
 			runtime.Gosched()
 			if err := c.readError(); err != nil {
 				return err
@@ -284,7 +285,7 @@ func (c *Conn) releaseRead() {
 		in.release()
 		in.receiver.reset()
 	}
-	onLoop := c.loopTransport() != nil // it has corks of its own, and comes back by itself
+	onLoop := c.loopTransport() != nil // a loop corks its output and reads on by itself
 	switch {
 	case onLoop:
 	case more:

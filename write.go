@@ -7,15 +7,15 @@ import (
 	"github.com/fullduplex-go/websocket/internal/utf8"
 )
 
-// Write sends p as one message in one frame, and does not keep p. Any number
-// of goroutines may call it; messages of several that would have to wait for
-// each other leave together.
+// Write sends p as one message in one frame, and does not keep p. Any number of
+// goroutines may call it; messages that would have to wait for each other leave
+// together.
 //
-// Write returns when the transport has taken the message. It returns earlier
-// while the peer has sent more than was read so far: then the message is held,
-// up to 64 KiB of them, so that the answers to a batch of messages leave
-// together, and an error shows in a later call. What is held leaves at once
-// when the reader has nothing left to do, whatever else the caller does.
+// Write returns when the transport has taken the message. It returns earlier while
+// the peer has sent more than was read so far. Then the message is held, so that
+// the answers to a batch of messages leave together, and a later call returns the
+// error. Up to 64 KiB of messages are held; they leave at once when the reader has
+// nothing left to do, whatever else the caller does.
 //
 // When ctx ends before a byte was written, Write returns its error and the
 // connection goes on. When it ends with a part of the frame on the wire the
@@ -40,10 +40,10 @@ func (c *Conn) Write(ctx context.Context, typ MessageType, p []byte) error {
 	return c.writeFrame(ctx, nil, &outFrame{op: Opcode(typ), fin: true, p: p})
 }
 
-// WriteUncompressed is Write for a message that is not to be compressed on a
-// connection that does that: because it is already, as images and archives are,
-// or because it holds a secret beside text that others may choose (see
-// [CompressionOptions]).
+// WriteUncompressed is Write for a message that is not to be compressed, on a
+// connection that has compression: because it is compressed already, as images and
+// archives are, or because it holds a secret beside text that others may choose
+// (see [CompressionOptions]).
 func (c *Conn) WriteUncompressed(ctx context.Context, typ MessageType, p []byte) error {
 	if err := checkMessage(ctx, typ); err != nil {
 		return err
@@ -54,10 +54,10 @@ func (c *Conn) WriteUncompressed(ctx context.Context, typ MessageType, p []byte)
 	return c.writeFrame(ctx, nil, &outFrame{op: Opcode(typ), fin: true, p: p})
 }
 
-// Buffered returns how many bytes wait to be taken by the transport: what is
-// being written, and what is queued behind it. It is 0 when the peer keeps up.
-// What the kernel has taken does not count; that may be megabytes, unless the
-// listener or dialer sets a smaller write buffer.
+// Buffered returns how many bytes wait to be taken by the transport: those being
+// written, and those queued behind them. It is 0 when the peer keeps up. Bytes that
+// the kernel has taken do not count; they may be megabytes, unless the listener or
+// dialer sets a smaller write buffer.
 func (c *Conn) Buffered() int {
 	o := &c.out
 	o.lock()

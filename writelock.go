@@ -10,16 +10,16 @@ import (
 	"github.com/fullduplex-go/websocket/internal/utf8"
 )
 
-// outHalf is the writing half of a connection. The owner of the write lock is
-// the only one that uses the transport's writing side. What others have to send
-// in the meantime is queued, and leaves with whoever writes next, or by a
-// goroutine of its own, flush. mu is never held during I/O.
+// outHalf is the writing half of a connection. The owner of the write lock is the
+// only one that uses the transport's writing side. Frames of others are queued in
+// the meantime, and leave with the next owner's write, or by a goroutine of their
+// own, flush. mu is never held during I/O.
 type outHalf struct {
 	write writeLock
 	bytes atomic.Uint64 // written
 
 	mu       sync.Mutex     // guards what follows; see lock
-	flushing bool           // a goroutine is on its way to flush
+	flushing bool           // a goroutine was started to flush and has not begun
 	closed   bool           // a close frame was queued; nothing may follow it
 	broken   bool           // the writing half is over: nothing may be written any more
 	sender   sender         // in the middle of a message only while there is a stream, whose writer alone uses it then
@@ -36,23 +36,23 @@ type messageWriter struct {
 	ctx context.Context
 	typ MessageType
 
-	mu    sync.Mutex // a courtesy to callers that use it from several goroutines
+	mu    sync.Mutex // for callers that use it from several goroutines
 	buf   *buffer    // collects small writes
 	text  utf8.Validator
 	pack  packing        // how the message is compressed
-	enc   *flate.Encoder // by what, if that is not the connection's
+	enc   *flate.Encoder // the encoder, if it is not the connection's
 	begun bool           // a frame has been sent
 	err   error
 }
 
-// writeLock is who may write. It can be acquired and released without out.mu as
-// long as nothing is queued: a message on a quiet connection costs two atomic
-// operations.
+// writeLock admits one writer, its owner. As long as nothing is queued it is
+// acquired and released without out.mu: a message on a quiet connection costs two
+// atomic operations.
 type writeLock struct{ word atomic.Uint64 }
 
 const (
-	writeHeld   = 1 << iota // somebody has it
-	writeQueued             // only under out.mu may this change: something is queued, or about to be
+	writeHeld   = 1 << iota // it has an owner
+	writeQueued             // something is queued, or about to be; changes only under out.mu
 
 	writeSizeShift  = 2                              // the size of the message that is being written
 	writeSizeBits   = 17                             // if it is smaller than 128 KiB and was begun without out.mu
@@ -79,7 +79,7 @@ func (l *writeLock) held() bool    { return l.word.Load()&writeHeld != 0 }
 func (l *writeLock) size() int     { return int(l.word.Load() & writeSizeMask >> writeSizeShift) }
 func (l *writeLock) count() uint64 { return l.word.Load() >> writeCountShift }
 
-// add counts a message; it is for those who hold out.mu, as set is.
+// add counts a message. The caller holds out.mu, as for set.
 func (l *writeLock) add() { l.word.Add(1 << writeCountShift) }
 
 func (l *writeLock) set(held bool) {
@@ -93,8 +93,8 @@ func (l *writeLock) set(held bool) {
 // setWriting notes that n bytes are being written. More than 4 GiB count as that.
 func (o *outHalf) setWriting(n int) { o.writing = uint32(min(uint64(n), math.MaxUint32)) }
 
-// lock locks mu, and keeps others from the write lock's short cuts until unlock
-// finds that nothing is queued.
+// lock locks mu, and sets writeQueued, with which acquire and release fail, until
+// unlock finds that nothing is queued.
 func (o *outHalf) lock() {
 	o.mu.Lock()
 	if o.write.word.Load()&writeQueued == 0 {
@@ -114,9 +114,9 @@ func (o *outHalf) unlock() {
 	o.mu.Unlock()
 }
 
-// await waits until w owns the write lock, and then returns what takeLocked
-// does; or until w is done, with another's write. When ctx ends, a message that
-// another is writing may arrive all the same.
+// await waits until w owns the write lock, and then returns the result of
+// takeLocked, or until w is done, with another owner's write. If ctx ends while
+// another owner writes the message, it may arrive all the same.
 func (c *Conn) await(ctx context.Context, w *writer) (ahead *backlog, owns bool, err error) {
 	late, stop := turnTimer(w.frame.until)
 	defer stop()
@@ -156,8 +156,8 @@ func (c *Conn) await(ctx context.Context, w *writer) (ahead *backlog, owns bool,
 }
 
 // releaseLocked hands the write lock on: to the next writer whose message may
-// begin, or to flush. The owner has written sent bytes of what takeLocked gave
-// it; err is why it was not all.
+// begin, or to flush. The owner has written sent bytes of what takeLocked gave it;
+// err is why it did not write all.
 func (c *Conn) releaseLocked(sent int, err error) {
 	o := &c.out
 	o.write.set(false)
@@ -181,8 +181,9 @@ func (c *Conn) releaseLocked(sent int, err error) {
 	c.scheduleFlushLocked()
 }
 
-// scheduleFlushLocked sees to it that what is queued leaves: with the owner of the
-// write lock, when it hands that on, or by a goroutine.
+// scheduleFlushLocked makes sure that queued frames leave: the owner of the write
+// lock calls it again when it releases the lock; without an owner, a goroutine is
+// started.
 func (c *Conn) scheduleFlushLocked() {
 	o := &c.out
 	if o.write.held() || o.flushing || !c.hasWorkLocked() {
@@ -220,8 +221,8 @@ func (f *flusher) flush() {
 	c.flush()
 }
 
-// breakLocked ends the writing half: nothing is written any more. Writers that
-// wait are woken by dropWritersLocked.
+// breakLocked ends the writing half: nothing is written any more. dropWritersLocked
+// wakes the writers that wait.
 func (o *outHalf) breakLocked() {
 	o.broken, o.closed = true, true
 	if o.queue != nil {
