@@ -5,15 +5,15 @@ import (
 	"sync"
 )
 
-// backlog is bytes that wait to be written. Some are in buffers of its own;
-// others belong to a PreparedMessage and are shared with other connections, so
-// that a message to very many takes memory once, however slow they are.
+// backlog holds bytes that wait to be written. Some are in buffers of its own;
+// others belong to a PreparedMessage and are shared with other connections, so that
+// a message to very many connections takes memory once, however slow they are.
 type backlog struct {
-	parts []backlogPart // in order; those before first have left
+	parts []backlogPart // in order; those before first were written
 	first int
-	gone  int // how many bytes of the first one have left
-	size  int // how many have not, in all
-	mark  int // the first bytes, up to here, are others' than the writer's
+	gone  int // how many bytes of the first one were written
+	size  int // how many bytes are left, in all
+	mark  int // how many of the first bytes are other writers'
 }
 
 // backlogPart is a buffer that the backlog owns, or else memory that it shares.
@@ -30,7 +30,7 @@ func (p *backlogPart) bytes() []byte {
 }
 
 const (
-	// A backlog's own buffers are larger the more there are already.
+	// A backlog's own buffers grow with their number.
 	minBacklogPart = 4 << 10
 	maxBacklogPart = 64 << 10
 	// maxVector is how many parts are written in one call.
@@ -41,7 +41,7 @@ var backlogs = sync.Pool{New: func() any { return new(backlog) }}
 
 func getBacklog() *backlog { return backlogs.Get().(*backlog) }
 
-// putBacklog gives l back, and what is still in it. It may be nil.
+// putBacklog gives l and its buffers back to their pools. l may be nil.
 func putBacklog(l *backlog) {
 	if l == nil {
 		return
@@ -65,8 +65,8 @@ func (l *backlog) len() int {
 	return l.size
 }
 
-// add appends a part. Where that needs more memory, the place of those that
-// have left comes first.
+// add appends a part. Before it takes more memory, it reuses the place of parts
+// that were written.
 func (l *backlog) add(p backlogPart) {
 	if len(l.parts) == cap(l.parts) && l.first > len(l.parts)/2 {
 		l.parts = slices.Delete(l.parts, 0, l.first)
@@ -75,8 +75,8 @@ func (l *backlog) add(p backlogPart) {
 	l.parts = append(l.parts, p)
 }
 
-// tail returns a buffer of l's own to which n bytes can be appended; the caller
-// then adds to l.size what it has.
+// tail returns a buffer of l's own with room for n more bytes. The caller adds the
+// bytes that it appends to l.size.
 func (l *backlog) tail(n int) *buffer {
 	size := minBacklogPart
 	if last := len(l.parts) - 1; last >= l.first {
@@ -118,13 +118,13 @@ func (l *backlog) share(p []byte) {
 	}
 }
 
-// begin makes b[n:] what l, which is empty, begins with. b is l's from here on.
+// begin puts b[n:] into l, which is empty. l owns b from here on.
 func (l *backlog) begin(b *buffer, n int) {
 	l.add(backlogPart{own: b})
 	l.gone, l.size = n, len(b.b)-n
 }
 
-// only returns what l consists of, nil if that is in several parts.
+// only returns the bytes of l, or nil if they are in several parts.
 func (l *backlog) only() []byte {
 	if len(l.parts)-l.first != 1 {
 		return nil
@@ -182,8 +182,8 @@ func (l *backlog) truncate(n int) {
 	l.size = n
 }
 
-// append moves what is in next behind l. next may be nil; it must not be used any
-// more.
+// append moves the parts of next to the end of l. next may be nil; it must not be
+// used any more.
 func (l *backlog) append(next *backlog) {
 	if next == nil {
 		return

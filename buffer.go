@@ -5,16 +5,16 @@ import (
 	"sync"
 )
 
-// buffer is a pooled byte slice. Whoever got it owns it until putBuffer.
+// buffer is a pooled byte slice. The caller of getBuffer owns it until putBuffer.
 type buffer struct{ b []byte }
 
 const (
 	readBufferSize = 16 << 10
-	minReadSize    = 4 << 10 // of what is read at once; it adapts to what a peer sends
+	minReadSize    = 4 << 10 // of one read; the size adapts to what a peer sends
 	maxReadSize    = 64 << 10
 
 	minBufferBits = 9  // 512 B
-	maxBufferBits = 20 // 1 MiB: what is larger is left to the garbage collector
+	maxBufferBits = 20 // 1 MiB: a larger one is left to the garbage collector
 )
 
 var bufferPools [maxBufferBits - minBufferBits + 1]sync.Pool
@@ -39,8 +39,8 @@ func (b *buffer) len() int {
 	return len(b.b)
 }
 
-// withRoom returns b with room for n more bytes, or another buffer that has
-// taken its place.
+// withRoom returns b with room for n more bytes, or a larger buffer with the same
+// bytes.
 func (b *buffer) withRoom(n int) *buffer {
 	if b == nil {
 		return getBuffer(n)

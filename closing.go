@@ -4,12 +4,12 @@ package websocket
 // that move it from one to the next, and what is to be done then. All of it is
 // here; the two halves only report what has happened to them.
 //
-// The halves end separately. A write that fails ends the writing half, and
-// reading goes on over everything that has arrived. The cause is what the
-// connection ended with, and every call returns it from then on. It is decided
-// once, when nothing that the peer has said can change it any more.
+// The halves end separately. A write that fails ends the writing half, and reading
+// goes on over everything that has arrived. The cause is the error that the
+// connection ended with; every later call returns it. It is decided once, when no
+// input can change it any more.
 
-// closeState is where a connection stands on its way to the end.
+// closeState is the state of a connection, from open to ended.
 type closeState uint8
 
 const (
@@ -18,15 +18,15 @@ const (
 	stateOpen        closeState = iota
 	stateWriteFailed            // a write has failed; what has arrived is still read
 	stateHalfClosing            // our close frame is queued, and reading goes on
-	stateHalfClosed             // our close frame has left, and reading goes on
+	stateHalfClosed             // our close frame was sent, and reading goes on
 
 	// From here on there is a cause, and no message is delivered.
 
 	stateClosing   // our close frame is queued; the peer's is awaited
-	stateCloseSent // our close frame has left; the peer's is awaited
+	stateCloseSent // our close frame was sent; the peer's is awaited
 	stateAnswering // the peer's close frame has come; our answer is queued
 	stateFailing   // the peer broke the protocol; our close frame, which says so, is queued
-	stateFailed    // that has left; input is discarded until the peer's close frame, or the end
+	stateFailed    // that frame was sent; input is discarded until the peer's close frame, or the end
 	stateFlushing  // the input is over; what is queued still leaves
 	stateLingering // both close frames were exchanged; a client waits for the server to close the transport
 	stateEnded     // the transport is closed, or about to be
@@ -37,7 +37,7 @@ const (
 // reads reports whether messages are read.
 func (s closeState) reads() bool { return s <= stateHalfClosed }
 
-// discards reports whether somebody must read although no message matters.
+// discards reports whether the control reader must read and discard messages.
 func (s closeState) discards() bool {
 	switch s {
 	case stateClosing, stateCloseSent, stateFailing, stateFailed, stateLingering:
@@ -54,7 +54,7 @@ const (
 	eventCloseWrite                   // the writing half was closed on purpose
 	eventPeerClose                    // the peer's close frame was read
 	eventViolation                    // the peer broke the protocol
-	eventInputEnd                     // the input is over: its end, an error, or nothing came in time
+	eventInputEnd                     // the input is over: by its end, an error, or because none came in time
 	eventWriteError                   // a write failed
 	eventCloseSent                    // our close frame has left
 	eventFlushed                      // nothing is queued any more
@@ -66,20 +66,20 @@ const (
 	numEvents
 )
 
-// closeAction is a set of things to do at the entry to a state.
+// closeAction is a set of actions to take on entry to a state.
 type closeAction uint8
 
 const (
 	actQueueClose closeAction = 1 << iota // queue our close frame
 	actBound                              // bound what follows by Options.CloseTimeout
 	actRead                               // have the control reader read
-	actFlush                              // write what is queued, and tell when nothing is any more
+	actFlush                              // write what is queued, and report when the queue is empty
 	actShutWrite                          // tell the peer that nothing more will come, if its frames cannot be told apart any more
 	actHurry                              // give what follows at most maxLinger from now
 	actEnd                                // close the transport
 )
 
-// closeStep is what an event leads to.
+// closeStep is the result of an event: the next state, and the actions.
 type closeStep struct {
 	next closeState
 	do   closeAction
@@ -144,7 +144,7 @@ var closeTable = [numStates][numEvents]*closeStep{
 		eventPeerClose: {stateLingering, actBound | actRead},
 		eventViolation: ended,
 		eventInputEnd:  ended,
-		eventAbort:     {stateCloseSent, actHurry}, // a reset would take our close frame along
+		eventAbort:     {stateCloseSent, actHurry}, // a reset would discard our close frame
 		eventCut:       ended,
 		eventFault:     ended,
 		eventTimeout:   ended,
@@ -163,12 +163,12 @@ var closeTable = [numStates][numEvents]*closeStep{
 		eventWriteError: ended,
 		eventCloseSent:  {stateFailed, actShutWrite},
 		// No eventAbort and no eventCut: TCP answers input that nobody reads with a
-		// reset, which would take the close frame along. So the transport stays longer
-		// than the user, until the peer has closed or the time for that is over.
+		// reset, which would discard the close frame. So the transport stays open after
+		// CloseNow, until the peer has closed or the time for that is over.
 		eventFault:   ended,
 		eventTimeout: ended,
 	},
-	stateFailed: { // neither
+	stateFailed: { // no eventAbort and no eventCut here either
 		eventPeerClose: {stateLingering, actBound | actRead},
 		eventInputEnd:  ended,
 		eventFault:     ended,

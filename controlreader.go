@@ -66,12 +66,13 @@ func (c *Conn) readControlLocked(onLoop bool) (interrupted bool) {
 	return in.readLock.interrupted()
 }
 
-// needsControlReader reports whether somebody must read if nobody does: for a
-// ping while the connection is open, for its proper end when it is closing.
+// needsControlReader reports whether the control reader must read while no user's
+// call does: for a pong while the connection is open, for the peer's close frame
+// when it is closing.
 func (c *Conn) needsControlReader() bool {
 	switch s := c.life.closeState(); {
 	case s == stateWriteFailed:
-		return !c.in.flags.has(messageBlocks) // its end would be news
+		return !c.in.flags.has(messageBlocks) // to see the end of the input
 	case s.reads():
 		return c.in.flags.has(readClosed) || c.in.wanted.Load() > 0 && !c.in.flags.has(messageBlocks)
 	default:
@@ -95,7 +96,7 @@ func (c *Conn) readControlStep() bool {
 		return false
 	}
 	var slice time.Time
-	if !in.flags.has(readClosed) { // which needs it to the end
+	if !in.flags.has(readClosed) { // CloseRead needs it to the end
 		slice = time.Now().Add(controlReadSlice)
 	}
 	c.t.SetReadDeadline(slice)
@@ -145,7 +146,7 @@ func (c *Conn) discardFrame() error {
 	return err
 }
 
-// discardInput reads once whatever comes.
+// discardInput reads once and discards the input, whatever it is.
 func (c *Conn) discardInput() error {
 	in := &c.in
 	b, err := c.waitInput(false)

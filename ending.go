@@ -7,9 +7,9 @@ import (
 	"time"
 )
 
-// advance moves the connection on after ev. cause is what it ended with, if ev
-// decides that. The caller holds no lock but in.mu; it may have the write lock only
-// if nothing is written any more.
+// advance moves the connection to its next state, after ev, and takes the actions.
+// cause is the error that it ends with, if ev decides that. The caller holds no
+// lock but in.mu; it may have the write lock only if nothing is written any more.
 func (c *Conn) advance(ev closeEvent, cause *CloseError) {
 	do, ctx, cause := c.step(ev, cause)
 	if ctx != nil {
@@ -18,10 +18,10 @@ func (c *Conn) advance(ev closeEvent, cause *CloseError) {
 	c.act(do)
 }
 
-// step changes the state, and with it the queue, in one piece: a call that hears of
-// the new state finds the close frame queued that belongs to it, and the waiting
-// writers gone. It returns what is left to be done, without a lock, and the context
-// to be ended, nil if there is none.
+// step changes the state and the queue atomically: a call that sees the new state
+// finds its close frame queued, and the waiting writers gone. It returns the
+// actions that are left, which need no lock, and the context to be ended, nil if
+// there is none.
 func (c *Conn) step(ev closeEvent, cause *CloseError) (closeAction, *lifeContext, *CloseError) {
 	o := &c.out
 	o.lock()
@@ -69,7 +69,7 @@ func (l *life) step(c *Conn, ev closeEvent, cause *CloseError) (do closeAction, 
 		l.extraLocked().writeErr = cause
 	}
 	if decided || failed {
-		l.dropPingsLocked() // nothing answers them any more
+		l.dropPingsLocked() // no pong can come any more
 	}
 	switch {
 	case step.do&actBound != 0 && step.next == stateLingering:
@@ -82,7 +82,7 @@ func (l *life) step(c *Conn, ev closeEvent, cause *CloseError) (do closeAction, 
 	return step.do, decided || failed || step.next == stateHalfClosing, ctx, cause
 }
 
-// act does what a step asks for and needs no lock.
+// act takes those actions of a step that need no lock.
 func (c *Conn) act(do closeAction) {
 	if do&actShutWrite != 0 && c.in.flags.has(framingLost) {
 		c.currentTransport().closeWrite()
@@ -139,9 +139,9 @@ func (c *Conn) gotClose(code StatusCode, reason string) {
 	c.advance(eventPeerClose, &CloseError{Code: code, Reason: reason, Remote: true})
 }
 
-// failRead ends the reading half with what it ran into: a breach of the
-// protocol, which the peer is told, or an error of the transport. It returns
-// the error for the caller.
+// failRead ends the reading half because of err: a violation of the protocol, which
+// the peer is told, or an error of the transport. It returns the error for the
+// caller.
 func (c *Conn) failRead(err error) error {
 	var pe *ProtocolError
 	if errors.As(err, &pe) {
@@ -162,8 +162,8 @@ func (c *Conn) failRead(err error) error {
 	return c.readError()
 }
 
-// abort ends the connection at once, because the user says so. A closing handshake
-// that has begun may still be completed, within maxLinger.
+// abort ends the connection at once, for CloseNow. A closing handshake that has
+// begun may still be completed, within maxLinger.
 func (c *Conn) abort(err error) {
 	c.advance(eventAbort, &CloseError{Code: StatusAbnormalClosure, Err: err})
 }
@@ -178,8 +178,8 @@ func (c *Conn) fault(err error) {
 	c.advance(eventFault, &CloseError{Code: StatusAbnormalClosure, Err: err})
 }
 
-// dead is for a peer that is gone: what has arrived is still read, but nothing is
-// waited for.
+// dead ends the connection to a peer that is gone. Input that has arrived is still
+// read, but nothing is waited for.
 func (c *Conn) dead(err error) {
 	c.breakWrite(err)
 	c.currentTransport().SetWriteDeadline(past)
@@ -189,12 +189,13 @@ func (c *Conn) dead(err error) {
 	c.giveUpInput()
 }
 
-// giveUpInput has the reader take what has arrived, and wait for nothing more. If
-// nobody ever reads, and a message is in the way, the connection ends.
+// giveUpInput makes the reader take the input that has arrived, and wait for no
+// more. If a message blocks the input and the user has never read, the connection
+// ends.
 func (c *Conn) giveUpInput() {
 	in := &c.in
 	in.flags.set(readNoWait)
-	c.currentTransport().SetReadDeadline(past) // whoever sets another one checks the flag afterwards
+	c.currentTransport().SetReadDeadline(past) // code that sets another deadline checks the flag afterwards
 	if in.flags.has(messageBlocks) && !in.flags.has(userHasRead) {
 		c.advance(eventTimeout, nil)
 		return
@@ -202,10 +203,11 @@ func (c *Conn) giveUpInput() {
 	c.startControlReader()
 }
 
-// expectReader looks, every CloseTimeout, whether the user takes what has arrived on a
-// connection whose writing half has failed. If that is not so for two of them, Context
-// is done: a handler may wait for that, and would for ever, since it is to read before
-// there is a cause. What has arrived can be read all the same.
+// expectReader checks, every CloseTimeout, whether the user reads on a connection
+// whose writing half has failed. If nothing was read for two of them, Context is
+// done: otherwise a handler that waits for Context instead of reading would wait
+// for ever, since there is no cause before the input is read. The input can still
+// be read afterwards.
 func (c *Conn) expectReader() {
 	l := &c.life
 	l.mu.Lock()
@@ -227,15 +229,15 @@ func (c *Conn) expectReader() {
 	}
 }
 
-// readProgress grows with all that the user reads.
+// readProgress grows whenever the user reads.
 func (c *Conn) readProgress() int64 { return int64(c.in.bytes.Load() + c.in.readLock.count()) }
 
-// errInputOver stands for input that was waited for long enough after the writing
-// half had failed.
+// errInputOver ends the input of a connection whose writing half has failed, when
+// all that has arrived was read.
 var errInputOver = errors.New("websocket: no more input")
 
-// end closes the transport and lets go of all that the connection holds. It is
-// called once.
+// end closes the transport and releases all that the connection holds. It is called
+// once.
 func (c *Conn) end() {
 	c.flushAtEnd()
 	l := &c.life
@@ -262,9 +264,9 @@ func (c *Conn) end() {
 	c.traceClose()
 }
 
-// maxLinger is how long a client waits, when all is said, for the server to
-// close the TCP connection; and how long the peer's close frame is still awaited
-// after CloseNow, while another goroutine's Close has sent ours.
+// maxLinger is how long a client waits, after the closing handshake, for the server
+// to close the TCP connection. It is also how long the peer's close frame is still
+// awaited after CloseNow, if another goroutine's Close has sent ours.
 const maxLinger = time.Second
 
 // minProgress is how much the peer must take, within Options.CloseTimeout, for the
@@ -274,30 +276,31 @@ const minProgress = 4 << 10
 // bound is the time for what is left to do on a connection that is closing.
 type bound struct {
 	until    int64 // by monotonic
-	progress int64 // what progress was half-way, or when until was moved on
-	last     bool  // until is not moved on any more, whatever the progress
-	looks    uint8 // of expectReader since readProgress was what read says
+	progress int64 // progressLocked at half time, or when until was last extended
+	last     bool  // until is not extended any more, whatever the progress
+	looks    uint8 // checks of expectReader since readProgress became read
 	read     int64
 	ctxOver  bool // nothing was read for too long: Context is done
 }
 
-// boundLocked has onTimer called, at the latest, after d. The caller holds mu. The
-// peer's progress is asked for half-way, since most connections have ended by then.
+// boundLocked bounds the rest of the closing by d. The caller holds mu. The peer's
+// progress is first measured after half of d, since most connections have ended by
+// then.
 func (l *life) boundLocked(c *Conn, d time.Duration) {
 	l.extraLocked().bound = bound{until: monotonic() + int64(d)}
 	l.rearmLocked(c, d/2)
 }
 
-// hurryLocked leaves at most maxLinger of the time that boundLocked has given. The
-// caller holds mu.
+// hurryLocked shortens the time that boundLocked has given to at most maxLinger.
+// The caller holds mu.
 func (l *life) hurryLocked(c *Conn) {
 	b := &l.extraLocked().bound
 	b.until, b.last = min(b.until, monotonic()+int64(maxLinger)), true
 	l.rearmLocked(c, time.Duration(b.until-monotonic()))
 }
 
-// overdueLocked reports whether the time for closing is over. If not it has onTimer
-// called again.
+// overdueLocked reports whether the time for closing is over. If it is not, the
+// timer is set again.
 func (c *Conn) overdueLocked() bool {
 	l := &c.life
 	b := &l.extraLocked().bound
@@ -317,8 +320,8 @@ func (c *Conn) overdueLocked() bool {
 	return false
 }
 
-// progressLocked counts bytes that the peer has taken; while the writing half has
-// failed, those that have arrived.
+// progressLocked returns how many bytes the peer has taken, or, if the writing half
+// has failed, how many have arrived.
 func (c *Conn) progressLocked() int64 {
 	if c.life.closeState() == stateWriteFailed {
 		return int64(c.in.bytes.Load())

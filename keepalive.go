@@ -5,13 +5,12 @@ import (
 	"time"
 )
 
-// Keepalive pings a peer that has given no sign of life for the ping interval,
-// and then looks at the connection eight times within the pong timeout, until
-// there is a sign, or judge says that there will be none. A goroutine's
-// connection has a timer for that, which refers to the connection weakly; on a
-// loop the sweeper comes by.
+// Keepalive pings a peer that has given no sign of life for the ping interval, and
+// then checks the connection eight times within the pong timeout, until there is a
+// sign or judge says that the peer is dead. A connection has a timer for that,
+// which refers to it weakly. On a loop there is no timer: the sweeper calls sweep.
 
-// probe is a ping of keepalive that is out.
+// probe is a ping of keepalive that has no answer yet.
 type probe struct {
 	ping *ping // nil until it is queued
 	wait
@@ -25,14 +24,15 @@ func (c *Conn) startKeepalive() {
 	}
 }
 
-// remindLocked has keepalive look again after d. A loop does so by itself.
+// remindLocked schedules the next check of keepalive after d. A loop checks by
+// itself.
 func (l *life) remindLocked(c *Conn, d time.Duration) {
 	if c.loopTransport() == nil {
 		l.rearmLocked(c, max(d, 0))
 	}
 }
 
-// sweep is keepalive on a loop, which calls it now and then.
+// sweep runs keepalive on a loop, whose sweeper calls it periodically.
 func (c *Conn) sweep(now int64) {
 	interval := c.opts.PingInterval
 	if interval > 0 && time.Duration(now-c.in.lastInput.Load()) >= interval && c.life.closeState() == stateOpen {
@@ -64,11 +64,11 @@ func (c *Conn) keepaliveTick() {
 		verdict = p.judge(now, timeout)
 	}
 	if verdict == peerGone && c.in.flags.has(userHasRead) {
-		verdict = peerAlive // whoever reads comes to its end
+		verdict = peerAlive // the user reads up to the end
 	}
 	switch {
 	case verdict == peerDead, verdict == peerGone:
-	case timeout < 0 && p != nil && time.Duration(now.at-p.last.at) < interval: // a loop looks more often
+	case timeout < 0 && p != nil && time.Duration(now.at-p.last.at) < interval: // a loop checks more often
 	case p == nil, verdict == peerUnknown, timeout < 0,
 		verdict == peerSilent && p.unread && time.Duration(now.at-now.lastInput) >= interval:
 		send = true
@@ -79,7 +79,7 @@ func (c *Conn) keepaliveTick() {
 	case verdict == peerSilent:
 		l.remindLocked(c, min(interval, p.next(timeout)))
 	default:
-		// Whatever the sign is, it starts another interval.
+		// Any sign starts another interval.
 		c.in.lastInput.CompareAndSwap(now.lastInput, max(now.lastInput, p.lastActivity))
 		if verdict == peerAlive {
 			l.dropProbeLocked(c)
@@ -89,7 +89,7 @@ func (c *Conn) keepaliveTick() {
 			l.remindLocked(c, min(interval, p.next(timeout)))
 		}
 	}
-	// The pong may have come while nobody reads, or the end.
+	// The pong, or the end of the input, may have arrived unread.
 	readNow := p != nil && verdict == peerSilent && !send && timeout > 0 || verdict == peerUnread || send && now.unread && !now.blocked && timeout > 0
 	if readNow && !l.last {
 		l.last = true
@@ -116,7 +116,7 @@ func (c *Conn) probing() bool {
 	return c.life.probeLocked() != nil
 }
 
-// probeLocked returns the probe that is out, or nil.
+// probeLocked returns the present probe, or nil.
 func (l *life) probeLocked() *probe {
 	if ps := l.pingsLocked(); ps != nil {
 		return ps.probe
@@ -133,7 +133,7 @@ func (l *life) setProbeLocked(p *probe) {
 	ps.probe = p
 }
 
-// dropProbeLocked ends the probe that is out, if one is.
+// dropProbeLocked ends the present probe, if there is one.
 func (l *life) dropProbeLocked(c *Conn) {
 	if l.last {
 		l.last = false
@@ -150,7 +150,7 @@ func (l *life) dropProbeLocked(c *Conn) {
 	l.trimPingsLocked()
 }
 
-// observer is a transport of which something can be seen.
+// observer is a transport that can report the peer's activity.
 type observer interface{ observe(*activity) }
 
 // taken returns how many bytes the peer, or its system, has taken of what c has
@@ -162,7 +162,7 @@ func (s *activity) taken(c *Conn) int64 {
 	return s.acked + int64(c.out.bytes.Load()) - s.unacked - s.queued
 }
 
-// activity returns what can be seen of the peer now.
+// activity returns the peer's activity as it can be seen now.
 func (c *Conn) activity() activity {
 	s := activity{lastInput: c.in.lastInput.Load()}
 	if o, ok := c.currentTransport().(observer); ok {

@@ -8,7 +8,7 @@ type activity struct {
 	at        int64 // when, by monotonic
 	lastInput int64 // when a read last brought bytes, or there was another sign
 
-	// These tell of bytes that the peer has sent.
+	// Bytes that the peer has sent:
 	input   int64 // bytes that have arrived so far, or those that nobody has read yet
 	unread  bool  // some of them were not read yet
 	visible bool  // whether input can be seen
@@ -16,7 +16,7 @@ type activity struct {
 	ended   bool  // the peer has sent all, or the transport has failed
 	blocked bool  // a message that nobody takes is in front of what comes next
 
-	// These tell of bytes that the peer takes.
+	// Bytes that the peer takes:
 	acked   int64 // bytes that it, or its system, has taken; only growth counts
 	counted bool  // acked is the system's own count
 	unacked int64 // bytes that our system has taken and the peer has not
@@ -26,13 +26,12 @@ type activity struct {
 	system  bool  // unacked can be seen
 }
 
-// wait is what keepalive knows of a peer since it has sent the ping. It is a
-// value, and judge is its only rule.
+// wait is the state of keepalive since it has sent a ping. Only judge changes it.
 type wait struct {
-	last         activity      // the last look; the first one was before the ping
+	last         activity      // at the last check; the first one was before the ping
 	waited       time.Duration // the part of the pong timeout that is over
-	looks        int           // how many there have been since the ping
-	unread       bool          // there was a sign that nobody has read yet
+	looks        int           // how many checks there were since the ping
+	unread       bool          // there was a sign that was not read yet
 	lastActivity int64         // when the sign was given, after peerAlive
 }
 
@@ -41,20 +40,20 @@ type peerState uint8
 const (
 	peerSilent  peerState = iota // no sign yet
 	peerAlive                    // a sign
-	peerUnread                   // a sign: what the peer has sent is to be read, since it may be the pong, or the end
-	peerUnknown                  // the time is over, but what the peer has sent cannot be seen
+	peerUnread                   // a sign: unread input, which is to be read, since it may be the pong, or the end
+	peerUnknown                  // the time is over, but it cannot be seen whether input has arrived
 	peerDead                     // the time is over
-	peerGone                     // the peer has closed, behind a message that nobody takes
+	peerGone                     // the peer has closed, behind a message that nobody reads
 )
 
-// looksPerTimeout is how often keepalive looks within the pong timeout. Its times
-// are kept to that precision where the pong waits behind other bytes.
+// looksPerTimeout is how often keepalive checks within the pong timeout. That is
+// the precision of the timeout where the pong waits behind other bytes.
 const looksPerTimeout = 8
 
-// judge takes another look. The time for the pong runs from when the ping has
-// left, and only while keepalive really looks: of a pause of the whole process
-// no more than two periods count. It does not run either while the system would
-// take the ping at once, and the goroutine that writes it has not come to it.
+// judge checks the peer again. The time for the pong runs from when the ping has
+// left, and only while keepalive runs: of a pause of the whole process no more than
+// two periods count. Nor does the time run while the system has room for the ping,
+// but the goroutine that writes the ping has not run yet.
 func (w *wait) judge(now activity, timeout time.Duration) peerState {
 	last := w.last
 	w.last = now
@@ -73,19 +72,19 @@ func (w *wait) judge(now activity, timeout time.Duration) peerState {
 	case w.unread && now.blocked:
 		return peerAlive
 	case w.unread:
-		return peerSilent // whoever reads has not come to it
+		return peerSilent // the reader has not read it yet
 	}
 	passed := min(time.Duration(now.at-last.at), 2*timeout/looksPerTimeout)
 	switch {
 	case last.busy && !now.busy:
-		w.waited = 0 // the ping has left between these two looks
+		w.waited = 0 // the ping has left between these two checks
 	case now.busy && now.system && now.unacked == 0:
 	default:
 		w.waited += max(passed, 0)
 	}
 	switch {
 	case w.looks > 1 && now.ended && now.blocked:
-		return peerGone // what was in front of the end has been read: there was a look before
+		return peerGone // the input before the end was read by an earlier check
 	case w.waited < timeout:
 		return peerSilent
 	case now.blocked && !now.visible:
@@ -96,12 +95,12 @@ func (w *wait) judge(now activity, timeout time.Duration) peerState {
 
 // shows reports whether the peer has given a sign of life since last.
 //
-// Bytes that it sends are one, whether or not somebody reads them. Bytes that it
-// takes are one only if they had to wait, since the system of a process that
-// hangs acknowledges what it has room for: so there must have been more of them
-// than could leave from one look to the next. The window tells of a process that
-// reads what its system has acknowledged earlier. When the receive buffer is full
-// the pong cannot come in; then the acknowledgement of the ping has to do.
+// Bytes that the peer sends are a sign, whether or not they are read here. Bytes
+// that the peer takes are a sign only if they had to wait, since the system of a
+// process that hangs acknowledges whatever it has room for: so there must have been
+// more of them than could leave between two checks. A window that opens is a sign:
+// the process reads bytes that its system has acknowledged earlier. When our
+// receive buffer is full the pong cannot arrive; then an acknowledgement is enough.
 func (now *activity) shows(last activity) bool {
 	taken := now.acked - last.acked
 	opened := now.window - last.window
@@ -117,13 +116,13 @@ func (now *activity) shows(last activity) bool {
 }
 
 const (
-	// Bytes that are taken may open the window a little, even of a process that does
-	// not read: by the unit that it is announced in, and by some segments.
+	// The window may open a little when bytes are taken, even if the process does not
+	// read: by its unit of announcement, and by some segments.
 	smallTaken  = 1 << 10
 	largeOpened = 32 << 10
 )
 
-// next is when to look again.
+// next returns the time until the next check.
 func (w *wait) next(timeout time.Duration) time.Duration {
 	if timeout < 0 {
 		return 1<<63 - 1

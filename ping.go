@@ -6,11 +6,11 @@ import (
 	"time"
 )
 
-// pings are those that are under way. life.mu guards them.
+// pings are the pings that wait for a pong. life.mu guards them.
 type pings struct {
 	list   []*ping // not answered yet, oldest first
-	newest uint64  // the id of the last one sent, even if nobody waits for it any more
-	probe  *probe  // of keepalive, nil if none is out
+	newest uint64  // the id of the last ping sent, even if no call waits for it any more
+	probe  *probe  // of keepalive, or nil
 }
 
 // ping is one ping that waits for its pong.
@@ -21,11 +21,10 @@ type ping struct {
 	done chan struct{}
 }
 
-// Ping sends a ping and waits for the pong (RFC 6455, section 5.5.2). It
-// returns the round-trip time, which includes the time that the ping waited
-// behind a message being written. Any number of goroutines may call it. While
-// the peer has sent messages that nobody reads, the pong behind them is not
-// seen: read in another goroutine.
+// Ping sends a ping and waits for the pong (RFC 6455, section 5.5.2). It returns
+// the round-trip time, which includes the time that the ping waited behind a
+// message being written. Any number of goroutines may call it. A pong behind a
+// message that nobody reads is not seen: read in another goroutine.
 func (c *Conn) Ping(ctx context.Context) (rtt time.Duration, err error) {
 	if ctx == nil {
 		return 0, errNilContext
@@ -54,11 +53,11 @@ func (c *Conn) Ping(ctx context.Context) (rtt time.Duration, err error) {
 	}
 }
 
-// RTT returns the round-trip time that the last answered ping measured, be it
-// of [Conn.Ping] or of keepalive. It is 0 as long as there was none.
+// RTT returns the round-trip time of the last ping that was answered, of
+// [Conn.Ping] or of keepalive. It is 0 until there was one.
 func (c *Conn) RTT() time.Duration { return time.Duration(c.life.rtt.Load()) }
 
-// sendPing sends a ping, that of a probe of keepalive's unless of is nil.
+// sendPing sends a ping, which is the ping of the probe of, unless of is nil.
 func (c *Conn) sendPing(of *probe) (*ping, error) {
 	l := &c.life
 	l.mu.Lock()
@@ -78,7 +77,7 @@ func (c *Conn) sendPing(of *probe) (*ping, error) {
 		of.ping = p
 	}
 	l.mu.Unlock()
-	if !c.queuePing(p.id) { // a close frame came first
+	if !c.queuePing(p.id) { // a close frame was queued first
 		l.mu.Lock()
 		l.dropPingLocked(p)
 		l.mu.Unlock()
@@ -87,10 +86,10 @@ func (c *Conn) sendPing(of *probe) (*ping, error) {
 	return p, nil
 }
 
-// gotPong completes the ping that is answered, and those before it: "an
-// endpoint MAY elect to send a Pong frame for only the most recently
-// processed Ping frame" (section 5.5.3). It may be one that nobody waits for any
-// more. A pong that answers none is ignored.
+// gotPong completes the ping that the pong answers, and those before it: "an
+// endpoint MAY elect to send a Pong frame for only the most recently processed Ping
+// frame" (section 5.5.3). It may be a ping that no call waits for any more. A pong
+// that answers no ping is ignored.
 func (c *Conn) gotPong(payload []byte) {
 	if len(payload) != 8 {
 		return
@@ -134,7 +133,7 @@ func (l *life) dropPingLocked(p *ping) {
 	l.trimPingsLocked()
 }
 
-// trimPingsLocked lets go of what is not needed while no ping is under way.
+// trimPingsLocked frees the fields that are not needed while no ping waits.
 func (l *life) trimPingsLocked() {
 	switch ps := l.pingsLocked(); {
 	case ps == nil, len(ps.list) > 0:
@@ -145,7 +144,7 @@ func (l *life) trimPingsLocked() {
 	}
 }
 
-// dropPingsLocked has every Ping give up, because the connection is closing.
+// dropPingsLocked makes every Ping return, because the connection is closing.
 func (l *life) dropPingsLocked() {
 	if ps := l.pingsLocked(); ps != nil {
 		for _, p := range ps.list {

@@ -13,20 +13,20 @@ import (
 // connections, by [Conn.WritePrepared] and [Conn.SendPrepared]. It may be used
 // by any number of goroutines, as often as they like.
 //
-// What servers' connections send of it is the same memory, uncompressed or
-// compressed. It is compressed when the first connection wants it so, once for
-// each window size and level that is in use. A connection with context takeover
-// gets it compressed without a reference to earlier messages, and later ones do
-// not refer back beyond it: correct, but with less gain from the takeover than
-// other messages have. Clients mask each frame with a key of its own (section
-// 5.3), so there nothing is saved.
+// All connections of servers send the same memory, uncompressed or compressed. The
+// message is compressed when the first connection needs that, once for each window
+// size and level in use. On a connection with context takeover it is compressed
+// without reference to earlier messages, and later messages do not refer to it or
+// to earlier ones: correct, but with less gain from the takeover than usual.
+// Clients mask each frame with a key of its own (section 5.3), so they share
+// nothing.
 type PreparedMessage struct {
 	typ     MessageType
 	plain   []byte // the frame that a server sends
 	payload []byte // of it
 
-	mu     sync.Mutex             // held while one is made
-	packed atomic.Pointer[packed] // the newest of those made so far
+	mu     sync.Mutex             // held while a packed is made
+	packed atomic.Pointer[packed] // the newest of them; nil if there is none
 }
 
 // packed is a message compressed for connections of one kind.

@@ -12,7 +12,7 @@ type readLock struct{ state atomic.Uint64 }
 const (
 	readLockUser        = 1 << iota // a user's call holds it
 	readLockControl                 // the control reader holds it
-	readLockInterrupted             // and is to release it for a user's call, or has just done so
+	readLockInterrupted             // the control reader is to release it for a user's call, or has just done so
 	readLockLoop                    // a Loop reads; user's calls do not get it any more
 
 	readLockBits = 4
@@ -25,7 +25,7 @@ func (l *readLock) tryLock() bool { return l.tryLockAs(readLockUser) }
 // onLoop reports whether a Loop reads.
 func (l *readLock) onLoop() bool { return l.state.Load()&readLockLoop != 0 }
 
-// setOnLoop makes it so; the caller holds the lock.
+// setOnLoop gives the reading to a Loop for good. The caller holds the lock.
 func (l *readLock) setOnLoop() { l.state.Store(l.state.Load() | readLockLoop) }
 
 // tryLockControl acquires the lock for the control reader if it is free.
@@ -36,9 +36,10 @@ func (l *readLock) tryLockAs(holder uint64) bool {
 	return s&readLockHeld == 0 && l.state.CompareAndSwap(s, s|holder)
 }
 
-// interrupt asks the control reader, if it holds the lock, to release it, and
-// reports whether it has asked. If so, the caller waits until the control reader
-// has returned and then calls handOver; nobody else gets the lock in between.
+// interrupt asks the control reader to release the lock, if the control reader
+// holds it, and reports whether that is so. If it is, the caller waits until the
+// control reader has returned and then calls handOver; no other call gets the lock
+// in between.
 func (l *readLock) interrupt() bool {
 	s := l.state.Load()
 	return s&readLockHeld == readLockControl && l.state.CompareAndSwap(s, s|readLockInterrupted)
@@ -47,7 +48,7 @@ func (l *readLock) interrupt() bool {
 func (l *readLock) interrupted() bool { return l.state.Load()&readLockInterrupted != 0 }
 
 // handOver gives the lock to the call that has interrupted the control reader,
-// after that has returned.
+// after the control reader has returned.
 func (l *readLock) handOver() { l.state.Store(l.state.Load()&^readLockHeld | readLockUser) }
 
 // busy reports whether a user's call holds the lock or is about to.

@@ -12,25 +12,25 @@ import (
 // message does not fit into what they may queue: the peer does not keep up.
 var ErrBackpressure = errors.New("websocket: the peer does not keep up: the send queue is full")
 
-// Send sends p as one message in one frame, as [Conn.Write] does, but never
-// waits, and does not keep p. What the socket does not take at once is queued,
-// and leaves as the peer takes it. Any number of goroutines may call it;
-// messages of one goroutine leave in order, whether by Send or by Write, and may
-// overtake another goroutine's Write that waits.
+// Send sends p as one message in one frame, as [Conn.Write] does, but never waits,
+// and does not keep p. Bytes that the socket does not take at once are queued, and
+// leave as the peer takes them. Any number of goroutines may call it; messages of
+// one goroutine leave in order, whether by Send or by Write, and may overtake
+// another goroutine's Write that waits.
 //
 // The queue is bounded by [Options.SendBuffer]. A message that does not fit is
 // refused with [ErrBackpressure], and nothing of it is sent; [Conn.Drained]
 // tells when there is room again. A message larger than SendBuffer is always
 // refused, with an error that wraps [ErrMessageTooBig].
 //
-// What goes wrong with a queued message ends the connection and is what the
-// next call returns. [Conn.Close] lets the queue leave first, within
-// [Options.CloseTimeout]; so does a peer that closes.
+// An error in writing a queued message ends the connection, and the next call
+// returns it. [Conn.Close] lets the queue leave first, within
+// [Options.CloseTimeout]; so does the answer to a peer that closes.
 //
-// On a [Loop], Send costs what Write does. Else a goroutine is started when
-// the socket is full, and ends when the queue is empty; over TLS, and on
-// connections that are no sockets, that cannot be seen, so there it is started
-// for each queue.
+// On a [Loop], Send costs what Write does. Elsewhere a goroutine is started when
+// the socket is full, and ends when the queue is empty. Over TLS, and on
+// connections that are no sockets, it cannot be seen whether there is room, so
+// there it is started whenever a queue begins.
 func (c *Conn) Send(typ MessageType, p []byte) error {
 	if err := checkMessage(context.Background(), typ); err != nil {
 		return err
@@ -41,8 +41,8 @@ func (c *Conn) Send(typ MessageType, p []byte) error {
 	return c.send(&outFrame{op: Opcode(typ), fin: true, p: p})
 }
 
-// SendPrepared is Send for a message that was prepared. On a server, what is
-// queued of it is a reference, not a copy.
+// SendPrepared is Send for a message that was prepared. On a server the queue holds
+// a reference to the message, not a copy.
 func (c *Conn) SendPrepared(m *PreparedMessage) error {
 	if m == nil {
 		return errNilPrepared
@@ -52,9 +52,9 @@ func (c *Conn) SendPrepared(m *PreparedMessage) error {
 	return c.send(&f)
 }
 
-// Drained returns a channel that is closed as soon as nothing is buffered, as
-// [Conn.Buffered] has it, or the connection is closing: at once, if that is so
-// already. It is for producers that have something better to send later than a
+// Drained returns a channel that is closed as soon as nothing is buffered, in the
+// sense of [Conn.Buffered], or the connection is closing: at once, if that is so
+// already. It is for producers that prefer to send newer data later to sending a
 // backlog now.
 func (c *Conn) Drained() <-chan struct{} {
 	o := &c.out
@@ -69,11 +69,12 @@ func (c *Conn) Drained() <-chan struct{} {
 	return drained
 }
 
-// LimitUnsent has the system take no more than about n bytes that it cannot send
-// yet, where it would otherwise take megabytes. What does not fit waits in the
-// connection: [Conn.Buffered] counts it, [Conn.Drained] and [ErrBackpressure]
-// tell of it. It is for producers that have something better to send later than
-// a backlog now, since what the system has taken must leave, however old it is.
+// LimitUnsent limits the bytes that the system takes but cannot send yet to about
+// n, where it would otherwise take megabytes. The bytes beyond wait in the
+// connection: [Conn.Buffered] counts them, [Conn.Drained] and [ErrBackpressure]
+// reflect them. It is for producers that prefer to send newer data later to sending
+// a backlog now, since bytes that the system has taken must leave, however old they
+// are.
 //
 // On Linux the limit is TCP_NOTSENT_LOWAT, for TCP and for TLS over it, on a
 // [Loop] or not. Bytes that are on their way do not count, so a peer that reads
@@ -82,12 +83,12 @@ func (c *Conn) Drained() <-chan struct{} {
 // and for Unix sockets, the limit is the size of the send buffer. There bytes on
 // their way count, so that no more than n bytes leave per round trip.
 //
-// The limit does not concern what the peer's system has received and the peer
+// The limit does not concern bytes that the peer's system has received and the peer
 // has not read.
 //
-// LimitUnsent may be called at any time; the last call is the one that counts.
-// The error wraps [errors.ErrUnsupported] if the connection is not over a socket
-// that can be reached, as a [Pipe]; it is the [*CloseError] if the connection has
+// LimitUnsent may be called at any time; the last call is the one that counts. The
+// error wraps [errors.ErrUnsupported] if the connection is not over a socket that
+// can be reached, such as a [Pipe]; it is the [*CloseError] if the connection has
 // ended.
 func (c *Conn) LimitUnsent(n int) error {
 	if n <= 0 {
@@ -144,7 +145,7 @@ func (c *Conn) sendFrame(f *outFrame) error {
 	}
 	var z *buffer
 	if f.pack == packMessage {
-		// When it leaves p may be gone, so it is compressed now, and alone.
+		// p may change before it leaves, so it is compressed now, and alone.
 		z = f.deflateAlone(&c.deflate().compression)
 		f.pack = packAlone
 	}
@@ -199,8 +200,8 @@ func (c *Conn) enqueueLocked(f *outFrame) error {
 	return nil
 }
 
-// sendOwned sends what the transport takes of f at once. The caller owns the write
-// lock; what is left is pending.
+// sendOwned sends as much of f as the transport takes at once, and makes the rest
+// pending. The caller owns the write lock.
 func (c *Conn) sendOwned(f *outFrame, quick bool) error {
 	o := &c.out
 	z := c.pack(f)

@@ -13,34 +13,34 @@ import (
 	"github.com/fullduplex-go/websocket/internal/retry"
 )
 
-// transport is the seam between a Conn and what carries its bytes: it reads
-// without holding a buffer while there is nothing to read, and writes a
-// header and its payload at once. One goroutine may read while another one
-// writes; deadlines and the end may come from anywhere.
+// transport carries the bytes of a Conn. It holds no buffer while there is nothing
+// to read, and writes a header and its payload at once. One goroutine may read
+// while another one writes; any goroutine may set deadlines and terminate it.
 type transport interface {
 	net.Conn
 
-	// wait waits for input and reads once, into b or, if that is nil or does
-	// not suit, into a buffer from the pool. The buffer belongs to the caller
-	// and is not empty; after an error there is none. It waits without a
-	// buffer, in any case where idle says that the wait may be long.
+	// wait waits for input and reads once, into b or, if that is nil or does not suit,
+	// into a buffer from the pool. The buffer belongs to the caller and is not empty;
+	// after an error there is none. It waits without a buffer at least if idle says
+	// that the wait may be long.
 	wait(b *buffer, idle bool) (*buffer, error)
-	// writer returns the value whose Write is called. A call through an embedded Conn takes
-	// more of a goroutine's stack, which shall not have to grow for it.
+	// writer returns the value whose Write is called. A call through an embedded Conn
+	// takes more of the goroutine's stack, which must not grow for it.
 	writer() net.Conn
 	// vectored reports whether writev leaves in one system call.
 	vectored() bool
 	writev(head, body []byte) (int64, error)
 	// writeAll writes all of b, in one call if that is possible.
 	writeAll(b *backlog) (int, error)
-	// offer writes what is possible without waiting, 0 bytes if it cannot know.
-	// With shared it may keep b, which will not change. If it keeps what the
-	// kernel does not take, it keeps no more than limit bytes: else it returns
-	// ErrBackpressure, and has taken nothing.
+	// offer writes as much of b as is possible without waiting, 0 bytes if the
+	// transport cannot know that. With shared it may keep b, which will not change. A
+	// transport that queues what the kernel does not take queues no more than limit
+	// bytes: else it returns ErrBackpressure, and has taken nothing.
 	offer(b []byte, shared bool, limit int) (int, error)
-	// writeNow writes what is possible without waiting, and returns how much of b
-	// that was. Where that cannot be known it writes nothing, but with last all that
-	// the peer takes within endWait: the transport is closed afterwards.
+	// writeNow writes as much of b as is possible without waiting, and returns how many
+	// bytes that was. Where the transport cannot know that, it writes nothing; but with
+	// last, as the transport is closed afterwards, it writes all that the peer takes
+	// within endWait.
 	writeNow(b *backlog, last bool) (int, error)
 	// readNow reads once without waiting, as wait does. It returns errAgain if
 	// nothing has arrived.
@@ -54,8 +54,8 @@ type transport interface {
 	exact() bool
 	// terminate closes the transport; with abort nothing is waited for.
 	terminate(abort bool)
-	// drain waits until all that was written has left for the kernel, or whatever
-	// carries it on, or the end.
+	// drain waits until the kernel, or what stands in its place, has taken all that was
+	// written, or until the end.
 	drain() error
 	// closeWrite tells the peer that nothing more will come, where the
 	// transport can tell that apart from closing.
@@ -63,7 +63,7 @@ type transport interface {
 }
 
 // errAgain is what a transport's reading methods return, on a Loop, where they
-// would have to wait. crypto/tls goes on after it, since it is temporary.
+// would have to wait. It is temporary, so crypto/tls can be called again after it.
 var errAgain error = again{}
 
 type again struct{}
@@ -81,15 +81,15 @@ type loopTransport interface {
 	checkInput()
 	// now is the time by monotonic, or a little earlier.
 	now() int64
-	// writeCorked puts a frame of h and p, which it masks if h says so, behind what it
-	// holds until a batch of input is done. It returns how many bytes that are, 0
-	// if it is not the time for that.
+	// writeCorked adds a frame of h and p, which it masks if h says so, to the frames
+	// that it holds until a batch of input is done. It returns the frame's size, or 0
+	// if it does not hold frames now.
 	writeCorked(h Header, p []byte) int
-	// queued is how many bytes it holds that the socket did not take.
+	// queued returns how many bytes wait for the socket.
 	queued() int
-	// lose drops what it has queued: the peer takes nothing any more.
+	// dropQueue drops the queued bytes: the peer takes nothing any more.
 	dropQueue()
-	// awaitDrained has it call tellDrained when there are none any more.
+	// awaitDrained makes it call tellDrained when no bytes are queued any more.
 	awaitDrained()
 }
 
@@ -100,8 +100,8 @@ func newTransport(nc net.Conn) transport {
 	}
 	nc = withDeadlines(nc)
 	switch nc := nc.(type) {
-	// Only the types themselves: one that wraps them may do more on Read
-	// than its descriptor shows.
+	// Only the types themselves: a type that wraps them may do more on Read than its
+	// descriptor shows.
 	case *net.TCPConn:
 		if t := newSocket(nc, nc); t != nil {
 			return t
@@ -116,9 +116,9 @@ func newTransport(nc net.Conn) transport {
 	return &stream{Conn: nc}
 }
 
-// stream is the transport on any net.Conn, TLS among them. Idle, it waits
-// with a few bytes of its own. Where more has arrived with them, as in a TLS
-// record, the receiver asks for it at once, because the frame is incomplete.
+// stream is the transport on any net.Conn, such as TLS. While idle it waits with a
+// buffer of a few bytes, its own. If more has arrived with them, as in a TLS
+// record, the receiver reads on at once, because the frame is incomplete.
 type stream struct {
 	net.Conn
 	first [16]byte
@@ -163,7 +163,7 @@ func (s *stream) exact() bool {
 
 func (s *stream) offer([]byte, bool, int) (int, error) { return 0, nil }
 
-// maxRoom is how much a transport that is not blocked takes for certain.
+// maxRoom is how many bytes a transport that is not blocked takes for certain.
 const maxRoom = 4 << 10
 
 func (s *stream) writeNow(b *backlog, last bool) (int, error) {
@@ -180,9 +180,10 @@ func (s *stream) writeNow(b *backlog, last bool) (int, error) {
 	return s.writeAll(b)
 }
 
-// guard ends the write that begins now if it waits for the peer. The write goes on
-// while there is room, however late it runs on a busy system: a deadline would be
-// over before it has begun. A transport that ignores deadlines is closed.
+// guard interrupts the write that begins now if it waits for the peer. The write
+// goes on while there is room, however late it runs: on a busy system a deadline
+// could pass before the write has begun. A transport that ignores deadlines is
+// closed.
 func (s *stream) guard() (stop func()) {
 	done := make(chan struct{})
 	go func() {
@@ -239,9 +240,9 @@ func (s *stream) Write(p []byte) (int, error) {
 	return s.progress.write(s.Conn, p)
 }
 
-// terminate: TLS takes leave of the peer by a record, which may have to wait for
-// room, unless the connection under it is closed. A pump waits for the write under
-// way.
+// terminate with abort waits for nothing. tls.Conn.Close writes a record, which may
+// have to wait for room, so the connection under it is closed. A pump's Close waits
+// for the write under way, so there it is Abort.
 func (s *stream) terminate(abort bool) {
 	if p, ok := s.Conn.(*pump.Conn); ok && abort {
 		p.Abort()
@@ -254,8 +255,8 @@ func (s *stream) terminate(abort bool) {
 	s.Close()
 }
 
-// closeWrite: a pump waits for the write under way, which may have been cut off by
-// a context, whose caller must not wait.
+// closeWrite on a pump waits for the write under way. That may be one whose context
+// has ended, and the caller of that write must not wait.
 func (s *stream) closeWrite() {
 	if p, ok := s.Conn.(*pump.Conn); ok && p.Blocked() {
 		go p.CloseWrite()
@@ -266,7 +267,7 @@ func (s *stream) closeWrite() {
 
 func (s *stream) drain() error { return nil }
 
-// vector is what a vectored write needs in memory; it is pooled because
+// vector is the memory of a vectored write. It is pooled because
 // net.Buffers.WriteTo lets it escape.
 type vector struct {
 	parts [2][]byte
@@ -297,8 +298,8 @@ func closeWrite(nc net.Conn) {
 // past is a deadline that ends a blocked call on the transport at once.
 var past = time.Unix(1, 0)
 
-// endWait is how often the end of a connection looks at a write under way, and how
-// long it gives one to a transport that cannot say whether it has room.
+// endWait is how often the end of a connection checks a write under way, and how
+// long such a write may take on a transport that cannot say whether it has room.
 const endWait = 20 * time.Millisecond
 
 // endPatience is how long the end of a connection waits for a write that has room, or
@@ -306,7 +307,7 @@ const endWait = 20 * time.Millisecond
 const endPatience = 5 * time.Second
 
 // endBound is how long the end waits on t for a write under way. A transport that
-// cannot say whether it has room may ignore deadlines as well.
+// cannot say whether it has room may also ignore deadlines, so it gets less time.
 func endBound(t transport) time.Duration {
 	if s, ok := t.(*stream); ok {
 		if _, known := roomIn(s.Conn); !known && !pumped(s.Conn) {
@@ -329,7 +330,7 @@ func mayWait(t transport) bool {
 	return !room
 }
 
-// pumped reports whether a pump is under nc, which keeps to deadlines.
+// pumped reports whether a pump, which keeps to deadlines, is under nc.
 func pumped(nc net.Conn) bool {
 	_, ok := beneath(nc).(*pump.Conn)
 	return ok

@@ -16,11 +16,11 @@ type socket struct {
 	net.Conn
 	rc   syscall.RawConn
 	try  func(fd uintptr) bool // the method tryRead, bound once: binding allocates
-	buf  *buffer               // to read into, and then what tryRead got
-	size int32                 // of the buffer to read into: what is sent at a time
+	buf  *buffer               // to read into; then the result of tryRead
+	size int32                 // of the buffer to read into; it adapts to what the peer sends at a time
 	less uint8                 // how many reads in a row brought much less
 	eof  bool                  // the peer has sent all
-	err  int32                 // what went wrong, a syscall.Errno, or 0
+	err  int32                 // a syscall.Errno, or 0
 
 	progress progress // of a long write
 }
@@ -43,8 +43,8 @@ func (s *socket) writer() net.Conn {
 	return s
 }
 
-// Write is for whatever is too long to be taken in one piece, so that keepalive
-// sees that it gets on.
+// Write writes p in pieces if it is too long for one, so that keepalive sees its
+// progress.
 func (s *socket) Write(p []byte) (int, error) {
 	if len(p) <= longWrite || tellsTaken(s.Conn) {
 		return s.Conn.Write(p)
@@ -172,7 +172,8 @@ func (s *socket) wait(b *buffer, _ bool) (*buffer, error) {
 	return s.taken(s.rc.Read(s.try))
 }
 
-// taken returns what tryRead has got; err is that of the call which has run it.
+// taken returns the result of tryRead. err is the error of the call that has run
+// tryRead.
 func (s *socket) taken(err error) (*buffer, error) {
 	b := s.buf
 	switch {
