@@ -14,9 +14,9 @@ import (
 // any socket's buffer, so only a broken peer or transport takes longer.
 const responseTimeout = 10 * time.Second
 
-// Accept answers the opening handshake in r (RFC 6455, section 4.2) and
-// returns the connection, which is the caller's to close and lives on after
-// the HTTP handler has returned:
+// Accept answers the opening handshake in r (RFC 6455, section 4.2) and returns the
+// connection. The caller owns it and must close it; it stays open after the HTTP
+// handler has returned:
 //
 //	c, err := websocket.Accept(w, r, nil)
 //	if err != nil {
@@ -29,29 +29,28 @@ const responseTimeout = 10 * time.Second
 //	c.Close(websocket.StatusNormalClosure, "")
 //
 // A nil opts stands for the zero value, which admits pages of the server's own
-// origin, and clients that are no browsers.
+// origin, and clients that are not browsers.
 //
-// If the error is a [*HandshakeError], Accept has answered the request with
-// the status and the reason in it. Any other error means that the transport
-// failed and is closed. Either way the handler has nothing left to do but to
-// return.
+// If the error is a [*HandshakeError], Accept has answered the request with the
+// status and the reason in it. Any other error means that the transport failed and
+// is closed. In both cases the handler only has to return.
 //
-// Accept comes before any WriteHeader, Write or Flush on w. After one of these
-// the client has got another answer, and there is no connection. Package net/http
-// does not tell; where a wrapper does (those of gin, negroni, chi and
-// [ShowStatus]), Accept returns an error and leaves the response as it is.
+// Accept comes before any WriteHeader, Write or Flush on w. After one of these the
+// client has another answer, and there is no connection. Package net/http does not
+// report that. If a wrapper does (those of gin, negroni, chi and [ShowStatus]),
+// Accept returns an error and leaves the response as it is.
 //
-// The headers that are set on w, such as a Set-Cookie of some middleware, are
-// sent with the 101 response, opts.Header and those of opts.Admit after them.
-// Headers of this hop, of the content and Date are left out (Connection,
-// Content-Type, Content-Length, …). A w that wraps another ResponseWriter needs a
-// Hijack or an Unwrap method, as [http.ResponseController] describes. That access
-// logs show the status 101 takes [ShowStatus], except with gin.
+// The headers that are set on w, such as a Set-Cookie of some middleware, are sent
+// with the 101 response, opts.Header and those of opts.Admit after them. Date and
+// headers of this hop and of the content are left out (Connection, Content-Type,
+// Content-Length, …). A w that wraps another ResponseWriter needs a Hijack or an
+// Unwrap method, as [http.ResponseController] describes. Access logs show the
+// status 101 only with [ShowStatus], or with gin.
 //
-// As long as the HTTP handler that called Accept runs, net/http keeps its
-// goroutine and its buffers for the connection. [Server] lets go of them with
-// [AcceptOptions.ForgetRequest]. A connection that outlives the handler must not
-// use what a router has put into r; see [Conn.Context].
+// As long as the HTTP handler that called Accept runs, net/http keeps its goroutine
+// and its buffers for the connection. With [AcceptOptions.ForgetRequest], [Server]
+// releases them. A connection that outlives the handler must not use values that a
+// router has put into r; see [Conn.Context].
 func Accept(w http.ResponseWriter, r *http.Request, opts *AcceptOptions) (*Conn, error) {
 	if opts == nil {
 		opts = new(AcceptOptions)
@@ -90,21 +89,20 @@ func Accept(w http.ResponseWriter, r *http.Request, opts *AcceptOptions) (*Conn,
 	}), nil
 }
 
-// answer refuses a request in plain text. The connection is closed behind it,
+// answer refuses a request in plain text. The connection is closed after it,
 // because the client may already have sent frames.
 func answer(w http.ResponseWriter, r *http.Request, e *HandshakeError) {
 	if errors.Is(e, http.ErrHijacked) {
-		return // somebody else owns the connection and answers
+		return // other code owns the connection and answers
 	}
 	h := w.Header()
 	maps.Copy(h, e.Header)
-	if r.ProtoMajor == 1 { // in HTTP/2 it would take the other streams down
+	if r.ProtoMajor == 1 { // in HTTP/2 this would close the other streams
 		h.Set("Connection", "close")
 	}
 	if e.Header.Get("Upgrade") != "" {
-		// RFC 9110, section 7.8, wants Upgrade listed in Connection. It is
-		// a line of its own because net/http closes only if the first one
-		// is "close" and nothing else.
+		// RFC 9110, section 7.8, wants Upgrade listed in Connection. It is a line of
+		// its own because net/http closes only if the first line is exactly "close".
 		h.Add("Connection", "Upgrade")
 	}
 	text := e.Reason
@@ -138,8 +136,8 @@ func takeOver(w http.ResponseWriter) (net.Conn, []byte, *HandshakeError) {
 	return nc, early, nil
 }
 
-// respond sends the 101 response, in one write, and leaves no deadline behind. nc
-// is from withDeadlines.
+// respond sends the 101 response, in one write, and clears the deadlines. nc is
+// from withDeadlines.
 func respond(nc net.Conn, response []byte) error {
 	if err := nc.SetWriteDeadline(time.Now().Add(responseTimeout)); err != nil {
 		return err

@@ -8,19 +8,21 @@ import (
 	"net/http"
 )
 
-// ShowStatus is middleware that has access logs, traces and metrics show the
-// status 101 for a request that has become a connection. Otherwise they show what
-// they begin with, which is 000, 0 or 200, because the connection is taken from
-// under them (only gin's show 101 by themselves). Put it around all others:
+// ShowStatus is middleware with which access logs, traces and metrics show the
+// status 101 for a request that has become a connection. Without it they show their
+// initial value, 000, 0 or 200, because they do not see that the connection is
+// taken over (only gin's show 101 by themselves). Put it around all other
+// middleware:
 //
 //	http.ListenAndServe(addr, websocket.ShowStatus(router))
 //
 // The middleware inside then sees a WriteHeader(101) when [Accept] or [Server] has
-// taken the connection over; it ends here, since net/http would complain about it.
-// So do the 504 that chi's Timeout middleware sends when its time is over, and the
-// end of a response that gin-contrib/gzip writes behind a proxy.
-// A log of a [Server] with Handler is written when the connection has ended, with
-// the time that it has lasted. Requests for anything else pass unchanged.
+// taken the connection over; ShowStatus does not pass this on, since net/http would
+// complain about it. Nor does it pass on the 504 that chi's Timeout middleware
+// sends when its time is over, and the end of a response that gin-contrib/gzip
+// writes behind a proxy. A log of a [Server] with Handler is written when the
+// connection has ended, and shows how long it has lasted. Requests for anything
+// else pass unchanged.
 func ShowStatus(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if IsUpgrade(r) {
@@ -31,11 +33,11 @@ func ShowStatus(next http.Handler) http.Handler {
 	})
 }
 
-// statusKey is where ShowStatus puts its statusWriter into the request's context.
+// statusKey is the key of the statusWriter in the request's context.
 type statusKey struct{}
 
-// statusWriter is a ResponseWriter that has no more to say when its connection is
-// taken over. Then it refers to nothing that is net/http's.
+// statusWriter is a ResponseWriter that drops everything once its connection is
+// taken over. From then on it refers to nothing of net/http's.
 type statusWriter struct {
 	inner   http.ResponseWriter // nil when the connection is taken over
 	header  http.Header
@@ -94,16 +96,16 @@ func (s *statusWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	return nc, buf, err
 }
 
-// recordStatus has gin note the status, which it does before the connection is
-// taken over, and without sending anything.
+// recordStatus makes gin note the status, without sending anything. It works only
+// before the connection is taken over.
 func recordStatus(w http.ResponseWriter) {
 	if g, ok := w.(ginWriter); ok {
 		g.WriteHeader(http.StatusSwitchingProtocols)
 	}
 }
 
-// showStatus tells the wrappers of a connection that was taken over what its
-// status is, if that goes no further than to ShowStatus.
+// showStatus reports the status to the wrappers of a connection that was taken
+// over, if ShowStatus is there to stop it.
 func showStatus(w http.ResponseWriter, r *http.Request) {
 	if s, ok := r.Context().Value(statusKey{}).(*statusWriter); ok && s.inner == nil {
 		w.WriteHeader(http.StatusSwitchingProtocols)

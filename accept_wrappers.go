@@ -25,7 +25,7 @@ func innermost(w http.ResponseWriter) http.ResponseWriter {
 	}
 }
 
-// unwrap returns what w wraps, or nil.
+// unwrap returns the ResponseWriter that w wraps, or nil.
 func unwrap(w http.ResponseWriter) http.ResponseWriter {
 	if u, ok := w.(interface{ Unwrap() http.ResponseWriter }); ok {
 		return u.Unwrap()
@@ -33,8 +33,9 @@ func unwrap(w http.ResponseWriter) http.ResponseWriter {
 	return nil
 }
 
-// deepest returns what w wraps in the end. A wrapper may have a Hijack method that
-// only asks the one below, as echo's has.
+// deepest returns the last ResponseWriter of the chain of wrappers that begins with
+// w. A wrapper may have a Hijack method that only asks the one below, as echo's
+// has.
 func deepest(w http.ResponseWriter) http.ResponseWriter {
 	for inner := unwrap(w); inner != nil; inner = unwrap(inner) {
 		w = inner
@@ -42,8 +43,8 @@ func deepest(w http.ResponseWriter) http.ResponseWriter {
 	return w
 }
 
-// begunBy returns the wrapper in w that tells that the response has begun, or nil.
-// Those are known whose answer is no in the beginning.
+// begunBy returns the wrapper in w that reports that the response has begun, or
+// nil. It asks only types that are known to report false at first.
 func begunBy(w http.ResponseWriter) http.ResponseWriter {
 	for ; w != nil; w = unwrap(w) {
 		switch t := w.(type) {
@@ -64,7 +65,7 @@ func begunBy(w http.ResponseWriter) http.ResponseWriter {
 	return nil
 }
 
-// embedded returns what w wraps, or nil, also where w only embeds it.
+// embedded is unwrap that also finds a ResponseWriter which w only embeds.
 func embedded(w http.ResponseWriter) http.ResponseWriter {
 	if inner := unwrap(w); inner != nil {
 		return inner
@@ -96,27 +97,27 @@ func timeoutWrapper(w http.ResponseWriter) http.ResponseWriter {
 	return nil
 }
 
-// namesTimeout reports whether the type of w or its package is called after a timeout.
+// namesTimeout reports whether the type of w or its package has timeout in its
+// name.
 func namesTimeout(w http.ResponseWriter) bool {
 	t := reflect.Indirect(reflect.ValueOf(w)).Type()
 	return strings.Contains(strings.ToLower(t.PkgPath()+"."+t.Name()), "timeout")
 }
 
-// underTimeout is the error for w, which timeoutWrapper has found.
+// underTimeout returns the error for w, a result of timeoutWrapper.
 func underTimeout(w http.ResponseWriter) error {
 	t := reflect.Indirect(reflect.ValueOf(w)).Type()
 	return fmt.Errorf("%T keeps the response back, and its middleware returns while the handler still runs: take this route out of the middleware of package %s (%w)", w, t.PkgPath(), http.ErrNotSupported)
 }
 
-// ginWriter is what gin's ResponseWriter has in particular: a WriteHeader that
-// only notes the status.
+// ginWriter is gin's ResponseWriter, whose WriteHeader only notes the status.
 type ginWriter interface {
 	http.ResponseWriter
 	WriteHeaderNow()
 }
 
-// sealedUnderGin returns the ResponseWriter under gin's that cannot be hijacked,
-// or nil: gin panics there.
+// sealedUnderGin returns the ResponseWriter under gin's if it cannot be hijacked,
+// where gin would panic, or nil.
 func sealedUnderGin(w http.ResponseWriter) http.ResponseWriter {
 	if _, ok := w.(ginWriter); !ok {
 		return nil
@@ -128,7 +129,7 @@ func sealedUnderGin(w http.ResponseWriter) http.ResponseWriter {
 	return last
 }
 
-// noHijack is the error for w, which can neither be hijacked nor unwrapped.
+// noHijack returns the error for w, which can neither be hijacked nor unwrapped.
 func noHijack(w http.ResponseWriter) error {
 	t := reflect.TypeOf(w)
 	for t.Kind() == reflect.Pointer {

@@ -17,7 +17,7 @@ import (
 	"github.com/fullduplex-go/websocket/internal/extension"
 )
 
-// defaultHandshakeTimeout is what a HandshakeTimeout of zero means.
+// defaultHandshakeTimeout stands for a HandshakeTimeout of zero.
 const defaultHandshakeTimeout = 30 * time.Second
 
 // Dial connects to a WebSocket server (RFC 6455, section 4.1). The URL's
@@ -50,8 +50,8 @@ const defaultHandshakeTimeout = 30 * time.Second
 // "Connection: close, Upgrade".
 //
 // Headers are sent under the names that they have in [DialOptions.Header], and
-// those of the handshake as RFC 6455 spells them. What cannot be in a query is
-// escaped as browsers do.
+// those of the handshake as RFC 6455 spells them. Characters that a query cannot
+// have are escaped as browsers do.
 //
 // Redirects are followed as CheckRedirect says, by default ten of them, but
 // never from wss to ws. Authorization, Proxy-Authorization, Www-Authenticate
@@ -65,14 +65,14 @@ const defaultHandshakeTimeout = 30 * time.Second
 // [context.DeadlineExceeded] where that is why Dial failed, and show neither
 // user, password nor query of the URL.
 //
-// On success the response is the server's 101, with an empty Body. Where the
-// server has answered something else, the error wraps a [*HandshakeError] and
-// the response comes with up to 4 KiB of its body. So does a redirect that was
-// not followed; that error wraps what CheckRedirect has said. In all other
+// On success the response is the server's 101, with an empty Body. If the server
+// has answered with another status, the error wraps a [*HandshakeError] and the
+// response comes with up to 4 KiB of its body. The same holds for a redirect that
+// was not followed; that error also wraps the error of CheckRedirect. In all other
 // cases the response is nil. The error wraps a HandshakeError, too, if an HTTP
-// proxy has refused CONNECT, with the proxy's status, and if the server or
-// proxy has closed the connection without an answer or does not speak HTTP/1.1,
-// with a status of 0. The response's Body never needs closing. The caller owns the
+// proxy has refused CONNECT, with the proxy's status, and if the server or proxy
+// has closed the connection without an answer or does not speak HTTP/1.1, with a
+// status of 0. The response's Body never needs closing. The caller owns the
 // connection and must end it with [Conn.Close] or [Conn.CloseNow].
 func Dial(ctx context.Context, url string, opts *DialOptions) (*Conn, *http.Response, error) {
 	nc, cfg, resp, err := dialHandshake(ctx, url, opts)
@@ -82,7 +82,7 @@ func Dial(ctx context.Context, url string, opts *DialOptions) (*Conn, *http.Resp
 	return newConn(nc, cfg), resp, nil
 }
 
-// dialHandshake is Dial up to the point where the bytes are frames.
+// dialHandshake is Dial up to the end of the handshake.
 func dialHandshake(ctx context.Context, rawURL string, opts *DialOptions) (net.Conn, connConfig, *http.Response, error) {
 	if ctx == nil {
 		return nil, connConfig{}, nil, errors.New("websocket: Dial with a nil context")
@@ -119,13 +119,13 @@ type clientHandshake struct {
 	exchange *dial.Exchange
 
 	key         string // Sec-WebSocket-Key of the last request
-	subprotocol string // what the server chose
+	subprotocol string // the server's choice
 	compression *compression
-	early       []byte // what came behind the response
+	early       []byte // the input behind the response
 }
 
-// newClientHandshake checks everything that can be wrong before a network is
-// involved.
+// newClientHandshake checks everything that can be checked before a connection is
+// made.
 func newClientHandshake(ctx context.Context, rawURL string, opts *DialOptions) (*clientHandshake, error) {
 	target, err := dial.ParseURL(rawURL)
 	if err != nil {
@@ -176,8 +176,8 @@ func underPollable(nc net.Conn) net.Conn {
 	return nc
 }
 
-// run sends the request and follows it to a connection, or to the response
-// that the server gave instead.
+// run sends the request and returns the connection, or the response by which the
+// server has refused it.
 func (hs *clientHandshake) run() (net.Conn, *http.Response, error) {
 	resp, err := hs.exchange.Do()
 	if err != nil {
@@ -212,8 +212,8 @@ func (hs *clientHandshake) sign(h http.Header) {
 	}
 }
 
-// failed makes Dial's error of the reason why there is no answer of the server's, or
-// no connection.
+// failed returns Dial's error for err, the reason why there is no answer of the
+// server or no connection.
 func (hs *clientHandshake) failed(err error) error {
 	if r, ok := err.(*dial.Refusal); ok {
 		err = &dialRefusal{r.Text, &HandshakeError{Status: r.Status, Reason: r.Reason, Proxy: r.Proxy, err: r.Err}}

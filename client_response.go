@@ -27,7 +27,7 @@ func (hs *clientHandshake) checkResponse(resp *http.Response) error {
 	}
 	for _, step := range steps {
 		if err := step(resp.Header); err != nil {
-			resp.Body.Close() // what follows are no frames, and no content either
+			resp.Body.Close() // neither frames nor content follow
 			resp.Body = http.NoBody
 			return invalidHandshake(err)
 		}
@@ -61,9 +61,9 @@ func (hs *clientHandshake) checkUpgrade(h http.Header) error {
 	return nil
 }
 
-// checkConnection: closed is what net/http has made of a "close" that was
-// listed there. It removes the header then and gives the connection up, which the
-// exchange prevents if it makes the connections itself.
+// checkConnection: closed says that "close" was listed there. net/http then removes
+// the header and gives up the connection. The exchange prevents that if it makes
+// the connections itself.
 func (hs *clientHandshake) checkConnection(h http.Header, closed bool) error {
 	foreign := hs.exchange.Foreign()
 	switch {
@@ -76,8 +76,8 @@ func (hs *clientHandshake) checkConnection(h http.Header, closed bool) error {
 	return errors.New(`header Connection does not list "Upgrade"`)
 }
 
-// checkAccept proves that the server has read the request as what it is, and
-// that the answer is not one from a cache.
+// checkAccept proves that the server has understood the handshake, and that the
+// answer is not from a cache.
 func (hs *clientHandshake) checkAccept(h http.Header) error {
 	switch values := h["Sec-Websocket-Accept"]; {
 	case len(values) == 0:
@@ -112,7 +112,7 @@ func (hs *clientHandshake) checkSubprotocol(h http.Header) error {
 	return nil
 }
 
-// dialRefusal is a [HandshakeError] in the client's words.
+// dialRefusal is a [HandshakeError] with the client's text.
 type dialRefusal struct {
 	text string
 	err  *HandshakeError
@@ -122,9 +122,9 @@ func (e *dialRefusal) Error() string { return e.text }
 
 func (e *dialRefusal) Unwrap() error { return e.err }
 
-// refusedHandshake makes the error for an answer other than 101. A server
-// that means well says why in the first line of the body; the first line of
-// an HTML page says nothing.
+// refusedHandshake makes the error for an answer other than 101. The reason is the
+// first line of the body, where a helpful server says it, unless the body is an
+// HTML page.
 func refusedHandshake(resp *http.Response, body []byte) error {
 	status := quote.Line(resp.Status)
 	if status == "" {

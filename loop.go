@@ -15,15 +15,15 @@ import (
 )
 
 // EventHandler is told what happens on the connections of a [Loop]. For one
-// connection its methods are called one at a time: OnOpen first, then OnMessage
-// for each message, in order, and OnClose once, at the end, whatever happened.
-// Different connections are handled at the same time, so a handler that several
-// share must be safe for concurrent use.
+// connection its methods are called one at a time: OnOpen first, then OnMessage for
+// each message, in order, and OnClose once, at the end, in every case. Different
+// connections are handled at the same time, so a handler that several share must be
+// safe for concurrent use.
 //
-// A method may block. Others do not wait for it: the loop goes on in another
-// goroutine after a few milliseconds. But it holds up the messages of its own
-// connection. A method that panics closes its connection with
-// [StatusInternalError]; the panic is logged to Options.Logger.
+// A method may block. It holds up the messages of its own connection, but no
+// others: after a few milliseconds the loop goes on in another goroutine. A method
+// that panics closes its connection with [StatusInternalError]; the panic is logged
+// to Options.Logger.
 type EventHandler interface {
 	// OnOpen is called before any message is delivered.
 	OnOpen(c *Conn)
@@ -31,8 +31,8 @@ type EventHandler interface {
 	// returns, and may be changed until then; with the build tag wsdebug it is
 	// overwritten afterwards.
 	//
-	// What the handler writes to c leaves in one system call when all messages
-	// that arrived together have been handled, or earlier if it is much.
+	// Messages that the handler writes to c leave in one system call when all messages
+	// that arrived together have been handled, or earlier if there are many.
 	OnMessage(c *Conn, typ MessageType, p []byte)
 	// OnClose is called when the connection has ended, with the [*CloseError]
 	// that tells why.
@@ -45,8 +45,9 @@ type LoopOptions struct {
 	// GOMAXPROCS.
 	Workers int
 
-	// Logger receives what no call can return and no connection is the cause
-	// of; else it is Options.Logger. Nil means [slog.Default].
+	// Logger receives the events that no call can return and that belong to no
+	// connection; those of a connection go to its Options.Logger. Nil means
+	// [slog.Default].
 	Logger *slog.Logger
 }
 
@@ -61,26 +62,25 @@ func (loopClosed) Is(target error) bool { return target == net.ErrClosed }
 
 // Loop reads from very many connections with few goroutines, and calls an
 // [EventHandler]. A connection on it has no goroutine and no buffer while it is
-// idle: it takes less than 400 bytes. All else is as without a loop: any
-// goroutine may write, ping and close, and options have the same meaning. Only
-// the reading methods of such a connection return an error.
+// idle: it takes less than 400 bytes. Its reading methods return an error. All else
+// is as without a loop: any goroutine may write, ping and close, and options have
+// the same meaning.
 //
 // On Linux it works by epoll, for TCP and Unix sockets, and for TLS over them if
-// the listener comes from [Loop.Listener], or the connection from [Dial], through
-// a proxy or not, unless the Transport's DialTLSContext has made it. Other
-// connections, and all of them on other systems, get a goroutine each, with the
-// same events.
+// the listener comes from [Loop.Listener], or the connection from [Dial], through a
+// proxy or not, and not from the Transport's DialTLSContext. Other connections, and
+// all of them on other systems, get a goroutine each, with the same events.
 type Loop struct {
 	logger *slog.Logger
 	engine *engine
 
 	mu         sync.Mutex                      // guards what follows; never held while a Conn, a handler or a listener is called
-	conns      map[*Conn]*loopHandler          // those that the engine does not watch
+	conns      map[*Conn]*loopHandler          // connections that the engine does not watch
 	listeners  map[net.Listener]struct{}       // that Serve accepts from
-	handshakes map[*blockingHandshake]struct{} // those that the engine does not watch
+	handshakes map[*blockingHandshake]struct{} // handshakes that the engine does not watch
 	phase      serverPhase
 
-	active drain.Group // connections whose OnClose has not returned, handshakes, and calls that make some; closed by Shutdown
+	active drain.Group // connections whose OnClose has not returned, handshakes, and calls that make connections; closed by Shutdown
 }
 
 // serverPhase only ever grows.
@@ -116,12 +116,12 @@ func NewLoop(opts *LoopOptions) (*Loop, error) {
 	return l, nil
 }
 
-// Attach hands the reading of c over to the loop: from now on h hears what
-// happens to c. It may be called once for a connection, at any time, on those
-// of [Accept] and of [Dial] alike; what has arrived already is delivered. It
-// waits for a write that is under way. While another goroutine reads from c it
-// returns [ErrConcurrentRead]. On Linux it takes a descriptor of its own for a
-// moment, and a watch of epoll; if there is none left it returns an error of the
+// Attach hands the reading of c over to the loop: from now on the methods of h are
+// called for c. Attach may be called once for a connection, at any time, whether c
+// is from [Accept] or from [Dial]; messages that have arrived already are
+// delivered. It waits for a write that is under way. While another goroutine reads
+// from c it returns [ErrConcurrentRead]. On Linux it needs a second descriptor for
+// a moment, and a watch of epoll; if there is none left it returns an error of the
 // system. After an error c is as it was, and h is never called for it.
 func (l *Loop) Attach(c *Conn, h EventHandler) error {
 	if h == nil {
@@ -141,7 +141,7 @@ func (l *Loop) attach(c *Conn, h *loopHandler) error {
 	return nil
 }
 
-// moveToLoop makes c a connection of h's loop. It has both halves while the
+// moveToLoop makes c a connection of h's loop. It holds both halves while the
 // transport changes.
 func (c *Conn) moveToLoop(h *loopHandler) error {
 	if err := c.beginRead(context.Background(), nil); err != nil {
@@ -167,7 +167,7 @@ func (c *Conn) moveToLoop(h *loopHandler) error {
 	return nil
 }
 
-// notAttached closes c, which a loop has returned err for.
+// notAttached closes c, which a loop has refused with err.
 func (c *Conn) notAttached(err error, logger *slog.Logger) {
 	if errors.Is(err, net.ErrClosed) { // the loop is closed, or the connection is closing already
 		logger.Debug("websocket: a Loop does not take a connection", "error", err)
@@ -179,9 +179,9 @@ func (c *Conn) notAttached(err error, logger *slog.Logger) {
 	c.Close(StatusTryAgainLater, "")
 }
 
-// switchTransport makes t the transport, nil for the one that is there, and c one that
-// a loop reads. The caller has both halves. From here on keepalive is the
-// loop's.
+// switchTransport replaces the transport by t, unless t is nil, and gives the
+// reading of c to a loop. The caller holds both halves. With t, keepalive is the
+// loop's from here on.
 func (c *Conn) switchTransport(t loopTransport) {
 	l := &c.life
 	l.mu.Lock()
@@ -200,7 +200,7 @@ func (c *Conn) switchTransport(t loopTransport) {
 	}
 }
 
-// start starts what the loop does for c.
+// start starts the loop's work for c.
 func (l *Loop) start(c *Conn, h *loopHandler) {
 	if c.loopTransport() != nil {
 		l.engine.start(c)
@@ -261,7 +261,8 @@ func (l *Loop) Shutdown(ctx context.Context) error {
 }
 
 // Close ends the loop at once: as Shutdown, but all connections are cut, and
-// nothing is waited for. What handlers still run for goes when they return.
+// nothing is waited for. What is in use by handlers that still run is released when
+// they return.
 func (l *Loop) Close() error {
 	l.stop(phaseCut)
 	l.dropHandshakes()
@@ -281,7 +282,7 @@ func (l *Loop) currentPhase() serverPhase {
 	return l.phase
 }
 
-// stop lets nobody in any more, and closes the listeners.
+// stop makes enter fail from now on, and closes the listeners.
 func (l *Loop) stop(p serverPhase) {
 	for _, ln := range l.stopEntry(p) {
 		ln.Close()
@@ -300,7 +301,7 @@ func (l *Loop) stopEntry(p serverPhase) []net.Listener {
 	return listeners
 }
 
-// connsOf returns the connections of s, or all if that is nil.
+// connsOf returns the connections of h, or all if h is nil.
 func (l *Loop) connsOf(h *loopHandler) []*Conn {
 	conns := l.engine.conns(h)
 	l.mu.Lock()

@@ -2,13 +2,12 @@
 
 package websocket
 
-// A connection is busy while a goroutine besides its runner is in one of its
-// handlers. Until that returns the runner reads only its control frames.
+// A connection is busy while a goroutine other than the runner is in one of its
+// handlers. Until that handler returns, the runner reads only control frames.
 
-// readControl reads control frames, if somebody waits for them, while a handler
-// that has been left alone is at work. Other frames are left where they are until
-// the handler returns. If look says so there is a reason to look that no
-// event will tell again.
+// readControl reads control frames, if they are needed, while p is busy. Other
+// frames stay unread until the handler returns. look says that p is to be checked
+// for a reason that no event will report again.
 func (p *pollConn) readControl(look bool) {
 	needed := p.conn.needsControlReader()
 	if needed || look {
@@ -18,7 +17,7 @@ func (p *pollConn) readControl(look bool) {
 			p.state.set(pollMissed)
 		}
 		p.mu.Unlock()
-		if !busy { // since just now
+		if !busy { // not any more
 			p.checkInput()
 			return
 		}
@@ -34,7 +33,7 @@ func (p *pollConn) readControl(look bool) {
 	p.watchLocked(needed, p.state.has(pollOut))
 }
 
-// setBusy marks p as left to a runner that was replaced.
+// setBusy marks p as busy with a runner that was replaced.
 func (p *pollConn) setBusy() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -52,7 +51,7 @@ func (p *pollConn) finishDetached() {
 	p.lessBusyLocked()
 	ended := p.fd < 0
 	p.mu.Unlock()
-	// The control reader may have read meanwhile what no event will tell.
+	// The control reader may have buffered input meanwhile that no event will report.
 	what := taskInput
 	if ended {
 		what = taskClose
@@ -66,9 +65,9 @@ func (p *pollConn) lessBusyLocked() {
 	p.watchLocked(p.listenLocked(), p.state.has(pollOut))
 }
 
-// detach marks p busy for a goroutine of its own, and reports whether that is
-// needed: not where only a control reader reads, nor before p has opened, unless the
-// goroutine is to open it.
+// detach marks p busy for a goroutine of its own, and reports whether p gets one:
+// not if p is busy already, only a control reader reads, or OnOpen was not called
+// yet, unless the goroutine is to call it.
 func (p *pollConn) detach(opens bool) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -84,9 +83,9 @@ func (p *pollConn) detach(opens bool) bool {
 	return true
 }
 
-// reattach gives p back to its worker. Input that is still in the socket will be
-// told by an event, as p is watched again. A post is needed only for what an
-// control reader has read, or is to read, and for OnClose.
+// reattach gives p back to its worker. An event reports input that is still in the
+// socket, as p is watched again. A post is needed only for input that a control
+// reader has read, or is to read, and for OnClose.
 func (p *pollConn) reattach() {
 	p.mu.Lock()
 	p.lessBusyLocked()

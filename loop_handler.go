@@ -50,12 +50,12 @@ func (h *loopHandler) contain(c *Conn) {
 	}
 }
 
-// logPanic reports a panic that no connection is to blame for.
+// logPanic reports a panic that belongs to no connection.
 func (l *Loop) logPanic(where string, v any) {
 	l.logger.Error("websocket: panic in "+where, "panic", fmt.Sprint(v), "stack", string(debug.Stack()))
 }
 
-// serve is the loop of a connection that no engine can watch.
+// serve is the goroutine of a connection that no engine can watch.
 func (h *loopHandler) serve(c *Conn) {
 	returned := false
 	defer func() {
@@ -69,7 +69,7 @@ func (h *loopHandler) serve(c *Conn) {
 	for {
 		m, next, err := c.nextLoan(context.Background(), loan, true)
 		loan = next
-		if err == ErrConcurrentRead { // a call that will hear that a loop reads
+		if err == ErrConcurrentRead { // a call that is about to learn that a loop reads
 			runtime.Gosched()
 			continue
 		}

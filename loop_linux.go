@@ -12,9 +12,9 @@ import (
 	"github.com/fullduplex-go/websocket/internal/epoll"
 )
 
-// engine watches the descriptors of a loop's connections: some workers, each
-// with an epoll instance, a monitor that sees to it that no handler holds up a
-// worker, and a sweeper for keepalive.
+// engine watches the descriptors of a loop's connections. It has some workers, each
+// with an epoll instance, a monitor that replaces a runner which a handler holds
+// up, and a sweeper for keepalive.
 type engine struct {
 	loop    *Loop
 	workers []*worker
@@ -47,8 +47,8 @@ func newEngine(l *Loop, workers int) (*engine, error) {
 	return e, nil
 }
 
-// stop releases everything. There are no connections any more. It may be called
-// again.
+// stop releases everything. There are no connections any more. A second call does
+// nothing.
 func (e *engine) stop() {
 	e.stopped.Do(func() {
 		e.monitor.stop()
@@ -62,7 +62,7 @@ func (e *engine) stop() {
 	})
 }
 
-// conns returns the connections of s, or all if that is nil.
+// conns returns the connections of h, or all if h is nil.
 func (e *engine) conns(h *loopHandler) (all []*Conn) {
 	e.table.each(func(p *pollConn) {
 		if h == nil || p.handler == h {
@@ -72,7 +72,7 @@ func (e *engine) conns(h *loopHandler) (all []*Conn) {
 	return all
 }
 
-// table finds a polled connection by its descriptor. It is read without a lock.
+// table finds a pollConn by its descriptor. It is read without a lock.
 type table struct {
 	mu     sync.Mutex
 	chunks atomic.Pointer[[]*tableChunk] // replaced when it grows
@@ -120,9 +120,9 @@ func (t *table) each(f func(*pollConn)) {
 	}
 }
 
-// worker is an epoll instance with the connections that it watches. One
-// goroutine works for it, the runner; when a handler keeps that for too long
-// another one takes its place.
+// worker is an epoll instance with the connections that it watches. One goroutine
+// works for it, the runner. When a handler holds up the runner, another one takes
+// its place.
 type worker struct {
 	engine *engine
 	poll   *epoll.Poller
@@ -140,7 +140,7 @@ type worker struct {
 	reaper     *time.Timer               // nil if there are none
 }
 
-// post is something to do for a connection that no event has told.
+// post is a task for a connection that no event reports.
 type post struct {
 	p    *pollConn
 	what task
@@ -149,8 +149,8 @@ type post struct {
 type task uint8
 
 const (
-	taskOpen  task = iota // call OnOpen, and look for input
-	taskInput             // look for input
+	taskOpen  task = iota // call OnOpen, and check for input
+	taskInput             // check for input
 	taskClose             // call OnClose
 )
 
@@ -161,23 +161,23 @@ func (w *worker) post(p *pollConn, what task) {
 	w.wakeLocked()
 }
 
-// wakeLocked has the runner look. It does so under the lock because the poller
-// may be closed as soon as the runner has looked.
+// wakeLocked wakes the runner if it waits. The caller holds the lock because the
+// poller may be closed as soon as the runner has seen the post.
 func (w *worker) wakeLocked() {
 	if w.asleep.CompareAndSwap(true, false) {
 		w.poll.Wake()
 	}
 }
 
-// close releases the poller. Posts may still come, from who is late.
+// close releases the poller. Late calls may still post.
 func (w *worker) close() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.asleep.Store(false) // nobody is woken any more
+	w.asleep.Store(false) // wakeLocked does nothing any more
 	w.poll.Close()
 }
 
-// nextPost takes the oldest post.
+// nextPost removes and returns the oldest post.
 func (w *worker) nextPost() (post, bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -192,15 +192,14 @@ func (w *worker) nextPost() (post, bool) {
 	return next, true
 }
 
-// posted reports whether there is something to do besides waiting, and whether
-// the worker is to end.
+// posted reports whether there are posts, and whether the worker is to end.
 func (w *worker) posted() (some, stopped bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return len(w.posts) > 0, w.stopped
 }
 
-// replace starts a new runner, which takes over from the one that there is.
+// replace starts a new runner, which takes over from the present one.
 func (w *worker) replace() {
 	r := &runner{worker: w}
 	w.runner.Store(r)
@@ -210,19 +209,19 @@ func (w *worker) replace() {
 // runner is a goroutine that works for a worker, as long as it is its runner.
 type runner struct {
 	worker *worker
-	// state is the number of connections it has turned to, times two, plus
-	// one while it is busy with one; or replaced.
+	// state is twice the number of connections that it has handled, plus one while it
+	// handles one; or replaced.
 	state  atomic.Uint64
-	seen   uint64    // state as the monitor has seen it last
-	cur    *pollConn // what it is busy with
+	seen   uint64    // state at the last check of the monitor
+	cur    *pollConn // the connection that it handles
 	spread bool      // the handlers of this batch of events get goroutines
 	events [128]epoll.Event
 }
 
 const replaced = ^uint64(0)
 
-// run works until the worker ends or somebody else takes over. A handler may
-// end the goroutine by runtime.Goexit; then another one is started.
+// run works until the worker ends or another runner takes over. A handler may end
+// the goroutine by runtime.Goexit; then another runner is started.
 func (r *runner) run() {
 	w := r.worker
 	returned := false
@@ -241,14 +240,14 @@ func (r *runner) run() {
 		w.asleep.Store(false)
 		if err != nil {
 			w.engine.loop.logger.Error("websocket: waiting for events", "error", err)
-			time.Sleep(time.Second) // there is no known reason, and no other way
+			time.Sleep(time.Second) // no reason for this is known, nor a better way
 		}
 		w.clock.Store(monotonic())
 		r.spread = w.spread.on.Load()
 		for i := range r.events[:n] {
 			ev := &r.events[i]
-			// An event is a hint. The descriptor may be another connection's
-			// by now, which does not mind, unless it is another worker's.
+			// An event is a hint. The descriptor may belong to another connection by
+			// now; that is harmless unless it is another worker's.
 			p := w.engine.table.get(int(ev.Fd))
 			if p == nil || p.worker != w {
 				if s := w.handshakeOn(int(ev.Fd)); s != nil {
@@ -262,8 +261,8 @@ func (r *runner) run() {
 			}
 		}
 		if n > 0 {
-			// The system calls of connections do not let others run. Here they may,
-			// if there are more goroutines than processors.
+			// The system calls above do not yield the processor. Let other goroutines
+			// run here, if there are more of them than processors.
 			runtime.Gosched()
 		}
 		for some {
@@ -281,7 +280,7 @@ func (r *runner) run() {
 	w.close()
 }
 
-// handle does what there is to do for p, and reports whether r is still its
+// handle does a post or handles events for p, and reports whether r is still its
 // worker's runner.
 func (r *runner) handle(p *pollConn, todo post, events uint32) bool {
 	busy := r.state.Load() + 1
@@ -304,11 +303,11 @@ func (r *runner) handle(p *pollConn, todo post, events uint32) bool {
 	return false
 }
 
-// abandoned ends r, whose goroutine a handler or a hook has ended, as another one
-// may do here.
+// abandoned ends r, whose goroutine a handler or a hook has ended. Another handler
+// may do the same during abandoned.
 func (r *runner) abandoned() {
 	s := r.state.Load()
-	if s&1 == 0 && r.state.CompareAndSwap(s, replaced) { // it was not busy with a connection of the loop's
+	if s&1 == 0 && r.state.CompareAndSwap(s, replaced) { // it handled no connection
 		r.worker.replace()
 		return
 	}
@@ -320,8 +319,8 @@ func (r *runner) abandoned() {
 	}
 }
 
-// handOver has another runner take r's place if r is still busy as it was in the
-// state seen, and reports whether.
+// handOver replaces r by another runner if r still handles the connection that it
+// handled in the state seen, and reports whether it has.
 func (r *runner) handOver(seen uint64) bool {
 	w := r.worker
 	w.mu.Lock() // r waits for it in finishDetached, so that setBusy comes before the flag is cleared
@@ -334,15 +333,15 @@ func (r *runner) handOver(seen uint64) bool {
 	w.replace()
 	w.mu.Unlock()
 	p.uncork()
-	if p.conn.needsControlReader() { // what it needs may have been read already
+	if p.conn.needsControlReader() { // the control frames may have been read into the buffer already
 		p.checkInput()
 	}
 	return true
 }
 
-// register makes a transport for c that the engine watches, nil if that cannot
-// be. Nobody else uses c's transport meanwhile. After an error, for lack of
-// descriptors or watches, c's transport is as it was.
+// register makes a transport for c that the engine watches, or returns nil if the
+// engine cannot watch c. The caller holds both halves of c. After an error, for
+// lack of descriptors or watches, c's transport is as it was.
 func (e *engine) register(c *Conn, h *loopHandler) (loopTransport, error) {
 	switch t := c.t.(type) {
 	case *socket:
@@ -358,9 +357,9 @@ func (e *engine) register(c *Conn, h *loopHandler) (loopTransport, error) {
 	return nil, nil
 }
 
-// newPollConn makes a transport for c on a duplicate of the descriptor rc. It is
-// registered with a worker's poller here, since that may fail, and for input at
-// once: ready ignores it until c has started.
+// newPollConn makes a transport for c on a duplicate of the descriptor rc. It
+// registers the transport with a worker's poller, since that may fail, and for
+// input at once: ready ignores events until OnOpen is called.
 func (e *engine) newPollConn(c *Conn, h *loopHandler, rc syscall.RawConn) (*pollConn, error) {
 	fd, err := epoll.Duplicate(rc)
 	if err != nil {
@@ -381,12 +380,12 @@ func (p *pollConn) init(c *Conn, h *loopHandler, fd int, w *worker) {
 	p.conn, p.handler, p.fd, p.worker = c, h, int32(fd), w
 }
 
-// nextWorker is the worker for the next connection.
+// nextWorker returns the worker for the next connection.
 func (e *engine) nextWorker() *worker {
 	return e.workers[e.next.Add(1)%uint32(len(e.workers))]
 }
 
-// start puts c, whose transport the engine has made, to work.
+// start begins the work for c, whose transport the engine has made.
 func (e *engine) start(c *Conn) {
 	p := pollConnOf(c.t.(loopTransport))
 	e.sweeper.include(e, c.opts)

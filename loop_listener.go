@@ -2,9 +2,9 @@ package websocket
 
 import "net"
 
-// Listener returns ln with connections that a loop can watch under TLS: put it
-// under [crypto/tls.NewListener] or [net/http.Server.ServeTLS]. Without TLS
-// there is no need for it.
+// Listener returns a listener for ln whose connections a loop can watch under TLS:
+// pass it to [crypto/tls.NewListener] or [net/http.Server.ServeTLS]. Without TLS it
+// is not needed.
 func (l *Loop) Listener(ln net.Listener) net.Listener { return pollableListener{ln} }
 
 type pollableListener struct{ net.Listener }

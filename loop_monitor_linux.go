@@ -7,10 +7,11 @@ import (
 	"time"
 )
 
-// monitor looks after the runners while there is something to do.
+// monitor checks the runners while there is work, and replaces one that a handler
+// holds up.
 type monitor struct {
 	engine *engine
-	ticks  uint64 // how often it has looked
+	ticks  uint64 // how often it has checked
 	asleep atomic.Bool
 	wakeup chan struct{}
 	done   chan struct{}
@@ -75,8 +76,8 @@ func (m *monitor) run() {
 	}
 }
 
-// check replaces runners that have been busy with one connection since it
-// looked last, and reports whether there is work.
+// check replaces the runners that have been handling the same connection since the
+// last check, and reports whether there is work.
 func (m *monitor) check() (work bool) {
 	m.ticks++
 	for _, w := range m.engine.workers {

@@ -4,7 +4,8 @@ package websocket
 
 import "net"
 
-// What the system tells of the socket of a polled descriptor, and what it is told.
+// Calls about the socket of a pollConn: its activity, and the limit of unsent
+// bytes.
 
 func (p *pollConn) observe(to *activity) {
 	p.mu.Lock()

@@ -4,7 +4,7 @@ package websocket
 
 import "net"
 
-// engine watches nothing here: every connection has a goroutine.
+// engine watches no connections here: each has a goroutine.
 type engine struct{}
 
 func newEngine(*Loop, int) (*engine, error) { return new(engine), nil }

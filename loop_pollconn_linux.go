@@ -14,16 +14,16 @@ import (
 	"github.com/fullduplex-go/websocket/internal/epoll"
 )
 
-// pollConn is the transport of a connection that an engine watches: a
-// descriptor, and the bytes that it did not take yet. Its calls never wait, but for a
-// Write while too much is queued.
+// pollConn is the transport of a connection that an engine watches: a descriptor,
+// and a queue of the bytes that the socket did not take yet. Its calls never wait,
+// except for a Write while too much is queued.
 type pollConn struct {
 	conn    *Conn
 	handler *loopHandler
 	worker  *worker
 
 	mu    sync.Mutex // held during system calls on fd; nothing else is locked under it but the table
-	queue *backlog   // what is to leave before anything else, or nil
+	queue *backlog   // bytes that leave before any others, or nil
 	fd    int32      // -1 when closed
 	state pollState
 }
@@ -34,31 +34,31 @@ type pollState struct{ flags atomic.Uint32 }
 const (
 	pollIn      = 1 << iota // watched for input
 	pollOut                 // watched for room to write the queue
-	pollCorked              // a batch of input is being handled: writes collect in the queue
-	pollDrained             // the last read took all there was; until uncork
-	pollPaused              // too much is queued: until it has left nothing is read but control frames
+	pollCorked              // a batch of input is being handled: writes are added to the queue
+	pollDrained             // the last read has emptied the socket; until uncork
+	pollPaused              // too much is queued: until the queue has left, only control frames are read
 	pollCut                 // the write deadline is in the past
-	pollOpened              // OnOpen was called, or is about to be; nothing else is before that
+	pollOpened              // OnOpen was called, or is about to be; no other method is before
 	pollTold                // OnClose was called, or is about to be
-	pollDropped             // it ended before all had left
-	pollAwaited             // somebody wants to hear when the queue is empty
-	pollPrivate             // nobody can have a duplicate of fd
-	pollFresh               // when it opens there is nothing to read but what an event will tell
-	pollMissed              // while a goroutine was busy with it there was a reason to look that no event will tell again
+	pollDropped             // the queue was dropped before all of it had left
+	pollAwaited             // tellDrained is to be called when the queue is empty
+	pollPrivate             // fd has no duplicate
+	pollFresh               // when it opens, an event will report all input
+	pollMissed              // while it was busy there was a reason to check it that no event will report again
 
-	// Above the flags is how many goroutines besides the runner are busy with the
-	// connection: one in a handler, others that read control frames. They are runners that were
-	// replaced, and those of handleApart.
+	// Above the flags is the number of goroutines other than the runner that are busy
+	// with the connection: one in a handler, others that read control frames. They are
+	// runners that were replaced, and goroutines of handleApart.
 	pollOneBusy = 1 << 16
 	pollBusy    = ^uint32(pollOneBusy - 1)
 )
 
 const (
-	// maxCork is the size of the largest write that is held back, which means
-	// that it is copied.
+	// maxCork is the size of the largest write that is corked, which means that it is
+	// copied.
 	maxCork = maxCoalesce + maxHeaderSize
-	// highWater is how much may be queued. A message that was begun below it is
-	// queued whole.
+	// highWater is the queue's size above which a Write waits. A message that was begun
+	// below it is queued whole.
 	highWater = 256 << 10
 )
 
@@ -68,7 +68,7 @@ func (s *pollState) has(f uint32) bool { return s.flags.Load()&f != 0 }
 func (s *pollState) set(f uint32)   { s.flags.Store(s.flags.Load() | f) }
 func (s *pollState) clear(f uint32) { s.flags.Store(s.flags.Load() &^ f) }
 
-// watchLocked sets what fd is watched for: input, and room to write. It stays
+// watchLocked sets what fd is watched for: input, and room to write. fd stays
 // registered until the end, so that this cannot fail for lack of memory.
 func (p *pollConn) watchLocked(in, out bool) {
 	var want, events uint32
@@ -82,7 +82,7 @@ func (p *pollConn) watchLocked(in, out bool) {
 		return
 	}
 	if events == 0 {
-		events = epoll.Off // failures would be reported over and over
+		events = epoll.Off // without Off, an error of fd would be reported over and over
 	}
 	if err := p.worker.poll.Modify(int(p.fd), events); err != nil {
 		go p.conn.fault(err)
@@ -92,14 +92,14 @@ func (p *pollConn) watchLocked(in, out bool) {
 	p.state.set(want)
 }
 
-// listenLocked reports whether input matters now. Where only a control reader may
-// read, input watches for it, and while a handler that was left alone is at work,
-// readControl does.
+// listenLocked reports whether fd is to be watched for input. Where only a control
+// reader may read, the method input decides that, and while p is busy, readControl
+// does.
 func (p *pollConn) listenLocked() bool {
 	return !p.controlOnlyLocked() && !p.state.has(pollBusy) || p.state.has(pollIn)
 }
 
-// controlOnlyLocked reports whether nobody but a control reader reads from p: because
+// controlOnlyLocked reports whether only a control reader may read from p: because
 // too much is queued, or no message matters any more.
 func (p *pollConn) controlOnlyLocked() bool { return p.state.has(pollPaused) || p.conn.closing() }
 
@@ -114,10 +114,10 @@ func (p *pollConn) do(what task) {
 		if !p.state.has(pollFresh) || p.conn.closing() {
 			p.input()
 		}
-		p.close() // if it has ended, and was told so too early
+		p.close() // if taskClose came before OnOpen had returned
 	case taskInput:
 		switch {
-		case !p.state.has(pollOpened): // taskOpen looks
+		case !p.state.has(pollOpened): // taskOpen checks
 		case p.state.has(pollBusy):
 			p.readControl(true)
 		default:
@@ -131,7 +131,7 @@ func (p *pollConn) do(what task) {
 // ready is called when there may be input, or room to write.
 func (p *pollConn) ready(events uint32) {
 	if !p.state.has(pollOpened) {
-		return // taskOpen looks
+		return // taskOpen checks
 	}
 	p.flushIf(events)
 	if p.state.has(pollBusy) {
@@ -141,15 +141,15 @@ func (p *pollConn) ready(events uint32) {
 	}
 }
 
-// flushIf writes the queue if there is room for it by events.
+// flushIf writes the queue if events say that there is room.
 func (p *pollConn) flushIf(events uint32) {
 	if events&^epoll.In != 0 && p.state.has(pollOut) {
 		p.flush()
 	}
 }
 
-// input handles what has arrived: the messages of an open connection, which go
-// to the handler, and what comes on one that is closing.
+// input handles the input that has arrived: messages go to the handler; on a
+// closing connection, or while too much is queued, it reads control frames only.
 func (p *pollConn) input() {
 	c := p.conn
 	var loan *buffer
@@ -162,7 +162,7 @@ func (p *pollConn) input() {
 			break
 		}
 		if p.state.has(pollBusy) && c.needsControlReader() {
-			p.checkInput() // what is behind the message no event will tell
+			p.checkInput() // no event will report control frames behind the message
 		}
 		p.handler.message(c, m)
 	}
@@ -170,22 +170,22 @@ func (p *pollConn) input() {
 		c.endLoan(loan)
 	}
 	if c.closing() {
-		p.resume() // writers that wait give up
+		p.resume() // waiting writers return
 	}
 	if p.state.has(pollPaused) || c.closing() {
 		c.readControl(true)
 		needed := c.needsControlReader()
 		p.mu.Lock()
 		if !p.state.has(pollBusy) && p.controlOnlyLocked() {
-			p.watchLocked(needed, p.state.has(pollOut)) // what nobody reads would be reported over and over
+			p.watchLocked(needed, p.state.has(pollOut)) // unread input would be reported over and over
 		}
 		p.mu.Unlock()
 	}
 	p.uncork()
 }
 
-// close calls OnClose, once, when p has ended, unless OnOpen is still to be
-// called, or another goroutine is still in a handler: then its owner calls close again.
+// close calls OnClose, once, if p has ended. If OnOpen was not called yet, or
+// another goroutine is in a handler, close is called again after that.
 func (p *pollConn) close() {
 	if p.claimClose() {
 		p.tellClose()
@@ -203,7 +203,7 @@ func (p *pollConn) claimClose() bool {
 	return ours
 }
 
-// tellClose calls OnClose, which is the end.
+// tellClose calls OnClose, the last call for p.
 func (p *pollConn) tellClose() {
 	defer p.handler.loop.leave()
 	p.handler.close(p.conn)
@@ -218,7 +218,7 @@ func (p *pollConn) queued() int {
 	return p.queue.len()
 }
 
-// awaitDrained has the connection told when the queue, if there is one, is empty.
+// awaitDrained makes flushLocked call tellDrained when the queue is empty.
 func (p *pollConn) awaitDrained() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -243,8 +243,8 @@ func (p *pollConn) wait(b *buffer, _ bool) (*buffer, error) {
 
 func (p *pollConn) readNow(b *buffer) (*buffer, error) { return p.wait(b, false) }
 
-// Read reads without waiting. Frames that are written from here on are corked
-// until uncork, which the reader calls in the end.
+// Read reads without waiting. Frames that are written from here on are corked until
+// the reader calls uncork.
 func (p *pollConn) Read(b []byte) (int, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -278,7 +278,7 @@ func (p *pollConn) opError(op string, err error) error {
 	return &net.OpError{Op: op, Net: peer.Network(), Addr: peer, Err: os.NewSyscallError(op, err)}
 }
 
-// resume has p read again, although much is queued.
+// resume ends a pause, so that p is read again.
 func (p *pollConn) resume() {
 	if p.state.has(pollPaused) {
 		p.mu.Lock()
@@ -302,7 +302,7 @@ func (p *pollConn) terminate(bool) {
 	}
 	p.worker.engine.table.set(int(p.fd), nil)
 	if !p.state.has(pollPrivate) {
-		p.worker.poll.Remove(int(p.fd)) // to close it is not enough
+		p.worker.poll.Remove(int(p.fd)) // closing it is not enough: it may have duplicates
 	}
 	p.flushAtEndLocked()
 	epoll.Close(int(p.fd))
@@ -339,7 +339,7 @@ func (p *pollConn) blocked() bool { return p.state.has(pollPaused) }
 func (p *pollConn) SetDeadline(t time.Time) error   { return p.SetWriteDeadline(t) }
 func (p *pollConn) SetReadDeadline(time.Time) error { return nil } // reads never wait
 
-// SetWriteDeadline knows a deadline of the past, and none.
+// SetWriteDeadline supports two values: a time in the past, and none.
 func (p *pollConn) SetWriteDeadline(t time.Time) error {
 	p.mu.Lock()
 	if !t.IsZero() && !t.After(time.Now()) {
@@ -352,8 +352,8 @@ func (p *pollConn) SetWriteDeadline(t time.Time) error {
 	return nil
 }
 
-// The system is asked for addresses: to keep them would take more memory than
-// all else here.
+// Addresses are asked of the system: to store them would take more memory than the
+// rest of a pollConn.
 
 func (p *pollConn) LocalAddr() net.Addr {
 	p.mu.Lock()
@@ -375,7 +375,8 @@ func (p *pollConn) RemoteAddr() net.Addr {
 	return known(a)
 }
 
-// peerAtEnd is RemoteAddr, which an error may have asked for already.
+// peerAtEnd is RemoteAddr. It saves the system call if an error holds the address
+// already.
 func (p *pollConn) peerAtEnd() net.Addr {
 	if cause := p.conn.life.cause.Load(); cause != nil {
 		var e *net.OpError
@@ -394,8 +395,8 @@ func known(a net.Addr) net.Addr {
 	return a
 }
 
-// unknownAddr is the local address of a connection that has ended, and the
-// peer's where the system did not tell it.
+// unknownAddr is the local address of a connection that has ended, and the peer's
+// address where the system did not report it.
 type unknownAddr struct{}
 
 func (unknownAddr) Network() string { return "tcp" }

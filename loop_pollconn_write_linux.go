@@ -9,7 +9,7 @@ import (
 	"github.com/fullduplex-go/websocket/internal/epoll"
 )
 
-// uncork ends what Read began.
+// uncork ends the cork that Read began, and writes the queue.
 func (p *pollConn) uncork() {
 	if !p.state.has(pollCorked | pollDrained) {
 		return
@@ -26,7 +26,7 @@ func (p *pollConn) uncork() {
 	}
 }
 
-// flush writes what is queued, when there is room.
+// flush writes the queue. The socket has room.
 func (p *pollConn) flush() {
 	p.mu.Lock()
 	var err error
@@ -45,7 +45,7 @@ func (p *pollConn) dropQueue() {
 	p.dropQueueLocked()
 }
 
-// dropQueueLocked drops the queue, which nobody will take any more.
+// dropQueueLocked drops the queue, which can no longer be written.
 func (p *pollConn) dropQueueLocked() {
 	p.state.set(pollDropped)
 	putBacklog(p.queue)
@@ -66,8 +66,8 @@ func (p *pollConn) flushAtEndLocked() {
 	}
 }
 
-// consumeLocked removes the first n bytes of the queue, and returns how many more
-// than that have left.
+// consumeLocked removes the first n bytes from the queue, or all if it has fewer,
+// and returns how many of the n bytes were not in the queue.
 func (p *pollConn) consumeLocked(n int) int {
 	if p.queue == nil {
 		return n
@@ -81,8 +81,8 @@ func (p *pollConn) consumeLocked(n int) int {
 	return n - queued
 }
 
-// writeNow takes all of b, and has it written, as far as there is room, even if
-// more input is being handled.
+// writeNow takes all of b, and writes it as far as there is room, even if a batch
+// of input is being handled.
 func (p *pollConn) writeNow(b *backlog, _ bool) (n int, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -119,8 +119,8 @@ func (p *pollConn) acceptAllLocked(b *backlog) (int, error) {
 	return b.len(), nil
 }
 
-// Write sends b, or queues what the socket does not take. It waits while too
-// much is queued.
+// Write sends b and queues the bytes that the socket does not take. It waits while
+// too much is queued.
 func (p *pollConn) Write(b []byte) (int, error) {
 	n, err := p.writev(nil, b)
 	return int(n), err
@@ -142,8 +142,8 @@ func (p *pollConn) accept(head, body []byte) (int64, error) {
 	return int64(len(head) + len(body)), p.acceptLocked(head, body, false)
 }
 
-// acceptLocked sends head and body, or queues them; with shared body itself
-// instead of a copy.
+// acceptLocked sends head and body, or queues them. With shared it queues body
+// itself instead of a copy.
 func (p *pollConn) acceptLocked(head, body []byte, shared bool) error {
 	size := len(head) + len(body)
 	switch {
@@ -159,8 +159,8 @@ func (p *pollConn) acceptLocked(head, body []byte, shared bool) error {
 	return nil
 }
 
-// writeCorked appends a frame to the queue while that is held back, without the detour
-// of a buffer.
+// writeCorked appends a frame to the queue while writes are corked, without another
+// buffer.
 func (p *pollConn) writeCorked(h Header, body []byte) int {
 	if !p.state.has(pollCorked) {
 		return 0
@@ -178,7 +178,7 @@ func (p *pollConn) writeCorked(h Header, body []byte) int {
 	return p.queue.frame(&h, body)
 }
 
-// offer takes all of b, unless with that more than limit bytes might be queued.
+// offer takes all of b, unless more than limit bytes might be queued then.
 func (p *pollConn) offer(b []byte, shared bool, limit int) (int, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -192,8 +192,8 @@ func (p *pollConn) offer(b []byte, shared bool, limit int) (int, error) {
 	return len(b), nil
 }
 
-// roomLocked returns ErrBackpressure if n bytes more than what is queued would
-// be more than limit.
+// roomLocked returns ErrBackpressure if n more bytes would make the queue larger
+// than limit.
 func (p *pollConn) roomLocked(n, limit int) error {
 	if p.queue.len()+n > limit && p.fd >= 0 && !p.state.has(pollOut) { // corked
 		if err := p.flushLocked(nil, nil, false); err != nil {
@@ -223,8 +223,8 @@ func (p *pollConn) queueLocked(head, body []byte, shared bool) {
 	}
 }
 
-// flushLocked writes the queue and then head and body, and queues what the
-// socket does not take, body as queueLocked does.
+// flushLocked writes the queue and then head and body, and queues the bytes that
+// the socket does not take. shared is as for queueLocked.
 func (p *pollConn) flushLocked(head, body []byte, shared bool) error {
 	for {
 		n, more, err := p.writeLocked(head, body)
@@ -252,13 +252,13 @@ func (p *pollConn) flushLocked(head, body []byte, shared bool) error {
 	}
 	if p.state.has(pollAwaited) {
 		p.state.clear(pollAwaited)
-		go p.conn.tellDrained() // which locks what comes before p.mu
+		go p.conn.tellDrained() // it takes locks that come before p.mu
 	}
 	return nil
 }
 
-// writeLocked writes once. It reports whether the socket has taken all that it
-// was offered and there is more.
+// writeLocked writes once. more reports that the socket has taken all that it was
+// offered, and that the queue has more.
 func (p *pollConn) writeLocked(head, body []byte) (n int, more bool, err error) {
 	switch {
 	case p.queue != nil && len(head)+len(body) == 0 && p.queue.only() != nil:
@@ -290,9 +290,10 @@ func (p *pollConn) gatherLocked(head, body []byte) (n int, more bool, err error)
 	return n, n == size && !all, err
 }
 
-// waitForRoom waits until not too much is queued, or there is no more use.
+// waitForRoom waits until no longer too much is queued, or p is closed or the write
+// deadline passes.
 func (p *pollConn) waitForRoom() error {
-	defer p.worker.writeWaiters.wake(p) // there may be nobody else to remove it
+	defer p.worker.writeWaiters.wake(p) // no other call may remove the channel
 	for {
 		changed := p.worker.writeWaiters.of(p)
 		switch {
@@ -305,7 +306,7 @@ func (p *pollConn) waitForRoom() error {
 	}
 }
 
-// drain waits until all has left that was written, or the end.
+// drain waits until all that was written has left, or until the end.
 func (p *pollConn) drain() error {
 	for {
 		changed := p.worker.writeWaiters.of(p)
@@ -320,7 +321,7 @@ func (p *pollConn) drain() error {
 		done := p.queue == nil
 		p.mu.Unlock()
 		if done || err != nil {
-			p.worker.writeWaiters.wake(p) // there may be nobody else to remove it
+			p.worker.writeWaiters.wake(p) // no other call may remove the channel
 			return err
 		}
 		<-changed

@@ -23,16 +23,16 @@ const (
 	lingerTimeout = time.Second
 )
 
-// Serve accepts connections from ln, answers their handshakes as [Accept] does
-// with opts, and hands them to h as Attach does: for servers that need no
-// net/http. A request that is not a handshake is answered with an error, and so
-// is one that net/http's server would refuse, that takes longer than ten seconds
-// or whose head has more than 16 KiB. The path is h's to judge, by
-// [Conn.Request], and so is all else that Accept leaves open.
+// Serve accepts connections from ln, answers their handshakes as [Accept] does with
+// opts, and hands them to h as Attach does: for servers that need no net/http. A
+// request that is not a handshake is answered with an error, and so is one that
+// net/http's server would refuse, one that takes longer than ten seconds and one
+// whose head has more than 16 KiB. h judges the path, by [Conn.Request], and all
+// else that Accept does not check.
 //
-// Serve returns when ln fails or is closed, which it may take a second to
-// notice, or with [ErrLoopClosed] when the loop is. It closes ln; the
-// connections go on.
+// Serve returns when ln fails or is closed, which it may take a second to notice,
+// or with [ErrLoopClosed] when the loop is closed. It closes ln; the connections go
+// on.
 func (l *Loop) Serve(ln net.Listener, opts *AcceptOptions, h EventHandler) error {
 	if h == nil {
 		return errors.New("websocket: nil EventHandler")
@@ -59,10 +59,10 @@ func (l *Loop) Serve(ln net.Listener, opts *AcceptOptions, h EventHandler) error
 	return err
 }
 
-// errForeign is an engine's answer to a listener that it cannot watch.
+// errForeign is an engine's error for a listener that it cannot watch.
 var errForeign = errors.New("websocket: the listener cannot be polled")
 
-// listen has Shutdown and Close close ln.
+// listen registers ln, so that Shutdown and Close close it.
 func (l *Loop) listen(ln net.Listener) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -86,8 +86,8 @@ type acceptor struct {
 	conn    Options // of the connections, with defaults
 }
 
-// answer judges a request. It returns the response, and, if that is 101, what
-// the connection is to be; ok says so. The request becomes the connection's.
+// answer judges a request and returns the response. ok says that the response is
+// 101; then cfg is the connection's configuration. The connection owns the request.
 func (a *acceptor) answer(r *http.Request) (response []byte, cfg connConfig, ok bool) {
 	hs := serverHandshake{r: r, opts: &a.opts}
 	if err := hs.run(); err != nil {
@@ -105,8 +105,8 @@ func (a *acceptor) answer(r *http.Request) (response []byte, cfg connConfig, ok 
 	}, true
 }
 
-// unparsed encodes the answer to the request that b starts with, of which
-// package request says err.
+// unparsed encodes the answer to the request that b starts with, which package
+// request refuses with err.
 func unparsed(b []byte, err error) []byte {
 	e := err.(*request.Error)
 	return refusal(&HandshakeError{Status: e.Status, Reason: e.Reason}, isHead(b))
@@ -115,8 +115,9 @@ func unparsed(b []byte, err error) []byte {
 // isHead reports whether the method of the request that b starts with is HEAD.
 func isHead(b []byte) bool { return bytes.HasPrefix(b, []byte("HEAD ")) }
 
-// refusal encodes the answer to a request that is refused; head says that the
-// method is HEAD, and the content is left out. The connection ends with it.
+// refusal encodes the answer to a request that is refused, after which the
+// connection is closed. head says that the method is HEAD: then the content is left
+// out.
 func refusal(e *HandshakeError, head bool) []byte {
 	text := e.Reason
 	if e.Status == http.StatusInternalServerError {
@@ -170,10 +171,10 @@ func (a *acceptor) accept(ln net.Listener) error {
 	}
 }
 
-// blockingHandshake is a handshake that a goroutine does. It is in the loop's
-// list until its connection is closed or has become a Conn. The one that takes
-// it out of there closes the connection, or goes on with it, and then calls
-// leave. The connection is from withDeadlines.
+// blockingHandshake is a handshake that a goroutine does. It is in the loop's list
+// until its connection is closed or has become a Conn. The goroutine that removes
+// it from the list owns the connection, which it closes or goes on with, and then
+// calls leave. nc is from withDeadlines.
 type blockingHandshake struct{ nc net.Conn }
 
 // beginHandshake is enter for a handshake on nc. It returns nil if the loop is
@@ -215,8 +216,9 @@ func (l *Loop) dropHandshakes() {
 	}
 }
 
-// cut closes the connection, under TLS if that is what it is: a TLS connection
-// takes leave of its peer, which may have to wait for room. A pump does the same.
+// cut closes the connection without waiting. tls.Conn.Close writes a record, which
+// may have to wait for room, so the connection under TLS is closed. A pump's Close
+// may wait too.
 func (h *blockingHandshake) cut() {
 	if p, ok := h.nc.(*pump.Conn); ok {
 		p.Abort()
@@ -230,7 +232,8 @@ func (h *blockingHandshake) cut() {
 }
 
 // pause waits a little after an error of Accept that may pass, such as a lack of
-// descriptors: longer if it has waited before. Else it returns 0.
+// descriptors, and returns how long: longer than last, the pause before. For any
+// other error it returns 0.
 func (l *Loop) pause(err error, last time.Duration) time.Duration {
 	//lint:ignore SA1019 net/http's server judges a listener's errors by it, too
 	if ne, ok := err.(net.Error); !ok || !ne.Temporary() {
@@ -251,7 +254,7 @@ func (a *acceptor) serveHandshake(h *blockingHandshake) {
 		if v := recover(); !returned && v != nil { // nil after runtime.Goexit
 			l.logPanic("AcceptOptions.CheckOrigin or Admit", v)
 		}
-		if l.removeHandshake(h) { // it came to nothing
+		if l.removeHandshake(h) { // it has failed
 			h.nc.Close()
 			l.leave()
 		}
@@ -270,8 +273,8 @@ func (a *acceptor) serveHandshake(h *blockingHandshake) {
 	returned = true
 }
 
-// judge reads a request from nc and answers it. Without an answer the connection
-// is at its end.
+// judge reads a request from nc and answers it. Without a response the connection
+// is to be closed.
 func (a *acceptor) judge(nc net.Conn) (response []byte, cfg connConfig, ok bool) {
 	nc.SetDeadline(time.Now().Add(handshakeTimeout))
 	b := make([]byte, 0, 1<<10)

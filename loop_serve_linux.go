@@ -19,8 +19,8 @@ import (
 	"github.com/fullduplex-go/websocket/internal/request"
 )
 
-// accept takes connections from ln until that fails; it returns errForeign if
-// ln is not a socket. The workers do the handshakes.
+// accept accepts connections from ln until that fails, and leaves the handshakes to
+// the workers. It returns errForeign if ln is not a socket.
 func (e *engine) accept(a *acceptor, ln net.Listener) error {
 	switch ln.(type) {
 	case *net.TCPListener, *net.UnixListener:
@@ -31,8 +31,8 @@ func (e *engine) accept(a *acceptor, ln net.Listener) error {
 	if err != nil {
 		return err
 	}
-	// A listener of package net can be accepted from, but not waited for. So a
-	// duplicate is waited for, which does not notice that ln is closed.
+	// Package net has no way to wait for a listener without accepting. So accept waits
+	// on a duplicate, which does not notice that ln is closed.
 	fd, err := epoll.Duplicate(own)
 	if err != nil {
 		return err
@@ -43,7 +43,7 @@ func (e *engine) accept(a *acceptor, ln net.Listener) error {
 	if err != nil {
 		return err
 	}
-	own.Control(func(fd uintptr) { epoll.NoDelay(int(fd)) }) // an error shows below
+	own.Control(func(fd uintptr) { epoll.NoDelay(int(fd)) }) // epoll.Accept returns the error
 	var failure error
 	take := func(uintptr) bool {
 		failure = nil
@@ -71,7 +71,7 @@ func (e *engine) accept(a *acceptor, ln net.Listener) error {
 		err := rc.Read(take)
 		switch {
 		case errors.Is(err, os.ErrDeadlineExceeded):
-			// The loop comes to see whether ln is still open.
+			// Check once a second whether ln is still open.
 			if own.Control(func(uintptr) {}) != nil {
 				return net.ErrClosed
 			}
@@ -87,23 +87,23 @@ func (e *engine) accept(a *acceptor, ln net.Listener) error {
 	}
 }
 
-// pendingHandshake is a connection whose handshake a worker does. Its descriptor is
-// registered with the worker's poller from the beginning to the end.
+// pendingHandshake is a connection whose handshake a worker does. Its descriptor
+// stays registered with the worker's poller throughout.
 type pendingHandshake struct {
 	acceptor *acceptor
 	worker   *worker
 	peer     netip.AddrPort // or the zero value
 
 	mu       sync.Mutex // guards what follows; worker.mu may be locked under it; never held while the user's code runs
-	fd       int        // -1 when it is another's, or closed
+	fd       int        // -1 when a Conn owns it, or it is closed
 	deadline int64      // by monotonic
-	request  []byte     // what has come of it, if it comes in pieces
+	request  []byte     // the part that has arrived, if it arrives in pieces
 	scanner  request.Scanner
 	judging  bool // CheckOrigin runs: the descriptor is not watched, and the deadline does not count
-	refused  bool // what comes is discarded until the client has closed
+	refused  bool // input is discarded until the client has closed
 }
 
-// reapPeriod is how often handshakes are looked at that take too long.
+// reapPeriod is how often reap looks for handshakes that take too long.
 const reapPeriod = time.Second
 
 // startHandshake has a worker do the handshake on fd, with peer.
@@ -147,8 +147,8 @@ func (w *worker) allHandshakes() []*pendingHandshake {
 	return slices.Collect(maps.Values(w.handshakes))
 }
 
-// reap ends handshakes whose time is over, and comes back as long as there are
-// any.
+// reap ends handshakes whose time is over. It runs again as long as there are
+// handshakes.
 func (w *worker) reap() {
 	now := monotonic()
 	for _, s := range w.allHandshakes() {
@@ -199,8 +199,8 @@ func (s *pendingHandshake) dropLocked() {
 	s.acceptor.handler.loop.leave()
 }
 
-// releaseLocked takes s out of its worker's list and returns the descriptor,
-// which belongs to the caller.
+// releaseLocked removes s from its worker's list and returns the descriptor, which
+// the caller owns.
 func (s *pendingHandshake) releaseLocked() (fd int) {
 	w := s.worker
 	w.mu.Lock()
@@ -210,23 +210,23 @@ func (s *pendingHandshake) releaseLocked() (fd int) {
 	return fd
 }
 
-// ready reads what has come, and goes on when the request is complete. The
-// runner calls it, so CheckOrigin and Admit, which may block, get a goroutine.
+// ready reads the input, and goes on when the request is complete. The runner calls
+// it, so CheckOrigin and Admit, which may block, get a goroutine.
 func (s *pendingHandshake) ready() {
 	b := getBuffer(minReadSize)
 	defer putBuffer(b)
 	r, early := s.read(b.b[:cap(b.b)])
 	switch {
 	case r == nil:
-	case s.acceptor.opts.mayBlock(): // and the runner must not
+	case s.acceptor.opts.mayBlock(): // and the runner must not block
 		go s.judge(r, early)
 	default:
 		s.finish(r, early)
 	}
 }
 
-// read reads once, into b or behind what has come before. It returns the request
-// when that is complete, and what has come behind it.
+// read reads once. When the request is complete it returns the request, and the
+// bytes behind it.
 func (s *pendingHandshake) read(b []byte) (r *http.Request, early []byte) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -273,7 +273,8 @@ func (s *pendingHandshake) read(b []byte) (r *http.Request, early []byte) {
 	return r, bytes.Clone(in[head:])
 }
 
-// judge is finish with a CheckOrigin or an Admit, which may do anything.
+// judge is finish where CheckOrigin or Admit is called, which may panic or end the
+// goroutine.
 func (s *pendingHandshake) judge(r *http.Request, early []byte) {
 	returned := false
 	defer func() {
@@ -289,8 +290,8 @@ func (s *pendingHandshake) judge(r *http.Request, early []byte) {
 	returned = true
 }
 
-// finish answers the request, behind which early has come, and makes a connection
-// of it, unless s has been dropped meanwhile.
+// finish answers the request and makes a connection of it, unless s has been
+// dropped meanwhile. early is the input behind the request.
 func (s *pendingHandshake) finish(r *http.Request, early []byte) {
 	r.RemoteAddr = s.remote()
 	response, cfg, ok := s.acceptor.answer(r)
@@ -300,8 +301,8 @@ func (s *pendingHandshake) finish(r *http.Request, early []byte) {
 	}
 }
 
-// conclude sends the response. If ok says that it is 101, it returns the
-// connection, to be started; nil if there is none any more.
+// conclude sends the response. If ok says that it is 101, conclude returns the
+// connection, to be started, or nil if s has been dropped.
 func (s *pendingHandshake) conclude(response []byte, cfg connConfig, ok bool) *Conn {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -320,11 +321,11 @@ func (s *pendingHandshake) conclude(response []byte, cfg connConfig, ok bool) *C
 		return nil
 	}
 	if n, err := epoll.Write(s.fd, response); n < len(response) || err != nil {
-		s.dropLocked() // it fits any socket's buffer
+		s.dropLocked() // a response fits any socket's buffer
 		return nil
 	}
-	// In one piece, of a size that nothing else here has, they lie side by side
-	// with those of other connections, and not between what handshakes leave.
+	// Both are one object, of a size that no other object here has. So it lies beside
+	// those of other connections, and not between objects that handshakes leave.
 	both := new(struct {
 		conn     Conn
 		pollConn pollConn
@@ -340,7 +341,7 @@ func (s *pendingHandshake) conclude(response []byte, cfg connConfig, ok bool) *C
 	return c
 }
 
-// remote is the peer's address as [http.Request.RemoteAddr] has it.
+// remote returns the peer's address in the form of [http.Request.RemoteAddr].
 func (s *pendingHandshake) remote() string {
 	if s.peer.IsValid() {
 		return s.peer.String()
@@ -355,8 +356,8 @@ func (s *pendingHandshake) remote() string {
 	return ""
 }
 
-// refuseLocked answers with an error. The connection is closed when the client
-// has read that, or has had the time to.
+// refuseLocked answers with an error. The connection is closed when the client has
+// read the answer, or has had the time to.
 func (s *pendingHandshake) refuseLocked(response []byte) {
 	if n, err := epoll.Write(s.fd, response); n < len(response) || err != nil {
 		s.dropLocked()
@@ -367,8 +368,9 @@ func (s *pendingHandshake) refuseLocked(response []byte) {
 	s.deadline = monotonic() + int64(lingerTimeout)
 }
 
-// sendRefusal answers with an error where the descriptor cannot be watched, which
-// may be too early for the client to read it. The reaper closes it.
+// sendRefusal answers with an error where the descriptor cannot be watched. That
+// may be before the request has come, and too early for the client to read the
+// answer. The reaper closes the connection.
 func (s *pendingHandshake) sendRefusal(response []byte) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

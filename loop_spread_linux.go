@@ -7,12 +7,12 @@ import (
 	"sync/atomic"
 )
 
-// spread is how a worker goes on when many handlers block. Usually the runner
-// calls handlers itself, and the monitor replaces it when one blocks, which takes
-// about two ticks. Handlers that block together would so add up. Hence after a
-// few replacements in a row the worker spreads: each connection that there is
-// something to do for gets a goroutine, and is marked busy as if its runner had
-// been replaced. It does so until no more handlers block than before.
+// spread lets a worker go on when many handlers block. Usually the runner calls
+// handlers itself, and the monitor replaces the runner when a handler blocks. That
+// takes about two ticks, which add up if many handlers block. So after a few
+// replacements in a row the worker spreads: each connection that has events or
+// posts gets a goroutine, and is marked busy as if its runner had been replaced. It
+// stops when the number of handlers that block no longer grows.
 type spread struct {
 	on  atomic.Bool
 	out atomic.Int32 // goroutines of handleApart that have started and not ended
@@ -25,9 +25,9 @@ type spread struct {
 }
 
 const (
-	spreadStreak = 3  // replacements in a row after which a worker spreads
+	spreadStreak = 3  // replacements in a row after which a worker starts to spread
 	spreadGap    = 4  // ticks between two replacements that are in a row
-	spreadCalm   = 16 // ticks without further handlers that block, after which it does not
+	spreadCalm   = 16 // ticks without further handlers that block after which it stops
 )
 
 // replaced is called when the monitor has replaced a runner.
@@ -43,8 +43,8 @@ func (s *spread) replaced(tick uint64) {
 }
 
 // tick is called by the monitor at each tick, and reports whether the worker
-// spreads. Goroutines that do not block are at most as many as there are
-// processors.
+// spreads. At most GOMAXPROCS goroutines do not block, so if out grows by more than
+// that, more handlers block.
 func (s *spread) tick() bool {
 	if !s.on.Load() {
 		return false
@@ -61,8 +61,7 @@ func (s *spread) tick() bool {
 	return true
 }
 
-// handleApart does what there is to do for p, in a goroutine if that may call a
-// handler.
+// handleApart is handle in a goroutine, if that may call a handler.
 func (w *worker) handleApart(p *pollConn, todo post, events uint32) {
 	opens := todo.p != nil && todo.what == taskOpen
 	switch {

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// sweeper passes over all connections now and then, for their keepalive. That
-// takes no memory per connection, as timers would.
+// sweeper runs keepalive for all connections periodically. Unlike timers it takes
+// no memory per connection.
 type sweeper struct {
 	mu     sync.Mutex
 	period time.Duration // 0 if no connection has keepalive
@@ -16,11 +16,12 @@ type sweeper struct {
 	ended  bool
 }
 
-// sweepsPerInterval is how often keepalive is looked at within its times, which
-// are kept to that precision.
+// sweepsPerInterval is how many sweeps there are within the ping interval, or the
+// pong timeout if that is shorter. It is the precision of both.
 const sweepsPerInterval = 8
 
-// include has the sweeper serve a connection with the options o.
+// include makes the sweeper's period short enough for a connection with the options
+// o.
 func (s *sweeper) include(e *engine, o *Options) {
 	if o.PingInterval <= 0 {
 		return

@@ -9,15 +9,15 @@ import (
 	"time"
 )
 
-// pollTLS is TLS over a polled descriptor. It relies on crypto/tls to go on
-// after an error of the connection under it that is temporary.
+// pollTLS is TLS over a pollConn. It relies on crypto/tls to go on after a
+// temporary error of the connection under it.
 type pollTLS struct {
 	*tls.Conn
 	pollConn *pollConn
 }
 
-// registerTLS is register for nc if it is TLS over a connection of Loop.Listener, or
-// of Dial, which may be TLS to a proxy in its turn.
+// registerTLS is register for nc if it is TLS over a connection of Loop.Listener or
+// of Dial. The latter may be TLS to a proxy in its turn.
 func (e *engine) registerTLS(c *Conn, h *loopHandler, nc net.Conn) (loopTransport, error) {
 	over, ok := nc.(*tls.Conn)
 	if !ok {
@@ -43,7 +43,7 @@ func (e *engine) registerTLS(c *Conn, h *loopHandler, nc net.Conn) (loopTranspor
 	return &pollTLS{over, p}, nil
 }
 
-// pollableUnder returns what lies under nc, or nil if that is not pollable.
+// pollableUnder returns the pollable under nc, or nil if there is none.
 func pollableUnder(nc *tls.Conn) *pollable {
 	for {
 		switch under := nc.NetConn().(type) {
@@ -57,8 +57,8 @@ func pollableUnder(nc *tls.Conn) *pollable {
 	}
 }
 
-// unlimitedWriter is the connection under TLS: it takes everything, because TLS cannot go on
-// after a part of a record.
+// unlimitedWriter is the connection under TLS. It queues without limit, because TLS
+// cannot go on after a part of a record.
 type unlimitedWriter struct{ *pollConn }
 
 func (w unlimitedWriter) Write(b []byte) (int, error) {
@@ -96,8 +96,8 @@ func (t *pollTLS) Write(b []byte) (int, error) {
 	return t.Conn.Write(b)
 }
 
-// offer leaves the rest to TLS, which cannot be told to share, nor how much more
-// a record takes.
+// offer checks the limit and writes by TLS. TLS cannot share b, and the overhead of
+// its records does not count.
 func (t *pollTLS) offer(b []byte, _ bool, limit int) (int, error) {
 	p := t.pollConn
 	p.mu.Lock()
@@ -126,7 +126,7 @@ func (t *pollTLS) writeAll(b *backlog) (int, error) {
 	return t.writeNow(b, false)
 }
 
-// writeNow leaves what the socket does not take in the queue.
+// writeNow leaves the bytes that the socket does not take in the queue.
 func (t *pollTLS) writeNow(b *backlog, _ bool) (n int, err error) {
 	for _, part := range b.vector(make([][]byte, 0, len(b.parts))) {
 		m, err := t.Conn.Write(part)
@@ -143,13 +143,13 @@ func (t *pollTLS) writev(head, body []byte) (int64, error) { return writev(t, he
 func (t *pollTLS) terminate(abort bool) {
 	if !abort {
 		t.pollConn.uncork()
-		t.Conn.Close() // with a record that says so
+		t.Conn.Close() // with a close_notify alert
 	}
 	t.pollConn.terminate(abort)
 }
 
 func (t *pollTLS) closeWrite()                    { t.Conn.CloseWrite() }
-func (t *pollTLS) writeCorked(Header, []byte) int { return 0 } // TLS has to see it
+func (t *pollTLS) writeCorked(Header, []byte) int { return 0 } // TLS has to encrypt the frame
 
 func (t *pollTLS) drain() error  { return t.pollConn.drain() }
 func (t *pollTLS) checkInput()   { t.pollConn.checkInput() }

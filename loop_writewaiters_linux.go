@@ -4,14 +4,14 @@ package websocket
 
 import "sync"
 
-// writeWaiters has the writers that wait for room in the queue of a connection: a
-// channel for each connection.
+// writeWaiters holds a channel for each connection on which writers wait for room
+// in the queue.
 type writeWaiters struct {
 	mu      sync.Mutex // nothing else is locked under it
 	waiting map[*pollConn]chan struct{}
 }
 
-// of returns a channel that is closed when something changes for p's writers.
+// of returns a channel that is closed when p's waiting writers are to check again.
 func (w *writeWaiters) of(p *pollConn) <-chan struct{} {
 	w.mu.Lock()
 	defer w.mu.Unlock()

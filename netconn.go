@@ -14,35 +14,35 @@ import (
 )
 
 // NetConn returns a [net.Conn] whose bytes travel in messages of type typ, for
-// protocols that need a stream: tunnels, crypto/tls, net/http. The borders of
-// messages mean nothing. Any number of goroutines may use it; a Write is not
+// protocols that need a stream: tunnels, crypto/tls, net/http. The boundaries of
+// messages have no meaning. Any number of goroutines may use it; a Write is not
 // mixed with another one.
 //
-// Read takes messages of any size piece by piece, in the caller's memory:
-// [Options.ReadLimit] does not hold for c from now on. c must not be read
-// otherwise. A message of the other type closes the connection with
+// Read reads messages of any size piece by piece, into the caller's memory:
+// [Options.ReadLimit] does not hold for c from now on. No other method may read
+// from c. A message of the other type closes the connection with
 // [StatusUnsupportedData].
 //
 // Write cuts p into messages of at most 32 KiB, several of which leave in one
-// system call. If it is stopped in between, it returns the number of bytes in
-// the messages that have left whole. Nothing is sent for an empty p. With Text,
+// system call. If it is stopped in between, it returns the number of bytes in those
+// messages that have left completely. Nothing is sent for an empty p. With Text,
 // each p must be UTF-8 by itself.
 //
-// Deadlines work as those of any net.Conn: they may be moved at any time, and
-// hold for calls under way; a call that one has stopped may be repeated once it
-// was moved. There is one exception: a Write that times out with a part of a
-// frame on the wire ends the connection, since nothing else could follow.
+// Deadlines work as those of any net.Conn: they may be moved at any time, and hold
+// for calls under way; a call that was stopped by a deadline may be repeated once
+// the deadline was moved. There is one exception: a Write that times out with a
+// part of a frame on the wire ends the connection, since nothing else could follow.
 //
-// ctx bounds all calls. When it ends, they return its error; the connection
-// stays open until Close. Nothing is kept in ctx for a connection that has
-// ended, or that the program has dropped.
+// ctx bounds all calls. When it ends, they return its error; the connection stays
+// open until Close. ctx holds no registration for a connection that has ended, or
+// that the program has dropped.
 //
 // Close closes with [StatusNormalClosure], as [Conn.Close] does: it waits for the
 // peer's close frame, at most [Options.CloseTimeout]. The returned value has a
-// method CloseWrite() error as well, as [net.TCPConn] has: it sends the close
-// frame with StatusNormalClosure behind what was written, and reading goes on up
-// to the peer's close frame. A peer need not send anything but that frame when
-// it has seen ours (RFC 6455, section 5.5.1).
+// method CloseWrite() error as well, as [net.TCPConn] has: it sends the close frame
+// with StatusNormalClosure after all that was written, and reading goes on up to
+// the peer's close frame. A peer need not send anything but that frame when it has
+// seen ours (RFC 6455, section 5.5.1).
 //
 // The errors are those that users of a net.Conn expect:
 //   - [io.EOF] from Read when the peer has closed with StatusNormalClosure,
@@ -76,9 +76,10 @@ type netConn struct {
 	writing sync.Mutex // held by Write
 }
 
-// liftLimit takes the read limit off, which bounds the memory that a whole message
-// takes. Keepalive may read the header of a message before Read does, so it is
-// done when the connection becomes a stream, unless somebody reads at that moment.
+// liftLimit removes the read limit, since no message is held in memory as a whole.
+// Keepalive may read the header of a message before Read does, so NetConn calls
+// liftLimit; it has no effect if another call reads at that moment, and Read calls
+// it again.
 func (n *netConn) liftLimit() {
 	c := n.c
 	if c.beginRead(context.Background(), nil) == nil {
@@ -123,13 +124,14 @@ func (n *netConn) Read(p []byte) (int, error) {
 			return m, nil
 		case io.EOF: // of the message
 			n.msg = nil
-		default: // the message goes on with the next call, if that was a deadline
+		default: // after a deadline, the next call goes on with the message
 			return 0, n.readError(ctx, err)
 		}
 	}
 }
 
-// readError turns the error of a read under ctx into what users of a net.Conn expect.
+// readError turns the error of a read under ctx into the error that users of a
+// net.Conn expect.
 func (n *netConn) readError(ctx *callContext, err error) error {
 	if !n.calls.isClosed() && (peerLeft(err) || n.half.Load() && closedNormally(err)) {
 		return io.EOF
@@ -137,16 +139,16 @@ func (n *netConn) readError(ctx *callContext, err error) error {
 	return n.callError("read", ctx, err)
 }
 
-// closedNormally reports whether err says that both sides have closed, for no bad
-// reason and whoever was first.
+// closedNormally reports whether err says that the connection was closed with
+// StatusNormalClosure, by either side.
 func closedNormally(err error) bool {
 	var ce *CloseError
 	return errors.As(err, &ce) && ce.Code == StatusNormalClosure && ce.Err == nil
 }
 
-// callError is readError for all that reads and writes have in common. Only the
-// call that a deadline has stopped returns a timeout: what later calls return may
-// have the same error as its cause, if the connection has ended by it.
+// callError is the part of readError that reads and writes share. Only the call
+// that a deadline has stopped returns a timeout. If the connection has ended by
+// that, later errors have errDeadline as their cause, and are no timeouts.
 func (n *netConn) callError(op string, ctx *callContext, err error) error {
 	var ce *CloseError
 	lost := errors.As(err, &ce)

@@ -14,21 +14,22 @@ import (
 // netCalls gives the calls of a netConn their contexts: one for the reads, one for
 // the writes, which end with the deadline of that direction and with base.
 //
-// It is registered with base only while a call is under way, or something is
-// registered with one of its contexts, as the connection is until it ends. Base and
-// the timers hold it by weak pointers, so that they do not keep the connection.
+// It is registered with base only while a call is under way, or while a function is
+// registered with one of its contexts, as one of the connection's is until its end.
+// base and the timers hold it by weak pointers, so that they do not keep the
+// connection alive.
 type netCalls struct {
 	base context.Context
 
-	mu     sync.Mutex // guards what follows, and the contexts; no function of others is called under it but base's
+	mu     sync.Mutex // guards what follows, and the contexts; of foreign code, only methods of base are called under it
 	ways   [2]deadline
 	users  int         // calls under way, and functions registered with the contexts
-	stop   func() bool // takes the registration with base back; nil if there is none
+	stop   func() bool // removes the registration with base; nil if there is none
 	undo   runtime.Cleanup
 	closed bool
 }
 
-// direction is that of a call.
+// direction is the direction of a call.
 type direction uint8
 
 const (
@@ -36,22 +37,23 @@ const (
 	forWrites
 )
 
-// deadline is what ends the calls of one direction.
+// deadline is the deadline of one direction, and the context that it ends.
 type deadline struct {
 	at    time.Time    // when; zero for never
-	timer *time.Timer  // fires at that time or, if it was moved, at another one; made on demand
+	timer *time.Timer  // fires at that time or, if the deadline was moved, at another one; made on demand
 	ctx   *callContext // for the calls from now on; made on demand
 }
 
-// passed reports whether calls are over.
+// passed reports whether the deadline has passed.
 func (d *deadline) passed() bool { return !d.at.IsZero() && time.Until(d.at) <= 0 }
 
-// errDeadline is the error of a context that a deadline has ended. It is no timeout
-// to others: if a connection has ended by it, later calls return that as the cause.
+// errDeadline is the error of a context that a deadline has ended. It is not a
+// timeout, because later calls return it as the cause if the connection has ended
+// by it.
 var errDeadline = errors.New("websocket: deadline exceeded")
 
-// begin returns the context for a call in direction way, which calls end when it is
-// done. The context may have ended already. The error is net.ErrClosed.
+// begin returns the context for a call in direction way. The caller calls end when
+// the call is done. The context may have ended already. The error is net.ErrClosed.
 func (s *netCalls) begin(way direction) (*callContext, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -63,7 +65,7 @@ func (s *netCalls) begin(way direction) (*callContext, error) {
 		d.ctx = &callContext{s: s, done: make(chan struct{})}
 	}
 	s.useLocked()
-	if err := s.base.Err(); err != nil { // perhaps before that was registered
+	if err := s.base.Err(); err != nil { // perhaps before the registration
 		d.ctx.endLocked(err)
 	} else if d.passed() {
 		d.ctx.endLocked(errDeadline)
@@ -83,7 +85,7 @@ func (s *netCalls) isClosed() bool {
 	return s.closed
 }
 
-// close takes back the registration and the timers; there will be no others.
+// close removes the registration and stops the timers, for good.
 func (s *netCalls) close() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -98,8 +100,8 @@ func (s *netCalls) close() {
 	}
 }
 
-// setDeadlines moves the deadline of each direction to t, for calls under way, too;
-// zero is never. The error is net.ErrClosed.
+// setDeadlines moves the deadline of each direction to t, for calls under way, too.
+// A zero t is no deadline. The error is net.ErrClosed.
 func (s *netCalls) setDeadlines(t time.Time, ways ...direction) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -116,10 +118,10 @@ func (s *netCalls) moveLocked(way direction, t time.Time) {
 	d := &s.ways[way]
 	d.at = t
 	if d.timer != nil {
-		d.timer.Stop() // it may fire all the same; fire looks at the deadline
+		d.timer.Stop() // it may fire all the same; fire checks the deadline
 	}
 	if d.ctx != nil && d.ctx.err == errDeadline {
-		d.ctx = nil // calls from now on go by the new deadline
+		d.ctx = nil // the new deadline holds for calls from now on
 	}
 	switch {
 	case t.IsZero():
@@ -139,8 +141,8 @@ func (s *netCalls) moveLocked(way direction, t time.Time) {
 	}
 }
 
-// fire is called by the timer. The deadline may have been moved or taken back since
-// the timer was set, and counts as it is now.
+// fire is called by the timer. The deadline may have been moved or cleared since
+// the timer was set; only its present value counts.
 func (s *netCalls) fire(way direction) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -164,8 +166,8 @@ func (s *netCalls) baseEnded() {
 	}
 }
 
-// useLocked counts a user, and registers with base for the first one, unless base
-// has ended: the caller looks at that afterwards.
+// useLocked adds a user, and registers with base for the first one, unless base has
+// ended. The caller checks afterwards whether base has ended.
 func (s *netCalls) useLocked() {
 	if s.users++; s.stop != nil || s.closed || s.base.Done() == nil || s.base.Err() != nil {
 		return
@@ -179,7 +181,7 @@ func (s *netCalls) useLocked() {
 	s.undo = runtime.AddCleanup(s, func(stop func() bool) { stop() }, s.stop)
 }
 
-// unuseLocked takes n users off.
+// unuseLocked removes n users.
 func (s *netCalls) unuseLocked(n int) {
 	if s.users -= n; s.users == 0 {
 		s.unregisterLocked()
@@ -194,8 +196,8 @@ func (s *netCalls) unregisterLocked() {
 	}
 }
 
-// callContext is the context of calls in one direction, up to a deadline that passes.
-// The package context starts no goroutine for it, because of its method AfterFunc.
+// callContext is the context of calls in one direction, until a deadline passes.
+// Package context starts no goroutine for it, because it has a method AfterFunc.
 type callContext struct {
 	s     *netCalls
 	done  chan struct{}
@@ -203,12 +205,12 @@ type callContext struct {
 	funcs []*func() // to be called when it ends
 }
 
-// Deadline returns none, since it may be moved.
+// Deadline returns no deadline, since the deadline may be moved.
 func (x *callContext) Deadline() (time.Time, bool) { return time.Time{}, false }
 func (x *callContext) Done() <-chan struct{}       { return x.done }
 
-// Value returns nil: a value of base would lead [context.Cause] to base, which has
-// not ended when a deadline passes.
+// Value returns nil. With the values of base, [context.Cause] would ask base, which
+// has not ended when a deadline passes.
 func (x *callContext) Value(any) any { return nil }
 
 func (x *callContext) Err() error {
@@ -233,7 +235,7 @@ func (x *callContext) AfterFunc(f func()) (stop func() bool) {
 	return func() bool { return x.remove(&f) }
 }
 
-// remove undoes AfterFunc, and reports whether it was not too late.
+// remove undoes AfterFunc, and reports whether f was still registered.
 func (x *callContext) remove(f *func()) bool {
 	x.s.mu.Lock()
 	defer x.s.mu.Unlock()

@@ -9,10 +9,10 @@ import (
 )
 
 const (
-	// streamMessage is the largest message of a stream: what io.Copy writes at once.
+	// streamMessage is the largest message of a stream: the size of io.Copy's writes.
 	streamMessage = 32 << 10
-	// batchMessage is the largest of the two messages that leave together, and
-	// fill maxPending with their headers, masking keys included.
+	// batchMessage is the largest size of each of two messages that leave together.
+	// Both with their headers, masking keys included, fill maxPending.
 	batchMessage = maxPending/2 - 8
 )
 
@@ -48,8 +48,8 @@ func (n *netConn) Write(p []byte) (int, error) {
 // several that leave together. It returns how many bytes of p have left in whole
 // messages. A text must be UTF-8.
 //
-// Compressed messages leave one by one, since there the system
-// call costs little beside the rest; so does what a hook looks at.
+// Compressed messages leave one by one, since the system call costs little beside
+// the compression; so do messages that a hook observes.
 func (c *Conn) writeSome(ctx context.Context, typ MessageType, p []byte) (int, error) {
 	if len(p) <= streamMessage || c.negotiated().deflate != nil || c.opts.Trace != nil || checkMessage(ctx, typ) != nil {
 		p = cutText(typ, p, streamMessage)
@@ -82,16 +82,16 @@ func (c *Conn) writeSome(ctx context.Context, typ MessageType, p []byte) (int, e
 	return 0, err
 }
 
-// countMessage counts a message that left together with one that writeFrame counts,
-// or does not because of an error.
+// countMessage counts one of two messages that left together. writeFrame counts the
+// other, if there was no error.
 func (c *Conn) countMessage() {
 	c.out.lock()
 	c.out.write.add()
 	c.out.unlock()
 }
 
-// cutText returns the beginning of p, at most max bytes, that ends where a character
-// does if typ is Text.
+// cutText returns the beginning of p, at most max bytes. If typ is Text, it ends at
+// the end of a character.
 func cutText(typ MessageType, p []byte, max int) []byte {
 	if len(p) <= max {
 		return p

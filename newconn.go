@@ -12,24 +12,25 @@ import (
 	"github.com/fullduplex-go/websocket/internal/pump"
 )
 
-// ConnOptions are the settings of [NewConn]: those of the connection, and what its
-// handshake has led to. The zero value is a server's end without subprotocol and
+// ConnOptions are the settings of [NewConn]: those of the connection, and the
+// result of its handshake. The zero value is a server's end without subprotocol and
 // extensions.
 type ConnOptions struct {
 	Options
 
-	// Client says that this is the client's end, which masks what it sends (RFC
-	// 6455, section 5.3). The other one must be a server's.
+	// Client says that this is the client's end, which masks what it sends (RFC 6455,
+	// section 5.3). The other end must be a server's.
 	Client bool
 
-	// Subprotocol is what the handshake has chosen, for [Conn.Subprotocol], or "".
+	// Subprotocol is the subprotocol that the handshake has chosen, or "", for
+	// [Conn.Subprotocol].
 	Subprotocol string
 
-	// Extensions is what the server has accepted: the value of
+	// Extensions are the extensions that the server has accepted: the value of
 	// Sec-WebSocket-Extensions in its response, the same on both ends, or "". Only
-	// permessage-deflate is known (RFC 7692), and if it is there,
-	// Options.Compression must not be nil: WindowBits and MemoryBudget have to
-	// hold, and Level and Threshold are used.
+	// permessage-deflate is known (RFC 7692), and if it is there, Options.Compression
+	// must not be nil: WindowBits and MemoryBudget have to hold, and Level and
+	// Threshold are used.
 	Extensions string
 
 	// Request is for [Conn.Request] and [Conn.Context], and may be nil. It is
@@ -37,8 +38,8 @@ type ConnOptions struct {
 	// needs, on both ends without the end of its context.
 	Request *http.Request
 
-	// Early is what was read behind the handshake, and belongs to the connection's
-	// first frames. It is copied.
+	// Early holds the bytes that were read behind the handshake; the connection's first
+	// frames begin with them. It is copied.
 	Early []byte
 
 	// NoDeadlines says that the deadlines of the net.Conn have no effect, though
@@ -46,16 +47,16 @@ type ConnOptions struct {
 	NoDeadlines bool
 }
 
-// NewConn makes a connection of nc, on which the opening handshake is over, or
-// which needs none: of what a server other than net/http's has let go of, such as
-// fasthttp's, of a channel of SSH, of one end of [net.Pipe], or of a connection
-// that another process has opened. A nil opts stands for the zero value. It does
-// no handshake: [Accept], [Loop.Serve] and [Dial] do, and end in the same
-// connection.
+// NewConn makes a connection on nc, on which the opening handshake is over, or
+// which needs none: a connection that a server other than net/http's has handed
+// over, such as fasthttp's, a channel of SSH, one end of [net.Pipe], or a
+// connection that another process has opened. A nil opts stands for the zero value.
+// NewConn does no handshake; [Accept], [Loop.Serve] and [Dial] do one, and make the
+// same kind of connection.
 //
 // nc belongs to the connection from here on, which closes it. After an error it is
-// still the caller's, and untouched. An error tells of options that contradict
-// themselves or RFC 6455, and never of the peer.
+// still the caller's, and untouched. The error is about options that contradict
+// each other or RFC 6455, never about the peer.
 //
 // nc need not have deadlines. A context, [Options.WriteTimeout] and
 // [Options.CloseTimeout] hold as well if its SetDeadline returns an error, as those

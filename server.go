@@ -22,14 +22,14 @@ import (
 // must not be copied after first use.
 //
 // Handler runs inside ServeHTTP, which returns when the connection has ended. So
-// middleware around a Server sees the request last as long as the connection
-// does, and what a router has put into the request stays right: chi and gin, for
-// one, put the object that holds chi.URLParam(c.Request(), "room") or gin's keys
-// to the next request when the one before is served. After Handler has returned,
-// [Conn.Request] and [Conn.Context] have none of the values of the request's
-// context.
+// for middleware around a Server the request lasts as long as the connection, and
+// values that a router has put into the request stay right: chi and gin, for
+// example, reuse the object that holds chi.URLParam(c.Request(), "room") or gin's
+// keys for the next request when ServeHTTP has returned. After Handler has
+// returned, [Conn.Request] and [Conn.Context] have none of the values of the
+// request's context.
 //
-// ServeHTTP returns earlier where nothing of the request is left to go wrong:
+// ServeHTTP returns earlier in two cases, where no such value is used later:
 //
 //   - With [AcceptOptions.ForgetRequest] it returns when the handshake is done,
 //     and Handler runs on a goroutine of its own. Only so net/http lets go of
@@ -40,9 +40,9 @@ import (
 //     then; c.Request() still has the method, the URL, path values of
 //     [http.ServeMux] and the headers.
 //
-// An [http.Server] forgets a connection once it is a WebSocket: its own
-// Shutdown neither closes it nor waits for it. To shut both down together, let
-// the http.Server pass the word on when it begins, and then wait for both:
+// An [http.Server] forgets a connection once it is a WebSocket: its own Shutdown
+// neither closes it nor waits for it. To shut both down together, register the
+// Server's Shutdown with the http.Server, and then wait for both:
 //
 //	web.RegisterOnShutdown(func() { ws.Shutdown(context.Background()) })
 //	...
@@ -57,23 +57,22 @@ type Server struct {
 	// nothing else is affected, and middleware does not see it. A panic with
 	// [http.ErrAbortHandler] cuts the connection without a log.
 	//
-	// A Handler that only writes calls [Conn.CloseRead] first. Without it the
-	// client's close frame waits until keepalive looks, and behind a message that
-	// nobody reads for ever.
+	// A Handler that only writes calls [Conn.CloseRead] first. Without it the client's
+	// close frame is not seen until keepalive reads, and never behind a message that
+	// nobody reads.
 	Handler func(*Conn)
 
-	// Events, in the place of Handler, is told what happens on the connections,
-	// which Loop reads. OnOpen is called when the handshake is done, and
-	// ServeHTTP waits for it; nothing closes the connection afterwards but what
-	// the handler does, the peer, or Shutdown and Close of the Server or the
-	// Loop.
+	// Events, instead of Handler, handles the events of the connections, which Loop
+	// reads. OnOpen is called when the handshake is done, and ServeHTTP waits for it.
+	// Afterwards only the handler, the peer, and Shutdown and Close of the Server or
+	// the Loop close the connection.
 	Events EventHandler
 	Loop   *Loop
 
 	mu          sync.Mutex // guards what follows; never held while a Conn is called
 	phase       serverPhase
-	conns       map[*Conn]struct{}      // whose Handler is running, or which have not ended
-	loopHandler *loopHandler            // of those that Loop reads; made at first use
+	conns       map[*Conn]struct{}      // connections whose Handler runs, or which have not ended
+	loopHandler *loopHandler            // of the connections that Loop reads; made at first use
 	opening     map[*Conn]chan struct{} // closed when OnOpen has returned
 
 	active drain.Group // handshakes and connections that Shutdown waits for; closed by it
@@ -82,9 +81,9 @@ type Server struct {
 // ServeHTTP answers a handshake as [Accept] does, and runs Handler for the
 // connection. After Shutdown or Close it answers 503.
 //
-// What went wrong goes to Options.Logger, since no caller gets it: faults of
-// the server as errors, refused origins as warnings and requests for WebSocket
-// over HTTP/2, too, the rest for debugging.
+// Failed handshakes are logged to Options.Logger, since no caller gets the error:
+// faults of the server at level Error, refused origins and requests for WebSocket
+// over HTTP/2 at level Warn, the rest at level Debug.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if err := s.checkHandler(); err != nil {
 		answer(w, r, err)
@@ -158,7 +157,7 @@ func (s *Server) begin(c *Conn) bool {
 	return false
 }
 
-// handle runs Handler and closes c, in whatever way Handler ends.
+// handle runs Handler and closes c, however Handler ends.
 func (s *Server) handle(c *Conn) {
 	returned := false
 	defer func() {
@@ -183,14 +182,13 @@ func (s *Server) handle(c *Conn) {
 	returned = true
 }
 
-// Shutdown ends the server gently: from now on handshakes are answered with
-// 503, and all connections are closed with [StatusGoingAway] at once, which
-// their handlers see as the end of the connection. Shutdown waits until every
-// handler has returned and every connection has ended, and then returns nil.
-// A client that reads answers at once; one that does not is given up after
-// [Options.CloseTimeout].
-// If ctx ends first, Shutdown cuts the connections that are left and returns
-// the error of ctx, without waiting for their handlers.
+// Shutdown ends the server gently: from now on handshakes are answered with 503,
+// and all connections are closed with [StatusGoingAway] at once; their handlers get
+// the end of the connection. Shutdown waits until every handler has returned and
+// every connection has ended, and then returns nil. A client that reads answers at
+// once; one that does not is given up after [Options.CloseTimeout]. If ctx ends
+// first, Shutdown cuts the connections that are left and returns the error of ctx,
+// without waiting for their handlers.
 //
 // Shutdown and Close may be called repeatedly and concurrently. A Server that
 // was shut down stays so.
@@ -210,16 +208,16 @@ func (s *Server) Shutdown(ctx context.Context) error {
 // wait for handlers; Shutdown does, also after Close. It returns nil.
 func (s *Server) Close() error {
 	for _, c := range s.stop(phaseCut) {
-		go c.cut(errServerClosed) // it may wait a little for a write under way
+		go c.cut(errServerClosed) // cut may wait a little for a write under way
 	}
 	return nil
 }
 
 var errServerClosed = errors.New("websocket: the server was closed")
 
-// stop moves on to phase p. It returns the connections that the caller is to
-// end accordingly, none if another call has done so. One whose handshake is
-// under way is not among them; serve ends it when it learns the phase.
+// stop moves on to phase p. It returns the connections that the caller is to end
+// accordingly, none if another call has done so. A connection whose handshake is
+// under way is not among them; begin ends it.
 func (s *Server) stop(p serverPhase) (conns []*Conn) {
 	s.active.Close()
 	s.mu.Lock()
@@ -239,7 +237,7 @@ func (s *Server) stop(p serverPhase) (conns []*Conn) {
 // that came of it has ended.
 func (s *Server) enter() bool { return s.active.Enter() }
 
-// track makes c known to stop, and returns the phase that it came in.
+// track registers c for stop, and returns the present phase.
 func (s *Server) track(c *Conn) serverPhase {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -261,9 +259,9 @@ func (s *Server) leave(c *Conn) {
 
 func (s *Server) logger() *slog.Logger { return s.withDefaults().Logger }
 
-// logFailure reports a handshake that came to nothing. A refused origin is
-// the usual stumbling block of a new server, and the browser hides the answer
-// from the page, so it is reported where a default logger shows it.
+// logFailure logs a failed handshake. A refused origin is a common mistake in a new
+// server, and the browser hides the answer from the page, so it is logged at a
+// level that a default logger shows.
 func (s *Server) logFailure(r *http.Request, err error) {
 	level := slog.LevelDebug
 	var e *HandshakeError

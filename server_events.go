@@ -1,11 +1,10 @@
 package websocket
 
-// serverEvents is the handler of a Server's connections on a loop: Events, and
-// the Server's own books.
+// serverEvents is the handler of a Server's connections on a loop. It calls Events,
+// and opened and leave of the Server.
 type serverEvents struct{ s *Server }
 
-// OnOpen: the request is let go before any other event, and before ServeHTTP
-// returns.
+// OnOpen frees the request before any other event, and before ServeHTTP returns.
 func (e serverEvents) OnOpen(c *Conn) {
 	defer e.s.opened(c) // even if it panics
 	e.s.Events.OnOpen(c)
@@ -18,8 +17,8 @@ func (e serverEvents) OnClose(c *Conn, err error) {
 	e.s.Events.OnClose(c, err)
 }
 
-// attach hands c, which enter has counted, to the loop, and waits until OnOpen
-// has returned. The loop calls it in any case, also when it is shut down.
+// attach hands c, which enter has counted, to the loop, and waits until OnOpen has
+// returned. The loop calls OnOpen in any case, also when the loop is shut down.
 func (s *Server) attach(c *Conn) {
 	opened := s.awaitOpen(c)
 	err := s.Loop.attach(c, s.events())
@@ -40,7 +39,7 @@ func (s *Server) attach(c *Conn) {
 	<-opened
 }
 
-// awaitOpen returns a channel that opened closes.
+// awaitOpen returns a channel that is closed by opened.
 func (s *Server) awaitOpen(c *Conn) <-chan struct{} {
 	s.mu.Lock()
 	defer s.mu.Unlock()
