@@ -9,16 +9,16 @@ import (
 	"weak"
 )
 
-// cancelers are those of both directions, made when a context that can end is
-// used for the first time, or a write is to end by the clock.
+// cancelers holds the cancelers of both directions and the write clock. It is made
+// when a context that can end, or Options.WriteTimeout, is used for the first time.
 type cancelers struct {
 	read, write *canceler
 	clock       writeClock // of Options.WriteTimeout
 }
 
-// armRead makes the end of ctx end the reads of the transport that follow, up
-// to disarmRead. An error means that ctx has ended already; disarmRead must not
-// be called then.
+// armRead makes the end of ctx interrupt the transport's reads, from now until
+// disarmRead. An error means that ctx has ended already; disarmRead must not be
+// called then.
 func (c *Conn) armRead(ctx context.Context) error {
 	if ctx.Done() == nil {
 		return nil
@@ -52,13 +52,13 @@ func (c *Conn) cancelers() *cancelers {
 	if !c.cancel.CompareAndSwap(nil, k) { // a call of the other direction was faster
 		return c.cancel.Load()
 	}
-	if c.life.closeState() == stateEnded { // and end may have found none to forget
+	if c.life.closeState() == stateEnded { // end may have found no cancelers to forget
 		k.forget()
 	}
 	if !c.tracked() {
-		// The contexts refer to the cancelers, so a weak pointer finds them as
-		// long as there is a registration to take back. A strong one would keep
-		// a context that refers to c, and c with it.
+		// The contexts refer to the cancelers, so a weak pointer finds them as long as
+		// there is a registration to remove. A strong pointer would keep alive a
+		// context that refers to c, and with it c.
 		runtime.AddCleanup(c, func(w [2]weak.Pointer[canceler]) {
 			for _, w := range w {
 				if k := w.Value(); k != nil {
@@ -70,8 +70,8 @@ func (c *Conn) cancelers() *cancelers {
 	return k
 }
 
-// forgetContexts takes the registrations back for good, because the connection
-// has ended.
+// forgetContexts removes the registrations for good, because the connection has
+// ended.
 func (c *Conn) forgetContexts() {
 	if k := c.cancel.Load(); k != nil {
 		k.forget()
@@ -84,20 +84,20 @@ func (k *cancelers) forget() {
 	k.clock.forget()
 }
 
-// canceler makes contexts end the calls of one direction. It registers with
-// a context once, however often that is used, and leaves the registration in
-// place between calls.
+// canceler makes contexts interrupt the calls of one direction. It registers with a
+// context once, however many calls use the context, and keeps the registration
+// between calls.
 //
-// A context may live much longer than the connection. So neither the canceler
-// nor its registration refers to the connection, other than by a weak pointer,
-// and the registration is taken back when the connection has ended, or when the
-// program has dropped it and it is collected.
+// A context may live much longer than the connection. So neither the canceler nor
+// its registration refers to the connection, other than by a weak pointer, and the
+// registration is removed when the connection has ended, or when the program has
+// dropped the connection and it is collected.
 type canceler struct {
 	writing bool
 
 	mu          sync.Mutex      // guards what follows; held while the transport's deadline is set
 	done        <-chan struct{} // of the registered context; contexts cannot be compared safely, channels can
-	stop        func() bool     // takes the registration back
+	stop        func() bool     // removes the registration
 	armed       bool            // a call under that context is under way
 	interrupted bool            // the deadline is in the past, because the context ended
 	over        bool            // the connection has ended: nothing is registered any more
@@ -114,8 +114,8 @@ func (k *canceler) begin(c *Conn, ctx context.Context) error {
 	}
 	k.armed = true
 	k.mu.Unlock()
-	// Only now: had ctx ended between a check and arming, the interrupt would
-	// have come to nothing.
+	// Check after arming: if ctx ended between a check and arming, the interrupt would
+	// be lost.
 	if ctx.Err() != nil {
 		k.disarm(c)
 		return contextError(ctx)
@@ -123,7 +123,7 @@ func (k *canceler) begin(c *Conn, ctx context.Context) error {
 	return nil
 }
 
-// register has the end of ctx interrupt the call of c that is under way then.
+// register makes the end of ctx interrupt the call of c that is under way then.
 func (k *canceler) register(c *Conn, ctx context.Context) (stop func() bool) {
 	done, conn := ctx.Done(), weak.Make(c)
 	return context.AfterFunc(ctx, func() {
@@ -144,10 +144,10 @@ func (k *canceler) disarm(c *Conn) (interrupted bool) {
 	return interrupted
 }
 
-// interrupt ends the call under way. A frame that is being written on a closing
-// connection is finished, so that the close frame can follow, even if the
-// writer's context is c.Context, which has just ended; the close timer bounds
-// it.
+// interrupt interrupts the call under way. A frame that is being written on a
+// closing connection is finished, so that the close frame can follow, even if the
+// writer's context is c.Context, which has just ended. The close timer bounds that
+// write.
 func (k *canceler) interrupt(c *Conn, done <-chan struct{}) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -165,7 +165,7 @@ func (k *canceler) setDeadline(c *Conn, t time.Time) {
 	}
 }
 
-// forget takes the registration back, and lets no other one be made.
+// forget removes the registration, and prevents any other.
 func (k *canceler) forget() {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -180,8 +180,8 @@ func (k *canceler) forgetLocked() {
 	}
 }
 
-// interruption is the error of a write that its context or Options.WriteTimeout has
-// interrupted.
+// interruption returns the error of a write that its context or
+// Options.WriteTimeout has interrupted.
 func (c *Conn) interruption(ctx context.Context) error {
 	if ctx.Err() != nil {
 		return contextError(ctx)
@@ -189,7 +189,7 @@ func (c *Conn) interruption(ctx context.Context) error {
 	return c.writeTimeoutError()
 }
 
-// contextError is the error of a call whose context has ended.
+// contextError returns the error of a call whose context has ended.
 func contextError(ctx context.Context) error {
 	err, cause := ctx.Err(), context.Cause(ctx)
 	if cause != err {

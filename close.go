@@ -59,8 +59,8 @@ func (c StatusCode) String() string {
 	return fmt.Sprint(uint16(c))
 }
 
-// sendable reports whether a close frame may carry c: what RFC 6455 section
-// 7.4 and the registry that it founded allow on the wire.
+// sendable reports whether a close frame may carry c, by RFC 6455, section 7.4, and
+// the registry of that section.
 func (c StatusCode) sendable() bool {
 	switch {
 	case c < 1000, c > 4999:
@@ -71,7 +71,8 @@ func (c StatusCode) sendable() bool {
 	return true
 }
 
-// maxCloseReason is what a control frame leaves beside the code, in bytes.
+// maxCloseReason is the size of the largest reason, in bytes: a control frame's
+// payload less the code.
 const maxCloseReason = maxControlPayload - 2
 
 // appendClosePayload appends the payload of a close frame; code 1005 stands
@@ -123,8 +124,8 @@ type CloseError struct {
 	// StatusNoStatus when the peer gave none, and StatusAbnormalClosure
 	// when the connection ended without a close frame.
 	Code StatusCode
-	// Reason is the text that came with the code; it is the peer's word if
-	// Remote is set.
+	// Reason is the text that came with the code; the peer has chosen it if Remote is
+	// set.
 	Reason string
 	// Remote tells that the peer closed first.
 	Remote bool
@@ -170,7 +171,7 @@ func CloseCode(err error) StatusCode {
 }
 
 // peerLeft reports whether err says that the peer has closed the connection
-// for no bad reason: what is to a stream its end.
+// normally, which is the end of a stream.
 func peerLeft(err error) bool {
 	var ce *CloseError
 	if !errors.As(err, &ce) || !ce.Remote {
@@ -185,7 +186,7 @@ func peerLeft(err error) bool {
 
 // ProtocolError is a breach of RFC 6455 by the peer.
 type ProtocolError struct {
-	Code    StatusCode // what the connection is closed with
+	Code    StatusCode // the status code that the connection is closed with
 	Section string     // of RFC 6455, such as "5.4"; of another RFC with its name, such as "RFC 7692, section 7.2.2"
 	Text    string     // what was wrong
 	Err     error      // ErrMessageTooBig, what is wrong with compressed data, or nil
@@ -212,8 +213,8 @@ var (
 	// ErrMessageTooBig is wrapped by the error for a message over
 	// [Options.ReadLimit]; its text tells the limit and the size.
 	ErrMessageTooBig = errors.New("websocket: message too big")
-	// ErrConcurrentRead is returned to a reader that comes while another
-	// one is at work. The connection is not affected.
+	// ErrConcurrentRead is returned by a read while another goroutine reads. The
+	// connection is not affected.
 	ErrConcurrentRead = errors.New("websocket: another goroutine is reading from this connection")
 	// ErrDead is wrapped by the CloseError of a connection whose peer did
 	// not answer the keepalive ping in time.
@@ -222,12 +223,14 @@ var (
 
 // ErrMaybeSent is wrapped by the error of a [Conn.Write] that has ended early, with
 // its context, although the message may arrive: it was on its way together with
-// that of another call. Without it the message does not arrive.
+// that of another call. If the error does not wrap ErrMaybeSent, the message does
+// not arrive.
 var ErrMaybeSent = errors.New("websocket: the message may have been sent")
 
 func maybeSent(err error) error { return fmt.Errorf("%w (%w)", err, ErrMaybeSent) }
 
-// sendableClose returns what is sent in the place of arguments that must not be.
+// sendableClose returns the code and the reason that are sent instead of arguments
+// that must not be sent.
 func sendableClose(code StatusCode, reason string) (StatusCode, string) {
 	switch {
 	case code == StatusNoStatus:
@@ -238,7 +241,8 @@ func sendableClose(code StatusCode, reason string) (StatusCode, string) {
 	return code, cutReason(strings.ToValidUTF8(reason, "\ufffd"))
 }
 
-// cutReason returns as much of reason, which is UTF-8, as a close frame has room for.
+// cutReason returns the beginning of reason, which is UTF-8, that fits into a close
+// frame.
 func cutReason(reason string) string {
 	if len(reason) <= maxCloseReason {
 		return reason

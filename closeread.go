@@ -5,12 +5,12 @@ import (
 	"errors"
 )
 
-// errReadClosed is what a reading method returns after CloseRead.
+// errReadClosed is returned by reading methods after CloseRead.
 var errReadClosed = errors.New("websocket: CloseRead was called: nobody reads messages from this connection any more")
 
-// CloseRead is for handlers that only write. From now on no message is expected:
-// a goroutine of the connection reads, so that pings are answered and the end of
-// the connection is seen when it comes. A data message, also one that has come
+// CloseRead is for handlers that only write. From now on no message is expected: a
+// goroutine of the connection reads, so that pings are answered and the end of the
+// connection is seen when it comes. A data message, even one that has arrived
 // already and was not read, ends the connection with [StatusPolicyViolation].
 //
 // The returned context is derived from ctx and is done as soon as the connection
@@ -19,9 +19,9 @@ var errReadClosed = errors.New("websocket: CloseRead was called: nobody reads me
 // waiting for the peer. A nil ctx stands for [context.Background].
 //
 // In an HTTP handler that has called [Accept], r.Context() is a good choice: it
-// ends when the handler returns or panics, so that the connection does not
-// outlive it. With a context that does not end, the connection lives until the
-// peer ends it or somebody closes it, since the goroutine refers to it.
+// ends when the handler returns or panics, so that the connection does not outlive
+// it. With a context that does not end, the connection lives until the peer or a
+// call closes it, since the goroutine refers to it.
 //
 // Reading methods, and [Loop.Attach], return an error from now on. A call that is
 // under way gets its message first. CloseRead may be called again, and from any

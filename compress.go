@@ -12,14 +12,15 @@ import (
 // to message. Connections that keep none share it.
 type deflate struct {
 	compression
-	enc *flate.Encoder // nil without takeover; used by the owner of the writing side
-	dec *flate.Decoder // nil without takeover; used by the reader
+	enc *flate.Encoder // nil without takeover; used by the owner of the write lock
+	dec *flate.Decoder // nil without takeover; used by the holder of the read lock
 }
 
 // rsv1 marks the first frame of a compressed message (RFC 7692, section 6).
 const rsv1 = RSV1
 
-// lastDeflate is what a connection has got most recently, if it can be shared.
+// lastDeflate is the deflate that was made most recently, of those that can be
+// shared.
 var lastDeflate atomic.Pointer[deflate]
 
 func newDeflate(p *compression) *deflate {
@@ -72,9 +73,9 @@ const (
 	packAlone           // a whole message that is compressed already, and refers to none before it
 )
 
-// writeDeflated writes a message, compressed unless it gets no smaller. What
-// keeps no window is compressed before its turn comes, what keeps one in its
-// turn.
+// writeDeflated writes a message, compressed unless that makes it no smaller.
+// Without takeover it is compressed before the write lock is acquired, with
+// takeover afterwards.
 func (c *Conn) writeDeflated(ctx context.Context, d *deflate, typ MessageType, p []byte) error {
 	f := outFrame{op: Opcode(typ), fin: true, p: p}
 	if d.enc != nil {
@@ -87,29 +88,29 @@ func (c *Conn) writeDeflated(ctx context.Context, d *deflate, typ MessageType, p
 	return err
 }
 
-// pack compresses f as f.pack says. It returns the buffer that f.p is in then,
-// nil if it is where it was. The caller has the writing side.
+// pack compresses f as f.pack says. It returns the buffer that holds f.p then, or
+// nil if f.p has not changed. The caller owns the write lock.
 func (c *Conn) pack(f *outFrame) *buffer {
 	switch f.pack {
 	case packNone:
 		return nil
 	case packAlone:
-		c.deflate().enc.Reset() // it has not seen this message, and begins anew behind it
+		c.deflate().enc.Reset() // it has not seen this message, so it begins anew after it
 		return nil
 	}
 	return f.deflate(c.deflate().enc, f.pack)
 }
 
-// deflateAlone compresses f, a whole message, without a look at those before
-// it. It returns what deflate does.
+// deflateAlone compresses f, a whole message, without reference to earlier
+// messages. Its result is as that of deflate.
 func (f *outFrame) deflateAlone(p *compression) *buffer {
 	var enc flate.Encoder
 	enc.Init(p.level, int(p.sendBits), false)
 	return f.deflate(&enc, packMessage)
 }
 
-// deflate compresses f.p into a buffer, which it returns, unless that is not
-// worth it: then it returns nil.
+// deflate compresses f.p into a buffer, and returns the buffer. If a whole message
+// does not get smaller, it changes nothing and returns nil.
 func (f *outFrame) deflate(enc *flate.Encoder, how packing) *buffer {
 	z := getBuffer(len(f.p) + len(f.p)>>10 + 64)
 	z.b = enc.Encode(z.b, f.p, f.fin)
@@ -122,8 +123,8 @@ func (f *outFrame) deflate(enc *flate.Encoder, how packing) *buffer {
 	return z
 }
 
-// deflate prepares a fragment of w's message, of which the first one decides
-// for all. It returns a buffer as outFrame.deflate does.
+// deflate prepares a fragment of w's message. The first fragment decides how all
+// are compressed. Its result is as that of outFrame.deflate.
 func (w *messageWriter) deflate(f *outFrame) *buffer {
 	d := w.c.deflate()
 	if d == nil {
@@ -152,8 +153,8 @@ func (w *messageWriter) deflate(f *outFrame) *buffer {
 	return f.deflate(w.enc, w.pack)
 }
 
-// readDeflated appends to dst what the rest of a compressed frame comes to.
-// dst.b[base:] has come out since the decoder's window was saved.
+// readDeflated inflates the rest of a compressed frame and appends it to dst.
+// dst.b[base:] was inflated since the decoder's window was saved.
 func (c *Conn) readDeflated(dst *buffer, base int) error {
 	in, r := &c.in, &c.in.receiver
 	for r.left > 0 || r.more {
@@ -162,7 +163,8 @@ func (c *Conn) readDeflated(dst *buffer, base int) error {
 			return err
 		}
 		if len(dst.b) == cap(dst.b) {
-			// Twice as much, but no more than may come, and one to see that it does.
+			// Twice as much, but no more than the limit allows, plus one byte to detect
+			// a larger message.
 			more := min(int64(len(dst.b)), r.limit-r.size) + 1
 			larger := getBuffer(len(dst.b) + int(more))
 			larger.b = append(larger.b, dst.b...)
@@ -183,7 +185,7 @@ func (c *Conn) readDeflated(dst *buffer, base int) error {
 func (c *Conn) inflateSome(p []byte) (n int, err error) {
 	r := &c.in.receiver
 	for n == 0 && (r.left > 0 || r.more) {
-		// What p has no room for is masked again: little, at the worst.
+		// inflate masks the bytes again that p has no room for: at most a few.
 		src, err := c.peekPayload(min(r.left, int64(len(p))+64))
 		if err != nil {
 			return 0, err

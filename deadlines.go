@@ -10,8 +10,8 @@ import (
 )
 
 // withDeadlines returns nc if it has deadlines, as sockets and TLS over them do.
-// Any other connection is asked to clear its deadline, which costs one call, and if
-// it cannot, is put under a pump, which owns it from there on.
+// For any other connection it tries to clear the deadline, which costs one call. If
+// that fails it returns a pump on nc, which owns nc from there on.
 func withDeadlines(nc net.Conn) net.Conn {
 	if hasDeadlines(nc) || nc.SetDeadline(time.Time{}) == nil {
 		return nc
@@ -24,7 +24,7 @@ func hasDeadlines(nc net.Conn) bool {
 	switch nc := nc.(type) {
 	case *net.TCPConn, *net.UnixConn, *pollable, *pump.Conn, *bufpipe.Conn:
 		return true
-	case *tls.Conn: // it hands them to what is under it
+	case *tls.Conn: // it passes them to the connection under it
 		return hasDeadlines(nc.NetConn())
 	}
 	return false
@@ -40,9 +40,9 @@ func unpumped(nc net.Conn) net.Conn {
 
 // DeadlineListener returns ln with deadlines for connections that have none, such
 // as channels of SSH. A [net/http.Server] needs it for a listener of such
-// connections: without it, its Hijack and so [Accept] and [Server] wait for ever
-// there, because net/http interrupts a read of its own by a deadline. Connections
-// that have deadlines pass as they are. Under TLS, put it below
+// connections: without it, Hijack, and so [Accept] and [Server], would wait for
+// ever, because net/http interrupts its own read by a deadline. Connections that
+// have deadlines are returned as they are. Under TLS, put it below
 // [crypto/tls.NewListener].
 //
 // [NewConn], [Loop.Serve], and [Dial] with a dialer of the user's need no such

@@ -2,6 +2,6 @@
 
 package websocket
 
-// scribble has a Loop overwrite a message when its loan is over, so that the
-// misuse of one shows.
+// scribble makes a Loop overwrite a message when its loan is over, so that a later
+// use shows.
 const scribble = true

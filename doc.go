@@ -40,10 +40,10 @@
 //
 // # Staying alive
 //
-// Pings, pongs and close frames are handled by the package. A peer that has
-// been silent for [Options.PingInterval] is pinged, and given up if it gives no
-// sign of life within [Options.PongTimeout]. Whoever only writes calls
-// [Conn.CloseRead], which sees to it that somebody reads.
+// Pings, pongs and close frames are handled by the package. A peer that has been
+// silent for [Options.PingInterval] is pinged, and given up if it gives no sign of
+// life within [Options.PongTimeout]. A handler that only writes calls
+// [Conn.CloseRead], which starts a goroutine that reads.
 //
 // A connection that the program drops without closing it is collected, and its
 // descriptor is closed then; but close it, since that may take a while.
@@ -68,8 +68,8 @@
 //
 // # Bringing your own I/O
 //
-// [ParseHeader], [Header.Append], [Mask] and [AcceptKey] are the protocol's
-// pieces for those who want nothing else.
+// [ParseHeader], [Header.Append], [Mask] and [AcceptKey] are the protocol's pieces
+// for programs that do their own I/O.
 //
 // [RFC 6455]: https://www.rfc-editor.org/rfc/rfc6455
 package websocket

@@ -6,12 +6,11 @@ import (
 	"weak"
 )
 
-// A connection that the program has dropped, as a handler does that panics
-// after Accept, is collected, and the descriptor is closed by package net. So
-// nothing that lives on by itself may refer to a Conn: a timer and the
-// registration with a context hold it weakly. A goroutine of the library that
-// works for a caller refers to it until its work is done, and so do a Loop and a
-// Server until the connection has ended.
+// A connection that the program has dropped, for example by a panic after Accept,
+// is collected, and package net closes the descriptor. So timers and registrations
+// with contexts refer to a Conn weakly. A goroutine of the library that works for a
+// caller refers to the Conn until its work is done, and a Loop or a Server refers
+// to it until the connection has ended.
 
 var errDropped = errors.New("the program has dropped the connection without closing it")
 
@@ -29,9 +28,9 @@ func (c *Conn) weakCallback(f func(*Conn)) func() {
 // tracked reports whether a table of the library holds c until it has ended.
 func (c *Conn) tracked() bool { return c.in.flags.has(serverTracked) || c.in.readLock.onLoop() }
 
-// endWhenDropped ends ctx when c is collected, for those who wait for that and
-// do not refer to c. The pointer to ctx is weak because what users have hung on
-// a context may refer to c.
+// endWhenDropped ends ctx when c is collected, for goroutines that wait for ctx and
+// do not refer to c. The pointer to ctx is weak because functions and contexts that
+// users have attached to ctx may refer to c.
 func (c *Conn) endWhenDropped(ctx *lifeContext) {
 	if c.tracked() {
 		return

@@ -14,23 +14,24 @@ import (
 	"github.com/fullduplex-go/websocket/internal/quote"
 )
 
-// keyGUID is what RFC 6455, section 1.3, has the server hash with the key.
+// keyGUID is the constant that the server hashes with the key (RFC 6455, section
+// 1.3).
 const keyGUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
 // AcceptKey returns the Sec-WebSocket-Accept value that answers the given
 // Sec-WebSocket-Key (RFC 6455, section 4.2.2).
 func AcceptKey(key string) string { return string(appendAcceptKey(nil, key)) }
 
-// appendAcceptKey appends what AcceptKey returns. It makes no allocation for a
-// key of the length that a valid one has.
+// appendAcceptKey appends the result of AcceptKey. It does not allocate for a key
+// of a valid length.
 func appendAcceptKey(dst []byte, key string) []byte {
 	sum := sha1.Sum(append(append(make([]byte, 0, 24+len(keyGUID)), key...), keyGUID...))
 	return base64.StdEncoding.AppendEncode(dst, sum[:])
 }
 
-// HandshakeError tells why there is no connection: why [Accept] refused a
-// request, and what it answered, or what the server of a [Dial], or a proxy on
-// the way to it, answered. [AcceptOptions.Admit] returns one to refuse a request.
+// HandshakeError tells why there is no connection. From [Accept] it has the reason
+// of the refusal and the answer; from [Dial], the answer of the server or of a
+// proxy on the way to it. [AcceptOptions.Admit] returns one to refuse a request.
 type HandshakeError struct {
 	// Status is the HTTP status of the answer. From Accept it is 500 if
 	// the server is at fault, with its options or because the connection
@@ -39,17 +40,17 @@ type HandshakeError struct {
 	// there was no HTTP answer: the connection was closed instead, or speaks
 	// another protocol.
 	Status int
-	// Reason says in one line what was wrong. From Accept it says what to
-	// set where that is up to the server, and was the text of the answer
-	// too, unless Status is 500: such faults are not the client's business.
-	// From Dial it is the first line of the answer, or what was invalid.
+	// Reason says in one line what was wrong. From Accept it says what to set, if a
+	// setting of the server can change that, and was the text of the answer too, unless
+	// Status is 500: such faults do not concern the client. From Dial it is the first
+	// line of the answer, or what was invalid.
 	Reason string
-	// Header is what the answer of Accept has besides, such as Retry-After. It
-	// may be nil. From Dial it is nil: the response has the headers.
+	// Header has the additional headers of Accept's answer, such as Retry-After. It may
+	// be nil. From Dial it is nil: the response has the headers.
 	Header http.Header
 
-	// Proxy is the host:port of the HTTP proxy that has answered, or has not.
-	// It is empty where the server has, and from Accept.
+	// Proxy is the host:port of the HTTP proxy if the proxy has answered, or failed to
+	// answer. It is empty if that is the server, and from Accept.
 	Proxy string
 
 	err error // what Unwrap returns; may be nil
@@ -79,7 +80,7 @@ func upgradeRequired(format string, args ...any) *HandshakeError {
 	return e
 }
 
-// fault makes the error for a handshake that fails by the server's doing.
+// fault makes the error for a handshake that fails by a fault of the server.
 func fault(err error) *HandshakeError {
 	return &HandshakeError{
 		Status: http.StatusInternalServerError,
@@ -94,18 +95,18 @@ func fault(err error) *HandshakeError {
 type serverHandshake struct {
 	r         *http.Request
 	opts      *AcceptOptions
-	inherited http.Header // what the ResponseWriter's headers add to the response
+	inherited http.Header // headers of the ResponseWriter for the response
 
 	key         string // as the client sent it
 	subprotocol string // the chosen one, or ""
 	extensions  string // those accepted, as the response has them, or ""
 	compression *compression
-	admitted    http.Header // what AcceptOptions.Admit adds to the response
+	admitted    http.Header // headers of AcceptOptions.Admit for the response
 }
 
-// run takes the steps of RFC 6455, section 4.2, in its order, but for the
-// version, which comes before the key: it is the version that says what a key
-// is. The first step that fails decides.
+// run takes the steps of RFC 6455, section 4.2, in its order, but for the version,
+// which comes before the key, because the version defines the key. The first step
+// that fails decides.
 func (hs *serverHandshake) run() *HandshakeError {
 	steps := [...]func(*serverHandshake) *HandshakeError{
 		(*serverHandshake).checkOptions,
@@ -132,8 +133,8 @@ func (hs *serverHandshake) run() *HandshakeError {
 	return nil
 }
 
-// checkOptions comes first, so that a misconfigured server fails at once and
-// for everyone, not for the one client that sends an Origin.
+// checkOptions comes first, so that a misconfigured server fails at once and for
+// every client, not only for one that sends an Origin.
 func (hs *serverHandshake) checkOptions() *HandshakeError {
 	for _, pattern := range hs.opts.OriginPatterns {
 		if err := checkOriginPattern(pattern); err != nil {
@@ -201,9 +202,8 @@ func (hs *serverHandshake) checkMethod() *HandshakeError {
 	return nil
 }
 
-// checkNoContent: what follows the head of a handshake is frames. Content in
-// their place would be read as such, and hide from us what a proxy in between
-// takes for the next request.
+// checkNoContent: frames follow the head of a handshake. Content would be read as
+// frames, and could hide a part that a proxy in between takes for the next request.
 func (hs *serverHandshake) checkNoContent() *HandshakeError {
 	if hs.r.ContentLength != 0 { // -1 if chunked
 		return refuse(http.StatusBadRequest, "a WebSocket handshake has no content")
@@ -264,9 +264,9 @@ func (hs *serverHandshake) checkKey() *HandshakeError {
 	return nil
 }
 
-// checkOrigin protects the server's users from other sites' pages, which
-// connect with those users' cookies (section 10.2). Browsers always send an
-// Origin; who does not is no browser, and could have sent any.
+// checkOrigin protects the server's users from other sites' pages, which connect
+// with those users' cookies (section 10.2). Browsers always send an Origin. A
+// client that sends none is no browser, and could have sent any.
 func (hs *serverHandshake) checkOrigin() *HandshakeError {
 	origins := hs.r.Header["Origin"]
 	switch {
@@ -323,8 +323,8 @@ func (hs *serverHandshake) chooseSubprotocol() *HandshakeError {
 }
 
 // chooseExtensions accepts compression where it is wanted, and nothing else. An
-// offer that does not suit is passed over; a header that is no list of offers
-// fails the handshake, whatever is in it (section 9.1).
+// offer that does not suit is skipped; a header that is no list of offers fails the
+// handshake (section 9.1).
 func (hs *serverHandshake) chooseExtensions() *HandshakeError {
 	answer, d, err := extension.Answer(hs.r.Header["Sec-Websocket-Extensions"], hs.opts.Compression.params())
 	if err != nil {

@@ -10,7 +10,8 @@ import (
 // mayBlock reports whether a handshake calls functions of the user's.
 func (o *AcceptOptions) mayBlock() bool { return o.CheckOrigin != nil || o.Admit != nil }
 
-// admit asks the user, who is not asked about a request that is no handshake.
+// admit calls AcceptOptions.Admit. It is the last step, so Admit sees valid
+// handshakes only.
 func (hs *serverHandshake) admit() *HandshakeError {
 	if hs.opts.Admit == nil {
 		return nil
@@ -53,9 +54,9 @@ func notAdmitted(err error) *HandshakeError {
 	return e
 }
 
-// checkExtendedConnect: a client asks for WebSocket over HTTP/2 in this way (RFC
-// 8441) if the server has said that it knows of that, which net/http does for the
-// whole process. It is not served here, and a browser does not try HTTP/1.1 then.
+// checkExtendedConnect refuses WebSocket over HTTP/2 (RFC 8441), which is not
+// served here. A client asks for it if the server has announced it, which net/http
+// does for the whole process. A browser then does not try HTTP/1.1.
 func (hs *serverHandshake) checkExtendedConnect() *HandshakeError {
 	if !extendedConnect(hs.r) {
 		return nil

@@ -43,8 +43,8 @@ func checkSubprotocols(names []string) error {
 	return nil
 }
 
-// hopHeader reports whether a header is about this one hop or the handshake,
-// neither of which is for others to set on a 101 response.
+// hopHeader reports whether a header belongs to this hop or to the handshake. Only
+// the handshake sets such headers on a 101 response.
 func hopHeader(name string) bool {
 	switch k := textproto.CanonicalMIMEHeaderKey(name); k {
 	case "Connection", "Upgrade", "Keep-Alive", "Proxy-Connection", "Te", "Trailer", "Transfer-Encoding", "Content-Length":

@@ -38,7 +38,7 @@ func (h *loopHandler) close(c *Conn) {
 	h.handler.OnClose(c, c.life.cause.Load())
 }
 
-// contain keeps a handler's panic to its connection.
+// contain confines a handler's panic to its connection.
 func (h *loopHandler) contain(c *Conn) {
 	switch v := recover(); v {
 	case nil:

@@ -14,8 +14,8 @@ func Mask(b []byte, key [4]byte, pos int) int {
 	return (pos + len(b)) & 3
 }
 
-// maskCopy writes the masked src to dst, which is at least as long and
-// either the same memory or apart from it.
+// maskCopy writes the masked src to dst, which is at least as long and either the
+// same memory or does not overlap it.
 func maskCopy(dst, src []byte, key [4]byte, pos int) {
 	xorKey(dst, src, bits.RotateLeft32(binary.LittleEndian.Uint32(key[:]), -8*pos))
 }
@@ -23,15 +23,13 @@ func maskCopy(dst, src []byte, key [4]byte, pos int) {
 // shortMask is the largest size that is masked without a call to xorLong.
 const shortMask = 64
 
-// xorKey is what Mask and maskCopy have in common. They are small enough to
-// be inlined, so the key gets here in a register, as a little-endian word
-// turned to the first byte.
+// xorKey does the work of Mask and maskCopy. They are small enough to be inlined,
+// so key comes in a register, as a little-endian word rotated to the first byte.
 //
-// A short input is a few words from its beginning and as many up to its end.
-// They overlap in the middle, hence all are loaded before the first is
-// stored: src may be dst, and no byte may be masked twice. Twice the key in a
-// word can be turned by any number of bytes, of which only the number modulo 4
-// counts.
+// A short input is read as a few words from its beginning and as many up to its
+// end. They overlap in the middle, so all are loaded before the first is stored:
+// src may be dst, and no byte may be masked twice. A word with the key twice can be
+// rotated by any number of bytes; only the number modulo 4 counts.
 func xorKey(dst, src []byte, key uint32) {
 	n := len(src)
 	dst = dst[:n]

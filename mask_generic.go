@@ -12,8 +12,8 @@ func xorWords(dst, src []byte, k uint64) {
 	n := len(src)
 	dst = dst[:n]
 
-	// The last 32 bytes overlap what the loop does, so they are loaded before
-	// it and stored after it.
+	// The last 32 bytes overlap those of the loop, so they are loaded before the loop
+	// and stored after it.
 	end := bits.RotateLeft64(k, -8*n)
 	tail := src[n-32:]
 	e0 := le.Uint64(tail[0:]) ^ end

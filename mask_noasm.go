@@ -2,6 +2,6 @@
 
 package websocket
 
-// xorLong masks src to dst, whose lengths are equal and more than shortMask.
-// k is the key, twice, turned to the first byte.
+// xorLong masks src to dst, whose lengths are equal and more than shortMask. k is
+// the key, twice, rotated to the first byte.
 func xorLong(dst, src []byte, k uint64) { xorWords(dst, src, k) }

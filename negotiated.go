@@ -14,14 +14,14 @@ type negotiated struct {
 	deflate     *deflate
 }
 
-// nothingNegotiated is what a connection has for which there is nothing to know.
+// nothingNegotiated is the result for connections without one of their own.
 var nothingNegotiated negotiated
 
-// lastNegotiated is what a connection has got most recently, if it can be shared.
+// lastNegotiated is the most recent result that can be shared.
 var lastNegotiated atomic.Pointer[negotiated]
 
-// shared returns s or its equal that other connections have, too: those of a
-// server that forgets requests, and keeps no windows. It is nil if s is empty.
+// shared returns s, or an equal value that other connections have too, or nil if s
+// is empty. Connections share it if they keep neither a request nor a window.
 func (s *negotiated) shared() *negotiated {
 	switch {
 	case *s == nothingNegotiated:
@@ -44,24 +44,24 @@ func (c *Conn) negotiated() *negotiated {
 	return &nothingNegotiated
 }
 
-// forgetRequest lets go of the request.
+// forgetRequest drops the request.
 func (c *Conn) forgetRequest() { c.replaceRequest(nil) }
 
-// forgetValues lets go of what belongs to the request's context. A router may use
-// that again for another request as soon as this one is served.
+// forgetValues drops the values of the request's context. A router may reuse them
+// for another request as soon as this one is served.
 func (c *Conn) forgetValues() {
 	if r := c.Request(); r != nil {
 		c.replaceRequest(withoutValues(r))
 	}
 }
 
-// replaceRequest makes r the request, and takes the values of the one before out
-// of the contexts that Context has returned.
+// replaceRequest makes r the request, and removes the values of the one before from
+// the context that Context has returned.
 func (c *Conn) replaceRequest(r *http.Request) {
 	s := *c.negotiated()
 	s.request = r
 	c.negotiation.Store(s.shared())
-	c.life.mu.Lock() // Context has it from before it looks at the request
+	c.life.mu.Lock() // Context reads the request under this lock
 	defer c.life.mu.Unlock()
 	if x := c.life.extra; x != nil && x.ctx != nil {
 		x.ctx.values.parent.Store(nil)
@@ -80,8 +80,8 @@ func withoutValues(r *http.Request) *http.Request {
 	return r
 }
 
-// requestValues is a context with the values of a request's, until they are let
-// go. It never ends.
+// requestValues is a context with the values of a request's context, until these
+// are dropped. It never ends.
 type requestValues struct {
 	context.Context                                 // the background
 	parent          atomic.Pointer[context.Context] // nil if there are no values
@@ -103,10 +103,10 @@ func (v *requestValues) Value(key any) any {
 	return nil
 }
 
-// detach returns what [Conn.Request] is to return: a request with the values
-// of r's context, but neither its cancellation, which comes as soon as the
-// HTTP handler returns, nor r's body, which holds on to net/http's buffers,
-// nor the headers of the handshake, which are of no more use.
+// detach returns the request for [Conn.Request]. It has the values of r's context,
+// but not its cancellation, which comes as soon as the HTTP handler returns; not
+// r's body, which refers to net/http's buffers; and not the headers of the
+// handshake, which are no longer needed.
 func detach(r *http.Request, forget bool) *http.Request {
 	if forget {
 		return nil

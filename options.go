@@ -29,10 +29,9 @@ type Options struct {
 	// length that a peer has declared.
 	ReadLimit int64
 
-	// PingInterval is how long the peer may be silent before the connection
-	// sends it a ping. Zero means 30 seconds, a negative value turns
-	// keepalive off. Load balancers drop connections that stay silent for
-	// (often) 60 seconds, without telling anyone.
+	// PingInterval is how long the peer may be silent before the connection sends it a
+	// ping. Zero means 30 seconds, a negative value turns keepalive off. Load balancers
+	// drop connections without notice when they are silent for, often, 60 seconds.
 	PingInterval time.Duration
 
 	// PongTimeout is how long after such a ping has left the peer may give no
@@ -40,28 +39,27 @@ type Options struct {
 	// with a [CloseError] of code [StatusAbnormalClosure] that wraps [ErrDead].
 	// Zero means 30 seconds, a negative value never gives up.
 	//
-	// Any bytes of the peer are a sign of life. So a peer that answers pings
-	// lives also while nobody reads from the connection; on a transport that is
-	// neither a socket nor TLS over one, and on systems other than Unix, that
-	// cannot be seen behind a message that nobody reads, and then no peer is
-	// given up. A peer that takes a backlog lives as well, however long that
-	// takes. On Linux the system tells what a TCP peer takes; elsewhere it has
-	// to take 128 KiB within PingInterval and PongTimeout. A peer whose system
-	// acknowledges what the peer itself does not read counts as dead when that
-	// system has no more room.
+	// Any bytes of the peer are a sign of life. So a peer that answers pings is alive
+	// even while nobody reads from the connection. On a transport that is neither a
+	// socket nor TLS over one, and on systems other than Unix, its answers cannot be
+	// seen behind a message that nobody reads, and then the peer is not given up. A
+	// peer that takes a backlog is alive too, however long that takes. On Linux the
+	// system reports how much a TCP peer takes; elsewhere the peer has to take 128 KiB
+	// within PingInterval and PongTimeout. A peer whose system acknowledges bytes that
+	// the peer itself does not read counts as dead when that system has no more room.
 	//
-	// On a connection that only writes, an end of the transport is found by
-	// keepalive, too, but not a close frame behind a message that nobody reads:
-	// use [Conn.CloseRead] there.
+	// On a connection that only writes, keepalive also finds the end of the transport,
+	// but not a close frame behind a message that nobody reads: use [Conn.CloseRead]
+	// there.
 	PongTimeout time.Duration
 
 	// WriteTimeout bounds every call of [Conn.Write], [Conn.WriteUncompressed],
-	// [Conn.WritePrepared] and [Conn.Writer], and each call on the writer that
-	// the last returns, unless its context ends earlier. The error wraps
-	// [os.ErrDeadlineExceeded]; what it means for the connection is what Write
-	// says of a context that ends. Zero or less means no bound but the context.
-	// Data that is queued, by [Conn.Send] or behind other messages, is bounded by
-	// SendBuffer and keepalive instead.
+	// [Conn.WritePrepared] and [Conn.Writer], and each call on the writer that the last
+	// returns, unless its context ends earlier. The error wraps
+	// [os.ErrDeadlineExceeded]; the connection goes on or ends as [Conn.Write] says for
+	// a context that ends. Zero or less means no bound but the context. Data that is
+	// queued, by [Conn.Send] or behind other messages, is bounded by SendBuffer and
+	// keepalive instead.
 	WriteTimeout time.Duration
 
 	// CloseTimeout bounds the closing handshake: [Conn.Close] never takes
@@ -72,9 +70,9 @@ type Options struct {
 	// No message may be larger. Zero or less means 256 KiB.
 	SendBuffer int
 
-	// Compression turns on permessage-deflate (RFC 7692) with a peer that
-	// wants it too. Nil means off: a client does not offer it, and a server
-	// declines it. What it points to is copied like the rest.
+	// Compression turns on permessage-deflate (RFC 7692) with a peer that wants it too.
+	// Nil means off: a client does not offer it, and a server declines it. The
+	// CompressionOptions are copied like the rest.
 	Compression *CompressionOptions
 
 	// Logger receives the few events that no call can return, such as a
@@ -90,12 +88,12 @@ type Options struct {
 // for concurrent use, and must not call the connection's reading or writing
 // methods.
 //
-// A hook that panics ends the program, where no caller of the connection's
-// methods recovers. On a [Loop] it closes the connection with
-// [StatusInternalError], and the panic is logged to Options.Logger.
+// A hook that panics ends the program, unless a caller of the connection's methods
+// recovers. On a [Loop] it closes the connection with [StatusInternalError], and
+// the panic is logged to Options.Logger.
 type Trace struct {
-	// FrameIn is called for each frame header received and accepted,
-	// before its payload is looked at.
+	// FrameIn is called for each frame header received and accepted, before its payload
+	// is read.
 	FrameIn func(*Conn, Header)
 	// FrameOut is called for each frame before it is handed to the
 	// transport.
@@ -110,10 +108,10 @@ type Trace struct {
 type AcceptOptions struct {
 	Options
 
-	// Subprotocols are the subprotocols that the server speaks, the
-	// preferred one first. The first that the client offers too is chosen;
-	// [Conn.Subprotocol] tells. When there is none in common the
-	// connection is made without a subprotocol (RFC 6455, section 4.2.2).
+	// Subprotocols are the subprotocols that the server speaks, the preferred one
+	// first. The first that the client offers too is chosen; [Conn.Subprotocol] returns
+	// it. When there is none in common the connection is made without a subprotocol
+	// (RFC 6455, section 4.2.2).
 	Subprotocols []string
 
 	// OriginPatterns are the origins, besides the server's own, whose pages
@@ -135,29 +133,28 @@ type AcceptOptions struct {
 	// with several Origin headers is refused before.
 	CheckOrigin func(*http.Request) bool
 
-	// Admit, if not nil, has the last word on a handshake in which all else is
-	// right: the origin is allowed, the subprotocol is chosen. It may block, as
-	// with a look into a database, and may be called by many goroutines at the
-	// same time. The headers that it returns are sent with the 101 response,
-	// behind those of Header.
+	// Admit, if not nil, decides last on a handshake in which all else is right: the
+	// origin is allowed, the subprotocol is chosen. It may block, for example to query
+	// a database, and may be called by many goroutines at the same time. The headers
+	// that it returns are sent with the 101 response, behind those of Header.
 	//
-	// An error refuses the handshake. If it is, or wraps, a [*HandshakeError],
-	// that says how, with a Status from 300 to 599, a Reason, which is the text of
-	// the answer, and a Header: 401 with WWW-Authenticate, 403, 429 with
-	// Retry-After. A Status of 0 stands for 403. Any other error is the server's
-	// fault: it is answered with 500, and its text is not shown to the client. In
-	// both cases [Accept] returns a [*HandshakeError] that wraps it.
+	// An error refuses the handshake. If it is, or wraps, a [*HandshakeError], the
+	// answer has that error's Status, from 300 to 599, its Reason as the text, and its
+	// Header: 401 with WWW-Authenticate, for example, 403, or 429 with Retry-After. A
+	// Status of 0 stands for 403. Any other error is the server's fault: it is answered
+	// with 500, and its text is not shown to the client. In both cases [Accept] returns
+	// a [*HandshakeError] that wraps it.
 	//
-	// Admit can tell the connection's handler what it has found out by a value in
-	// the request's context, *r = *r.WithContext(ctx), where [Conn.Request] and
-	// [Conn.Context] have it; see there for how long.
+	// Admit can pass a value to the connection's handler in the request's context, by
+	// *r = *r.WithContext(ctx). [Conn.Request] and [Conn.Context] have the value; see
+	// there for how long.
 	Admit func(r *http.Request) (http.Header, error)
 
-	// ForgetRequest makes the connection let go of the request it came from,
-	// for servers with very many connections: [Conn.Request] returns nil, and
+	// ForgetRequest makes the connection drop the request that asked for it, for
+	// servers with very many connections: [Conn.Request] returns nil, and
 	// [Conn.Context] has none of the request's values. It saves about 1 KB per
-	// connection, and more where requests have many headers. With an
-	// [EventHandler] it is forgotten when OnOpen has returned.
+	// connection, and more where requests have many headers. With an [EventHandler] the
+	// request is dropped when OnOpen has returned.
 	//
 	// With [Server.Handler] it also saves net/http's goroutine and buffers, some
 	// 10 KB per connection: Handler then runs on a goroutine of its own, and
@@ -193,11 +190,11 @@ type DialOptions struct {
 	HandshakeTimeout time.Duration
 }
 
-// lastOptions are those that a connection was made with most recently.
+// lastOptions are the options of the connection that was made most recently.
 var lastOptions atomic.Pointer[Options]
 
-// shared returns a copy of o that is shared with other connections where
-// that is easily done: those of a server have all the same.
+// shared returns a copy of o. Connections made one after the other with the same
+// options, as those of a server, share one copy.
 func (o Options) shared() *Options {
 	if p := lastOptions.Load(); p != nil && *p == o {
 		return p
@@ -208,9 +205,9 @@ func (o Options) shared() *Options {
 	return p
 }
 
-// withDefaults returns o with every zero value replaced by what it means. It
-// is what a connection holds on to, so Compression is nil: that belongs to the
-// user, and has done its part when the handshake is over.
+// withDefaults returns o with every zero value replaced by its meaning. A
+// connection keeps the result, so Compression is nil: that belongs to the user, and
+// is not needed after the handshake.
 func (o Options) withDefaults() Options {
 	o.Compression = nil
 	switch {

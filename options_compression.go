@@ -20,25 +20,25 @@ const (
 	maxWindowBits = flate.MaxWindowBits
 )
 
-// CompressionOptions are the settings of permessage-deflate (RFC 7692), by
-// which the two sides compress the messages that they send. Both must want it;
-// the handshake settles how. The zero value compresses well, and takes memory
-// for it.
+// CompressionOptions are the settings of permessage-deflate (RFC 7692), with which
+// both sides compress the messages that they send. Both must want it; the handshake
+// negotiates the parameters. The zero value compresses well, and takes memory for
+// it.
 //
-// A connection may keep, for each direction, what was said lately: the window.
-// A message can then refer to those before it ("context takeover"), and small
-// messages that resemble each other shrink to a fraction. It costs the window
-// of the direction in which the connection receives, and about two windows of
-// the one in which it sends: 89 KiB with the zero value. From level 7 the
-// latter are more than four, and it is 169 KiB. WindowBits, the two
-// NoContextTakeover fields and MemoryBudget bring
-// that down. A direction without takeover keeps nothing between messages.
+// A connection may keep, for each direction, the latest bytes of its messages: the
+// window. A message can then refer to earlier ones ("context takeover"), and small
+// messages that resemble each other shrink to a fraction. That takes one window in
+// memory for the direction in which the connection receives, and about two for the
+// direction in which it sends: 89 KiB with the zero value. From level 7 the latter
+// are more than four, 169 KiB in all. WindowBits, the two NoContextTakeover fields
+// and MemoryBudget reduce that. A direction without takeover keeps nothing between
+// messages.
 //
-// Do not compress a secret together with text that somebody else may choose:
-// who sees the sizes of the messages can then guess the secret bit by bit, and
+// Do not compress a secret together with text that somebody else may choose: an
+// observer of the messages' sizes can then guess the secret bit by bit, and
 // encryption does not hide sizes (the attacks named CRIME and BREACH). With
-// takeover, messages that are near each other count as together. A connection
-// that carries secrets as well as others' text should not be compressed.
+// takeover, messages that are near each other count as together. A connection that
+// carries secrets as well as others' text should not be compressed.
 type CompressionOptions struct {
 	// Level is how hard the connection tries to make messages small: from 1,
 	// the fastest, to 9, the smallest. Zero means 4. The peer chooses its own.
@@ -54,34 +54,33 @@ type CompressionOptions struct {
 	// 32 KiB. Zero means 15. Each step less halves the memory and makes
 	// messages a little larger.
 	//
-	// A peer that cannot be limited may use a larger window if its messages
-	// do not refer to earlier ones, so that nothing of it is kept. A server
-	// can only limit clients that have said so, as browsers do; of others it
-	// wants such messages. A client asks the server for a window or, if it
-	// does not know of windows, for such messages. Dial fails if the server
-	// uses compression without granting either.
+	// A peer that cannot be limited may use a larger window if its messages do not
+	// refer to earlier ones, so that no window is kept. A server can only limit clients
+	// that have offered to be limited, as browsers do; it requires other clients to
+	// send such messages. A client asks the server for a window or, if the server does
+	// not support windows, for such messages. Dial fails if the server uses compression
+	// without granting either.
 	WindowBits int
 
-	// ServerNoContextTakeover and ClientNoContextTakeover are for messages
-	// that do not refer to earlier ones: those that the server sends, and
-	// those that the client sends. Either side can ask for either, and
-	// spares both sides the memory. There are servers that do not grant a
-	// client ServerNoContextTakeover; Dial fails then only if that is beyond
-	// WindowBits or MemoryBudget.
+	// ServerNoContextTakeover and ClientNoContextTakeover are for messages that do not
+	// refer to earlier ones: those that the server sends, and those that the client
+	// sends. Either side can ask for either, which saves the memory of both sides. Some
+	// servers do not grant ServerNoContextTakeover to a client; Dial then fails only if
+	// that is beyond WindowBits or MemoryBudget.
 	ServerNoContextTakeover bool
 	ClientNoContextTakeover bool
 
-	// MemoryBudget is how many bytes, at most, the connection may keep
-	// between messages for its compression, both directions together. Where
-	// that is less than the other fields lead to, the handshake settles on
-	// smaller windows, down to 512 bytes, and where that is not enough on no
-	// takeover. Dial fails if the server does not keep to that, and says how
-	// much it would take. It does not bound what is in use while a message is being
-	// compressed or decompressed. Zero means no bound.
+	// MemoryBudget is how many bytes, at most, the connection may keep between messages
+	// for its compression, both directions together. Where that is less than the other
+	// fields lead to, the handshake negotiates smaller windows, down to 512 bytes, and
+	// where that is not enough, no takeover. Dial fails if the server does not accept
+	// that, and the error says how much memory it would take. MemoryBudget does not
+	// bound the memory in use while a message is being compressed or decompressed. Zero
+	// means no bound.
 	MemoryBudget int
 }
 
-// check refuses what has no meaning. Nil is fine.
+// check refuses values that have no meaning. Nil is valid.
 func (o *CompressionOptions) check() error {
 	switch {
 	case o == nil:
@@ -95,7 +94,7 @@ func (o *CompressionOptions) check() error {
 	return nil
 }
 
-// params returns what the handshake negotiates by; nil for nil.
+// params returns the parameters that the handshake negotiates with; nil for nil.
 func (o *CompressionOptions) params() *extension.Params {
 	if o == nil {
 		return nil
@@ -109,14 +108,14 @@ func (o *CompressionOptions) params() *extension.Params {
 	}
 }
 
-// compression is what the handshake has negotiated, seen from this end.
+// compression is the result of the negotiation, seen from this end.
 type compression struct {
 	level, threshold           int
 	sendBits, recvBits         uint8 // windows of what we send and of what we receive
 	sendTakeover, recvTakeover bool  // whether messages refer to earlier ones
 }
 
-// compression returns what o and the handshake have led to; nil for none.
+// compression returns the result of o and the handshake; nil for no compression.
 func (o *CompressionOptions) compression(d extension.Deflate) *compression {
 	if d == (extension.Deflate{}) {
 		return nil

@@ -47,8 +47,8 @@ func parseOrigin(s string) (o origin, ok bool) {
 	return origin{scheme, strings.ToLower(host), port}, true
 }
 
-// originHasPath reports whether s is an origin with something behind it: a
-// path, if only a slash, a query or a fragment.
+// originHasPath reports whether s is an origin followed by a path, which may be a
+// single slash, a query or a fragment.
 func originHasPath(s string) bool {
 	scheme, rest, _ := strings.Cut(s, "://")
 	i := strings.IndexAny(rest, "/?#")
@@ -91,9 +91,9 @@ func (o origin) matches(pattern string) bool {
 	return ok
 }
 
-// splitOriginPattern cuts a pattern behind its "://", if it has one, and
-// escapes the brackets of an IPv6 address, which [path.Match] would take for
-// a set of characters.
+// splitOriginPattern splits a pattern after its "://", if it has one, and escapes
+// the brackets of an IPv6 address, which [path.Match] would read as a set of
+// characters.
 func splitOriginPattern(pattern string) (scheme, host string) {
 	host = pattern
 	if i := strings.Index(pattern, "://"); i >= 0 {

@@ -7,9 +7,9 @@ import (
 	"github.com/fullduplex-go/websocket/internal/bufpipe"
 )
 
-// observe is about what TLS is made of, if it is TLS: as keepalive sees it, a
-// record that is not complete is a sign of life too. Of any other net.Conn only
-// the bytes are known that it takes, if it takes them slowly.
+// observe observes the connection under TLS, if there is one: for keepalive an
+// incomplete record is a sign of life too. Of a net.Conn that is no socket only the
+// progress of a long write is known.
 func (s *stream) observe(to *activity) {
 	nc := s.Conn
 	if over, ok := nc.(interface{ NetConn() net.Conn }); ok {

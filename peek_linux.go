@@ -12,7 +12,8 @@ func observeSocket(rc syscall.RawConn, to *activity) {
 	rc.Control(func(fd uintptr) { observeDescriptor(int(fd), to) })
 }
 
-// observeDescriptor asks the system. For TCP it counts both directions by itself.
+// observeDescriptor asks the system, which for TCP counts the bytes of both
+// directions.
 func observeDescriptor(fd int, to *activity) {
 	st, err := epoll.Inspect(fd)
 	if err != nil {

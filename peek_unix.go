@@ -4,8 +4,8 @@ package websocket
 
 import "syscall"
 
-// observeSocket looks at what nobody has read yet, as much of it as a buffer
-// takes. An error of the socket is lost, and stands for its end.
+// observeSocket peeks at unread input, at most a buffer of it. That consumes an
+// error of the socket, which counts as its end.
 func observeSocket(rc syscall.RawConn, to *activity) {
 	b := getBuffer(maxReadSize)
 	defer putBuffer(b)

@@ -9,9 +9,9 @@ import (
 	"golang.org/x/sys/windows"
 )
 
-// observeSocket asks how many bytes have arrived that nobody has read yet. None
-// of its calls waits, also where somebody reads meanwhile. A socket that is
-// readable and has no bytes has ended or has failed.
+// observeSocket asks how many bytes have arrived and were not read yet. None of its
+// calls waits, even if another goroutine reads meanwhile. A socket that is readable
+// and has no bytes has ended or has failed.
 func observeSocket(rc syscall.RawConn, to *activity) {
 	rc.Control(func(fd uintptr) {
 		s := windows.Handle(fd)
@@ -22,8 +22,9 @@ func observeSocket(rc syscall.RawConn, to *activity) {
 		}
 		to.ended = to.ended || err != nil
 		to.visible, to.input, to.unread = true, int64(unread), unread > 0
-		// The system announces room for about as much as the buffer is large, and
-		// some segments before the end it may be no room for the next one.
+		// The system announces about as much room as the buffer's size, and the room
+		// may be too small for the next segment some segments before the buffer is
+		// full.
 		size, err := windows.GetsockoptInt(s, windows.SOL_SOCKET, windows.SO_RCVBUF)
 		to.full = unread > 0 && (err != nil || int(unread) >= size/2)
 	})

@@ -6,11 +6,12 @@ import (
 	"time"
 )
 
-// pollable is a connection whose inside can be changed. It lies under TLS of
-// Loop.Listener and of Dial, since TLS does not let go of what it was made of.
+// pollable is a net.Conn that forwards to another one, which can be replaced. It
+// lies under TLS of Loop.Listener and of Dial, since the connection under a
+// tls.Conn cannot be replaced.
 type pollable struct{ nc atomic.Pointer[net.Conn] }
 
-// newPollable makes nc pollable if there is a use for that.
+// newPollable makes nc pollable if it is a socket.
 func newPollable(nc net.Conn) net.Conn {
 	switch nc.(type) {
 	case *net.TCPConn, *net.UnixConn:
@@ -23,7 +24,7 @@ func newPollable(nc net.Conn) net.Conn {
 
 func (p *pollable) get() net.Conn { return *p.nc.Load() }
 
-// set changes the inside and closes the one before.
+// set replaces the connection and closes the one before.
 func (p *pollable) set(nc net.Conn) { (*p.nc.Swap(&nc)).Close() }
 
 func (p *pollable) Read(b []byte) (int, error)         { return p.get().Read(b) }

@@ -5,16 +5,16 @@ import (
 	"sync/atomic"
 )
 
-// longWrite is the size of the largest write that is handed over in one piece
-// where the system does not tell how far the peer has got. A peer that takes as
-// little within Options.PingInterval and PongTimeout counts as dead.
+// longWrite is the size of the largest write in one piece where the system does not
+// report how much the peer has taken. A peer that takes less than that within
+// Options.PingInterval and PongTimeout counts as dead.
 const longWrite = 128 << 10
 
-// progress is how much of the long write under way has been taken, in KiB; 0 if
-// there is none.
+// progress is how much of the long write under way was taken, in KiB; 0 if there is
+// no such write.
 type progress struct{ taken atomic.Uint32 }
 
-// Load returns it in bytes.
+// Load returns the progress in bytes.
 func (p *progress) Load() int64 { return int64(p.taken.Load()) << 10 }
 
 // write writes b to nc, piece by piece.

@@ -12,11 +12,11 @@ import (
 	"github.com/fullduplex-go/websocket/internal/utf8"
 )
 
-// The protocol core: bytes in, messages and control frames out, and the way
-// back. Neither half touches a socket, a lock, a clock or a goroutine; every
-// transport runs on these two.
+// The protocol core: bytes in, messages and control frames out, and the way back.
+// Neither half uses a socket, a lock, a clock or a goroutine. Every transport uses
+// both.
 
-// event is what [receiver.next] found.
+// event is a result of [receiver.next].
 type event uint8
 
 const (
@@ -25,31 +25,30 @@ const (
 	evControl              // a control frame is complete
 )
 
-// phase is what a receiver takes next.
+// phase is the part of a frame that a receiver expects next.
 type phase uint8
 
 const (
 	inHeader  phase = iota // the header of a frame
 	inPayload              // the payload of a data frame, or its end
-	inControl              // the payload of a control frame that came in pieces
-	inFault                // behind an error, which is returned from now on
+	inControl              // the payload of a control frame
+	inFault                // after an error, which is returned from now on
 )
 
-// receiver is the receiving half of the protocol. It can be left and resumed
-// at every byte. An error is final: it is returned from then on.
+// receiver is the receiving half of the protocol. It can stop and resume at every
+// byte. An error is final: it is returned from then on.
 //
-// The caller passes what has arrived to next. When that reports evData, the
-// caller moves the left bytes of payload with payload or payloadTo, in as
-// many pieces as it likes, and then calls endFrame. A message that begins with
-// RSV1 set is compressed: the caller sets dec, and calls inflate instead as
-// long as left or more says so.
+// The caller passes input to next. When next reports evData, the caller moves the
+// left bytes of payload with payload or payloadTo, in as many pieces as it likes,
+// and then calls endFrame. A message that begins with RSV1 set is compressed: the
+// caller sets dec, and calls inflate instead as long as left or more says so.
 type receiver struct {
 	client bool  // frames come from a server: unmasked
 	rsv    uint8 // reserved bits that an extension has given a meaning, in the first frame of a message
 	phase  phase
 	msg    Opcode // type of the message under way, 0 if none
 	closed bool   // a close frame has come: nothing may follow
-	nstash uint8  // how much of stash is in use
+	nstash uint8  // how many bytes of stash are in use
 	limit  int64  // largest message in bytes
 	*partial
 }
@@ -61,15 +60,15 @@ type receiver struct {
 type partial struct {
 	hdr   Header // of the frame
 	left  int64  // payload bytes of it still to come
-	size  int64  // bytes in the frames of the message so far, or inflated from them; never above limit
+	size  int64  // bytes in the frames of the message so far, inflated if it is compressed; never above limit
 	err   *ProtocolError
 	ctl   *buffer             // the start of a control payload that came in pieces
 	dec   *flate.Decoder      // of the compressed message, or nil
 	stash [maxHeaderSize]byte // the start of a header that came in pieces
-	pos   uint8               // how many bytes of the payload have come, modulo 4: the phase of the mask
+	pos   uint8               // how many bytes of the payload have arrived, modulo 4: the position in the mask
 	text  utf8.Validator
 	was   phase // before the error
-	more  bool  // the frame is compressed, and not all is out, even if left is 0
+	more  bool  // the frame is compressed, and not all of it is inflated, even if left is 0
 }
 
 var partials = sync.Pool{New: func() any { return new(partial) }}
@@ -96,9 +95,9 @@ func (r *receiver) idle() bool {
 	return r.phase == inHeader && r.nstash == 0 && r.msg == 0
 }
 
-// next takes bytes from in, which it may change, until something is there to
-// tell. It returns how many it took, and with evControl the unmasked payload
-// of the frame in r.hdr, which is valid until in is overwritten.
+// next takes bytes from in, which it may change, until there is an event. It
+// returns how many it took, and with evControl the unmasked payload of the frame in
+// r.hdr, which is valid until in is overwritten.
 func (r *receiver) next(in []byte) (n int, ev event, ctl []byte, err error) {
 	if r.phase == inFault {
 		return 0, evMore, nil, r.err
@@ -143,10 +142,10 @@ func (r *receiver) next(in []byte) (n int, ev event, ctl []byte, err error) {
 	return n, evMore, nil, nil
 }
 
-// whole is a short cut through next, payload and endFrame, for what nearly all
-// input is: a message in one frame, up to 64 KiB, all of which is in in. It
-// returns the message, unmasked in place, and how many bytes it took; 0 if
-// there is anything else, or anything wrong, which next will tell.
+// whole is a short cut for next, payload and endFrame in the most common case: in
+// holds a complete message in one frame, of up to 64 KiB. It returns the message,
+// unmasked in place, and how many bytes it took. It takes 0 bytes in any other
+// case, or of an invalid frame, for which next returns the error.
 func (r *receiver) whole(in []byte) (typ MessageType, p []byte, n int) {
 	if r.phase != inHeader || r.nstash != 0 || r.msg != 0 || r.closed || len(in) < maxHeaderSize {
 		return 0, nil, 0
@@ -183,7 +182,7 @@ func (r *receiver) whole(in []byte) (typ MessageType, p []byte, n int) {
 	return typ, p, n + size
 }
 
-// header takes the header of a frame from in, or as much of it as is there.
+// header takes the header of a frame from in, or the part of it that in has.
 func (r *receiver) header(in []byte) (n int, err error) {
 	r.ensurePartial()
 	if r.nstash == 0 {
@@ -210,7 +209,7 @@ func (r *receiver) header(in []byte) (n int, err error) {
 	return max(n, 0), err
 }
 
-// begin judges the header of a frame, in r.hdr, by what came before it.
+// begin judges the header of a frame, in r.hdr, by the frames before it.
 func (r *receiver) begin() error {
 	h := &r.hdr
 	rsv := r.rsv
@@ -241,7 +240,7 @@ func (r *receiver) begin() error {
 	}
 	r.phase = inPayload
 	if r.more = r.dec != nil || h.RSV != 0; r.more {
-		return nil // what counts is what comes out
+		return nil // the inflated size counts
 	}
 	if h.Length > r.limit-r.size {
 		return tooBig(r.size, h.Length, r.limit)
@@ -253,8 +252,8 @@ func (r *receiver) begin() error {
 // payload unmasks, in place, the next bytes of a data frame: at most r.left.
 func (r *receiver) payload(p []byte) error { return r.payloadTo(p, p) }
 
-// payloadTo unmasks src, the next bytes of a data frame, into dst, which is
-// as long and either the same memory or apart from it.
+// payloadTo unmasks src, the next bytes of a data frame, into dst, which is as long
+// and either the same memory or does not overlap it.
 func (r *receiver) payloadTo(dst, src []byte) error {
 	if r.hdr.Masked {
 		maskCopy(dst, src, r.hdr.Key, int(r.pos))
@@ -269,10 +268,10 @@ func (r *receiver) payloadTo(dst, src []byte) error {
 	return nil
 }
 
-// inflate unmasks and inflates src, the next bytes of a compressed data frame,
-// and appends the result to dst, up to its capacity. dst[base:] is what the
-// message has come to so far, since the last call of dec.Save. n is how many
-// bytes of src it took; src is as before behind them.
+// inflate unmasks and inflates src, the next bytes of a compressed data frame, and
+// appends the result to dst, up to its capacity. dst[base:] was inflated of the
+// message since the last call of dec.Save. n is how many bytes of src it took; the
+// rest of src is unchanged.
 func (r *receiver) inflate(dst []byte, base int, src []byte) (out []byte, n int, err error) {
 	if r.hdr.Masked {
 		Mask(src, r.hdr.Key, int(r.pos))
@@ -289,7 +288,8 @@ func (r *receiver) inflate(dst []byte, base int, src []byte) (out []byte, n int,
 	}
 	r.left -= int64(n)
 	r.more = r.left > 0 || len(out) == room
-	// What comes first in the message counts, in however many pieces it is read.
+	// The first error in the message counts, in however many pieces the message is
+	// read.
 	got := out[len(dst):]
 	big := int64(len(got)) > r.limit-r.size
 	if big {
@@ -310,9 +310,8 @@ func (r *receiver) inflate(dst []byte, base int, src []byte) (out []byte, n int,
 	return dst[:len(out)], n, nil
 }
 
-// discard takes p, the next bytes of a data frame of which the caller wants
-// nothing but the end. It is called as inflate is, even with nothing if more
-// says so.
+// discard takes p, the next bytes of a data frame, for a caller that needs only the
+// end of the frame. It is called as inflate is, even with no bytes if more says so.
 func (r *receiver) discard(p []byte) error {
 	if r.dec == nil {
 		return r.payload(p)
@@ -347,9 +346,9 @@ func (r *receiver) fail(err error) error {
 	return err
 }
 
-// skip has the receiver go on behind an error, for a caller that discards all
-// messages, if it is still known where frames end. Messages are not judged any
-// more.
+// skip makes the receiver go on after an error, for a caller that discards all
+// messages, and reports whether it can: only if it is still known where frames end.
+// Messages are not checked any more.
 func (r *receiver) skip() bool {
 	if r.phase != inFault || r.hdr.Opcode.IsControl() || r.err.Code == StatusProtocolError {
 		return false
@@ -385,8 +384,8 @@ type sender struct {
 }
 
 // header sets h to the header of the next frame, with a fresh masking key on a
-// client. A data message of several frames names its type and its reserved bits
-// in each; the frames behind the first become continuations.
+// client. A data message of several frames names its type and its reserved bits in
+// each; the frames after the first become continuations.
 func (s *sender) header(h *Header, op Opcode, fin bool, rsv uint8, length int) {
 	if !op.IsControl() {
 		first := !s.open
@@ -400,8 +399,8 @@ func (s *sender) header(h *Header, op Opcode, fin bool, rsv uint8, length int) {
 	s.frame(h, op, fin, rsv, length)
 }
 
-// frame is header for a frame that has nothing to do with the message under
-// way, if there is one.
+// frame is header for a frame that is not a part of the message under way, if there
+// is one.
 func (s *sender) frame(h *Header, op Opcode, fin bool, rsv uint8, length int) {
 	h.Fin, h.RSV, h.Opcode, h.Masked, h.Length = fin, rsv, op, s.client, int64(length)
 	if s.client {
@@ -409,8 +408,8 @@ func (s *sender) frame(h *Header, op Opcode, fin bool, rsv uint8, length int) {
 	}
 }
 
-// appendFrame appends the frame of header h, as returned by sender.header, and
-// payload p, which it masks on the way.
+// appendFrame appends the frame of header h, as set by sender.header, and payload
+// p, which it masks.
 func (h *Header) appendFrame(dst, p []byte) []byte {
 	dst = h.append(dst)
 	if !h.Masked {
@@ -431,8 +430,8 @@ type keyBlock struct {
 
 var keyBlocks = sync.Pool{New: func() any { return &keyBlock{used: math.MaxInt} }}
 
-// newMaskKey returns a key from the system's secure random source, which is
-// asked for many at a time.
+// newMaskKey returns a key from the system's secure random source. It reads many
+// keys at a time.
 func newMaskKey() (key [4]byte) {
 	k := keyBlocks.Get().(*keyBlock)
 	if k.used >= len(k.b) {
@@ -445,7 +444,7 @@ func newMaskKey() (key [4]byte) {
 	return key
 }
 
-// decoders are those of connections without takeover, which have one only as
+// decoders is a pool for connections without takeover, which have a decoder only as
 // long as a message is under way.
 var decoders = sync.Pool{New: func() any { return new(flate.Decoder) }}
 

@@ -8,7 +8,7 @@ import (
 	"github.com/fullduplex-go/websocket/internal/pump"
 )
 
-// beneath returns what TLS is made of, and nc itself if it is not TLS.
+// beneath returns the connection under TLS, or nc itself if it is not TLS.
 func beneath(nc net.Conn) net.Conn {
 	for {
 		if p, ok := nc.(*pollable); ok {
@@ -22,8 +22,8 @@ func beneath(nc net.Conn) net.Conn {
 	}
 }
 
-// inputIn reports whether something has arrived on nc, or what it is made of, that
-// nobody has taken yet; known tells whether that can be told.
+// inputIn reports whether there is unread input on nc or, for TLS, on the
+// connection under it. known says whether that can be seen.
 func inputIn(nc net.Conn) (waits, known bool) {
 	switch nc := beneath(nc).(type) {
 	case *bufpipe.Conn:
@@ -38,12 +38,12 @@ func inputIn(nc net.Conn) (waits, known bool) {
 }
 
 // roomIn reports whether a write of a few kilobytes to nc would not have to wait;
-// known tells whether that can be told.
+// known says whether that can be seen.
 func roomIn(nc net.Conn) (room, known bool) {
 	switch nc := beneath(nc).(type) {
 	case *bufpipe.Conn:
 		return nc.HasRoom(), true
-	case *pump.Conn: // else it is not known
+	case *pump.Conn: // not blocked: room is not known
 		return false, nc.Blocked()
 	case syscall.Conn:
 		if rc, err := nc.SyscallConn(); err == nil && canPoll {

@@ -12,9 +12,9 @@ var (
 )
 
 // Reader waits for the next message and returns its type and a reader of its
-// content, which returns [io.EOF] at the end of the message. ctx holds for
-// the reader too. The message's size is bounded by [Options.ReadLimit], its
-// memory by the reader's own calls.
+// content, which returns [io.EOF] at the end of the message. ctx holds for the
+// reader too. [Options.ReadLimit] bounds the size of the message; its memory is
+// that of the reader's own calls.
 //
 // A reading method called before the message has been read to its end discards
 // the rest of it, also if ctx has ended in the middle.
@@ -107,7 +107,7 @@ func (c *Conn) readSome(p []byte) (n int, end bool, err error) {
 		if len(p) >= readBufferSize {
 			n, err = c.readInto(p)
 			if n > 0 {
-				err = r.payload(p[:n]) // an error of Read will come again
+				err = r.payload(p[:n]) // the next call returns an error of Read again
 			}
 			return n, false, err
 		}
@@ -143,12 +143,12 @@ func (c *Conn) skipStream() error {
 // fragmentSize is how much a message writer collects before it sends a frame.
 const fragmentSize = 16 << 10
 
-// Writer returns a writer of one message, which goes out in fragments of
-// about 16 KiB as it is written; closing the writer ends the message. Until
-// then other messages wait, and control frames pass between the fragments. So
-// the writer must always be closed. What [Conn.Send] has queued behind the message
-// is lost if the connection closes before its end. A message that fits in one fragment is
-// sent as one frame.
+// Writer returns a writer of one message, which goes out in fragments of about 16
+// KiB as it is written; closing the writer ends the message. Until then other
+// messages wait, and control frames pass between the fragments. So the writer must
+// always be closed. Messages that [Conn.Send] has queued behind it are lost if the
+// connection closes before its end. A message that fits in one fragment is sent as
+// one frame.
 //
 // ctx holds until the writer is closed. When it ends after a part of the
 // message was sent, the next call on the writer closes the connection, since
@@ -242,8 +242,8 @@ func (w *messageWriter) send(fin bool, p []byte) error {
 	return nil
 }
 
-// fail gives the message up. If a part of it has been sent, no other message can
-// be; on a connection that is closing, the close frame still can.
+// fail gives up the message. If a part of it was sent, no other message can be
+// sent; on a connection that is closing, the close frame still can.
 func (w *messageWriter) fail(err error) error {
 	putBuffer(w.buf)
 	w.buf = nil

@@ -7,9 +7,9 @@ import (
 	"runtime/debug"
 )
 
-// The calls of the user's hooks. On a connection of a loop they run on what many
-// connections share, so there a hook is contained as an EventHandler is, wherever
-// it is called; else what it does is up to who has called.
+// The calls of the user's hooks. On a connection of a loop they run on goroutines
+// that many connections share, so there a hook's panic is contained as an
+// EventHandler's is. Elsewhere a panic passes to the caller.
 
 func (c *Conn) traceIn(h *Header) {
 	if tr := c.opts.Trace; tr != nil {
@@ -50,12 +50,12 @@ func (c *Conn) runHook(name string, hook func()) {
 	returned = true
 }
 
-// errHookExit is why a connection is cut whose hook has ended the goroutine,
-// which may have been in the middle of anything.
+// errHookExit ends a connection whose hook has ended the goroutine, which may have
+// been at any point of its work.
 var errHookExit = errors.New("websocket: a hook of Options.Trace called runtime.Goexit")
 
-// containHook keeps a hook's panic to its connection. The caller may have locks,
-// so the end is left to a goroutine.
+// containHook confines a hook's panic to its connection. The caller may hold locks,
+// so another goroutine ends the connection.
 func (c *Conn) containHook(name string, returned *bool) {
 	switch v := recover(); {
 	case v == http.ErrAbortHandler:

@@ -2,7 +2,7 @@ package websocket
 
 import "net"
 
-// limitUnsent is about what TLS is made of, if it is TLS.
+// limitUnsent limits the connection under TLS, if there is one.
 func (s *stream) limitUnsent(n int) error {
 	nc := s.Conn
 	if over, ok := nc.(interface{ NetConn() net.Conn }); ok {

@@ -11,7 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// limitUnsent limits what the socket nc holds.
+// limitUnsent limits the bytes that the socket nc holds.
 func limitUnsent(nc net.Conn, n int) error {
 	sc, ok := nc.(syscall.Conn)
 	if !ok {
@@ -27,8 +27,8 @@ func limitUnsent(nc net.Conn, n int) error {
 	return err
 }
 
-// limitDescriptor limits what a socket holds: of unsent bytes where it is of TCP,
-// and of any that the peer has not read where it is a Unix socket.
+// limitDescriptor limits the bytes that a socket holds: unsent bytes for TCP, bytes
+// that the peer has not read for a Unix socket.
 func limitDescriptor(fd, n int) error {
 	err := unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NOTSENT_LOWAT, n)
 	if err == unix.EOPNOTSUPP || err == unix.ENOPROTOOPT {

@@ -7,8 +7,9 @@ import (
 	"net"
 )
 
-// limitUnsent sets the send buffer. TCP_NOTSENT_LOWAT, which Darwin has too, says
-// there when a socket counts as writable, and not what a write may take.
+// limitUnsent sets the size of the send buffer. TCP_NOTSENT_LOWAT, which Darwin has
+// too, only says there when a socket counts as writable, not how much a write may
+// take.
 func limitUnsent(nc net.Conn, n int) error {
 	if s, ok := nc.(interface{ SetWriteBuffer(int) error }); ok {
 		return s.SetWriteBuffer(n)

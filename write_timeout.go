@@ -8,19 +8,19 @@ import (
 	"weak"
 )
 
-// writeClock ends the write under way when its time, Options.WriteTimeout, is over.
-// One timer serves all writes of a connection: it is set by a write that finds it
-// idle, and when it fires it is set again if a later write is under way then. So a
-// write that is not the first costs no timer. It does not keep the connection alive.
+// writeClock interrupts the write under way when its time, Options.WriteTimeout, is
+// over. One timer serves all writes of a connection: a write sets the timer if it
+// is idle, and when it fires it is set again if a later write is under way. So only
+// the first write sets a timer. The timer does not keep the connection alive.
 type writeClock struct {
 	mu          sync.Mutex // guards what follows; the transport's deadline is set under it
 	timer       *time.Timer
 	set         bool  // the timer runs
 	until       int64 // when the write under way is to be over, by monotonic; 0 if there is none
-	interrupted bool  // it was not
+	interrupted bool  // the write was not over by then
 }
 
-// writeUntil is when a write that begins now has to be over, by monotonic. It is 0
+// writeUntil returns when a write that begins now has to be over, by monotonic; 0
 // without Options.WriteTimeout.
 func (c *Conn) writeUntil() int64 {
 	if d := c.opts.WriteTimeout; d > 0 {
@@ -29,8 +29,8 @@ func (c *Conn) writeUntil() int64 {
 	return 0
 }
 
-// armWriteClock has the write under way, whose caller has the write lock, end at
-// until, up to disarmWriteClock.
+// armWriteClock makes the timer interrupt the write under way at until, unless
+// disarmWriteClock is called before. The caller owns the write lock.
 //
 //go:noinline
 func (c *Conn) armWriteClock(until int64) {
@@ -42,7 +42,7 @@ func (c *Conn) armWriteClock(until int64) {
 		return
 	}
 	k.set = true
-	d := time.Duration(until - monotonic()) // it fires at once if that is over
+	d := time.Duration(until - monotonic()) // the timer fires at once if until has passed
 	if k.timer == nil {
 		conn := weak.Make(c)
 		k.timer = time.AfterFunc(d, func() {
@@ -56,8 +56,8 @@ func (c *Conn) armWriteClock(until int64) {
 }
 
 // writeTime is called when the timer fires. A frame under way on a connection that
-// is closing already is finished, as with a context that ends; the close timer
-// bounds it.
+// is closing already is finished, as after the end of a context; the close timer
+// bounds that write.
 func (c *Conn) writeTime() {
 	k := &c.cancelers().clock
 	k.mu.Lock()
@@ -99,8 +99,9 @@ func (k *writeClock) forget() {
 	}
 }
 
-// turnTimer returns a channel that tells when the time of a write that waits for
-// its turn is over, and what releases it. Without until it never tells.
+// turnTimer returns a channel that receives when the time of a write that waits for
+// the write lock is over, and a function that stops the timer. If until is 0, the
+// channel never receives.
 func turnTimer(until int64) (late <-chan time.Time, stop func() bool) {
 	if until == 0 {
 		return nil, func() bool { return false }
@@ -109,7 +110,7 @@ func turnTimer(until int64) (late <-chan time.Time, stop func() bool) {
 	return t.C, t.Stop
 }
 
-// writeTimeoutError is the error of a write that took too long.
+// writeTimeoutError returns the error of a write that took too long.
 func (c *Conn) writeTimeoutError() error {
 	return fmt.Errorf("websocket: a write took longer than Options.WriteTimeout, %v: %w", c.opts.WriteTimeout, os.ErrDeadlineExceeded)
 }
