@@ -76,7 +76,7 @@ func (s *statusWriter) ReadFrom(r io.Reader) (int64, error) {
 
 func (s *statusWriter) Flush() { s.FlushError() }
 
-// FlushError is what [http.ResponseController] calls.
+// FlushError is called by [http.ResponseController].
 func (s *statusWriter) FlushError() error {
 	if s.inner == nil {
 		return http.ErrHijacked

@@ -102,7 +102,7 @@ func parseClosePayload(p []byte) (StatusCode, string, error) {
 	return code, string(p[2:]), nil
 }
 
-// checkClose reports what is wrong with the arguments of [Conn.Close].
+// checkClose returns an error for arguments of [Conn.Close] that must not be sent.
 func checkClose(code StatusCode, reason string) error {
 	if !code.sendable() {
 		return fmt.Errorf("websocket: status code %v must not be sent", code)
@@ -129,8 +129,8 @@ type CloseError struct {
 	Reason string
 	// Remote tells that the peer closed first.
 	Remote bool
-	// Err is what made the connection fail: a [*ProtocolError], an error of
-	// the network such as [io.ErrUnexpectedEOF], [ErrDead], or nil.
+	// Err is the reason why the connection failed: a [*ProtocolError], an error of the
+	// network such as [io.ErrUnexpectedEOF], [ErrDead], or nil.
 	Err error
 }
 

@@ -1,8 +1,8 @@
 package websocket
 
-// The closing of a connection (RFC 6455, section 7): its states, the events
-// that move it from one to the next, and what is to be done then. All of it is
-// here; the two halves only report what has happened to them.
+// The closing of a connection (RFC 6455, section 7): its states, the events that
+// move it from one state to the next, and the actions to take then. All of it is
+// here; the two halves only report events.
 //
 // The halves end separately. A write that fails ends the writing half, and reading
 // goes on over everything that has arrived. The cause is the error that the
@@ -46,7 +46,7 @@ func (s closeState) discards() bool {
 	return false
 }
 
-// closeEvent is what has happened to a connection.
+// closeEvent is an event of a connection that may change its state.
 type closeEvent uint8
 
 const (
@@ -194,9 +194,9 @@ var closeTable = [numStates][numEvents]*closeStep{
 
 var ended = &closeStep{stateEnded, actEnd}
 
-// after returns what ev leads to in state s. "The server MUST close the
-// connection immediately, the client SHOULD wait for the server" (section
-// 7.1.1), so that TIME-WAIT stays with the server.
+// after returns the step that ev leads to in state s. "The server MUST close the
+// connection immediately, the client SHOULD wait for the server" (section 7.1.1),
+// so that TIME-WAIT stays with the server.
 func (s closeState) after(ev closeEvent, client bool) closeStep {
 	step := closeTable[s][ev]
 	switch {

@@ -104,7 +104,7 @@ type lifeContext struct {
 	values *requestValues
 }
 
-// connConfig is what a handshake hands to newConn.
+// connConfig is the result of a handshake, for newConn.
 type connConfig struct {
 	client      bool          // we mask, and the peer must not
 	opts        Options       // already through withDefaults
@@ -144,7 +144,7 @@ func (c *Conn) client() bool { return c.out.sender.client }
 // closing reports whether there is a cause.
 func (c *Conn) closing() bool { return c.life.cause.Load() != nil }
 
-// Subprotocol returns the subprotocol that the handshake settled on, or "".
+// Subprotocol returns the subprotocol that the handshake has chosen, or "".
 func (c *Conn) Subprotocol() string {
 	return c.negotiated().subprotocol
 }
@@ -264,15 +264,14 @@ func (c *Conn) Context() context.Context {
 	return r.ctx
 }
 
-// Close closes the connection with the given code and a reason of at most
-// 123 bytes of UTF-8: it sends a close frame, waits for the peer's and closes
-// the transport (RFC 6455, section 7.1.2). Messages that arrive in the
-// meantime are discarded; reads and writes fail at once. Messages that were
-// accepted before still leave, ahead of the close frame. Close returns when the
-// transport is closed, which takes no longer than [Options.CloseTimeout] after
-// the peer has last taken some of what it was sent.
+// Close closes the connection with the given code and a reason of at most 123 bytes
+// of UTF-8: it sends a close frame, waits for the peer's and closes the transport
+// (RFC 6455, section 7.1.2). Messages that arrive in the meantime are discarded;
+// reads and writes fail at once. Messages that were accepted before still leave,
+// ahead of the close frame. Close returns when the transport is closed, which takes
+// no longer than [Options.CloseTimeout] after the peer has last taken bytes.
 //
-// The error is nil if both close frames were exchanged, whoever was first.
+// The error is nil if both close frames were exchanged, in either order.
 //
 // Close always ends the connection. A code or reason that must not be sent is
 // replaced: [StatusNoStatus] by a close frame without a code, any other code by
@@ -348,8 +347,8 @@ func (c *Conn) whyNotWrite() error {
 
 var errWriteClosed = errors.New("websocket: write after CloseWrite")
 
-// epoch is what monotonic counts from.
+// epoch is the zero of monotonic.
 var epoch = time.Now()
 
-// monotonic returns the time in nanoseconds since some moment.
+// monotonic returns the time in nanoseconds since epoch.
 func monotonic() int64 { return int64(time.Since(epoch)) }

@@ -56,7 +56,7 @@ func (c *Conn) readControlLocked(onLoop bool) (interrupted bool) {
 	defer in.mu.Unlock() // even if a hook ends the goroutine
 	defer in.readLock.unlockControl()
 	in.unshare()
-	late := !onLoop && c.loopTransport() != nil // started before Attach: a loop would not learn of what it reads
+	late := !onLoop && c.loopTransport() != nil // started before Attach: the loop would not learn of input that it reads
 	for !late && c.readControlStep() {
 	}
 	if in.buffered() == 0 {
@@ -116,7 +116,7 @@ func (c *Conn) readControlStep() bool {
 	case err == errAgain && in.flags.has(readNoWait):
 		c.failRead(errInputOver)
 	case err == errAgain:
-		return false // a loop comes back when there is input
+		return false // a loop calls readControl again when there is input
 	case err == nil, errors.Is(err, os.ErrDeadlineExceeded):
 	case err != c.readError():
 		c.failRead(err)

@@ -9,7 +9,7 @@ import (
 
 // advance moves the connection to its next state, after ev, and takes the actions.
 // cause is the error that it ends with, if ev decides that. The caller holds no
-// lock but in.mu; it may have the write lock only if nothing is written any more.
+// lock but in.mu; it may own the write lock only if nothing is written any more.
 func (c *Conn) advance(ev closeEvent, cause *CloseError) {
 	do, ctx, cause := c.step(ev, cause)
 	if ctx != nil {
@@ -273,7 +273,7 @@ const maxLinger = time.Second
 // connection to go on closing.
 const minProgress = 4 << 10
 
-// bound is the time for what is left to do on a connection that is closing.
+// bound bounds the time of the rest of the closing.
 type bound struct {
 	until    int64 // by monotonic
 	progress int64 // progressLocked at half time, or when until was last extended

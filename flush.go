@@ -47,8 +47,8 @@ func (c *Conn) flushNow() {
 	}
 }
 
-// takeQueued makes the caller the owner of the write lock and returns what is
-// queued, the close frame included. owns is false if there is nothing to do, or the
+// takeQueued makes the caller the owner of the write lock and returns the queued
+// bytes, the close frame included. owns is false if there is nothing to do, or the
 // lock has an owner, which sees to it.
 func (c *Conn) takeQueued() (ahead *backlog, closing, owns bool) {
 	o := &c.out

@@ -102,11 +102,11 @@ type Header struct {
 // size in bytes. While b holds less than a whole header that could still
 // become valid, the size is 0 and the error nil: call again with more.
 //
-// It refuses what is wrong in any frame, whoever sent it: a reserved opcode,
-// a fragmented control frame or one with more than 125 bytes, a length that
-// is not in its shortest form, a length with the top bit set. The error is a
-// [*ProtocolError]. Masking, reserved bits and the order of frames depend on
-// the connection and are for the caller to judge.
+// It refuses headers that are invalid from either side: a reserved opcode, a
+// fragmented control frame or one with more than 125 bytes, a length that is not in
+// its shortest form, a length with the top bit set. The error is a
+// [*ProtocolError]. Masking, reserved bits and the order of frames depend on the
+// connection and are for the caller to judge.
 func ParseHeader(b []byte) (h Header, n int, err error) {
 	n, err = h.parse(b)
 	return h, n, err

@@ -2,8 +2,8 @@ package websocket
 
 import "time"
 
-// activity is what can be seen of a peer at one moment without reading from the
-// connection. Where something cannot be seen it is zero.
+// activity is the state of a peer at one moment, as far as it can be seen without
+// reading from the connection. A field that cannot be seen is zero.
 type activity struct {
 	at        int64 // when, by monotonic
 	lastInput int64 // when a read last brought bytes, or there was another sign
@@ -14,7 +14,7 @@ type activity struct {
 	visible bool  // whether input can be seen
 	full    bool  // there may be no room for more
 	ended   bool  // the peer has sent all, or the transport has failed
-	blocked bool  // a message that nobody takes is in front of what comes next
+	blocked bool  // a message that nobody reads is in front of the next input
 
 	// Bytes that the peer takes:
 	acked   int64 // bytes that it, or its system, has taken; only growth counts

@@ -219,7 +219,7 @@ func (x *callContext) Err() error {
 	return x.err
 }
 
-// AfterFunc is what [context.AfterFunc] and derived contexts use.
+// AfterFunc is called by [context.AfterFunc] and by derived contexts.
 func (x *callContext) AfterFunc(f func()) (stop func() bool) {
 	x.s.mu.Lock()
 	defer x.s.mu.Unlock()

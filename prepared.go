@@ -75,7 +75,7 @@ func (c *Conn) WritePrepared(ctx context.Context, m *PreparedMessage) error {
 	return c.writeFrame(ctx, nil, &f)
 }
 
-// frame sets f to what c sends of m.
+// frame sets f to the frame by which c sends m.
 func (m *PreparedMessage) frame(c *Conn, f *outFrame) {
 	f.op, f.fin = Opcode(m.typ), true
 	if c.client() {

@@ -32,7 +32,7 @@ type writer struct {
 	frame       outFrame       // its message, if that may be coalesced with another's
 	mayCoalesce bool           // whether it may
 	last        bool           // it writes at the end of the connection: wake leaves it in the queue
-	end         int            // once coalesced: where its message ends in what the owner writes
+	end         int            // once coalesced: where its message ends in the owner's bytes
 	ready       chan struct{}  // closed when state is owning or done, or the connection is closing
 	state       writerState    // guarded by out.mu, like err
 	err         error          // once done
@@ -42,7 +42,7 @@ type writerState uint8
 
 const (
 	waiting   writerState = iota
-	owning                // has the write lock
+	owning                // owns the write lock
 	coalesced             // its message is in another owner's write; frame is not used any more
 	done                  // that write has ended, with err
 )
@@ -174,7 +174,7 @@ func (o *outHalf) canCoalesceLocked(n int) bool {
 }
 
 // coalesceLocked adds a message to pending. If it is to be compressed by the
-// connection's own encoder, nobody else has the write lock.
+// connection's own encoder, no other goroutine owns the write lock.
 func (c *Conn) coalesceLocked(f outFrame) {
 	q := c.out.queueLocked()
 	if f.pack != packNone {
@@ -189,7 +189,7 @@ func (c *Conn) coalesceLocked(f outFrame) {
 }
 
 // encoderLocked resets the encoder if the messages in pending require it. The
-// caller has the write lock, or nobody has.
+// caller owns the write lock, or it has no owner.
 func (c *Conn) encoderLocked() {
 	if q := c.out.queue; q != nil && q.anew {
 		c.deflate().enc.Reset()
@@ -273,8 +273,8 @@ func (o *outHalf) endStreamLocked(stream *messageWriter, torn bool) {
 }
 
 // endUnbegunLocked ends the message under way if nothing of it has left and nothing
-// can any more, so that the messages behind it leave. Nobody has the write lock, or
-// the caller does.
+// can any more, so that the messages behind it leave. The write lock has no owner,
+// or the caller owns it.
 func (c *Conn) endUnbegunLocked() {
 	if o := &c.out; o.stream != nil && !o.sender.open && c.life.closeState() != stateOpen {
 		o.endStreamLocked(o.stream, false)

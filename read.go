@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// errOnLoop is what a reading method returns on a connection of a loop.
+// errOnLoop is returned by reading methods on a connection of a loop.
 var errOnLoop = errors.New("websocket: this connection is read by a Loop, which calls OnMessage")
 
 // Read reads the next message. The caller owns the returned bytes.
@@ -21,10 +21,10 @@ func (c *Conn) Read(ctx context.Context) (MessageType, []byte, error) {
 	return c.ReadAppend(ctx, nil)
 }
 
-// ReadAppend reads the next message, appends it to dst and returns the
-// extended slice, which the caller owns. With enough room in dst it does not
-// allocate. On an error it returns dst as it was; what had been read of the
-// message stays with the connection, for the next call.
+// ReadAppend reads the next message, appends it to dst and returns the extended
+// slice, which the caller owns. With enough room in dst it does not allocate. On an
+// error it returns dst as it was; the connection keeps the part of the message that
+// was read, for the next call.
 func (c *Conn) ReadAppend(ctx context.Context, dst []byte) (MessageType, []byte, error) {
 	if err := c.beginRead(ctx, nil); err != nil {
 		return 0, dst, err

@@ -2,11 +2,11 @@ package websocket
 
 import "sync/atomic"
 
-// readLock admits one reader: a call of the user's, or the control reader, which
-// a call may interrupt and whose lock is then handed over to that call. It also
-// counts the messages that were read, so that a message costs two atomic
-// operations and no third. The low readLockBits of state say who holds the lock,
-// the bits above them how many messages have been read.
+// readLock admits one reader: a call of the user's, or the control reader, which a
+// call may interrupt and whose lock is then handed over to that call. It also
+// counts the messages that were read, so that a message costs two atomic operations
+// and no third. The low readLockBits of state say which of them holds the lock; the
+// bits above count the messages.
 type readLock struct{ state atomic.Uint64 }
 
 const (

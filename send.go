@@ -8,8 +8,8 @@ import (
 	"github.com/fullduplex-go/websocket/internal/utf8"
 )
 
-// ErrBackpressure is what [Conn.Send] and [Conn.SendPrepared] return when a
-// message does not fit into what they may queue: the peer does not keep up.
+// ErrBackpressure is returned by [Conn.Send] and [Conn.SendPrepared] when a message
+// does not fit into the queue: the peer does not keep up.
 var ErrBackpressure = errors.New("websocket: the peer does not keep up: the send queue is full")
 
 // Send sends p as one message in one frame, as [Conn.Write] does, but never waits,

@@ -32,12 +32,12 @@ import (
 // ServeHTTP returns earlier in two cases, where no such value is used later:
 //
 //   - With [AcceptOptions.ForgetRequest] it returns when the handshake is done,
-//     and Handler runs on a goroutine of its own. Only so net/http lets go of
-//     its goroutine and its buffers, some 10 KB for each connection: that is the
-//     setting for very many connections.
+//     and Handler runs on a goroutine of its own. Only then does net/http release
+//     its goroutine and its buffers, some 10 KB for each connection: use it for
+//     very many connections.
 //   - With Events it returns when OnOpen has. The values of the request's
-//     context are there in OnOpen only, and what is needed later has to be kept
-//     then; c.Request() still has the method, the URL, path values of
+//     context are there in OnOpen only, which has to store those that are needed
+//     later; c.Request() still has the method, the URL, path values of
 //     [http.ServeMux] and the headers.
 //
 // An [http.Server] forgets a connection once it is a WebSocket: its own Shutdown

@@ -224,7 +224,7 @@ func (w *messageWriter) Close() error {
 	return nil
 }
 
-// send sends a fragment: p, or what was collected if that is nil.
+// send sends a fragment: p, or the collected bytes if there are any.
 func (w *messageWriter) send(fin bool, p []byte) error {
 	if w.buf != nil {
 		p = w.buf.b

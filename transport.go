@@ -62,7 +62,7 @@ type transport interface {
 	closeWrite()
 }
 
-// errAgain is what a transport's reading methods return, on a Loop, where they
+// errAgain is returned by a transport's reading methods, on a Loop, where they
 // would have to wait. It is temporary, so crypto/tls can be called again after it.
 var errAgain error = again{}
 
@@ -77,7 +77,7 @@ func (again) Temporary() bool { return true }
 // loopTransport is the transport of a connection that an engine watches.
 type loopTransport interface {
 	transport
-	// checkInput has the loop check whether there is input that matters.
+	// checkInput makes the loop check for input.
 	checkInput()
 	// now is the time by monotonic, or a little earlier.
 	now() int64

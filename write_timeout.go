@@ -10,8 +10,8 @@ import (
 
 // writeClock interrupts the write under way when its time, Options.WriteTimeout, is
 // over. One timer serves all writes of a connection: a write sets the timer if it
-// is idle, and when it fires it is set again if a later write is under way. So only
-// the first write sets a timer. The timer does not keep the connection alive.
+// is idle, and when it fires it is set again if a later write is under way. So most
+// writes do not set it. The timer does not keep the connection alive.
 type writeClock struct {
 	mu          sync.Mutex // guards what follows; the transport's deadline is set under it
 	timer       *time.Timer

@@ -23,7 +23,7 @@ type outHalf struct {
 	closed   bool           // a close frame was queued; nothing may follow it
 	broken   bool           // the writing half is over: nothing may be written any more
 	sender   sender         // in the middle of a message only while there is a stream, whose writer alone uses it then
-	writing  uint32         // bytes that the owner is writing, if it has the write lock by takeLocked; see setWriting
+	writing  uint32         // bytes that the owner is writing, if it has called takeLocked; see setWriting
 	tell     bool           // eventFlushed is due as soon as nothing is queued
 	stream   *messageWriter // the message under way that Writer began; no other may begin
 	queue    *sendQueue     // nil when it is empty
@@ -156,7 +156,7 @@ func (c *Conn) await(ctx context.Context, w *writer) (ahead *backlog, owns bool,
 }
 
 // releaseLocked hands the write lock on: to the next writer whose message may
-// begin, or to flush. The owner has written sent bytes of what takeLocked gave it;
+// begin, or to flush. The owner has written sent bytes of the result of takeLocked;
 // err is why it did not write all.
 func (c *Conn) releaseLocked(sent int, err error) {
 	o := &c.out
