@@ -101,8 +101,8 @@ func answer(w http.ResponseWriter, r *http.Request, e *HandshakeError) {
 		h.Set("Connection", "close")
 	}
 	if e.Header.Get("Upgrade") != "" {
-		// RFC 9110, section 7.8, wants Upgrade listed in Connection. It is a line of
-		// its own because net/http closes only if the first line is exactly "close".
+		// RFC 9110, section 7.8, requires that Connection lists Upgrade. It is a line
+		// of its own because net/http closes only if the first line is exactly "close".
 		h.Add("Connection", "Upgrade")
 	}
 	text := e.Reason

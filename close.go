@@ -210,8 +210,8 @@ func violation(section, format string, args ...any) *ProtocolError {
 }
 
 var (
-	// ErrMessageTooBig is wrapped by the error for a message over
-	// [Options.ReadLimit]; its text tells the limit and the size.
+	// ErrMessageTooBig is wrapped by the error for a message over [Options.ReadLimit];
+	// its text says the limit and the size.
 	ErrMessageTooBig = errors.New("websocket: message too big")
 	// ErrConcurrentRead is returned by a read while another goroutine reads. The
 	// connection is not affected.

@@ -53,7 +53,7 @@ type life struct {
 	received bool       // the peer's close frame has come
 	sent     bool       // our close frame has left
 	over     bool       // the transport is closed
-	last     bool       // keepalive waits for its pong: somebody must read now
+	last     bool       // keepalive waits for its pong: the control reader must read
 	timer    *time.Timer
 	extra    *connExtra // made on demand
 	rtt      atomic.Int64

@@ -59,9 +59,8 @@ func (c *Conn) queuePong(p []byte) {
 	c.scheduleFlushLocked()
 }
 
-// queuePing sends a ping, and reports whether it leaves. It replaces an older ping
-// that is still waiting, since its pong will answer both; a newer one stays in its
-// place, for the same reason.
+// queuePing sends a ping, and reports whether it leaves. Only the newest ping
+// waits, since its pong will answer all.
 func (c *Conn) queuePing(id uint64) bool {
 	o := &c.out
 	o.lock()

@@ -19,7 +19,7 @@ func withDeadlines(nc net.Conn) net.Conn {
 	return pump.New(nc)
 }
 
-// hasDeadlines reports whether the type of nc tells that it has deadlines.
+// hasDeadlines reports whether nc has deadlines, as far as its type shows that.
 func hasDeadlines(nc net.Conn) bool {
 	switch nc := nc.(type) {
 	case *net.TCPConn, *net.UnixConn, *pollable, *pump.Conn, *bufpipe.Conn:

@@ -33,12 +33,11 @@ func appendAcceptKey(dst []byte, key string) []byte {
 // of the refusal and the answer; from [Dial], the answer of the server or of a
 // proxy on the way to it. [AcceptOptions.Admit] returns one to refuse a request.
 type HandshakeError struct {
-	// Status is the HTTP status of the answer. From Accept it is 500 if
-	// the server is at fault, with its options or because the connection
-	// cannot be taken over from the ResponseWriter. From Dial it is 101 if
-	// the server agreed, but not in the way that RFC 6455 wants, and 0 if
-	// there was no HTTP answer: the connection was closed instead, or speaks
-	// another protocol.
+	// Status is the HTTP status of the answer. From Accept it is 500 if the server is
+	// at fault, with its options or because the connection cannot be taken over from
+	// the ResponseWriter. From Dial it is 101 if the server agreed, but not as RFC 6455
+	// requires, and 0 if there was no HTTP answer: the connection was closed instead,
+	// or speaks another protocol.
 	Status int
 	// Reason says in one line what was wrong. From Accept it says what to set, if a
 	// setting of the server can change that, and was the text of the answer too, unless

@@ -13,7 +13,7 @@ import (
 // readControl), which a user's call interrupts.
 type inHalf struct {
 	readLock  readLock
-	mu        sync.Mutex   // held by the control reader, for others to wait for it
+	mu        sync.Mutex   // held by the control reader, so that a user's call can wait until it returns
 	wanted    atomic.Int32 // how many wait for control frames; see needsControlReader
 	flags     inFlags
 	read      uint8        // messages that the holder of readLock has read: one, and perhaps the rest of another

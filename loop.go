@@ -261,8 +261,8 @@ func (l *Loop) Shutdown(ctx context.Context) error {
 }
 
 // Close ends the loop at once: as Shutdown, but all connections are cut, and
-// nothing is waited for. What is in use by handlers that still run is released when
-// they return.
+// nothing is waited for. Resources in use by handlers that still run are released
+// when they return.
 func (l *Loop) Close() error {
 	l.stop(phaseCut)
 	l.dropHandshakes()

@@ -54,8 +54,7 @@ const (
 )
 
 const (
-	// maxCork is the size of the largest write that is corked, which means that it is
-	// copied.
+	// maxCork is the size of the largest write that is corked, and so copied.
 	maxCork = maxCoalesce + maxHeaderSize
 	// highWater is the queue's size above which a Write waits. A message that was begun
 	// below it is queued whole.
@@ -156,7 +155,7 @@ func (p *pollConn) input() {
 	for !p.state.has(pollPaused) {
 		m, next, err := c.nextOnLoop(loan)
 		if loan = next; err != nil {
-			if err == ErrConcurrentRead { // a call that will hear that a loop reads
+			if err == ErrConcurrentRead { // a call that is about to learn that a loop reads
 				p.checkInput()
 			}
 			break
@@ -290,7 +289,7 @@ func (p *pollConn) resume() {
 }
 
 // resumeLocked ends a pause. The caller then checks for input: a control reader may
-// have read bytes that no event will tell.
+// have read bytes that no event will report.
 func (p *pollConn) resumeLocked() { p.state.clear(pollPaused) }
 
 func (p *pollConn) terminate(bool) {

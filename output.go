@@ -22,7 +22,7 @@ type outFrame struct {
 	op   Opcode
 	fin  bool
 	rsv  uint8   // reserved bits, if it is the first of its message
-	pack packing // what the connection's own encoder has to do with it
+	pack packing // what the connection's own encoder does with it
 	wire bool    // p is whole frames, with their headers, and does not change
 	cut  bool    // its write was interrupted by its context
 	sent uint16  // once writeFrame has failed: how many bytes of it have left, at most 65535
@@ -99,8 +99,8 @@ func (c *Conn) beginWrite(ctx context.Context, stream *messageWriter, f *outFram
 	return ahead, owns, err
 }
 
-// tryBeginWrite is beginWrite without waiting. Where the caller would have to wait,
-// it queues and returns w.
+// tryBeginWrite is beginWrite without waiting. If the caller would have to wait, it
+// queues and returns w.
 func (c *Conn) tryBeginWrite(ctx context.Context, stream *messageWriter, f *outFrame, mayCoalesce bool) (ahead *backlog, owns bool, w *writer, err error) {
 	o := &c.out
 	o.lock()

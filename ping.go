@@ -57,7 +57,7 @@ func (c *Conn) Ping(ctx context.Context) (rtt time.Duration, err error) {
 // [Conn.Ping] or of keepalive. It is 0 until there was one.
 func (c *Conn) RTT() time.Duration { return time.Duration(c.life.rtt.Load()) }
 
-// sendPing sends a ping, which is the ping of the probe of, unless of is nil.
+// sendPing sends a ping. If of is not nil, it becomes the ping of that probe.
 func (c *Conn) sendPing(of *probe) (*ping, error) {
 	l := &c.life
 	l.mu.Lock()

@@ -341,7 +341,7 @@ func (r *receiver) endFrame() (end bool, err error) {
 
 func (r *receiver) fail(err error) error {
 	r.ensurePartial()
-	r.err = err.(*ProtocolError) // there are no others here
+	r.err = err.(*ProtocolError) // every error here is one
 	r.was, r.phase = r.phase, inFault
 	return err
 }

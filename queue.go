@@ -23,7 +23,7 @@ type sendQueue struct {
 	inFlight   int           // bytes of pending that the owner is writing
 	anew       bool          // the connection's encoder is to begin anew after pending
 	behindAnew bool          // and after behind
-	drained    chan struct{} // closed when nothing is buffered any more; nil if nobody waits for that
+	drained    chan struct{} // closed when nothing is buffered any more; nil if no caller of Drained waits
 }
 
 // writer waits for the write lock, or for its message to leave with another's.
