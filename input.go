@@ -14,7 +14,7 @@ import (
 type inHalf struct {
 	readLock  readLock
 	mu        sync.Mutex   // held by the control reader, so that a user's call can wait until it returns
-	wanted    atomic.Int32 // how many wait for control frames; see needsControlReader
+	wanted    atomic.Int32 // how many callers wait for control frames; see needsControlReader
 	flags     inFlags
 	read      uint8        // messages that the holder of readLock has read: one, and perhaps the rest of another
 	lent      bool         // the body of a Messages loop uses a part of buf

@@ -26,7 +26,8 @@ type activity struct {
 	system  bool  // unacked can be seen
 }
 
-// wait is the state of keepalive since it has sent a ping. Only judge changes it.
+// wait is the state of keepalive since it has sent a ping. It is a value, and judge
+// is the only rule on it.
 type wait struct {
 	last         activity      // at the last check; the first one was before the ping
 	waited       time.Duration // the part of the pong timeout that is over

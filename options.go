@@ -31,7 +31,7 @@ type Options struct {
 
 	// PingInterval is how long the peer may be silent before the connection sends it a
 	// ping. Zero means 30 seconds, a negative value turns keepalive off. Load balancers
-	// drop connections without notice when they are silent for, often, 60 seconds.
+	// drop silent connections without notice, often after 60 seconds.
 	PingInterval time.Duration
 
 	// PongTimeout is how long after such a ping has left the peer may give no
@@ -93,7 +93,7 @@ type Options struct {
 // the panic is logged to Options.Logger.
 type Trace struct {
 	// FrameIn is called for each frame header received and accepted, before its payload
-	// is read.
+	// is processed.
 	FrameIn func(*Conn, Header)
 	// FrameOut is called for each frame before it is handed to the
 	// transport.

@@ -84,8 +84,8 @@ func (c *Conn) writeError() error {
 }
 
 // beginWrite makes the caller the owner of the write lock, until releaseLocked, and
-// returns the bytes that leave ahead of its frame. If owns is false, err tells why;
-// if err is nil too, f leaves or has left with other messages, which only
+// returns the bytes that leave ahead of its frame. If owns is false, err tells why,
+// or err is nil and f leaves or has left with other messages, which only
 // mayCoalesce allows.
 //
 // While there is input to be read, a message is made pending, so that it leaves

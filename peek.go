@@ -8,8 +8,8 @@ import (
 )
 
 // observe observes the connection under TLS, if there is one: for keepalive an
-// incomplete record is a sign of life too. Of a net.Conn that is no socket only the
-// progress of a long write is known.
+// incomplete record is a sign of life too. Of any other net.Conn only the progress
+// of a long write is known.
 func (s *stream) observe(to *activity) {
 	nc := s.Conn
 	if over, ok := nc.(interface{ NetConn() net.Conn }); ok {

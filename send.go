@@ -70,7 +70,7 @@ func (c *Conn) Drained() <-chan struct{} {
 }
 
 // LimitUnsent limits the bytes that the system takes but cannot send yet to about
-// n, where it would otherwise take megabytes. The bytes beyond wait in the
+// n, where it would otherwise take megabytes. Bytes beyond the limit wait in the
 // connection: [Conn.Buffered] counts them, [Conn.Drained] and [ErrBackpressure]
 // reflect them. It is for producers that prefer to send newer data later to sending
 // a backlog now, since bytes that the system has taken must leave, however old they
