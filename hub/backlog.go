@@ -10,13 +10,13 @@ import (
 // what a handler on a Loop has collected, or what TLS is about to write.
 const keepUpBytes = 4 << 10
 
-// maxUnsent is how many bytes the system may hold back for a reader that is slow,
-// about: what it has can no longer be replaced. Those on their way do not count,
-// on Linux.
+// maxUnsent is about how many bytes the system may hold back for a slow reader,
+// since the hub can no longer replace them. On Linux, bytes on their way to the
+// peer do not count.
 const maxUnsent = 16 << 10
 
-// limitUnsent has the system take less of what it cannot send yet, where that is
-// possible.
+// limitUnsent bounds the bytes that the system takes before it can send them,
+// where the platform supports such a bound.
 func (h *Hub) limitUnsent(c conn) {
 	err := c.LimitUnsent(maxUnsent)
 	if err != nil && !errors.Is(err, errors.ErrUnsupported) && c.Context().Err() == nil {
@@ -24,14 +24,14 @@ func (h *Hub) limitUnsent(c conn) {
 	}
 }
 
-// backlog is what waits for a slow reader, by DropOldest or KeepLatest. It is
-// guarded by chunk.mu, and there while a goroutine drains it.
+// backlog holds the messages that wait for a slow reader, by DropOldest or
+// KeepLatest. It exists while a goroutine drains it, and is guarded by chunk.mu.
 type backlog struct {
 	ring []*message        // its size is a power of two, or the limit
-	head int               // where the oldest is
-	n    int               // how many there are
-	gone uint64            // how many have been taken out, ever
-	keys map[string]uint64 // for KeepLatest: where the message of a key is, counted from the first ever
+	head int               // index of the oldest
+	n    int               // how many messages wait
+	gone uint64            // how many have been removed so far
+	keys map[string]uint64 // for KeepLatest: number of a key's message, from the first ever
 	stop chan struct{}     // closed when the subscription ends
 }
 
@@ -49,7 +49,7 @@ func (s *Subscription) delay(m *message, n *counts) {
 	go s.drain(b)
 }
 
-// put adds m behind what waits, or puts it in the place of what it replaces.
+// put adds m at the end, or in the place of the message that it replaces.
 func (b *backlog) put(s *Subscription, m *message, n *counts) {
 	if b.keys != nil {
 		if at, ok := b.keys[m.key]; ok {
@@ -74,7 +74,7 @@ func (b *backlog) put(s *Subscription, m *message, n *counts) {
 	b.n++
 }
 
-// place returns where in the ring the i-th message is.
+// place returns the index in the ring of the i-th message.
 func (b *backlog) place(i int) int {
 	if i += b.head; i >= len(b.ring) {
 		i -= len(b.ring)
@@ -102,9 +102,8 @@ func (b *backlog) pop() {
 	b.n--
 }
 
-// drain sends what is in b whenever the connection has sent what it was given,
-// until nothing is left or the subscription ends. It runs in a goroutine of its
-// own.
+// drain sends the messages of b whenever the connection's own queue is drained,
+// until b is empty or the subscription ends. It runs in a goroutine of its own.
 func (s *Subscription) drain(b *backlog) {
 	defer s.topic.hub.pending.Leave()
 	for {
@@ -113,8 +112,8 @@ func (s *Subscription) drain(b *backlog) {
 		case <-b.stop:
 			return
 		}
-		// The first one is tried in any case, since a connection that is closing
-		// counts as drained, whatever is buffered, and then tells.
+		// The first message is sent without a look at the queue: a closing
+		// connection counts as drained, whatever is buffered, and returns an error.
 		var n counts
 		next := s.sendOne(b, false, &n)
 		for next == again {
@@ -127,7 +126,7 @@ func (s *Subscription) drain(b *backlog) {
 	}
 }
 
-// step is what drain does next.
+// step is the next step of drain.
 type step uint8
 
 const (
@@ -136,8 +135,8 @@ const (
 	done              // nothing is left, or the subscription has ended
 )
 
-// sendOne sends the first message of b; but, if it looks, only to a connection
-// that keeps up. The lock is not held for longer, so that others need not wait.
+// sendOne sends the first message of b. With look, it sends only to a connection
+// that keeps up. It locks chunk.mu for one message, so that others need not wait.
 func (s *Subscription) sendOne(b *backlog, look bool, n *counts) step {
 	next, ended := s.sendFirst(b, look, n)
 	if ended {

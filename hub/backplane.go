@@ -13,34 +13,34 @@ import (
 // A topic is any string, the empty one included. A message is bytes that only
 // hubs understand.
 type Backplane interface {
-	// Publish sends msg, which it does not keep, to all who have subscribed to
-	// topic. It must not take long: it holds up who publishes to the topic. It
-	// is called from several goroutines.
+	// Publish sends msg to all subscribers of topic. It does not keep msg. It
+	// must not take long, since it holds up other calls of [Hub.Publish] for
+	// the topic. It is called from several goroutines.
 	Publish(topic string, msg []byte) error
 
 	// Subscribe calls deliver with each message that is published to topic from
 	// now on, one at a time and in the order of each publisher, until
-	// unsubscribe is called. Whether that includes what this hub itself
-	// publishes does not matter, the hub ignores it. deliver does not keep the
-	// message, and never waits for a reader. It may be called at any time, from
-	// within Publish for example.
+	// unsubscribe is called. The hub ignores its own messages, so the plane may
+	// deliver them or not. deliver does not keep the message, and never waits
+	// for a reader. It may be called at any time, from within Publish for
+	// example.
 	//
-	// When Subscribe has returned, whatever anybody publishes then arrives. So a
-	// plane on a broker waits until that knows of the subscription: not longer
-	// than some seconds, and not at all while there is no connection. In these
-	// cases Subscribe returns no error, and messages arrive as soon as they can.
-	// Subscribe holds up only those who subscribe to the same topic; it is
-	// called from several goroutines, which should share what they wait for.
+	// Every message that is published after Subscribe has returned arrives. So a
+	// plane on a broker waits until the broker knows of the subscription: not
+	// longer than some seconds, and not at all while there is no connection. In
+	// these cases Subscribe returns no error, and messages arrive as soon as they
+	// can. Subscribe holds up only other subscriptions to the same topic. It is
+	// called from several goroutines, which should share a round trip.
 	//
-	// Once unsubscribe has been called, deliver may still be called with what was
-	// on its way; the hub ignores that.
+	// Once unsubscribe has been called, deliver may still be called with messages
+	// that were on their way; the hub ignores them.
 	//
 	// A hub subscribes to a topic once at a time, and unsubscribes once. It may
 	// have very many topics, so one should not cost a goroutine.
 	Subscribe(topic string, deliver func(msg []byte)) (unsubscribe func() error, err error)
 }
 
-// connect sees to it that t gets what others publish.
+// connect subscribes t at the backplane, unless it is subscribed already.
 func (t *topic) connect() error {
 	b := t.hub.opts.Backplane
 	if b == nil {
@@ -65,9 +65,9 @@ func (t *topic) connect() error {
 	return nil
 }
 
-// source is a subscription of a topic at the backplane. What comes by one that
-// is no longer the topic's is ignored: it belongs to nobody who is subscribed
-// now, and would be there twice if the next one brought it as well.
+// source is a subscription of a topic at the backplane. Messages from a source
+// that is no longer topic.source are ignored: no present subscriber may get
+// them, and the next source could bring them a second time.
 type source struct{ topic *topic }
 
 func (t *topic) setSource(src *source) {
@@ -129,8 +129,8 @@ func (src *source) receive(msg []byte) {
 	h.counters.add(&n)
 }
 
-// invalid counts a message that was not understood. As there may be very many
-// it logs only the first, the second, the fourth, and so on.
+// invalid counts a message that could not be parsed. It logs only the first, the
+// second, the fourth, and so on, as there may be very many.
 func (h *Hub) invalid(t *topic, err error) {
 	if n := h.counters.invalid.Add(1); n&(n-1) == 0 {
 		h.logger().Warn("hub: invalid message from the backplane", "topic", t.name, "error", err, "so far", n)

@@ -28,7 +28,7 @@ type envelope struct {
 
 const (
 	envelopeVersion = 1
-	envelopeStart   = 1 + len(hubID{}) + 1 // what has a fixed size
+	envelopeStart   = 1 + len(hubID{}) + 1 // size of the fields before the key
 )
 
 func appendEnvelope(b []byte, e *envelope) []byte {

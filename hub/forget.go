@@ -1,10 +1,10 @@
 package hub
 
-// Forget drops what is kept of a topic that nobody has subscribed to here: its
-// replay, and the subscription at the backplane, which would else be there until
-// Options.Linger is over. It is for topics that are known to be over, and for
-// programs in which others choose the names of topics, to bound how many there
-// are. While somebody has subscribed nothing happens. The error is that of the
+// Forget drops what is kept of a topic without subscribers here: its replay, and
+// its subscription at the backplane. Without Forget they are kept until
+// Options.Linger is over. Forget is for topics that will not be used again, and
+// for programs in which users choose the names of topics, to bound how many there
+// are. It does nothing while the topic has subscribers. The error is that of the
 // Backplane.
 func (h *Hub) Forget(topic string) error {
 	h.mu.RLock()
@@ -13,9 +13,9 @@ func (h *Hub) Forget(topic string) error {
 	if t == nil {
 		return nil
 	}
-	// The topic is removed after it has left the backplane, so a hub is never
-	// there twice. Whoever subscribes meanwhile waits for link, and connects
-	// again; whoever publishes waits for out, and finds another topic.
+	// The topic is removed after it has unsubscribed from the backplane, so a hub
+	// never has two subscriptions there. Meanwhile a Subscribe waits for link and
+	// connects again; a Publish waits for out and finds another topic.
 	t.out.Lock()
 	defer t.out.Unlock()
 	t.link.Lock()
@@ -39,8 +39,8 @@ func (h *Hub) drop(t *topic) {
 	}
 }
 
-// empty drops what is kept in t if nobody uses it, and reports whether that is
-// so. From then on t is as good as a new topic.
+// empty drops what is kept in t if nobody uses t, and reports whether it did.
+// From then on t is as good as a new topic.
 func (t *topic) empty() bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -52,7 +52,7 @@ func (t *topic) empty() bool {
 }
 
 func (t *topic) emptyLocked() {
-	t.source = nil // what still comes from there is too late
+	t.source = nil // its late messages are ignored
 	t.replay = replay{}
 	t.used = false
 }

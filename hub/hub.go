@@ -24,12 +24,12 @@ type closedError struct{}
 func (closedError) Error() string        { return "hub: shut down" }
 func (closedError) Is(target error) bool { return target == net.ErrClosed }
 
-// Hub is topics and who has subscribed to them. Its methods may be called from
-// any number of goroutines, but, like those of a connection, not from the hooks
-// of a [websocket.Trace].
+// Hub holds topics and their subscribers. Its methods may be called from any
+// number of goroutines, but, like those of a connection, not from the hooks of a
+// [websocket.Trace].
 //
-// A topic is any string, and need not be made: it exists while somebody has
-// subscribed to it. One that does not exist takes no memory.
+// A topic is any string, and need not be made: it exists while it has
+// subscribers. A topic that does not exist takes no memory.
 type Hub struct {
 	opts     Options
 	id       hubID
@@ -44,12 +44,12 @@ type Hub struct {
 	// the others.
 	mu     sync.RWMutex
 	topics map[string]*topic // nil after Shutdown
-	most   int               // how many there were since the map was made
-	idle   idleTopics        // for those that nobody needs any more
+	most   int               // most topics at a time since the map was made
+	idle   idleTopics        // topics without users
 }
 
 // New returns a hub with the given options, which are copied and may be nil.
-// It has no goroutines while nothing happens, so one that is no longer used
+// It has no goroutines while nothing happens, so a hub that is no longer used
 // need not be shut down, unless it has a Backplane.
 func New(opts *Options) *Hub {
 	h := &Hub{topics: make(map[string]*topic)}
@@ -61,30 +61,29 @@ func New(opts *Options) *Hub {
 	return h
 }
 
-// Publish sends a message with the content p, which it does not keep, to all
-// who have subscribed to topic, here and, with a Backplane, in other processes.
+// Publish sends a message with the content p to all subscribers of topic, here
+// and, with a Backplane, in other processes. It does not keep p.
 //
 // It never waits for a reader, and encodes the message once. When it returns,
 // every connection here has been given the message, or the policy of its
-// subscription has been applied; so it takes longer the more there are, and
-// whoever publishes to the same topic meanwhile has to wait. All subscribers of
-// this hub get the messages of a topic in the same order, and those of each hub
-// come in the same order everywhere.
+// subscription has been applied. So it takes longer the more subscribers there
+// are, and other calls for the same topic wait meanwhile. All subscribers of
+// this hub get the messages of a topic in the same order, and the messages of
+// each hub come in the same order everywhere.
 //
 // A message that cannot be sent, such as a text that is not UTF-8, is refused
 // with the error of [websocket.NewPreparedMessage]. Any other error is
 // [ErrClosed], or wraps that of the Backplane: then the message has been
-// delivered here, but may not arrive elsewhere. A message larger than
-// [websocket.Options].SendBuffer of a connection is for that connection as one
-// for which there is no room.
+// delivered here, but may not arrive elsewhere. If a message is larger than the
+// [websocket.Options].SendBuffer of a connection, that connection has no room
+// for it.
 func (h *Hub) Publish(topic string, typ websocket.MessageType, p []byte) error {
 	return h.PublishKey(topic, "", typ, p)
 }
 
-// PublishKey is [Hub.Publish] for a message that says how something is now, the
-// something being key: the message makes earlier ones with the same key
-// superfluous. [KeepLatest] and Options.Replay make use of that. With the key
-// "" it is Publish.
+// PublishKey is [Hub.Publish] for a message that carries the current value of
+// key: it replaces earlier messages with the same key wherever they are still
+// kept, by [KeepLatest] and Options.Replay. With the key "" it is Publish.
 func (h *Hub) PublishKey(topic, key string, typ websocket.MessageType, p []byte) error {
 	prepared, err := websocket.NewPreparedMessage(typ, p)
 	if err != nil {
@@ -111,8 +110,8 @@ func (h *Hub) PublishKey(topic, key string, typ websocket.MessageType, p []byte)
 	return nil
 }
 
-// deliver gives m, which was published here, to all who have subscribed to topic
-// here. t is that topic as it was found, or nil.
+// deliver gives m, which was published here, to the local subscribers of the
+// topic. t is that topic as it was found, or nil.
 func (h *Hub) deliver(t *topic, name string, m *message) {
 	var n counts
 	for t != nil && !t.publish(m, nil, &n) { // forgotten meanwhile
@@ -121,9 +120,9 @@ func (h *Hub) deliver(t *topic, name string, m *message) {
 	h.counters.add(&n)
 }
 
-// findOut is find for a hub with a Backplane: the topic's out is locked, and
-// until it is unlocked only Shutdown removes the topic. So all who publish to a
-// topic do so one at a time, whatever is forgotten.
+// findOut is find for a hub with a Backplane: it locks the topic's out, and until
+// out is unlocked only Shutdown removes the topic. So calls that publish to a
+// topic run one at a time, even when topics are forgotten meanwhile.
 func (h *Hub) findOut(name string) *topic {
 	for {
 		t := h.find(name)
@@ -138,8 +137,8 @@ func (h *Hub) findOut(name string) *topic {
 	}
 }
 
-// find returns the topic of that name, or nil if there is none, and there need
-// not be one.
+// find returns the topic of that name. It returns nil if there is none, unless a
+// new one has to be made for its replay.
 func (h *Hub) find(name string) *topic {
 	h.mu.RLock()
 	t := h.topics[name]
@@ -152,8 +151,8 @@ func (h *Hub) find(name string) *topic {
 	return t
 }
 
-// acquire returns the topic of that name, which is made if need be, and kept
-// until it is released. After Shutdown it returns nil.
+// acquire returns the topic of that name, which it makes if there is none. The
+// topic is kept until it is released. After Shutdown acquire returns nil.
 func (h *Hub) acquire(name string) *topic {
 	for {
 		h.mu.RLock()
@@ -186,7 +185,7 @@ func (h *Hub) open(name string) *topic {
 	return t
 }
 
-// closeLocked undoes open. Now and then it makes a new map, since one never
+// closeLocked undoes open. Now and then it makes a new map, since a map never
 // shrinks.
 func (h *Hub) closeLocked(t *topic) {
 	t.dead = true
@@ -232,12 +231,12 @@ func (h *Hub) Subscribers(topic string) int {
 
 // Totals counts what a hub has done since it was made, and what it has now.
 type Totals struct {
-	Topics        int // that exist, including those that linger
+	Topics        int // topics that exist, including those that linger
 	Subscriptions int
 
 	Published    uint64 // messages that were published here
 	Received     uint64 // messages that came from the backplane
-	Invalid      uint64 // messages of the backplane that were not understood
+	Invalid      uint64 // messages of the backplane that could not be parsed
 	Delivered    uint64 // messages given to connections: one to ten connections is ten
 	Dropped      uint64 // not given to a connection, because its peer did not keep up
 	Conflated    uint64 // replaced by a newer one of the same key, for the same reason
@@ -249,7 +248,7 @@ type counters struct {
 	delivered, dropped, conflated, disconnected atomic.Uint64
 }
 
-// counts is how often a message, or several, had each outcome, until it is added to
+// counts counts the outcomes of one message, or of several, until it is added to
 // counters.
 type counts struct{ delivered, dropped, conflated, disconnected uint64 }
 

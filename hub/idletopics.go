@@ -19,8 +19,8 @@ type idleTopic struct {
 	until time.Time
 }
 
-// retire is called when t is no longer used. It forgets t if there is nothing to
-// keep, and else adds it to the idle topics.
+// retire is called when t is no longer used. It adds t to the idle topics, or
+// forgets it if there is nothing to keep.
 func (h *Hub) retire(t *topic) {
 	if h.opts.Replay == 0 && h.opts.Backplane == nil {
 		h.forget(t)
@@ -67,8 +67,8 @@ func (h *Hub) sweep() {
 	}
 }
 
-// forgetIdle forgets t, which was among the idle topics, if it is still idle. It
-// reports whether t is to be added again. It works as Forget does.
+// forgetIdle forgets t, which was among the idle topics, if t is still idle. It
+// reports whether t is to be added again. It takes the locks that Forget takes.
 func (h *Hub) forgetIdle(t *topic) (again bool, err error) {
 	t.out.Lock()
 	defer t.out.Unlock()
@@ -82,8 +82,8 @@ func (h *Hub) forgetIdle(t *topic) (again bool, err error) {
 	return !h.forget(t), err
 }
 
-// next takes out a topic whose time has come. If there is none it sets the timer
-// and returns nil.
+// next removes and returns a topic that has been idle for long enough. If there
+// is none, it sets the timer and returns nil.
 func (a *idleTopics) next() *topic {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -114,9 +114,9 @@ func (a *idleTopics) close() {
 	}
 }
 
-// recheck reports whether t, which was among the idle topics, is still idle, and
-// then empties it; or else, whether t is to be added again, since it was used
-// meanwhile.
+// recheck empties t, which was among the idle topics, and reports idle if t has
+// not been used meanwhile. It reports again if t was used but is idle now, so
+// that t is to be added once more.
 func (t *topic) recheck() (idle, again bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -132,8 +132,8 @@ func (t *topic) recheck() (idle, again bool) {
 	return true, false
 }
 
-// forget removes t, unless it is in use again. It returns false if that was
-// only for a moment, so that t is to be added to the idle topics again.
+// forget removes t, unless t is in use again. It returns false if t was used only
+// for a moment, so that t is to be added to the idle topics again.
 func (h *Hub) forget(t *topic) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()

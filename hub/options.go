@@ -24,24 +24,24 @@ type Options struct {
 
 	// Linger is how long a topic is kept after its last subscriber has left,
 	// with its replay and its subscription at the backplane, so that a page
-	// that is reloaded finds what it left, and the backplane is not told of
-	// every coming and going. A topic that is published to without subscribers
-	// is kept for its replay, too. It may be up to twice that long. Zero means
-	// a minute, a negative value not at all. Without a Backplane and a Replay
-	// there is nothing to keep.
+	// that is reloaded finds the same messages, and the hub does not subscribe
+	// and unsubscribe at the backplane each time. A topic that is published to
+	// without subscribers is kept for its replay, too. The time may be up to
+	// twice as long. Zero means a minute; with a negative value topics are not
+	// kept. Without a Backplane and a Replay there is nothing to keep.
 	Linger time.Duration
 
 	// OnJoin is called when the first subscription of a member to a topic
 	// begins, OnLeave when the last one has ended (see
 	// SubscribeOptions.Member). They run on a goroutine of the hub, for each
 	// topic one at a time and in order, and may call any method of the hub but
-	// Shutdown. What OnJoin publishes reaches the newcomer, too, behind the
-	// replay. A panic is logged, and nothing else is affected. They should not
-	// take long: what has happened in the meantime is kept in memory.
+	// Shutdown. A message that OnJoin publishes reaches the newcomer, too, after
+	// the replay. A panic is logged, and nothing else is affected. They should
+	// not take long: later joins and leaves wait in memory.
 	OnJoin, OnLeave func(topic, member string)
 
-	// Logger receives what no call can return, such as a message of the
-	// backplane that is invalid. Nil means [slog.Default].
+	// Logger receives the errors that no call can return, such as an invalid
+	// message of the backplane. Nil means [slog.Default].
 	Logger *slog.Logger
 }
 
@@ -61,40 +61,40 @@ func (o Options) withDefaults() Options {
 type Policy uint8
 
 const (
-	// DropNewest leaves the message out when the connection's own queue
-	// ([websocket.Options].SendBuffer) has no room for it. What is queued
-	// arrives, however old it is.
+	// DropNewest drops the message when the connection's own queue
+	// ([websocket.Options].SendBuffer) has no room for it. Queued messages
+	// arrive, however old they are.
 	DropNewest Policy = iota
-	// DropOldest keeps the newest messages: as long as the connection has not
-	// sent what it was given, the hub keeps up to SubscribeOptions.Queue
-	// messages, and leaves out the oldest when there are more.
+	// DropOldest keeps the newest messages: while the connection's own queue is
+	// not drained, the hub keeps up to SubscribeOptions.Queue messages, and
+	// drops the oldest when there are more.
 	//
-	// A message that the system has taken can no longer be left out.
-	// So DropOldest and [KeepLatest] let it take little: Subscribe calls
-	// [websocket.Conn.LimitUnsent] with 16 KiB. That holds for all that is sent
-	// on the connection, so the queue of the connection itself fills earlier,
-	// too. Call it after Subscribe for another limit. What remains is
-	// what is on its way, and what the peer's own system has received and the
-	// peer has not read, often some 64 KiB: that arrives, however old it is.
+	// A message that the system has taken can no longer be dropped. So
+	// DropOldest and [KeepLatest] let the system take little: Subscribe calls
+	// [websocket.Conn.LimitUnsent] with 16 KiB. That limit holds for everything
+	// that is sent on the connection, so the connection's own queue fills
+	// earlier, too. Call LimitUnsent after Subscribe for another limit. Messages
+	// on their way, and those that the peer's system has received and the peer
+	// has not read, often some 64 KiB, arrive however old they are.
 	DropOldest
 	// KeepLatest keeps the newest message of each key (see [Hub.PublishKey]):
-	// as long as the connection has not sent what it was given, a message
-	// takes the place of the one with the same key, if that still waits. So a
-	// slow reader sees fewer prices, but none that is older than what it takes
-	// to read what its own system has received (see [DropOldest]). Keys
-	// leave in the order in which they began to wait, so that one that changes
-	// all the time can neither starve the others nor be starved. Messages
-	// without a key count as those of one key, "".
+	// while the connection's own queue is not drained, a message takes the place
+	// of a waiting one with the same key. So a slow reader sees fewer prices,
+	// but none that is older than the time it takes to read the messages that
+	// its own system has received (see [DropOldest]). Keys are sent in the order
+	// in which they began to wait, so a key that changes all the time can
+	// neither starve the others nor be starved. Messages without a key count as
+	// those of one key, "".
 	KeepLatest
 	// Disconnect closes the connection when its own queue has no room: with
-	// SubscribeOptions.Code and Reason, without waiting for it. Who has this
-	// policy gets every message, or is told that it did not.
+	// SubscribeOptions.Code and Reason, without waiting for the close. A peer
+	// with this policy gets every message, or is told that it did not.
 	Disconnect
 )
 
 var policies = [...]string{"drop newest", "drop oldest", "keep latest", "disconnect"}
 
-// String returns what the policy is called, such as "drop oldest".
+// String returns the name of the policy, such as "drop oldest".
 func (p Policy) String() string {
 	if int(p) < len(policies) {
 		return policies[p]
@@ -117,17 +117,17 @@ type SubscribeOptions struct {
 	// is something to keep.
 	Queue int
 
-	// Member is who subscribes, for Hub.Members and Options.OnJoin. Any number
-	// of subscriptions may be of the same member, such as a person with two
-	// tabs. With "" it is nobody.
+	// Member names the subscriber, for Hub.Members and Options.OnJoin. Any number
+	// of subscriptions may have the same member, such as a person with two
+	// tabs. A subscription with "" has no member.
 	Member string
 
 	// Replay sends the messages that the topic has kept, if Options.Replay is
-	// set, before all that are published from now on: each message once, and in
-	// order. They count like others.
+	// set, before those that are published from now on: each message once, and
+	// in order. Replayed messages count like others.
 	Replay bool
 
-	// Code and Reason are what [Disconnect] closes the connection with. Zero
+	// Code and Reason are those of the close frame that [Disconnect] sends. Zero
 	// and "" mean [websocket.StatusTryAgainLater] and "too slow".
 	Code   websocket.StatusCode
 	Reason string
@@ -139,8 +139,8 @@ const (
 	defaultKeys  = 1024
 )
 
-// withDefaults returns o, which may be nil, with what its zero values mean, or
-// an error if something in it has no meaning.
+// withDefaults returns o, which may be nil, with its defaults filled in, or an
+// error if a value is invalid.
 func (o *SubscribeOptions) withDefaults() (SubscribeOptions, error) {
 	var d SubscribeOptions
 	if o != nil {
@@ -167,8 +167,8 @@ func (o *SubscribeOptions) withDefaults() (SubscribeOptions, error) {
 	return d, checkClose(d.Code, d.Reason)
 }
 
-// checkClose checks that a connection can be closed with that, before one has
-// to be: Conn.Close would refuse it, and the connection would stay open.
+// checkClose checks that a connection can be closed with code and reason. Without
+// the check, Conn.Close would refuse them and the connection would stay open.
 func checkClose(code websocket.StatusCode, reason string) error {
 	switch {
 	case code >= 3000 && code < 5000:

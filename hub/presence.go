@@ -5,7 +5,7 @@ import (
 	"runtime/debug"
 )
 
-// event is somebody's coming or going.
+// event is the join or the leave of a member.
 type event struct {
 	member string
 	left   bool
@@ -37,9 +37,8 @@ func (t *topic) leaveLocked(member string) {
 	}
 }
 
-// tellLocked has the callback called, behind those that are due already. The
-// topic is kept until then, so that one of the same name that comes later does
-// not overtake it.
+// tellLocked queues a call of OnJoin or OnLeave. The topic is kept until the call
+// has returned, so that a later topic of the same name does not overtake it.
 func (t *topic) tellLocked(e event) {
 	t.events = append(t.events, e)
 	if !t.telling {

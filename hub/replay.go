@@ -2,8 +2,8 @@ package hub
 
 import "context"
 
-// replay is the newest messages of a topic, without those that a newer one with
-// the same key has made superfluous. It is guarded by topic.mu.
+// replay holds the newest messages of a topic, of those with the same key only
+// the newest. It is guarded by topic.mu.
 type replay struct {
 	oldest, newest *message
 	size           int
@@ -43,7 +43,7 @@ func (r *replay) remove(m *message) {
 	} else {
 		r.newest = m.older
 	}
-	m.older, m.newer = nil, nil // it may wait for a slow reader, the others need not
+	m.older, m.newer = nil, nil // m may still wait for a slow reader: let go of its neighbours
 	if m.key != "" {
 		delete(r.keys, m.key)
 	}
@@ -59,13 +59,13 @@ func (r *replay) messages() []*message {
 	return all
 }
 
-// entry is what a subscription has while it gets the replay: the messages that
-// were published meanwhile. They are few, since nothing waits for the reader.
+// entry holds the messages that are published while a subscription gets the
+// replay. They are few, since the replay does not wait for the reader.
 type entry struct{ early []*message }
 
 // replay sends the messages that the topic had kept when s joined its chunk, and
-// then those that came in the meantime: every message is among the one or the
-// other.
+// then those that were published in the meantime. Every message is in one of the
+// two lists.
 func (s *Subscription) replay(kept []*message) error {
 	var n counts
 	defer func() { s.topic.hub.counters.add(&n) }()
@@ -89,8 +89,8 @@ func (s *Subscription) replay(kept []*message) error {
 	return nil
 }
 
-// replayOne sends one message. The lock is not held for longer, so that others
-// need not wait.
+// replayOne sends one message. It locks chunk.mu for that message only, so that
+// others need not wait.
 func (s *Subscription) replayOne(m *message, n *counts) error {
 	s.chunk.mu.Lock()
 	defer s.chunk.mu.Unlock()
@@ -100,7 +100,7 @@ func (s *Subscription) replayOne(m *message, n *counts) error {
 	return s.put(m, n)
 }
 
-// cause tells why s, which nobody else knows yet, is gone.
+// cause returns the reason why s is gone before Subscribe has returned.
 func (s *Subscription) cause() error {
 	if err := context.Cause(s.conn.Context()); err != nil {
 		return err

@@ -2,30 +2,30 @@ package hub
 
 import "sync"
 
-// chunkSize is how many subscribers share a lock, and so for how many sends
-// somebody may have to wait who wants to join them or to leave.
+// chunkSize is how many subscribers share a lock. So a subscriber that joins or
+// leaves waits for at most that many sends.
 const chunkSize = 128
 
-// set is the subscribers of a topic, in chunks. All of it is guarded by
-// topic.mu, but for what chunk.mu guards.
+// set holds the subscribers of a topic, in chunks. It is guarded by topic.mu,
+// except for the fields that chunk.mu guards.
 type set struct {
-	// chunks is only ever appended to, or replaced: a publish goes through what
-	// it has got while others change the set.
+	// chunks is appended to, or replaced, and never changed in place: a publish
+	// ranges over its copy of the slice while others change the set.
 	chunks []*chunk
 	free   []*chunk // those with room, the most recently used last
-	size   int      // how many subscribers there are, or are on their way in
-	empty  int      // how many chunks have none
+	size   int      // how many subscribers have a place
+	empty  int      // how many chunks have no subscriber
 }
 
 type chunk struct {
-	taken int // places taken, or promised; guarded by topic.mu
+	taken int // places in use or reserved; guarded by topic.mu
 
 	mu   sync.Mutex
-	subs []*Subscription // guarded by mu, as are they, in any order
-	seq  uint64          // of the last message that was given to them; guarded by mu
+	subs []*Subscription // in any order; guarded by mu
+	seq  uint64          // of the last message that was given to subs; guarded by mu
 }
 
-// reserve returns a chunk in which there is a place for one more.
+// reserve reserves a place for one more subscriber, and returns its chunk.
 func (s *set) reserve() *chunk {
 	s.size++
 	last := len(s.free) - 1
@@ -46,7 +46,7 @@ func (s *set) reserve() *chunk {
 	return c
 }
 
-// giveBack makes a place free, after the subscriber has left it.
+// giveBack frees a place in c, whose subscriber has left.
 func (s *set) giveBack(c *chunk) {
 	s.size--
 	if c.taken--; c.taken == chunkSize-1 {
@@ -61,8 +61,8 @@ func (s *set) giveBack(c *chunk) {
 	}
 }
 
-// compact removes the empty chunks. Since that takes at least as many as are
-// left, its cost per subscriber that has left is constant.
+// compact removes the empty chunks. They are at least as many as the others, so
+// its cost per subscriber that has left is constant.
 func (s *set) compact() {
 	var chunks, free []*chunk
 	for _, c := range s.chunks {
@@ -78,12 +78,12 @@ func (s *set) compact() {
 	s.chunks, s.free, s.empty = chunks, free, 0
 }
 
-// deliver gives m to those in c.
+// deliver gives m to the subscribers in c.
 func (c *chunk) deliver(m *message, n *counts) {
 	var ended []*Subscription
 	c.mu.Lock()
 	c.seq = m.seq
-	for i := len(c.subs) - 1; i >= 0; i-- { // backwards, since the last takes the place of one that is removed
+	for i := len(c.subs) - 1; i >= 0; i-- { // backwards: a removed one is replaced by the last
 		s := c.subs[i]
 		if err := s.give(m, n); err != nil {
 			s.removeLocked()
@@ -96,7 +96,7 @@ func (c *chunk) deliver(m *message, n *counts) {
 	}
 }
 
-// addLocked adds s, which has a place.
+// addLocked adds s, which has a reserved place.
 func (c *chunk) addLocked(s *Subscription) {
 	s.at = len(c.subs)
 	c.subs = append(c.subs, s)

@@ -11,18 +11,18 @@ import (
 )
 
 // Shutdown ends the hub: from now on Publish and Subscribe return [ErrClosed],
-// and what comes from the backplane is ignored. It waits until calls under way
-// have returned and what waits for slow readers has been given to their
+// and messages from the backplane are ignored. It waits until calls under way
+// have returned and messages that wait for slow readers have been given to their
 // connections, but not for longer than ctx. Then it ends all subscriptions,
 // unsubscribes from the backplane, and waits for OnLeave to have been called.
 //
 // It does not close connections. Do that next, with the Shutdown of a
-// [websocket.Server] or a [websocket.Loop], which lets what is queued in a
-// connection leave.
+// [websocket.Server] or a [websocket.Loop], which sends the messages that are
+// queued in a connection.
 //
-// If ctx ends first, Shutdown ends the subscriptions all the same, leaves the
-// backplane and the callbacks to themselves, and returns the error of ctx.
-// Otherwise it returns what the backplane has. It may be called repeatedly.
+// If ctx ends first, Shutdown ends the subscriptions all the same, does not wait
+// for the backplane and the callbacks, and returns the error of ctx. Otherwise it
+// returns the error of the backplane. It may be called repeatedly.
 func (h *Hub) Shutdown(ctx context.Context) error {
 	h.calls.Close()
 	err := h.calls.Wait(ctx)
@@ -38,7 +38,7 @@ func (h *Hub) Shutdown(ctx context.Context) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	// Some subscriptions may just be ending by themselves.
+	// Some subscriptions may still be ending by themselves.
 	for _, g := range []*drain.Group{&h.subscribed, &h.telling} {
 		err = cmp.Or(err, g.Wait(ctx))
 	}

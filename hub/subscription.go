@@ -8,7 +8,7 @@ import (
 	"github.com/fullduplex-go/websocket"
 )
 
-// conn is what the hub needs of a connection.
+// conn has the methods of a connection that the hub uses.
 type conn interface {
 	SendPrepared(*websocket.PreparedMessage) error
 	Buffered() int
@@ -18,8 +18,8 @@ type conn interface {
 	Close(websocket.StatusCode, string) error
 }
 
-// Subscription is a connection's part in a topic, made by [Hub.Subscribe]. Its
-// methods may be called from any number of goroutines.
+// Subscription subscribes a connection to a topic. It is made by [Hub.Subscribe].
+// Its methods may be called from any number of goroutines.
 type Subscription struct {
 	topic     *topic
 	conn      conn
@@ -30,17 +30,17 @@ type Subscription struct {
 	closeWith *closeWith // for Disconnect
 
 	// Guarded by chunk.mu.
-	at                       int    // where it is in chunk.subs
-	gone                     bool   // it is no longer there
-	from                     uint64 // number of the first message that it gets, behind the replay
+	at                       int    // index in chunk.subs
+	gone                     bool   // no longer in chunk.subs
+	from                     uint64 // number of the first message after the replay
 	stop                     func() bool
-	entry                    *entry   // while it gets the replay, or nil
-	backlog                  *backlog // what waits for a slow reader, or nil
+	entry                    *entry   // during the replay, or nil
+	backlog                  *backlog // messages that wait for a slow reader, or nil
 	sent, dropped, conflated uint64
 
 	// Guarded by topic.mu.
-	present  bool // its member has been counted
-	released bool // its place has been given back
+	present  bool // the member has been counted
+	released bool // the place in the set has been given back
 }
 
 // closeWith is the code and the reason that Disconnect closes a connection with.
@@ -49,7 +49,7 @@ type closeWith struct {
 	reason string
 }
 
-// Stats counts what became of the messages for a subscription.
+// Stats counts the messages for a subscription by their outcome.
 type Stats struct {
 	Sent      uint64 // given to the connection
 	Dropped   uint64 // left out, because the peer did not keep up
@@ -59,18 +59,18 @@ type Stats struct {
 
 // Subscribe has c get the messages that are published to topic from now on,
 // until Unsubscribe is called or c closes, from either side: then the
-// subscription ends by itself. With opts, which may be nil and are not kept,
-// it says what happens when c does not keep up. c may have any number of
-// subscriptions, with different options, even to the same topic.
+// subscription ends by itself. opts says what happens when c does not keep up; it
+// may be nil and is not kept. c may have any number of subscriptions, with
+// different options, even to the same topic.
 //
-// Messages are sent by [websocket.Conn.SendPrepared], mixed with what else is
-// sent on c; each subscription keeps the order of its topic. It gets all messages
+// Messages are sent by [websocket.Conn.SendPrepared], between the other messages
+// on c; each subscription keeps the order of its topic. It gets all messages
 // from its first one to its last, and none of a Publish that began to send before
 // Subscribe did, but for those that SubscribeOptions.Replay asks for.
 //
 // With a Backplane the first subscription to a topic waits until the backplane
 // knows of it, which may be a round trip to a broker. When Subscribe has returned,
-// what is published anywhere arrives.
+// messages that are published anywhere arrive.
 //
 // The error is [ErrClosed] after Shutdown, the cause if c is closing, or says
 // what is wrong with opts; or it wraps that of the Backplane, if that could not
@@ -116,7 +116,7 @@ func (h *Hub) subscribe(name string, c conn, opts *SubscribeOptions) (*Subscript
 	return s, nil
 }
 
-// begin puts s among the subscribers of its topic.
+// begin adds s to the subscribers of its topic.
 func (s *Subscription) begin(replay bool) error {
 	t := s.topic
 	if !t.admit(s) {
@@ -137,8 +137,8 @@ func (s *Subscription) begin(replay bool) error {
 	return nil
 }
 
-// addToChunk adds s to its chunk: from here on messages come. It returns what is to be
-// sent before them.
+// addToChunk adds s to its chunk, from which s gets messages from then on. It
+// returns the messages of the replay, which are to be sent first.
 func (s *Subscription) addToChunk(replay bool) (kept []*message) {
 	s.chunk.mu.Lock()
 	defer s.chunk.mu.Unlock()
@@ -163,7 +163,7 @@ func (t *topic) admit(s *Subscription) bool {
 	return true
 }
 
-// welcome makes the member of s, which is where messages come, known.
+// welcome counts the member of s, which is in its chunk.
 func (t *topic) welcome(s *Subscription) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -178,12 +178,13 @@ func (t *topic) welcome(s *Subscription) bool {
 }
 
 // Unsubscribe ends the subscription: once it has returned, no more messages
-// are given to the connection, and what waited in the hub is forgotten. What
-// waits in the connection leaves. It may be called repeatedly.
+// are given to the connection, and those that waited in the hub are dropped.
+// Messages in the connection's queue are still sent. Unsubscribe may be called
+// repeatedly.
 //
-// A message that a Publish is just sending to all belongs to the subscription:
-// Unsubscribe gives it to the connection if that did not have its turn yet. So
-// a connection that unsubscribes and subscribes again during a Publish gets the
+// The message of a Publish that is under way belongs to the subscription:
+// Unsubscribe gives the message to the connection if Publish has not yet. So a
+// connection that unsubscribes and subscribes again during a Publish gets the
 // message once.
 func (s *Subscription) Unsubscribe() {
 	var n counts
@@ -200,16 +201,16 @@ func (s *Subscription) Unsubscribe() {
 	}
 }
 
-// catchUpLocked gives s the current message of its topic, unless it has come to
-// the chunk of s already. The caller holds chunk.mu.
+// catchUpLocked gives s the current message of its topic, unless the chunk of s
+// has had that message already. The caller holds chunk.mu.
 func (s *Subscription) catchUpLocked(n *counts) {
 	if m := s.topic.currentMessage(); m != nil && m.seq > s.chunk.seq {
-		s.give(m, n) // an error is a reason to end the subscription, which is being done
+		s.give(m, n) // an error would end the subscription, which ends anyway
 	}
 }
 
-// removeLocked takes s, which is not gone, out of its chunk. The caller holds
-// chunk.mu, and calls left when it no longer does.
+// removeLocked removes s, which is not gone, from its chunk. The caller holds
+// chunk.mu, and calls left after unlocking it.
 func (s *Subscription) removeLocked() {
 	s.gone = true
 	s.chunk.removeLocked(s)
@@ -220,7 +221,7 @@ func (s *Subscription) removeLocked() {
 	}
 }
 
-// left follows removeLocked.
+// left gives back the place of s, after removeLocked.
 func (s *Subscription) left() {
 	s.stop()
 	t := s.topic
@@ -246,8 +247,8 @@ func (s *Subscription) Stats() Stats {
 	return st
 }
 
-// give is called with each message that is published. An error says why the
-// subscription is to end. The caller holds chunk.mu.
+// give is called with each published message. An error ends the subscription.
+// The caller holds chunk.mu.
 func (s *Subscription) give(m *message, n *counts) error {
 	switch {
 	case m.seq < s.from:
@@ -259,7 +260,7 @@ func (s *Subscription) give(m *message, n *counts) error {
 	return s.put(m, n)
 }
 
-// put sends m, or does with it what the policy says. The caller holds chunk.mu.
+// put sends m, or applies the policy to m. The caller holds chunk.mu.
 func (s *Subscription) put(m *message, n *counts) error {
 	if s.backlog != nil {
 		s.backlog.put(s, m, n)
@@ -278,7 +279,7 @@ func (s *Subscription) put(m *message, n *counts) error {
 	return s.refused(m, n, err)
 }
 
-// refused does what is to be done with m, which the connection has not taken.
+// refused applies the policy to m, which the connection has refused with err.
 func (s *Subscription) refused(m *message, n *counts, err error) error {
 	full := errors.Is(err, websocket.ErrBackpressure)
 	switch {
@@ -298,8 +299,8 @@ func (s *Subscription) refused(m *message, n *counts, err error) error {
 }
 
 // tooBig reports whether err is about a message that does not fit into the
-// connection's queue, even when that is empty. A peer's message that was too
-// big has ended the connection.
+// connection's queue, even when the queue is empty. It is false if a message of
+// the peer was too big, which ends the connection.
 func tooBig(err error) bool {
 	var closed *websocket.CloseError
 	return errors.Is(err, websocket.ErrMessageTooBig) && !errors.As(err, &closed)

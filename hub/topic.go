@@ -6,8 +6,8 @@ import (
 	"github.com/fullduplex-go/websocket"
 )
 
-// message is a message of a topic, as it is published and as it waits for slow
-// readers: they all share it.
+// message is a message of a topic. All subscribers, the replay and all backlogs
+// share it.
 type message struct {
 	prepared *websocket.PreparedMessage
 	key      string
@@ -16,47 +16,47 @@ type message struct {
 	older, newer *message // its neighbours in the topic's replay; guarded by topic.mu
 }
 
-// topic is who has subscribed to it, and what is kept for them.
+// topic holds the subscribers of a topic, and the messages that are kept for them.
 //
 // A subscription gets the messages of a range of numbers. Its first number is
 // the one after the newest message, and is decided under mu while chunk.mu is
 // held. So a message with that number finds the subscription in its chunk, and
-// one with an earlier number is not given to it, wherever its place is. A
-// subscription that ends gets the current message first, if that has not come
-// to its chunk yet.
+// an earlier message is not given to the subscription, wherever its place is. A
+// subscription that ends gets the current message first, if its chunk has not
+// had that message yet.
 //
-// Its locks are taken in this order: out, link, publishing, chunk.mu, mu. Only
-// out and link are held while the backplane is called, and the backplane's calls
-// need neither, so that it may deliver in the middle of a Publish. Nothing but
-// chunk.mu is needed to give a message to a subscriber, and nobody holds it for
-// longer than it takes to give one message to one chunk: to subscribe or to end a
-// subscription never waits for a message to go to a hundred thousand.
+// The locks are taken in this order: out, link, publishing, chunk.mu, mu. Only
+// out and link are held while the backplane is called. The backplane's calls
+// take neither, so it may deliver in the middle of a Publish. Only chunk.mu is
+// needed to give a message to a subscriber, and it is held for at most as long
+// as one chunk takes one message: no Subscribe or Unsubscribe waits until a
+// message has gone to a hundred thousand subscribers.
 type topic struct {
 	hub  *Hub
 	name string
 
-	out        sync.Mutex // held by who publishes here, so that others get it in the same order
+	out        sync.Mutex // held by a local Publish, so that other hubs see the same order
 	publishing sync.Mutex // held while a message goes to all subscribers, one message at a time
 
-	link   sync.Mutex   // held while the backplane is told who wants the topic
+	link   sync.Mutex   // held while the hub subscribes or unsubscribes at the backplane
 	unlink func() error // guarded by link; nil if the hub has not subscribed at the backplane
 
-	mu      sync.Mutex // guards what follows
-	refs    int        // subscriptions, calls under way, and what else keeps the topic
-	dead    bool       // it is no longer in Hub.topics, or about to be removed
-	used    bool       // it had a subscriber, or the replay got something, since recheck
-	idle    bool       // it is among Hub.idle
+	mu      sync.Mutex // guards the fields below
+	refs    int        // users that keep the topic: subscriptions, calls under way, tell
+	dead    bool       // removed from Hub.topics, or about to be
+	used    bool       // had a subscriber, or a message for the replay, since recheck
+	idle    bool       // in Hub.idle
 	seq     uint64     // of the newest message
 	current *message   // the newest message while it goes to all subscribers, or nil
-	source  *source    // where messages of the backplane may come from, or nil
+	source  *source    // the one from which backplane messages are accepted, or nil
 	set     set
 	replay  replay
-	members map[string]int // how many subscriptions each has
-	events  []event        // that OnJoin and OnLeave have not been called for yet
-	telling bool           // a goroutine calls them
+	members map[string]int // number of subscriptions of each member
+	events  []event        // waiting for their call of OnJoin or OnLeave
+	telling bool           // a goroutine makes these calls
 }
 
-// retain keeps t until release is called; unless it is dead.
+// retain keeps t until release is called. It returns false if t is dead.
 func (t *topic) retain() bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -77,8 +77,8 @@ func (t *topic) release() {
 	}
 }
 
-// publish gives m to all subscribers. from is where it came from, nil if it was
-// published here. If t is dead, or from is no longer its source, publish does
+// publish gives m to all subscribers. from is the source of m, nil if m was
+// published here. If t is dead, or from is no longer t.source, publish does
 // nothing and returns false.
 func (t *topic) publish(m *message, from *source, n *counts) bool {
 	t.publishing.Lock()
@@ -96,8 +96,8 @@ func (t *topic) publish(m *message, from *source, n *counts) bool {
 	return true
 }
 
-// number makes m the newest message, and the current one, and returns where the
-// subscribers are that are to get it. Later subscribers get it from the replay.
+// number makes m the newest and current message, and returns the chunks of the
+// subscribers that are to get it. Later subscribers get m from the replay.
 func (t *topic) number(m *message, from *source) ([]*chunk, bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -114,9 +114,9 @@ func (t *topic) number(m *message, from *source) ([]*chunk, bool) {
 	return t.set.chunks, true
 }
 
-// start returns the number of the first message that a subscription gets which
-// begins now, and with replay what the topic has kept of those before. The
-// caller holds the lock of the subscription's chunk, and adds it there.
+// start returns the number of the first message for a subscription that begins
+// now and, with replay, the earlier messages that the topic has kept. The caller
+// holds the lock of the subscription's chunk, and adds the subscription there.
 func (t *topic) start(replay bool) (first uint64, kept []*message) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
