@@ -11,15 +11,16 @@ import (
 // Connect connects to the broker at url, or to one of several, separated by
 // commas, with settings for a backplane:
 //
-//   - A broker that is not there is waited for: now, and whenever it goes away,
-//     for ever, and also if it says that we are not authorized. It is tried
-//     again after 100 ms, and then ever more rarely, down to every 5 s. So the
-//     connection need not be established yet when Connect returns. What fails
-//     is logged by [slog.Default] when it is something new.
+//   - The connection waits for a broker that is away: now, and whenever the
+//     broker goes away, for ever, and also if the broker says that we are not
+//     authorized. It tries again after 100 ms, and then ever more rarely, down
+//     to every 5 s. So the connection need not be established yet when Connect
+//     returns. A failure that differs from the last one is logged by
+//     [slog.Default].
 //   - Until then up to 4 MiB of messages are kept.
-//   - One that says nothing any more is noticed after 30 s. If it does not take
-//     what is sent it holds up a Publish for at most 5 s.
-//   - It does not send back what is published here.
+//   - A broker that has become silent is noticed after 30 s. A broker that does
+//     not read holds up a Publish for at most 5 s.
+//   - The broker does not send back the messages that are published here.
 //
 // The options may add to these settings or override them. The error is about
 // url or the options. The caller owns the connection.
@@ -48,9 +49,9 @@ func Connect(url string, opts ...nats.Option) (*nats.Conn, error) {
 	return nats.Connect(url, append(defaults, opts...)...)
 }
 
-// delay returns how long to wait before all brokers are tried once more, which
-// has been done tries times. The random part keeps the hubs of a broker that
-// was restarted from coming back all in the same moment.
+// delay returns how long to wait before all brokers are tried once more, after
+// tries rounds. The random part keeps the hubs of a restarted broker from
+// connecting all at once.
 func delay(tries int) time.Duration {
 	d := min(100*time.Millisecond<<min(max(tries, 1)-1, 10), 5*time.Second)
 	return d/2 + rand.N(d/2)

@@ -11,33 +11,33 @@ const (
 	// maxWorkers is how many topics are delivered to at the same time. Workers
 	// are started when there is something to deliver.
 	maxWorkers = 16
-	// channelSize is how many messages may wait for the receiver, which does
-	// little and never waits: what arrives while it is not given the processor.
+	// channelSize is how many messages may wait for the receiver. The receiver
+	// never blocks, so they wait only while it does not get the processor.
 	channelSize = 1 << 16
 )
 
-// dispatcher passes on the messages of all subscriptions. nats.go starts a
-// goroutine for each subscription with a callback, so here all of them write to
-// one channel. One goroutine, the receiver, empties that into the queue of each
-// subscription, and a few workers deliver from the queues: to each topic one at
-// a time and in order. The receiver and the channel are there while there are
-// subscriptions.
+// dispatcher passes on the messages of all subscriptions. All subscriptions write
+// to one channel, since nats.go would start a goroutine for each one with a
+// callback. One goroutine, the receiver, moves the messages from the channel to
+// the queue of their subscription. A few workers deliver from the queues: to each
+// topic one message at a time and in order. The receiver and the channel exist
+// while there are subscriptions.
 type dispatcher struct {
 	limit   int64                                           // bytes that a queue may hold
 	dropped func(*nats.Subscription)                        // called when messages begin to be dropped, in a goroutine of its own
 	listen  func() (closed <-chan nats.Status, stop func()) // tells when the connection is closed
 
-	mu      sync.Mutex // guards what follows
+	mu      sync.Mutex // guards the fields below
 	queues  map[*nats.Subscription]*msgQueue
 	opening int         // calls of subscribe under way
-	early   []*nats.Msg // for no queue that there is: perhaps for one that is being opened
+	early   []*nats.Msg // without a queue, perhaps for a subscription that is being opened
 	ready   []*msgQueue // with messages, and without a worker
 	workers int
-	channel chan *nats.Msg // what the receiver receives from; nil if it is not there
-	wake    chan struct{}  // tells the receiver that nobody may be left
+	channel chan *nats.Msg // from which the receiver receives; nil if there is none
+	wake    chan struct{}  // tells the receiver that no subscription may be left
 }
 
-// msgQueue is the messages of a subscription that wait to be delivered.
+// msgQueue holds the messages of a subscription that wait to be delivered.
 type msgQueue struct {
 	deliver func(msg []byte)
 	ended   atomic.Bool
@@ -50,8 +50,8 @@ type msgQueue struct {
 	full bool // the last message was dropped
 }
 
-// subscribe calls open with the channel to subscribe with, and has deliver called
-// with what comes.
+// subscribe calls open with the channel to subscribe with. Workers call deliver
+// with each message of the subscription.
 func (d *dispatcher) subscribe(deliver func([]byte), open func(chan *nats.Msg) (*nats.Subscription, error)) (*nats.Subscription, error) {
 	sub, err := open(d.begin())
 	d.mu.Lock()
@@ -73,8 +73,8 @@ func (d *dispatcher) subscribe(deliver func([]byte), open func(chan *nats.Msg) (
 	return sub, err
 }
 
-// begin counts a call of subscribe, and returns the channel for it. It sees to it
-// that there is a receiver.
+// begin counts a call of subscribe, and returns the channel for it. It starts the
+// receiver if there is none.
 func (d *dispatcher) begin() chan *nats.Msg {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -100,7 +100,7 @@ func (d *dispatcher) end(sub *nats.Subscription) {
 	d.wakeLocked()
 }
 
-// wakeLocked has the receiver look whether it is needed, if it may not be.
+// wakeLocked wakes the receiver, to end it, if no subscription is left.
 func (d *dispatcher) wakeLocked() {
 	if len(d.queues) > 0 || d.opening > 0 || d.channel == nil {
 		return
@@ -130,8 +130,8 @@ func (d *dispatcher) receive(channel <-chan *nats.Msg, wake <-chan struct{}) {
 	}
 }
 
-// leave reports whether the receiver may go, since nobody needs it; with closed
-// nobody does.
+// leave reports whether the receiver may end: when there are no subscriptions, or
+// when the connection is closed, which ends them all.
 func (d *dispatcher) leave(closed bool) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -181,7 +181,7 @@ func (d *dispatcher) putLocked(q *msgQueue, m *nats.Msg) {
 	}
 }
 
-// work delivers what there is, queue by queue, and ends when there is nothing.
+// work delivers messages, queue by queue, until no queue is ready.
 func (d *dispatcher) work() {
 	var q *msgQueue
 	for {
@@ -198,8 +198,8 @@ func (d *dispatcher) work() {
 	}
 }
 
-// next takes the messages of the queue whose turn it is. A worker gives back the
-// one that it had, which goes to the end of the queue if more has come.
+// next takes the messages of the first ready queue. last is the worker's previous
+// queue; it becomes ready again if more messages have come.
 func (d *dispatcher) next(last *msgQueue) (q *msgQueue, msgs []*nats.Msg) {
 	d.mu.Lock()
 	defer d.mu.Unlock()

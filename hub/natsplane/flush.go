@@ -8,18 +8,17 @@ import (
 	"github.com/nats-io/nats.go"
 )
 
-// flushTimeout is how long a Subscribe waits for the broker to confirm that it
-// knows of it.
+// flushTimeout is how long a Subscribe waits for the broker's confirmation.
 const flushTimeout = 2 * time.Second
 
-// flusher waits until the broker has had what was sent to it. All who wait at the
-// same time share a round trip.
+// flusher waits until the broker has received everything sent so far. Calls that
+// wait at the same time share a round trip.
 type flusher struct {
 	trip func() error // makes one
 
 	mu   sync.Mutex
 	away bool       // a round trip is under way
-	next *roundTrip // the one that will begin then, or nil
+	next *roundTrip // the one that begins after it, or nil
 }
 
 type roundTrip struct {
@@ -27,7 +26,7 @@ type roundTrip struct {
 	err  error
 }
 
-// flush waits for a round trip that begins after the call has.
+// flush waits for a round trip that begins after the call.
 func (f *flusher) flush() error {
 	f.mu.Lock()
 	r := f.next
@@ -44,7 +43,7 @@ func (f *flusher) flush() error {
 	return r.err
 }
 
-// run makes round trips as long as somebody waits for one.
+// run makes round trips while calls wait for one.
 func (f *flusher) run() {
 	for {
 		f.mu.Lock()
@@ -67,7 +66,7 @@ func (p *Plane) confirm() {
 		return
 	}
 	err := p.flusher.flush()
-	if err != nil && !errors.Is(err, nats.ErrConnectionClosed) { // which is what it is called when it is lost
+	if err != nil && !errors.Is(err, nats.ErrConnectionClosed) { // the error when the connection is lost
 		p.log.Warn("natsplane: the broker does not confirm subscriptions", "error", err)
 	}
 }

@@ -11,16 +11,18 @@
 //
 // # What is promised
 //
-// NATS delivers at most once, and in the order of each publisher. What is
-// published after a Subscribe has returned arrives, since that waits until the
-// broker knows of it. While the broker is away nothing breaks: connections stay,
-// each hub goes on for its own subscribers, and what is published in the
-// meantime is kept, up to a bound. When the broker is there again that is sent,
-// and reaches the hubs that have found back already; others miss it. A message
-// that must not be lost belongs into a database, too.
+// NATS delivers at most once, and in the order of each publisher. Messages that
+// are published after a Subscribe has returned arrive, since Subscribe waits
+// until the broker knows of the subscription. While the broker is away nothing
+// breaks: connections stay, each hub goes on for its own subscribers, and
+// messages that are published in the meantime are kept, up to a bound. When the
+// broker is back they are sent, and reach the hubs that have connected again
+// already; others miss them. A message that must not be lost belongs into a
+// database, too.
 //
-// Who may publish to the broker speaks to all subscribers of all hubs. Let only
-// servers connect, by credentials and TLS, which are options of nats.go.
+// Every client that may publish to the broker can send to all subscribers of all
+// hubs. Let only servers connect, by credentials and TLS, which are options of
+// nats.go.
 package natsplane
 
 import (
@@ -36,22 +38,22 @@ import (
 
 // Options are the settings of a [Plane].
 type Options struct {
-	// Prefix is what subjects begin with: the subject of topic t is Prefix, a
-	// dot, and t. Hubs of the same prefix hear each other. One prefix must not
-	// be another one with a dot and more behind it. "" means "hub".
+	// Prefix is the beginning of subjects: the subject of topic t is Prefix, a
+	// dot, and t. Hubs of the same prefix are connected. No prefix may be
+	// another one followed by a dot and more. "" means "hub".
 	//
 	// In prefix and topic, bytes that a subject cannot hold, and those that are
 	// not ASCII, are written as % and two hexadecimal digits.
 	Prefix string
 
-	// Pending is how many bytes of one topic may wait for the hub to take them,
-	// and one message in any case. More are dropped, and that is logged. A hub
-	// waits for nobody, so these are for a processor that is very busy. Zero
-	// means 8 MiB.
+	// Pending is how many bytes of one topic may wait for the hub to take them;
+	// one message may wait in any case. More are dropped, and the drop is
+	// logged. A hub never blocks, so messages wait only when the processor is
+	// very busy. Zero means 8 MiB.
 	Pending int
 
-	// Logger receives what happens to the connection, and what no call can
-	// return, such as a topic that is not allowed. Nil means [slog.Default].
+	// Logger receives the events of the connection, and the errors that no call
+	// can return, such as a topic that is not allowed. Nil means [slog.Default].
 	Logger *slog.Logger
 }
 
@@ -60,8 +62,8 @@ type Options struct {
 //
 // While there are subscriptions a Plane takes one goroutine and half a megabyte
 // for all of them, and some hundred bytes for each. While messages arrive it
-// takes up to 16 goroutines more; so a topic that takes long holds up others
-// only if there are as many of them.
+// takes up to 16 goroutines more; so slow topics hold up others only if there are
+// 16 of them.
 type Plane struct {
 	nc       *nats.Conn
 	prefix   string // with its dot
@@ -75,10 +77,10 @@ var _ hub.Backplane = (*Plane)(nil)
 // New returns a backplane on nc, which stays the caller's, to be closed after
 // the hub's Shutdown. A nil opts stands for the zero value.
 //
-// [Connect] makes a connection with suitable settings. On any other, mind that
-// the default of nats.go is to give up for good after two minutes without a
-// broker. Each hub should have a connection of its own, or different topics than
-// the others on it.
+// [Connect] makes a connection with suitable settings. Any other connection gives
+// up for good after two minutes without a broker, by the defaults of nats.go.
+// Each hub should have a connection of its own, or different topics than the
+// other hubs on it.
 //
 // The connection's handlers for errors, disconnects and reconnects are replaced
 // by ones that log and then call those that were there.
@@ -105,27 +107,27 @@ func New(nc *nats.Conn, opts *Options) *Plane {
 	return p
 }
 
-// closed returns a channel that tells when the connection is closed, and a
-// function that releases it.
+// closed returns a channel that receives when the connection is closed, and a
+// function that releases the channel.
 func (p *Plane) closed() (<-chan nats.Status, func()) {
 	if p.nc == nil {
 		return nil, func() {} // nothing can be subscribed
 	}
 	ch := p.nc.StatusChanged(nats.CLOSED)
-	if p.nc.IsClosed() { // perhaps before anybody listened
+	if p.nc.IsClosed() { // perhaps before StatusChanged
 		ch <- nats.CLOSED
 	}
 	return ch, func() { p.nc.RemoveStatusListener(ch) }
 }
 
-// slow tells that messages for sub begin to be dropped, as nats.go would.
+// slow reports that messages for sub begin to be dropped, as nats.go would.
 func (p *Plane) slow(sub *nats.Subscription) {
 	p.nc.ErrorHandler()(p.nc, sub, nats.ErrSlowConsumer) // there is one, by listen
 }
 
 // Publish implements [hub.Backplane]. While there is no connection messages
 // wait for one, up to a bound of the connection (nats.ReconnectBufSize). The
-// error is that of nats.go: [nats.ErrReconnectBufExceeded] if it is reached,
+// error is that of nats.go: [nats.ErrReconnectBufExceeded] at this bound,
 // [nats.ErrMaxPayload] if msg is larger than the broker allows, by default
 // 1 MiB, or [nats.ErrConnectionClosed].
 func (p *Plane) Publish(topic string, msg []byte) error {
@@ -136,10 +138,10 @@ func (p *Plane) Publish(topic string, msg []byte) error {
 }
 
 // Subscribe implements [hub.Backplane]. It waits until the broker has confirmed
-// that it knows of the subscription, for 2 s at most: concurrent calls share the
-// round trip. While there is no connection it does not wait; then nats.go tells
-// the broker of the subscription as soon as there is one. In a cluster the other
-// brokers hear of it a little later.
+// the subscription, for 2 s at most; concurrent calls share the round trip. While
+// there is no connection it does not wait; then nats.go tells the broker of the
+// subscription as soon as it is connected. In a cluster the other brokers learn
+// of the subscription a little later.
 func (p *Plane) Subscribe(topic string, deliver func(msg []byte)) (unsubscribe func() error, err error) {
 	sub, err := p.dispatch.subscribe(deliver, func(ch chan *nats.Msg) (*nats.Subscription, error) {
 		return p.nc.ChanSubscribe(p.prefix+subject(topic), ch)
@@ -158,7 +160,7 @@ func (p *Plane) Subscribe(topic string, deliver func(msg []byte)) (unsubscribe f
 	}, nil
 }
 
-// listen logs what happens to the connection. The handlers are called one at a
+// listen logs the events of the connection. The handlers are called one at a
 // time, by a goroutine of the connection.
 func (p *Plane) listen() {
 	failed, lost, back := p.nc.ErrorHandler(), p.nc.DisconnectErrHandler(), p.nc.ReconnectHandler()
@@ -169,7 +171,7 @@ func (p *Plane) listen() {
 		}
 	})
 	p.nc.SetDisconnectErrHandler(func(nc *nats.Conn, err error) {
-		if !nc.IsClosed() { // that was us
+		if !nc.IsClosed() { // else closed by this process
 			p.log.Warn("natsplane: the connection to the broker is lost", "error", err)
 		}
 		if lost != nil {
@@ -184,8 +186,8 @@ func (p *Plane) listen() {
 	})
 }
 
-// logError logs an error that may concern one subscription. Others may use the
-// connection, too.
+// logError logs an error, which may be about one subscription. It ignores
+// subscriptions of other users of the connection.
 func (p *Plane) logError(sub *nats.Subscription, err error) {
 	if sub == nil {
 		p.log.Warn("natsplane: an error on the connection to the broker", "error", err)

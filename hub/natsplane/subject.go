@@ -6,22 +6,22 @@ import (
 	"strings"
 )
 
-// maxSubject is how long a subject may become, in bytes. A broker takes lines
-// of 4096 by default, which hold more than the subject.
+// maxSubject is the length of the longest subject, in bytes. A broker takes lines
+// of 4096 bytes by default, which hold more than the subject.
 const maxSubject = 1024
 
-// subject returns the subject for a topic, which is any string: different ones
-// for different topics, without spaces, wildcards and empty tokens.
+// subject returns the subject for a topic, which is any string. Different topics
+// have different subjects, without spaces, wildcards and empty tokens.
 //
-// Letters, digits and most signs stay as they are, so that a subject can be
-// read, and named where the broker is told who may do what; dots too, where
-// they stand between other characters. Any other byte becomes % and two
-// hexadecimal digits. The empty topic is %, and one that is too long is %h and
-// its SHA-256: neither is followed by such digits, so both are told from all
-// others.
+// Letters, digits and most signs stay as they are, so that people can read a
+// subject, and name it in the broker's permissions. So do dots between other
+// characters. Any other byte becomes % and two hexadecimal digits. The empty
+// topic becomes %, and a topic that is too long becomes %h and its SHA-256: in
+// neither is % followed by two hexadecimal digits, so no other topic has that
+// subject.
 func subject(topic string) string {
 	var b strings.Builder
-	dot := true // the last one written, or the beginning
+	dot := true // at the beginning, or after a dot
 	for i := range len(topic) {
 		c := topic[i]
 		plain := isPlain(c) || c == '.' && !dot && i < len(topic)-1
@@ -43,8 +43,8 @@ func subject(topic string) string {
 	return b.String()
 }
 
-// isPlain tells of what may stand anywhere in a subject, alone included, and
-// means nothing.
+// isPlain reports whether c may stand anywhere in a subject, alone included, and
+// has no special meaning.
 func isPlain(c byte) bool {
 	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' ||
 		strings.IndexByte("!#&()+,-/:;=@[]_{}~", c) >= 0
