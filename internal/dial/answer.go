@@ -12,17 +12,17 @@ import (
 )
 
 // answerConn is the connection that net/http writes a handshake to and reads
-// the answer from. It sees each head of a response first, as a whole.
+// the answer from. It reads each response head completely before net/http does.
 //
 //   - From a 101 response it removes "close" among the options of Connection,
 //     if "Upgrade" is there, too. Jetty 9 and others send both. It means
 //     nothing for a connection that is no longer HTTP, but net/http would
 //     remove all of Connection and close.
-//   - Behind a 101 response it gives net/http nothing: the bytes that have come
-//     along are ours.
-//   - It remembers what came instead of an answer.
+//   - After a 101 response it gives net/http nothing: the bytes that follow
+//     belong to the new owner of the connection.
+//   - It keeps the first bytes that came, for an error message.
 //
-// net/http reads from one goroutine, and then, after release, nobody does.
+// net/http reads from one goroutine, and no more after release.
 type answerConn struct {
 	net.Conn
 	owner *transport
@@ -34,22 +34,22 @@ type answerConn struct {
 	phase answerPhase
 	known int // how much of held[ready:] has no end of a head
 
-	mu    sync.Mutex // failed asks while the reader may still be at it
+	mu    sync.Mutex // failed may run while net/http still reads
 	begin []byte     // guarded by mu: the first bytes that came
 	whole bool       // guarded by mu: the head of the answer was complete
-	err   error      // guarded by mu: why reading or writing has failed first
+	err   error      // guarded by mu: the first error of a read or write
 }
 
-// answerPhase is what comes next behind answerConn.ready.
+// answerPhase says what follows answerConn.held[:ready].
 type answerPhase uint8
 
 const (
 	phaseHead     answerPhase = iota // the head of a response
-	phaseBody                        // what net/http reads as it is
+	phaseBody                        // bytes that net/http reads unchanged
 	phaseSwitched                    // another protocol
 )
 
-// maxAnswerBegin is how much of what the server sent may end up in an error.
+// maxAnswerBegin is how many of the server's first bytes an error may show.
 const maxAnswerBegin = 64
 
 // NetConn returns the connection under c, as the method of a [tls.Conn] does.
@@ -82,7 +82,7 @@ func (c *answerConn) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// advance makes heads ready that have come completely.
+// advance makes complete heads ready for net/http.
 func (c *answerConn) advance() {
 	for c.phase == phaseHead {
 		head := c.held[c.ready:]
@@ -92,7 +92,7 @@ func (c *answerConn) advance() {
 			return
 		}
 		c.known = 0
-		if n == 0 || !mayBeHTTP(head) { // net/http says what is wrong with it
+		if n == 0 || !mayBeHTTP(head) { // net/http returns the error
 			c.ready, c.phase = len(c.held), phaseBody
 			return
 		}
@@ -122,7 +122,7 @@ func (c *answerConn) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// note remembers what has come, and the first error.
+// note records the first bytes and the first error.
 func (c *answerConn) note(b []byte, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -134,21 +134,21 @@ func (c *answerConn) note(b []byte, err error) {
 	}
 }
 
-// seen returns the first bytes that came, whether the head of an answer did as
-// a whole, and why the connection has failed, if it has.
+// seen returns the first bytes that came, whether the head of an answer is
+// complete, and the connection's first error.
 func (c *answerConn) seen() (begin []byte, whole bool, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return bytes.Clone(c.begin), c.whole, c.err
 }
 
-// release returns the connection and what has been read behind a 101 response.
-// The caller knows that net/http is through with it.
+// release returns the connection and the bytes that have been read after a 101
+// response. The caller ensures that net/http no longer uses the connection.
 func (c *answerConn) release() (net.Conn, []byte) { return c.Conn, c.held[c.ready:] }
 
-// headLen returns the length of the head of a response that b begins with, up
-// to the empty line, or 0 if that has not come. In the first known bytes there
-// is no end of a head.
+// headLen returns the length of the response head at the beginning of b, with the
+// empty line, or 0 if the head is not complete. The first known bytes hold no end
+// of a head.
 func headLen(b []byte, known int) int {
 	for n := max(known-len("\n\r"), 0); ; n++ {
 		i := bytes.IndexByte(b[n:], '\n')

@@ -9,12 +9,12 @@ import (
 	"sync"
 )
 
-// roundTripper sends the requests of one dial, and knows which of them is
-// under way and which connection serves it.
+// roundTripper sends the requests of one dial, and records which request is under
+// way and which connection serves it.
 type roundTripper struct {
 	base http.RoundTripper
-	own  *transport // base, if that is our clone of an http.Transport; or nil
-	last *attempt   // of the last request, nil before; for the goroutine that dials
+	own  *transport // base, if it is our clone of an http.Transport; or nil
+	last *attempt   // of the last request, nil before; used by the dialing goroutine only
 
 	spelling spelling
 	unwrap   func(net.Conn) net.Conn // of Config
@@ -28,7 +28,7 @@ type attempt struct {
 
 	mu     sync.Mutex  // a RoundTripper may call hooks from anywhere, at any time
 	conn   net.Conn    // guarded by mu: the last that net/http took for the request
-	answer *answerConn // guarded by mu: the last of own's; nil until there is one
+	answer *answerConn // guarded by mu: the last that own has made, or nil
 }
 
 func newRoundTripper(ctx context.Context, rt http.RoundTripper, target Target, cfg Config) (roundTripper, error) {
@@ -49,8 +49,7 @@ func newRoundTripper(ctx context.Context, rt http.RoundTripper, target Target, c
 func (t *roundTripper) RoundTrip(req *http.Request) (*http.Response, error) {
 	a := &attempt{request: req, own: t.own}
 	t.last = a
-	// The hooks of a trace that the caller has put into the context go on
-	// being called.
+	// The hooks of a trace in the caller's context are still called.
 	ctx := httptrace.WithClientTrace(req.Context(), &httptrace.ClientTrace{GotConn: a.gotConn})
 	if t.own != nil {
 		route, err := t.own.route(req)
@@ -63,7 +62,7 @@ func (t *roundTripper) RoundTrip(req *http.Request) (*http.Response, error) {
 	out.Header = t.spelling.apply(req.Header)
 	resp, err := t.base.RoundTrip(out)
 	if _, answer := a.taken(); err == nil && answer != nil && req.URL.Scheme == "https" {
-		state := tlsState(answer.Conn) // net/http does not know what it runs on
+		state := tlsState(answer.Conn) // net/http does not see TLS under an answerConn
 		resp.TLS = &state
 	}
 	return resp, err
@@ -73,14 +72,14 @@ func (a *attempt) gotConn(info httptrace.GotConnInfo) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.conn = info.Conn
-	// A dialer of the user's may make requests on the way, under the same
-	// trace: to a proxy, say.
+	// The user's dialer may make requests of its own under the same trace,
+	// for example to a proxy.
 	if answer, ok := info.Conn.(*answerConn); ok && a.own != nil && answer.owner == a.own {
 		a.answer = answer
 	}
 }
 
-// taken returns what gotConn has seen.
+// taken returns the connection and the answer that gotConn has recorded.
 func (a *attempt) taken() (net.Conn, *answerConn) {
 	a.mu.Lock()
 	defer a.mu.Unlock()

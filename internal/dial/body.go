@@ -9,13 +9,14 @@ import (
 	"github.com/fullduplex-go/websocket/internal/retry"
 )
 
-// bodyLinger is how long bytes that were written may take to leave after
-// Close, before the body is closed under them.
+// bodyLinger bounds how long Close waits for written bytes to be sent before it
+// closes the body.
 const bodyLinger = time.Second
 
-// bodyConn makes a net.Conn, with deadlines, of a body behind which a
-// RoundTripper hides the connection: one end of a pipe, whose other end two
-// goroutines connect to the body. They end with the connection.
+// bodyConn is a net.Conn with deadlines over the body of a 101 response, for a
+// RoundTripper that does not show its connection. It is one end of a pipe. Two
+// goroutines copy between the other end and the body; they end with the
+// connection.
 type bodyConn struct {
 	net.Conn // our end of the pipe
 	far      net.Conn
@@ -24,7 +25,7 @@ type bodyConn struct {
 	closeBody func() // once
 	linger    *time.Timer
 	ending    sync.Once
-	err       error // what the body failed with, or nil; set before far is closed
+	err       error // the body's error, or nil; set before far is closed
 }
 
 func newBodyConn(body io.ReadWriteCloser, host string) *bodyConn {
@@ -41,13 +42,13 @@ func newBodyConn(body io.ReadWriteCloser, host string) *bodyConn {
 		_, err := io.Copy(body, far)
 		c.end(err)
 		c.linger.Stop()
-		c.closeBody() // lets the other goroutine go
+		c.closeBody() // ends the other goroutine
 	}()
 	return c
 }
 
-// end makes all calls on our end of the pipe fail. The first error counts;
-// those that follow come of it.
+// end makes all calls on our end of the pipe fail. Only the first error is kept,
+// since it causes the later ones.
 func (c *bodyConn) end(err error) {
 	c.ending.Do(func() {
 		c.err = err
@@ -70,8 +71,8 @@ func (c *bodyConn) Close() error {
 
 func (c *bodyConn) RemoteAddr() net.Addr { return c.host }
 
-// bodyAddr is the host that a request was sent to, which is all that is known
-// of a connection behind a body.
+// bodyAddr is the host of the request, the only known address of a connection
+// behind a body.
 type bodyAddr string
 
 func (bodyAddr) Network() string  { return "tcp" }

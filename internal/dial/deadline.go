@@ -9,12 +9,12 @@ import (
 
 var errOver = errors.New("dial is over")
 
-// deadline is the time that a dial may take: a context that has the values of
-// the caller's and ends with it, or when the time is up. Unlike a derived
-// context it can be let go without ending it. That matters to a RoundTripper
-// which ties the connection to the context of the request.
+// deadline is the context of a dial. It has the values of the caller's context,
+// and ends with that context or when the time is up. Unlike a derived context it
+// can be released without ending it. A RoundTripper that ties the connection to
+// the context of the request needs that.
 type deadline struct {
-	values context.Context // the caller's, without its end
+	values context.Context // the caller's, without its cancellation
 	ctx    context.Context
 	cancel context.CancelCauseFunc
 	detach func() bool
@@ -24,7 +24,7 @@ type deadline struct {
 func startDeadline(parent context.Context, timeout time.Duration) *deadline {
 	s := &deadline{values: context.WithoutCancel(parent)}
 	s.ctx, s.cancel = context.WithCancelCause(s.values)
-	if parent.Err() != nil { // now, rather than when AfterFunc gets round to it
+	if parent.Err() != nil { // at once, since AfterFunc runs later
 		s.cancel(endOfContext(parent))
 	}
 	s.detach = context.AfterFunc(parent, func() { s.cancel(endOfContext(parent)) })
@@ -36,8 +36,8 @@ func startDeadline(parent context.Context, timeout time.Duration) *deadline {
 	return s
 }
 
-// endOfContext returns why ctx has ended, such that errors.Is finds both its
-// Err and its Cause.
+// endOfContext returns the error of ctx, in which errors.Is finds both its Err and
+// its Cause.
 func endOfContext(ctx context.Context) error {
 	err, cause := ctx.Err(), context.Cause(ctx)
 	if errors.Is(cause, err) {
@@ -46,21 +46,21 @@ func endOfContext(ctx context.Context) error {
 	return fmt.Errorf("%w: %w", err, cause)
 }
 
-// release lets go of the caller's context and of the clock. It reports false
-// if either was faster; ctx has ended then.
+// release detaches s from the caller's context and stops the timer. It returns
+// false if s has ended already.
 func (s *deadline) release() bool {
 	ok := s.detach()
 	if s.timer != nil {
 		ok = s.timer.Stop() && ok
 	}
 	if !ok {
-		<-s.ctx.Done() // the one that was faster may be about to cancel
+		<-s.ctx.Done() // the caller's context or the timer may be about to cancel
 	}
 	return ok
 }
 
-// end stops whatever still runs on behalf of the dial. It may be called more
-// than once.
+// end cancels the context, which stops everything that still runs for the dial.
+// It may be called more than once.
 func (s *deadline) end() {
 	s.cancel(errOver)
 	s.detach()

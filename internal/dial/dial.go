@@ -1,7 +1,7 @@
-// Package dial gets a client the connection that it speaks WebSocket on. It takes the
-// URL apart, sends the request of the handshake by an [http.Client], through proxies,
-// TLS and redirects, and takes the connection over from net/http when the server has
-// agreed. It knows neither the headers of the handshake nor frames.
+// Package dial makes the connection of a WebSocket client. It parses the URL, sends
+// the request of the handshake by an [http.Client], through proxies, TLS and
+// redirects, and takes the connection over from net/http when the server has agreed.
+// It knows neither the headers of the handshake nor frames.
 package dial
 
 import (
@@ -22,23 +22,24 @@ import (
 const (
 	// maxRefusalBody is how much of a refusal's body is read, in bytes.
 	maxRefusalBody = 4 << 10
-	// refusalBodyTime bounds the wait for that body. The server has said no
-	// already, and a body may well be an endless stream of events.
+	// refusalBodyTime bounds the wait for that body. The server has refused
+	// already, and the body may be an endless stream of events.
 	refusalBodyTime = time.Second
 )
 
-// Config is how to make an [Exchange].
+// Config holds the settings of an [Exchange].
 type Config struct {
 	Header  http.Header   // the user's, under names in any spelling, maybe with a Host
-	Client  *http.Client  // nil stands for [http.DefaultClient]
-	Timeout time.Duration // of all; 0 or less is no bound, other than the client's own
+	Client  *http.Client  // nil means [http.DefaultClient]
+	Timeout time.Duration // of the whole exchange; 0 or less means only the client's own
 
 	// Sign sets the headers of the handshake, anew for each request of a chain of
 	// redirects.
 	Sign func(http.Header)
 
-	// Wrap returns what is put between TLS and its connection, and Unwrap the
-	// connection in that. For any other connection Unwrap returns its argument.
+	// Wrap wraps a connection before TLS runs on it, and Unwrap returns the
+	// connection in such a wrapper. For any other connection Unwrap returns its
+	// argument.
 	Wrap, Unwrap func(net.Conn) net.Conn
 }
 
@@ -59,7 +60,8 @@ type Exchange struct {
 	taken       bool  // the connection has a new owner
 }
 
-// New checks what can be wrong before a network is involved. The time begins.
+// New checks everything that can be checked without a network, and starts the
+// timeout.
 func New(ctx context.Context, target Target, cfg Config) (*Exchange, error) {
 	x := &Exchange{
 		target: target,
@@ -86,7 +88,7 @@ func New(ctx context.Context, target Target, cfg Config) (*Exchange, error) {
 	return x, nil
 }
 
-// setHeader takes over the user's headers.
+// setHeader copies the user's headers.
 func (x *Exchange) setHeader(h http.Header) error {
 	for _, name := range slices.Sorted(maps.Keys(h)) {
 		values := h[name]
@@ -109,8 +111,8 @@ func (x *Exchange) setHeader(h http.Header) error {
 	return nil
 }
 
-// Foreign returns the user's RoundTripper if that makes the connections, nil if they
-// are made here.
+// Foreign returns the user's RoundTripper if it makes the connections, nil if this
+// package makes them.
 func (x *Exchange) Foreign() http.RoundTripper {
 	if x.trip.own != nil {
 		return nil
@@ -118,10 +120,10 @@ func (x *Exchange) Foreign() http.RoundTripper {
 	return x.trip.base
 }
 
-// Do sends the request and returns the last response of the chain. The error is why
-// there is none; where that has to be explained it is a [*Refusal].
+// Do sends the request and returns the last response of the chain. An error that
+// needs an explanation is a [*Refusal].
 func (x *Exchange) Do() (*http.Response, error) {
-	u := *x.target.url // CheckRedirect gets to see the request, and may change it
+	u := *x.target.url // CheckRedirect may change the request
 	req := (&http.Request{
 		Method:     http.MethodGet,
 		URL:        &u,
@@ -137,35 +139,36 @@ func (x *Exchange) Do() (*http.Response, error) {
 	}
 
 	client := *x.client
-	client.Timeout = 0 // the deadline keeps the time, and lets the connection live on
+	client.Timeout = 0 // deadline applies it instead, and does not end the connection
 	client.CheckRedirect = x.redirect
 	client.Transport = &x.trip
 	resp, err := client.Do(req)
 	if err != nil {
 		return nil, x.failed(err)
 	}
-	// The request as it was sent, but not the machinery around it: the context of
-	// the exchange, and the response that led here by a redirect, which holds a
-	// dead connection's buffers.
+	// Show the request as it was sent, without the context of the exchange and
+	// without the response that redirected here, which holds a dead connection's
+	// buffers.
 	resp.Request = x.trip.last.request.WithContext(x.deadline.values)
 	resp.Request.Response = nil
 	return resp, nil
 }
 
-// Refused reads the body of a response that is no 101, within limits of size and
-// time, leaves it in the response, and closes the connection that it came from. The
-// error is why a redirect was not followed, or nil if this was none.
+// Refused reads the body of a response that is not a 101, within limits of size and
+// time, puts the body back into the response, and closes its connection. The error
+// says why a redirect was not followed; it is nil for any other response.
 func (x *Exchange) Refused(resp *http.Response) (body []byte, err error) {
 	timer := time.AfterFunc(refusalBodyTime, x.deadline.end)
 	defer timer.Stop()
-	body, _ = io.ReadAll(io.LimitReader(resp.Body, maxRefusalBody)) // whatever came is of use
+	body, _ = io.ReadAll(io.LimitReader(resp.Body, maxRefusalBody)) // a part is of use, too
 	resp.Body.Close()
 	resp.Body = io.NopCloser(bytes.NewReader(body))
 	return body, x.redirectErr
 }
 
-// TakeOver makes the connection of a 101 response the caller's, together with what
-// has been read of it ahead. The context and the time have no hold on it any more.
+// TakeOver gives the connection of a 101 response to the caller, together with the
+// bytes that have been read ahead. The context and the timeout no longer apply to
+// the connection.
 func (x *Exchange) TakeOver(resp *http.Response) (nc net.Conn, early []byte, err error) {
 	nc, early, err = x.trip.takeOver(resp)
 	if err != nil {
@@ -192,8 +195,8 @@ func (x *Exchange) End() {
 	}
 }
 
-// failed returns the error for what went wrong on the way. If the time was up that is
-// the error: what the network made of it is no news.
+// failed returns the error for a failed exchange. If the time was up, it is that
+// error, which is the cause of the network's error.
 func (x *Exchange) failed(err error) error {
 	if ue, ok := err.(*url.Error); ok {
 		err = ue.Err // the URL in it may hold a user and, in its query, a token

@@ -9,14 +9,14 @@ import (
 
 var errSwitched = errors.New("read behind the response to a handshake")
 
-// Refusal is the error for an exchange that got no HTTP answer, or a proxy's in the
-// place of the server's. It is returned as it is, never wrapped.
+// Refusal is the error for an exchange that got no HTTP answer, or a proxy's answer
+// instead of the server's. It is returned as it is, never wrapped.
 type Refusal struct {
 	Text   string // what Error returns
 	Status int    // of the proxy's answer; 0 if there was none
 	Reason string // Text, without what Status and Proxy say
-	Proxy  string // host:port of the HTTP proxy that has answered, or has not; "" if it is the server
-	Err    error  // what stands behind it, or nil
+	Proxy  string // host:port of the HTTP proxy, if the failure is the proxy's; or ""
+	Err    error  // the cause, or nil
 }
 
 func (e *Refusal) Error() string { return e.Text }
@@ -24,13 +24,13 @@ func (e *Refusal) Error() string { return e.Text }
 func (e *Refusal) Unwrap() error { return e.Err }
 
 // noAnswer makes the error for an exchange that got no HTTP answer. The text is
-// the reason; err is what stands behind it, and may be nil.
+// the reason; err is the cause, and may be nil.
 func noAnswer(reason string, err error) *Refusal {
 	return &Refusal{Text: reason, Reason: reason, Err: err}
 }
 
-// explain puts what net/http made of a failure into words that tell what to do,
-// where the connection shows it. Else it returns err as it is.
+// explain replaces net/http's error by one that says what to do, if the connection
+// shows the reason. Otherwise it returns err.
 func (a *attempt) explain(err error) error {
 	secure := a.request.URL.Scheme == "https"
 	_, answer := a.taken()
@@ -43,7 +43,7 @@ func (a *attempt) explain(err error) error {
 	begin, whole, failure := answer.seen()
 	switch {
 	case whole:
-		return err // net/http has found what is wrong with it
+		return err // net/http's error says what is wrong
 	case speaksHTTP2(begin):
 		return noAnswer("server speaks HTTP/2 on this connection, a WebSocket handshake needs HTTP/1.1; a DialTLSContext must offer http/1.1 only", err)
 	case speaksTLS(begin):
@@ -72,7 +72,7 @@ func (a *attempt) explain(err error) error {
 	return noAnswer(reason, failure)
 }
 
-// closedByPeer reports whether err, of a connection, is its end or a reset.
+// closedByPeer reports whether err, of a connection, is io.EOF or a reset.
 func closedByPeer(err error) bool {
 	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 		return true

@@ -8,16 +8,16 @@ import (
 	"github.com/fullduplex-go/websocket/internal/quote"
 )
 
-// credentialHeaders are those that a redirect must not carry to somebody
-// else. The Jar's cookies are not among them: net/http adds those later, for
-// each URL its own.
+// credentialHeaders are the headers that must not follow a redirect to another
+// origin. The Jar's cookies are not among them: net/http adds them later, for each
+// URL its own.
 var credentialHeaders = [...]string{
 	"Authorization", "Cookie", "Cookie2",
 	"Proxy-Authorization", "Proxy-Authenticate", "Www-Authenticate",
 }
 
 // redirect is the CheckRedirect of an exchange. A redirect that is not followed
-// becomes the result with its body, and redirectErr tells why.
+// becomes the result with its body, and redirectErr says why.
 func (x *Exchange) redirect(req *http.Request, via []*http.Request) error {
 	err := x.follow(req, via)
 	if err != nil && err != http.ErrUseLastResponse {
@@ -37,7 +37,7 @@ func (x *Exchange) follow(req *http.Request, via []*http.Request) error {
 		if err := check(req, via); err != nil {
 			return err
 		}
-		if err := checkRedirectURL(req, via); err != nil { // it may have changed it
+		if err := checkRedirectURL(req, via); err != nil { // CheckRedirect may have changed the URL
 			return err
 		}
 	} else if len(via) >= 10 {
@@ -47,8 +47,8 @@ func (x *Exchange) follow(req *http.Request, via []*http.Request) error {
 	return nil
 }
 
-// checkRedirectURL makes the URL one that net/http can send, and holds on to TLS. Unix
-// domain sockets are nothing that a server may point to.
+// checkRedirectURL makes the URL one that net/http can send. It refuses to leave TLS,
+// and to be redirected to a Unix domain socket.
 func checkRedirectURL(req *http.Request, via []*http.Request) error {
 	shown := shownURL(req.URL)
 	if !useHTTPScheme(req.URL) {
@@ -64,10 +64,10 @@ func checkRedirectURL(req *http.Request, via []*http.Request) error {
 	return nil
 }
 
-// withholdCredentials removes what only the first URL's origin may see, once
-// any request of the chain has left it: who sends us back there may have
-// chosen the path. The rule of net/http is laxer, it trusts subdomains and
-// other ports.
+// withholdCredentials removes the headers that only the first URL's origin may see,
+// once any request of the chain has gone to another origin: even on the way back,
+// the other origin may have chosen the path. The rule of net/http is laxer; it
+// trusts subdomains and other ports.
 func withholdCredentials(req *http.Request, via []*http.Request) {
 	first := via[0]
 	if first.Header.Get("Referer") == "" {

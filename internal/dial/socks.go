@@ -37,8 +37,8 @@ var socksReplies = [...]string{
 }
 
 // openSOCKS asks the SOCKS5 proxy behind nc for a tunnel to target, a
-// host:port. Names are left for the proxy to resolve. It reads nothing beyond
-// the proxy's answers, and leaves closing nc to the caller.
+// host:port. The proxy resolves names. openSOCKS reads nothing beyond the proxy's
+// answers, and leaves closing nc to the caller.
 func openSOCKS(nc net.Conn, proxy *url.URL, target string) error {
 	err := socksGreet(nc, proxy.User)
 	if err == nil {
@@ -54,7 +54,7 @@ func openSOCKS(nc net.Conn, proxy *url.URL, target string) error {
 	return nil
 }
 
-// socksGreet agrees on how to authenticate, and does.
+// socksGreet negotiates the authentication method, and authenticates.
 func socksGreet(nc net.Conn, user *url.Userinfo) error {
 	hello := []byte{socksVersion, 1, socksNoAuth}
 	if user != nil {
@@ -107,8 +107,8 @@ func socksRequest(nc net.Conn, target string) error {
 	default:
 		req = append(append(req, socksName, byte(len(host))), host...)
 	}
-	// The answer has an address of one of three kinds. It begins with at
-	// least 5 bytes, the fifth of which is the length of a name.
+	// The answer has an address of one of three kinds. It has at least 5 bytes;
+	// the fifth is the length of a name, if the address is one.
 	answer, err := socksExchange(nc, append(req, byte(port>>8), byte(port)), 5)
 	if err != nil {
 		return err

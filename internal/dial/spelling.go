@@ -7,15 +7,14 @@ import (
 	"slices"
 )
 
-// spelling maps the canonical name of a header to the one that is sent.
-// Until a request is sent all names are canonical, such that CheckRedirect, a
-// Jar and net/http find them. The case of a header's name must not matter, but
-// there are servers to which it does.
+// spelling maps the canonical name of a header to the name that is sent. Until a
+// request is sent all names are canonical, so that CheckRedirect, a Jar and
+// net/http find them. The case of a header's name must not matter, but to some
+// servers it does.
 type spelling map[string]string
 
-// newSpelling spells the headers of the handshake as RFC 6455 does, and
-// those of the user as given. A name that was given in two spellings is sent in
-// one.
+// newSpelling spells the headers of the handshake as RFC 6455 does, and the user's
+// headers as given. A name that was given in two spellings is sent in one.
 func newSpelling(given http.Header) spelling {
 	s := make(spelling)
 	for _, name := range [...]string{"Sec-WebSocket-Key", "Sec-WebSocket-Version", "Sec-WebSocket-Protocol", "Sec-WebSocket-Extensions"} {
@@ -33,7 +32,7 @@ func newSpelling(given http.Header) spelling {
 }
 
 // writtenByTransport reports whether an [http.Transport] writes this header
-// itself. It knows the value, if there may be one, by the canonical name only.
+// itself. The Transport finds a value by the canonical name only.
 func writtenByTransport(canonical string) bool {
 	switch canonical {
 	case "Host", "User-Agent", "Content-Length", "Transfer-Encoding", "Trailer":
@@ -42,7 +41,7 @@ func writtenByTransport(canonical string) bool {
 	return false
 }
 
-// apply returns a copy of h, whose values are shared.
+// apply returns a copy of h, which shares the values.
 func (s spelling) apply(h http.Header) http.Header {
 	h = maps.Clone(h)
 	for canonical, name := range s {

@@ -10,10 +10,9 @@ import (
 	"time"
 )
 
-// takeOver makes the connection under a 101 response ours, together with what
-// has been read of it ahead. From here on nothing of net/http uses it: the
-// transport has ended its loops when it handed out a body that can be written
-// to.
+// takeOver takes the connection under a 101 response, together with the bytes that
+// have been read ahead. net/http no longer uses the connection: the transport ended
+// its loops when it returned a body that can be written to.
 func (t *roundTripper) takeOver(resp *http.Response) (net.Conn, []byte, error) {
 	body, ok := resp.Body.(io.ReadWriteCloser)
 	if !ok {
@@ -32,12 +31,11 @@ func (t *roundTripper) takeOver(resp *http.Response) (net.Conn, []byte, error) {
 	return nc, append(early, more...), err
 }
 
-// takeOverBody takes the connection from a RoundTripper that we do not know.
+// takeOverBody takes the connection from a RoundTripper of the user.
 //
-// A trace reports every connection that was got for the sake of the request,
-// such as that of a RoundTripper which fetches a token first, and a
-// RoundTripper may have a use for the bytes itself. So the body must be
-// nothing but the connection nc.
+// A trace reports every connection that was made for the request, also that of a
+// RoundTripper that fetches a token first. And a RoundTripper may process the bytes
+// itself. So the connection nc is used only if the body is nothing but nc.
 func (t *roundTripper) takeOverBody(nc net.Conn, body io.ReadWriteCloser) (net.Conn, []byte, error) {
 	if nc == nil || connUnder(body) != nc {
 		return newBodyConn(body, t.last.request.URL.Host), nil, nil
@@ -53,10 +51,10 @@ func (t *roundTripper) takeOverBody(nc net.Conn, body io.ReadWriteCloser) (net.C
 	return nc, early, nil
 }
 
-// connUnder returns the connection that net/http has put under the body of a
-// 101 response, or nil if the body is not net/http's own. There is no exported
-// way to ask; where a future net/http looks different the answer is nil, and
-// the connection is reached through its body.
+// connUnder returns the connection under the body of a 101 response of net/http, or
+// nil if the body is not net/http's own. It uses reflection, since net/http exports
+// no way to ask. With a future net/http that looks different it returns nil, and
+// the connection is used through its body.
 func connUnder(body io.ReadWriteCloser) net.Conn {
 	v := reflect.ValueOf(body)
 	if v.Type().String() != "*http.readWriteCloserBody" || v.IsNil() {
@@ -67,15 +65,15 @@ func connUnder(body io.ReadWriteCloser) net.Conn {
 		return nil
 	}
 	nc, _ := f.Interface().(net.Conn)
-	if reflect.ValueOf(nc).Kind() != reflect.Pointer { // others may panic on ==
+	if reflect.ValueOf(nc).Kind() != reflect.Pointer { // other kinds may panic on ==
 		return nil
 	}
 	return nc
 }
 
 // isSocket reports whether nc is one of package net's sockets, bare or under
-// TLS. On those, a deadline in the past stops a read before it takes a byte,
-// and leaves the connection usable. Elsewhere there may be no deadlines; and
+// TLS. On these, a deadline in the past stops a read before it takes a byte, and
+// leaves the connection usable. Other connections may have no deadlines, and
 // crypto/tls takes an error that is not marked temporary for the end.
 func (t *roundTripper) isSocket(nc net.Conn) bool {
 	for {
@@ -90,9 +88,8 @@ func (t *roundTripper) isSocket(nc net.Conn) bool {
 	}
 }
 
-// drain returns the bytes that are there to be read from r, whose connection is
-// nc, such as those that net/http or crypto/tls has read ahead. It does not wait
-// for more.
+// drain returns the bytes that can be read from r without waiting, such as those
+// that net/http or crypto/tls has read ahead. nc is the connection of r.
 func drain(nc net.Conn, r io.Reader) (early []byte, err error) {
 	if err := nc.SetReadDeadline(time.Unix(1, 0)); err != nil {
 		return nil, err
@@ -102,12 +99,12 @@ func drain(nc net.Conn, r io.Reader) (early []byte, err error) {
 		n, err = r.Read(buf)
 		early = append(early, buf[:n]...)
 	}
-	// The error is the deadline, or one that the next read will meet again.
+	// The error is the deadline's, or one that the next read returns again.
 	return early, nc.SetDeadline(time.Time{})
 }
 
-// replayConn is a connection some of whose bytes have been read already: r
-// yields those, and then those of the connection itself.
+// replayConn is a connection from which some bytes have been read already: r
+// returns these bytes, and then those of the connection itself.
 type replayConn struct {
 	net.Conn
 	r io.Reader

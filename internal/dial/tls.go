@@ -13,18 +13,16 @@ import (
 	"strings"
 )
 
-// secure speaks TLS with the server at addr, over nc, which it closes if that
-// fails.
+// secure starts TLS with the server at addr, over nc. It closes nc on an error.
 func (t *transport) secure(ctx context.Context, nc net.Conn, addr string) (net.Conn, error) {
 	cfg := t.tlsConfig(addr)
-	// The names of HTTP/2 and HTTP/3 are there for other requests of the
-	// user's, or net/http's own default.
+	// The names of HTTP/2 and HTTP/3 are for other requests of the user, or are
+	// net/http's default.
 	cfg.NextProtos = slices.DeleteFunc(slices.Clone(cfg.NextProtos), unfitForHandshake)
 	return t.startTLS(ctx, nc, cfg)
 }
 
-// unfitForHandshake reports whether an application protocol has no HTTP/1.1
-// handshake.
+// unfitForHandshake reports whether an ALPN protocol has no HTTP/1.1 handshake.
 func unfitForHandshake(proto string) bool { return proto == "h2" || strings.HasPrefix(proto, "h3") }
 
 // tlsConfig is a copy of the user's configuration, for the host of addr.
@@ -39,7 +37,7 @@ func (t *transport) tlsConfig(addr string) *tls.Config {
 	return cfg
 }
 
-// startTLS shakes hands as net/http would.
+// startTLS does the TLS handshake as net/http would.
 func (t *transport) startTLS(ctx context.Context, nc net.Conn, cfg *tls.Config) (net.Conn, error) {
 	if d := t.http.TLSHandshakeTimeout; d > 0 {
 		var cancel context.CancelFunc
@@ -68,9 +66,9 @@ func (t *transport) startTLS(ctx context.Context, nc net.Conn, cfg *tls.Config) 
 	return nil, fmt.Errorf("TLS handshake: %w", err)
 }
 
-// dialUserTLS calls the user's DialTLSContext, and shakes hands if that is
-// still to do, in order to see what protocol was agreed upon. A connection
-// that does not tell is judged by what the server sends.
+// dialUserTLS calls the user's DialTLSContext, and does the TLS handshake if the
+// user's function has not, in order to see which protocol was negotiated. If the
+// connection does not tell, the server's first bytes decide.
 func (t *transport) dialUserTLS(ctx context.Context, network, addr string) (net.Conn, error) {
 	nc, err := t.dialTLS(ctx, network, addr)
 	if err != nil {
@@ -89,8 +87,8 @@ func (t *transport) dialUserTLS(ctx context.Context, network, addr string) (net.
 	return nc, nil
 }
 
-// agreedProtocol returns what nc tells of the protocol that ALPN has chosen, ""
-// if nothing. Packages such as uTLS have a ConnectionState of their own.
+// agreedProtocol returns the protocol that ALPN has chosen on nc, "" if nc does not
+// tell. Packages such as uTLS have a ConnectionState of their own.
 func agreedProtocol(nc net.Conn) string {
 	if c, ok := nc.(interface{ ConnectionState() tls.ConnectionState }); ok {
 		return c.ConnectionState().NegotiatedProtocol
@@ -105,7 +103,7 @@ func agreedProtocol(nc net.Conn) string {
 	return ""
 }
 
-// tlsState returns what nc tells of its TLS, the zero value if nothing.
+// tlsState returns the TLS state of nc, the zero value if nc does not tell.
 func tlsState(nc net.Conn) (s tls.ConnectionState) {
 	if c, ok := nc.(interface{ ConnectionState() tls.ConnectionState }); ok {
 		s = c.ConnectionState()

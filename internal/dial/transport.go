@@ -17,27 +17,26 @@ const maxHeader = 64 << 10
 
 // transport is a clone of the user's Transport that serves one dial.
 //
-// net/http is left with HTTP/1.1 itself: the connections that it writes a
-// request to and reads a response from are made here, with proxy and TLS, and
-// lie under an answerConn.
+// This type makes the connections, with proxy and TLS, and puts each under an
+// answerConn. net/http does HTTP/1.1 over them.
 //
-// net/http would let a dial that nobody waits for any more run on, for the
-// sake of later requests. Here there are none, so the dial ends with ctx, and
-// connections are kept track of, such that they can be cut.
+// net/http would let an abandoned dial run on, for later requests. Here there are
+// no later requests, so the dial ends with ctx, and all connections are tracked, so
+// that they can be closed.
 type transport struct {
 	http   *http.Transport
 	ctx    context.Context // of the dial
 	target Target
 	wrap   func(net.Conn) net.Conn // of Config
 
-	// The user's settings, in place of which http has ours.
+	// The user's settings, which this type replaces in http.
 	proxy   func(*http.Request) (*url.URL, error) // may be nil
 	dial    dialFunc
 	dialTLS dialFunc // may be nil
 
 	mu    sync.Mutex
 	over  bool       // guarded by mu
-	conns []net.Conn // guarded by mu: all that were dialled
+	conns []net.Conn // guarded by mu: all dialled connections
 }
 
 func newTransport(ctx context.Context, user *http.Transport, target Target, wrap func(net.Conn) net.Conn) *transport {
@@ -48,7 +47,7 @@ func newTransport(ctx context.Context, user *http.Transport, target Target, wrap
 	clone.Protocols.SetHTTP1(true)
 	clone.ForceAttemptHTTP2 = false
 	clone.TLSNextProto = make(map[string]func(string, *tls.Conn) http.RoundTripper)
-	clone.DisableKeepAlives = true // no connection outlives its request, unless we take it over
+	clone.DisableKeepAlives = true // no connection outlives its request, unless taken over
 	clone.DisableCompression = true
 	if clone.MaxResponseHeaderBytes <= 0 {
 		clone.MaxResponseHeaderBytes = maxHeader
@@ -73,8 +72,7 @@ func newTransport(ctx context.Context, user *http.Transport, target Target, wrap
 // dialFunc is a dialer of an [http.Transport].
 type dialFunc func(ctx context.Context, network, addr string) (net.Conn, error)
 
-// chooseDialer takes the deprecated kind of dialer if there is no better one,
-// and nil if there is none.
+// chooseDialer returns the dialer with a context, else the deprecated one, else nil.
 func chooseDialer(dial dialFunc, deprecated func(network, addr string) (net.Conn, error)) dialFunc {
 	if dial == nil && deprecated != nil {
 		dial = func(_ context.Context, network, addr string) (net.Conn, error) { return deprecated(network, addr) }
@@ -91,8 +89,8 @@ func chooseDialer(dial dialFunc, deprecated func(network, addr string) (net.Conn
 	}
 }
 
-// route is the way to the server that a request was given. It travels in
-// the request's context, because that is what net/http hands to dialers.
+// route is the way to the server for one request. It is in the request's context,
+// because net/http passes only the context to dialers.
 type route struct {
 	proxy  *url.URL // with a scheme: http, https, socks5 or socks5h
 	socket string   // Unix domain socket
@@ -106,8 +104,8 @@ func routeOf(ctx context.Context) route {
 }
 
 // route asks the user's Proxy. An HTTP proxy gets a CONNECT for ws as it does
-// for wss (section 4.1); net/http would send it a plain GET and hope that it
-// passes Upgrade on.
+// for wss (section 4.1); net/http would send it a plain GET and rely on the proxy
+// to pass Upgrade on.
 func (t *transport) route(req *http.Request) (r route, err error) {
 	if t.target.socket != "" && sameOrigin(req.URL, t.target.url) {
 		r.socket = t.target.socket
@@ -141,11 +139,11 @@ func (t *transport) dialSecure(ctx context.Context, network, addr string) (net.C
 	return t.connect(ctx, network, addr, true)
 }
 
-// connect goes the whole way to the server at addr.
+// connect connects to the server at addr, through its proxy and TLS.
 func (t *transport) connect(ctx context.Context, network, addr string, secure bool) (net.Conn, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	detach := context.AfterFunc(t.ctx, cancel)
-	defer detach() // and no cancel: some dialers tie the connection to the context
+	defer detach() // no cancel, since some dialers tie the connection to the context
 	var (
 		nc  net.Conn
 		err error
@@ -171,7 +169,7 @@ func (t *transport) connect(ctx context.Context, network, addr string, secure bo
 	return &answerConn{Conn: nc, owner: t, limit: int(min(t.http.MaxResponseHeaderBytes, 1<<30))}, nil
 }
 
-// tracked keeps track of the connections that dial makes; nil stays nil.
+// tracked returns dial with its connections tracked; nil stays nil.
 func (t *transport) tracked(dial dialFunc) dialFunc {
 	if dial == nil {
 		return nil
@@ -192,9 +190,10 @@ func (t *transport) tracked(dial dialFunc) dialFunc {
 	}
 }
 
-// finish ends the bookkeeping. A dial that is still on its way is closed when
-// it gets here. After a success there is nothing to close: net/http has closed
-// the connections of redirects, and the last one has a new owner.
+// finish ends the tracking, and closes the connections that are left. A connection
+// that is still being dialled is closed when it is made. After a success none is
+// left: net/http has closed the connections of redirects, and the last one has a
+// new owner.
 func (t *transport) finish(success bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -22,7 +22,7 @@ func (t *transport) dialTunnel(ctx context.Context, proxy *url.URL, target strin
 	if err != nil {
 		return nil, fmt.Errorf("proxy %s: %w", proxy.Host, err)
 	}
-	detach := context.AfterFunc(ctx, func() { nc.Close() }) // nothing else unblocks just any net.Conn
+	detach := context.AfterFunc(ctx, func() { nc.Close() }) // only Close unblocks every net.Conn
 	tunnel := nc
 	if strings.HasPrefix(proxy.Scheme, "socks5") {
 		err = openSOCKS(nc, proxy, target)
@@ -39,8 +39,7 @@ func (t *transport) dialTunnel(ctx context.Context, proxy *url.URL, target strin
 	return tunnel, nil
 }
 
-// dialProxy makes the connection to the proxy itself, the way that net/http
-// would.
+// dialProxy connects to the proxy itself, as net/http would.
 func (t *transport) dialProxy(ctx context.Context, proxy *url.URL) (net.Conn, error) {
 	addr := hostPort(proxy)
 	switch {
@@ -54,13 +53,12 @@ func (t *transport) dialProxy(ctx context.Context, proxy *url.URL) (net.Conn, er
 		return nil, err
 	}
 	cfg := t.tlsConfig(addr)
-	cfg.NextProtos = nil // a proxy that were offered h2 might take it
+	cfg.NextProtos = nil // a proxy might choose h2 if it were offered
 	return t.startTLS(ctx, nc, cfg)
 }
 
-// openTunnel sends CONNECT over nc and returns the tunnel, which begins with
-// the first byte behind the proxy's answer. It leaves closing nc to the
-// caller.
+// openTunnel sends CONNECT over nc and returns the tunnel, which begins with the
+// first byte after the proxy's answer. It leaves closing nc to the caller.
 func (t *transport) openTunnel(ctx context.Context, nc net.Conn, proxy *url.URL, target string) (net.Conn, error) {
 	header := t.http.ProxyConnectHeader
 	if get := t.http.GetProxyConnectHeader; get != nil {
@@ -112,8 +110,9 @@ func (t *transport) openTunnel(ctx context.Context, nc net.Conn, proxy *url.URL,
 	return nc, nil
 }
 
-// checkProxyAnswer refuses what is not a tunnel, in words that tell the proxy's
-// refusal from the server's. The user's own function goes first.
+// checkProxyAnswer returns an error for an answer that opens no tunnel. The error
+// names the proxy, to tell it from a refusal of the server. The user's own function
+// is called first.
 func (t *transport) checkProxyAnswer(ctx context.Context, proxy *url.URL, req *http.Request, resp *http.Response) error {
 	if check := t.http.OnProxyConnectResponse; check != nil {
 		if err := check(ctx, proxy, req, resp); err != nil {
@@ -133,7 +132,7 @@ func (t *transport) checkProxyAnswer(ctx context.Context, proxy *url.URL, req *h
 	return e
 }
 
-// proxyAdvice says what a proxy's refusal of CONNECT means, or "".
+// proxyAdvice explains the status of a proxy that refuses CONNECT, or returns "".
 func proxyAdvice(req *http.Request, resp *http.Response) string {
 	switch resp.StatusCode {
 	case http.StatusProxyAuthRequired:

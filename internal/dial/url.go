@@ -21,8 +21,8 @@ type Target struct {
 // String returns the URL without user, password and query.
 func (t Target) String() string { return t.shown }
 
-// ParseURL takes a URL whose scheme is ws, wss, http, https or ws+unix. Its errors do not repeat a URL that
-// may hold a password.
+// ParseURL parses a URL with the scheme ws, wss, http, https or ws+unix. Its errors
+// do not repeat a URL that may hold a password.
 func ParseURL(raw string) (Target, error) {
 	var t Target
 	beforeQuery, query, found := strings.Cut(raw, "?")
@@ -31,7 +31,7 @@ func ParseURL(raw string) (Target, error) {
 	}
 	u, err := url.Parse(beforeQuery + query)
 	if err != nil {
-		// A password that was not escaped breaks a URL at any place.
+		// An unescaped password may break the URL at any place.
 		var ue *url.Error
 		if !errors.As(err, &ue) || strings.Contains(raw, "@") {
 			return t, errors.New("malformed URL")
@@ -41,7 +41,7 @@ func ParseURL(raw string) (Target, error) {
 	if strings.Contains(raw, "#") { // "MUST NOT be used on these URIs", section 3
 		return t, errors.New("URL has a fragment; a # in a path or query is written %23")
 	}
-	u.Host = strings.TrimSuffix(u.Host, ":") // an empty port is as good as none
+	u.Host = strings.TrimSuffix(u.Host, ":") // an empty port means none
 	t.shown = shownURL(u)
 	if u.Scheme == "ws+unix" {
 		t.socket, t.url, err = splitSocketURL(u)
@@ -60,9 +60,9 @@ func ParseURL(raw string) (Target, error) {
 	return t, nil
 }
 
-// escapeQuery makes a query one that can be sent, as browsers do: tabs and line
-// breaks go, and what a URI cannot have there (RFC 3986, section 3.4) is
-// percent-encoded. A # is left, for it begins a fragment.
+// escapeQuery escapes a query for sending, as browsers do: it removes tabs and line
+// breaks, and percent-encodes characters that a query cannot have (RFC 3986,
+// section 3.4). It leaves a #, which begins a fragment.
 func escapeQuery(query string) string {
 	var b []byte
 	for i := range len(query) {
@@ -90,12 +90,12 @@ func sendableHost(host string) bool {
 	return host != "" && utf8.ValidString(host)
 }
 
-// checkHost refuses a Host header of the user's that is not a host[:port]
+// checkHost refuses a Host header of the user that is not a host[:port]
 // (RFC 9110, section 7.2).
 func checkHost(host string) error {
 	u, err := url.Parse("http://" + host + "/")
 	if err == nil && u.Host == host && u.Hostname() != "" && u.Path == "/" && sendableHost(host) {
-		// Only net/http can tell whether a name can be translated.
+		// Only net/http knows whether a name can be translated (IDNA).
 		try := http.Request{Method: http.MethodGet, URL: &url.URL{Scheme: "http", Host: host, Path: "/"}, Host: host}
 		err = try.Write(io.Discard)
 	} else if err == nil {
@@ -107,8 +107,8 @@ func checkHost(host string) error {
 	return nil
 }
 
-// splitSocketURL takes a ws+unix URL apart into the socket's path and the URL
-// to request from the server behind it.
+// splitSocketURL splits a ws+unix URL into the socket's path and the URL to request
+// from the server there.
 func splitSocketURL(u *url.URL) (socket string, request *url.URL, err error) {
 	if u.Host != "" || !strings.HasPrefix(u.Path, "/") {
 		return "", nil, errors.New("want ws+unix:///path/to.sock:/request/path")
@@ -121,7 +121,7 @@ func splitSocketURL(u *url.URL) (socket string, request *url.URL, err error) {
 		return "", nil, errors.New("request path of a ws+unix URL must begin with /; a colon in the socket's path is written %3A")
 	}
 	request = &url.URL{Scheme: "http", Host: "localhost", User: u.User, RawPath: path, RawQuery: u.RawQuery}
-	socket, _ = url.PathUnescape(escaped) // what EscapedPath returns is well-formed
+	socket, _ = url.PathUnescape(escaped) // EscapedPath returns a well-formed path
 	if onDrive(socket) {
 		socket = socket[1:]
 	}
@@ -130,7 +130,7 @@ func splitSocketURL(u *url.URL) (socket string, request *url.URL, err error) {
 }
 
 // onDrive reports whether a path begins with a Windows drive, as in "/C:/a". The
-// slash is then the URL's alone, as in a file URL (RFC 8089, appendix E.2).
+// slash then belongs to the URL only, as in a file URL (RFC 8089, appendix E.2).
 func onDrive(path string) bool {
 	if len(path) < 4 || path[2] != ':' || path[3] != '/' && path[3] != '\\' {
 		return false
@@ -139,8 +139,8 @@ func onDrive(path string) bool {
 	return 'a' <= letter && letter <= 'z'
 }
 
-// useHTTPScheme turns a WebSocket scheme into the one that net/http knows. It
-// reports false if there is none.
+// useHTTPScheme replaces a WebSocket scheme by the HTTP one for net/http. It
+// returns false for an unknown scheme.
 func useHTTPScheme(u *url.URL) bool {
 	switch u.Scheme {
 	case "ws":
@@ -154,7 +154,7 @@ func useHTTPScheme(u *url.URL) bool {
 	return true
 }
 
-// shownURL leaves out what must not end up in a log.
+// shownURL returns u without the parts that must not get into a log.
 func shownURL(u *url.URL) string {
 	return (&url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path, RawPath: u.RawPath}).String()
 }
