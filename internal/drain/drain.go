@@ -1,5 +1,5 @@
-// Package drain counts what is under way, so that a shutdown can let nothing more
-// begin and wait until the rest has ended.
+// Package drain counts operations under way, so that a shutdown can refuse new ones
+// and wait until the others have ended.
 package drain
 
 import (
@@ -7,14 +7,14 @@ import (
 	"sync"
 )
 
-// Group counts what is under way. Unlike with a [sync.WaitGroup], more may begin
-// while somebody waits, until the group is closed. The zero value is ready for use,
+// Group counts operations under way. Unlike with a [sync.WaitGroup], operations may
+// begin during a Wait, until the group is closed. The zero value is ready for use,
 // by any number of goroutines.
 type Group struct {
 	mu     sync.Mutex
 	n      int           // guarded by mu
 	closed bool          // guarded by mu
-	idle   chan struct{} // guarded by mu: closed when n is 0; nil if nobody waits
+	idle   chan struct{} // guarded by mu: closed when n is 0; nil if no Wait is under way
 }
 
 // Enter counts one more and returns true, unless the group is closed. Each Enter that
@@ -39,14 +39,14 @@ func (g *Group) Leave() {
 	}
 }
 
-// Count returns how many have entered and not left.
+// Count returns how many operations are under way.
 func (g *Group) Count() int {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return g.n
 }
 
-// Close has each Enter from now on return false. It may be called repeatedly.
+// Close makes each later Enter return false. It may be called repeatedly.
 func (g *Group) Close() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -77,8 +77,8 @@ func await(ctx context.Context, idle <-chan struct{}) error {
 	}
 }
 
-// whenIdle returns a channel that is closed when nothing is under way, nil if nothing
-// is.
+// whenIdle returns a channel that is closed when nothing is under way any more, or
+// nil if nothing is now.
 func (g *Group) whenIdle() <-chan struct{} {
 	g.mu.Lock()
 	defer g.mu.Unlock()
