@@ -1,6 +1,5 @@
 // Package bufpipe connects two ends in memory. Unlike those of [net.Pipe]
-// they have room for some bytes on the way, as sockets do, and can be closed
-// in one direction.
+// they buffer some bytes, as sockets do, and can be closed in one direction.
 package bufpipe
 
 import (
@@ -32,7 +31,7 @@ type half struct {
 	taken  uint64 // bytes that have been read
 	eof    bool   // the writer has closed
 	gone   bool   // the reader has closed
-	waits  uint   // how often somebody has waited
+	waits  uint   // number of calls of wait
 	rd, wr deadline
 }
 
@@ -42,15 +41,15 @@ func newHalf(size int) *half {
 	return h
 }
 
-// fair is after how many waits one lets others go first.
+// fair is the number of waits after which wait yields the processor.
 const fair = 64
 
 // wait waits for a change. The caller holds the lock.
 //
-// Whom another goroutine wakes runs next, in what is left of the other's time
-// slice. So two ends that wake each other in turn would keep the processor to
-// themselves, for seconds if the garbage collector often starts the slice
-// anew, where sockets would let others in.
+// A goroutine that another one wakes runs next, in the rest of the other's time
+// slice. So two ends that wake each other in turn would keep the processor, for
+// seconds if the garbage collector often restarts the slice. With sockets other
+// goroutines would run in between.
 func (h *half) wait() {
 	h.wake.Wait()
 	if h.waits++; h.waits%fair == 0 {
@@ -68,7 +67,7 @@ type deadline struct {
 
 func (d *deadline) over() bool { return !d.at.IsZero() && !time.Now().Before(d.at) }
 
-// set changes d, a deadline of the end that has closed h if over is set.
+// set changes d. over is set if the end with this deadline has closed h.
 func (h *half) set(d *deadline, over *bool, at time.Time) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -82,7 +81,7 @@ func (h *half) set(d *deadline, over *bool, at time.Time) error {
 	d.at = at
 	if wait := time.Until(at); !at.IsZero() && wait > 0 {
 		d.timer = time.AfterFunc(wait, func() {
-			h.mu.Lock() // not between somebody's look at the clock and Wait
+			h.mu.Lock() // so that no call is between its look at the clock and Wait
 			defer h.mu.Unlock()
 			h.wake.Broadcast()
 		})
@@ -91,7 +90,7 @@ func (h *half) set(d *deadline, over *bool, at time.Time) error {
 	return nil
 }
 
-// Read reads what is there, and waits if there is nothing.
+// Read reads the bytes that have arrived, or waits until there are some.
 func (c *Conn) Read(p []byte) (int, error) {
 	h := c.in
 	h.mu.Lock()
@@ -119,14 +118,14 @@ func (c *Conn) Read(p []byte) (int, error) {
 	}
 }
 
-// State is what can be told of a connection without a read.
+// State is the state of a connection, which is known without a read.
 type State struct {
 	Received uint64 // bytes that have ever arrived
-	Unread   bool   // some of them were not read
+	Unread   bool   // some of these have not been read
 	Full     bool   // there is no room for more
-	Ended    bool   // the other end has sent all
+	Ended    bool   // the other end sends no more
 	Taken    uint64 // bytes that the other end has read
-	Waiting  int    // bytes that it has not
+	Waiting  int    // bytes that the other end has not read yet
 }
 
 // State returns the state of this end.
@@ -178,7 +177,7 @@ func (c *Conn) Write(p []byte) (n int, err error) {
 	}
 }
 
-// CloseWrite makes the other end read io.EOF behind what was written.
+// CloseWrite makes the other end read io.EOF after the bytes already written.
 func (c *Conn) CloseWrite() error {
 	c.out.mu.Lock()
 	defer c.out.mu.Unlock()
@@ -208,12 +207,12 @@ func (c *Conn) SetDeadline(t time.Time) error {
 	return err
 }
 
-// SetReadDeadline bounds reads, those that wait already included.
+// SetReadDeadline bounds reads, including those that wait already.
 func (c *Conn) SetReadDeadline(t time.Time) error {
 	return c.in.set(&c.in.rd, &c.in.gone, t)
 }
 
-// SetWriteDeadline bounds writes, those that wait already included.
+// SetWriteDeadline bounds writes, including those that wait already.
 func (c *Conn) SetWriteDeadline(t time.Time) error {
 	return c.out.set(&c.out.wr, &c.out.eof, t)
 }
