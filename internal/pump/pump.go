@@ -15,12 +15,13 @@ const closeWait = time.Second
 
 // Conn is a connection with deadlines over one that has none, the transport. A
 // call of the transport cannot be interrupted. So each runs on a goroutine of its
-// own, and when the deadline of a Read or Write has passed, that returns without
-// it. There is no goroutine between calls, unless one was left behind in this way.
+// own. When the deadline of a Read or Write passes, the Read or Write returns and
+// leaves the transport's call behind. There is no goroutine between calls, unless
+// one was left behind in this way.
 //
-// Nothing is lost by that. What a read brings that was left behind is for the
-// next Read. A piece of a Write that the transport was given counts as written,
-// because it completes. What follows waits for it, and learns of its error.
+// Nothing is lost by that. The next Read returns the bytes of a read that was left
+// behind. A piece of a Write that the transport was given counts as written,
+// because it completes. The next call waits for it, and returns its error.
 //
 // Conn may be used by several goroutines, as any net.Conn.
 type Conn struct {
@@ -37,13 +38,13 @@ func New(nc net.Conn) *Conn {
 	return c
 }
 
-// half is what both directions have.
+// half is the state that each direction has.
 type half struct {
 	mu     sync.Mutex // guards all of the direction's state; never held during a call of the transport
 	wake   sync.Cond  // signalled on every change
 	busy   bool       // the transport's call is under way
 	closed bool       // Close was called: no call of the transport begins
-	gone   bool       // the transport is closed, or is not waited for any more
+	gone   bool       // the transport is closed, or no call waits for it any more
 	at     time.Time  // the deadline; zero if there is none
 	timer  *time.Timer
 }
@@ -66,8 +67,8 @@ func (h *half) setDeadline(at time.Time) error {
 	return nil
 }
 
-// notify wakes all that wait. It takes the lock, since otherwise one of them may be
-// between its look at the clock and Wait.
+// notify wakes all waiting calls. It takes the lock, so that no call is between its
+// look at the clock and Wait.
 func (h *half) notify() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -81,7 +82,7 @@ func (h *half) stopLocked() {
 	}
 }
 
-// close lets no further call begin. It reports whether it was the first to do so.
+// close lets no further call begin. It reports whether this was the first close.
 func (h *half) close() bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -92,8 +93,8 @@ func (h *half) close() bool {
 	return first
 }
 
-// leave has nobody wait for the transport any more. It reports whether it was the
-// first to do so.
+// leave ends all waits for the transport. It reports whether this was the first
+// leave.
 func (h *half) leave() bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -105,8 +106,8 @@ func (h *half) leave() bool {
 
 func (h *half) isGone() bool { return h.gone }
 
-// awaitLocked waits until no call is under way, for closeWait at most, or until
-// over says so.
+// awaitLocked waits until no call is under way or over returns true, for closeWait
+// at most.
 func (h *half) awaitLocked(over func() bool) {
 	until := time.Now().Add(closeWait)
 	timer := time.AfterFunc(closeWait, h.notify)
@@ -124,14 +125,14 @@ func (c *Conn) SetDeadline(t time.Time) error {
 	return c.SetWriteDeadline(t)
 }
 
-// SetReadDeadline bounds reads, those that wait already included.
+// SetReadDeadline bounds reads, including those that wait already.
 func (c *Conn) SetReadDeadline(t time.Time) error { return c.in.setDeadline(t) }
 
-// SetWriteDeadline bounds writes, those that wait already included.
+// SetWriteDeadline bounds writes, including those that wait already.
 func (c *Conn) SetWriteDeadline(t time.Time) error { return c.out.setDeadline(t) }
 
 // Blocked reports whether a Write would have to wait for a piece that was left
-// behind: since the deadline of that has passed, it will probably take long.
+// behind. The wait will probably be long, since that piece's deadline has passed.
 func (c *Conn) Blocked() bool {
 	c.out.mu.Lock()
 	defer c.out.mu.Unlock()
@@ -158,15 +159,15 @@ func (c *Conn) Close() error {
 	defer c.leave()
 	err, ok := bounded(c.Conn.Close)
 	if !ok {
-		c.cut() // TLS waits to take leave of its peer
+		c.cut() // TLS waits to send its close_notify
 		return os.ErrDeadlineExceeded
 	}
 	return err
 }
 
-// Abort is Close, but waits for nothing, also if Close does already. A piece that
-// was left behind counts as written, so for that the transport is open up to a second
-// longer, as a socket's buffer is sent after the socket was closed.
+// Abort is Close without waiting. It also ends the wait of a Close that is under
+// way. A piece that was left behind counts as written. So the transport stays open
+// for it for up to a second, as a closed socket still sends its buffer.
 func (c *Conn) Abort() {
 	c.shut()
 	if first := c.leave(); !first {
@@ -189,20 +190,21 @@ func (c *Conn) linger() {
 	c.cut()
 }
 
-// shut lets no further call begin, and reports whether it was the first to do so.
+// shut closes both directions, and reports whether this was the first shut.
 func (c *Conn) shut() bool {
 	c.in.close()
 	return c.out.close()
 }
 
-// leave has no call wait for the transport any more, and reports whether it was the
-// first to do so.
+// leave ends all waits for the transport, and reports whether this was the first
+// leave.
 func (c *Conn) leave() bool {
 	c.in.leave()
 	return c.out.leave()
 }
 
-// cut closes the transport, or what is under it if it is TLS, which does not wait.
+// cut closes the transport without waiting: of a TLS connection it closes the one
+// under it.
 func (c *Conn) cut() {
 	if over, ok := c.Conn.(interface{ NetConn() net.Conn }); ok {
 		over.NetConn().Close()
@@ -211,7 +213,7 @@ func (c *Conn) cut() {
 	c.Conn.Close()
 }
 
-// bounded calls f and waits for it up to closeWait; ok says that it has returned.
+// bounded calls f and waits up to closeWait; ok reports whether f has returned.
 func bounded(f func() error) (err error, ok bool) {
 	done := make(chan error, 1)
 	go func() { done <- f() }()

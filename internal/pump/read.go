@@ -9,19 +9,19 @@ import (
 // reader is the reading half.
 type reader struct {
 	half
-	done bool    // a call has returned, with what follows, and no Read has taken that
-	kept []byte  // what it has read; a part of buf or first
-	err  error   // what it has failed with
+	done bool    // a call has returned kept and err, and no Read has taken them
+	kept []byte  // the bytes that it has read, in buf or first
+	err  error   // its error
 	buf  *buffer // nil if kept is in first
 
-	// first is what a read waits with that need not be large, so that a connection
-	// on which nothing arrives takes no memory for it.
+	// first is the buffer of a small read, so that a connection on which nothing
+	// arrives needs no other memory.
 	first [16]byte
 }
 
-// Read reads what is there. It waits with as many bytes as p has, but 32 KiB at
-// most; with up to 16 it owns no buffer. If the transport returns no bytes and no
-// error, so does Read.
+// Read reads once from the transport. While it waits it owns a buffer of the size of
+// p, but 32 KiB at most, and none if p has up to 16 bytes. If the transport returns
+// no bytes and no error, so does Read.
 func (c *Conn) Read(p []byte) (int, error) {
 	r := &c.in
 	r.mu.Lock()
@@ -67,8 +67,8 @@ func (c *Conn) read(b []byte) {
 	r.wake.Broadcast()
 }
 
-// takeLocked returns what a call has read. Its error comes behind the last byte,
-// and once: the transport will tell again.
+// takeLocked returns the bytes that a call has read. It returns the call's error
+// after the last byte, and once: the transport's next call will return it again.
 func (r *reader) takeLocked(p []byte) (int, error) {
 	n := copy(p, r.kept)
 	if r.kept = r.kept[n:]; len(r.kept) > 0 {

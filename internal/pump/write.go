@@ -7,7 +7,7 @@ import (
 	"os"
 )
 
-// maxPiece is how much the transport is given in one call.
+// maxPiece is how many bytes the transport is given in one call.
 const maxPiece = 32 << 10
 
 // writer is the writing half.
@@ -15,15 +15,15 @@ type writer struct {
 	half
 	writing bool  // a Write is under way: one at a time, so that each goes out whole
 	ended   bool  // CloseWrite was called
-	left    bool  // nobody waits for the call of the transport that is under way
+	left    bool  // the transport's call under way was left behind
 	short   int   // how many bytes of the last piece were not written
-	failure error // what that piece failed with
-	broken  error // what a piece has failed with that counts as written; nothing can follow it
+	failure error // the error of that piece
+	broken  error // the error of a piece that counts as written; it fails all later writes
 }
 
 // Write writes p in pieces of up to 32 KiB. When the deadline passes, it returns
-// how much it has given to the transport, which is exactly what leaves before
-// anything that is written later. If that is all of p, the error is nil.
+// how many bytes it has given to the transport. Exactly these bytes are sent before
+// those of later writes. If they are all of p, the error is nil.
 func (c *Conn) Write(p []byte) (n int, err error) {
 	w := &c.out
 	w.mu.Lock()
@@ -59,7 +59,7 @@ func (w *writer) endLocked() {
 	w.wake.Broadcast()
 }
 
-// whyNotLocked returns why no piece may be written, or nil.
+// whyNotLocked returns the error if no piece may be written, or nil.
 func (w *writer) whyNotLocked() error {
 	switch {
 	case w.broken != nil:
@@ -131,7 +131,7 @@ func (c *Conn) CloseWrite() error {
 }
 
 // endWrites lets no further piece be written, and waits for the one under way. It
-// reports whether the transport is still there to be told.
+// reports whether the transport is still open.
 func (c *Conn) endWrites() bool {
 	w := &c.out
 	w.mu.Lock()
