@@ -7,9 +7,10 @@ import (
 	"github.com/fullduplex-go/websocket/internal/quote"
 )
 
-// Agreed returns what an answer comes to that was given already: the value of
-// Sec-WebSocket-Extensions in a response, on the end of the client or of the server.
-// An answer that o cannot keep to is an error; with a nil o any but the empty one is.
+// Agreed returns the parameters of an answer that was given already, on the end of
+// the client or of the server. The answer is the value of Sec-WebSocket-Extensions
+// in a response. An answer that does not fit o is an error; with a nil o any but the
+// empty one is.
 func Agreed(answer string, o *Params, client bool) (d Deflate, err error) {
 	list, err := parse([]string{answer})
 	switch {
@@ -37,8 +38,9 @@ func Agreed(answer string, o *Params, client bool) (d Deflate, err error) {
 	return o.keepTo(p)
 }
 
-// keepTo returns what an answer that somebody has given for the server comes to.
-// What the server sends may always use less. What the client sends was left to it.
+// keepTo returns the parameters of an answer that was given in the server's name.
+// The server may always use less than agreed for its own messages. The client's
+// messages may use all that the answer allows.
 func (o *Params) keepTo(answer deflateParams) (Deflate, error) {
 	c := o.deflate()
 	c.SendTakeover = !answer.serverNoTakeover && !o.ServerNoContextTakeover

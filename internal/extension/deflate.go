@@ -8,8 +8,8 @@ import (
 	"github.com/fullduplex-go/websocket/internal/quote"
 )
 
-// deflateName is the extension's name, and what follows are its parameters
-// (RFC 7692, section 7.1). They are compared as they are: case matters.
+// deflateName is the extension's name, followed by its parameters (RFC 7692,
+// section 7.1). Case matters.
 const (
 	deflateName             = "permessage-deflate"
 	serverNoTakeoverName    = "server_no_context_takeover"
@@ -18,13 +18,12 @@ const (
 	clientMaxWindowBitsName = "client_max_window_bits"
 )
 
-// minBudgetBits is how small fit makes windows: below 512 bytes there is next
-// to nothing left to save, and less to refer to.
+// minBudgetBits is the smallest window that fit chooses: a window below 512 bytes
+// saves next to no memory, and finds fewer matches.
 const minBudgetBits = 9
 
-// Params are the settings of one end, as a program has chosen them. The zero value
-// is valid. The errors of this package name the fields of CompressionOptions that
-// they come from.
+// Params are the settings of one end, as the program has chosen them. The zero value
+// is valid. Errors name the fields of CompressionOptions.
 type Params struct {
 	Level                   int // of our compressor, 1 to 9; 0 is [flate.DefaultLevel]
 	WindowBits              int // of the largest window, 8 to 15; 0 is 15
@@ -33,7 +32,7 @@ type Params struct {
 	MemoryBudget            int // bytes to keep between messages; 0 is no bound
 }
 
-// windowBits is what WindowBits means.
+// windowBits is WindowBits with its default.
 func (o *Params) windowBits() uint8 {
 	if o.WindowBits == 0 {
 		return flate.MaxWindowBits
@@ -41,7 +40,7 @@ func (o *Params) windowBits() uint8 {
 	return uint8(o.WindowBits)
 }
 
-// deflate returns what o leads to while the peer has had no say.
+// deflate returns the parameters by o alone, before the peer's answer.
 func (o *Params) deflate() Deflate {
 	d := Deflate{
 		SendBits:     o.windowBits(),
@@ -56,10 +55,10 @@ func (o *Params) deflate() Deflate {
 	return d
 }
 
-// Deflate is permessage-deflate as the handshake has negotiated it, seen from this
-// end. The zero value stands for no compression.
+// Deflate holds the negotiated parameters of permessage-deflate, seen from this end.
+// The zero value means no compression.
 type Deflate struct {
-	SendBits, RecvBits         uint8 // windows of what we send and of what we receive, as base-2 logarithms
+	SendBits, RecvBits         uint8 // window sizes of each direction, as base-2 logarithms
 	SendTakeover, RecvTakeover bool  // whether messages refer to earlier ones
 
 	level int // of our compressor
@@ -73,7 +72,7 @@ func (c *Deflate) sendMemory() int {
 	return flate.EncoderMemory(c.level, int(c.SendBits))
 }
 
-// recvMemory is how many the receiving direction keeps.
+// recvMemory is how many bytes the receiving direction keeps between messages.
 func (c *Deflate) recvMemory() int {
 	if !c.RecvTakeover {
 		return 0
@@ -82,10 +81,10 @@ func (c *Deflate) recvMemory() int {
 }
 
 // fit makes c keep at most budget bytes between messages; 0 is no bound. It
-// takes the largest windows that do, of the same size where both can be chosen:
-// that of what we receive only if the peer can be limited. If there are none,
-// the direction that keeps more even so gives up takeover. The size of its
-// window then costs nothing between messages, and the other one is fitted anew.
+// chooses the largest windows that fit, both of the same size if the peer can be
+// limited, and otherwise only the sending one. If none fit, the direction that
+// keeps more gives up takeover. Its window then costs nothing between messages, and
+// the other window is fitted anew.
 func (c *Deflate) fit(budget int, limitable bool) {
 	send, recv := c.SendBits, c.RecvBits
 	for budget != 0 {
@@ -108,10 +107,10 @@ func (c *Deflate) fit(budget int, limitable bool) {
 	}
 }
 
-// fitSend makes c keep at most budget bytes between messages by limiting what
-// we send; 0 is no bound. What the peer sends is agreed already, and must not
-// keep more than budget alone. A smaller window than agreed, or no takeover, is
-// always ours to choose.
+// fitSend makes c keep at most budget bytes between messages by limiting the
+// sending direction; 0 is no bound. The receiving direction is agreed already, and
+// must not keep more than budget alone. This end may always send with a smaller
+// window than agreed, or without takeover.
 func (c *Deflate) fitSend(budget int) {
 	send := c.SendBits
 	for budget != 0 && c.sendMemory()+c.recvMemory() > budget {
@@ -123,8 +122,7 @@ func (c *Deflate) fitSend(budget int) {
 	}
 }
 
-// deflateParams are the parameters of permessage-deflate, in an offer or in the
-// answer to one.
+// deflateParams are the parameters of permessage-deflate in an offer or an answer.
 type deflateParams struct {
 	serverNoTakeover bool
 	clientNoTakeover bool
@@ -133,8 +131,8 @@ type deflateParams struct {
 	clientLimitable  bool  // client_max_window_bits is there, with a value or without
 }
 
-// parseDeflate judges parameters as section 7.1 wants it of both sides: none
-// is unknown, there twice, or has "an invalid value".
+// parseDeflate checks parameters as section 7.1 requires of both sides: none is
+// unknown, repeated, or has "an invalid value".
 func parseDeflate(params []param) (p deflateParams, err error) {
 	for _, param := range params {
 		var twice, valid bool
@@ -169,7 +167,7 @@ func parseDeflate(params []param) (p deflateParams, err error) {
 	return p, nil
 }
 
-// parseWindowBits takes "a decimal integer value without leading zeroes between
+// parseWindowBits parses "a decimal integer value without leading zeroes between
 // 8 to 15, inclusive" (section 7.1.2).
 func parseWindowBits(s string) (bits uint8, ok bool) {
 	switch {
@@ -202,13 +200,13 @@ func (p deflateParams) String() string {
 	return s
 }
 
-// Answer is the server's side: it accepts the first offer of permessage-deflate, in
-// a Sec-WebSocket-Extensions header that has come in these lines, that it can keep
-// to by o. It returns the answer, for the header, with what it comes to. If there is
-// none both are zero, as they are with a nil o. "A server MUST decline an extension
-// negotiation offer" with an unknown parameter, an invalid value, or the same
-// parameter twice (section 7.1); the next offer may do. A header that is no list of
-// offers makes an error, an [*Error], whatever is in it.
+// Answer is the server's side: it accepts the first valid offer of permessage-deflate,
+// by o. lines are those of the header Sec-WebSocket-Extensions. It returns the
+// answer for the header, and the negotiated parameters. Both are zero if it accepts
+// no offer, or if o is nil. "A server MUST decline an extension negotiation offer"
+// with an unknown parameter, an invalid value, or the same parameter twice
+// (section 7.1); then the next offer is tried. If the header is not a list of
+// offers, the error is an [*Error].
 func Answer(lines []string, o *Params) (answer string, d Deflate, err error) {
 	offers, err := parse(lines)
 	if err != nil || o == nil {
@@ -230,11 +228,11 @@ func Answer(lines []string, o *Params) (answer string, d Deflate, err error) {
 func (o *Params) answer(offer deflateParams) (answer deflateParams, c Deflate) {
 	c = o.deflate()
 
-	// 7.1.1.1: the offer's is accepted by answering it, and a server may
-	// also answer it without being asked.
+	// 7.1.1.1: the answer accepts the offer's parameter, and may also have
+	// the parameter without being asked.
 	c.SendTakeover = !offer.serverNoTakeover && !o.ServerNoContextTakeover
-	// 7.1.1.2: so with the client's. In an offer it is but a hint, and
-	// answering says that we rely on it.
+	// 7.1.1.2: so with the client's. In an offer it is only a hint; in the
+	// answer it says that the server relies on it.
 	c.RecvTakeover = !offer.clientNoTakeover && !o.ClientNoContextTakeover
 
 	// 7.1.2.1: "with the same or smaller value as the offer".
@@ -244,7 +242,8 @@ func (o *Params) answer(offer deflateParams) (answer deflateParams, c Deflate) {
 	switch {
 	case !offer.clientLimitable:
 		// 7.1.2.2: the answer "MUST NOT include" client_max_window_bits, so
-		// the client has 32 KiB. If that is too much we do not keep them.
+		// the client's window has 32 KiB. If that is too much, the server asks
+		// for no takeover.
 		c.RecvTakeover = c.RecvTakeover && c.RecvBits == flate.MaxWindowBits
 		c.RecvBits = flate.MaxWindowBits
 	case offer.clientBits != 0:

@@ -1,6 +1,6 @@
 // Package extension negotiates the extensions of a connection: the grammar of the
 // header Sec-WebSocket-Extensions (RFC 6455, section 9.1), and the offers and answers
-// of permessage-deflate (RFC 7692, section 7), which is the one extension there is.
+// of permessage-deflate (RFC 7692, section 7), the only extension.
 //
 // A client makes an [Offer] and has it judge the server's answer; a server calls
 // [Answer]. Either end gets a [Deflate].
@@ -21,14 +21,14 @@ import (
 const maxParts = 100
 
 // extension is one element of a Sec-WebSocket-Extensions header: an offer of
-// the client's, or what the server has accepted.
+// the client, or an extension that the server has accepted.
 type extension struct {
 	name   string
 	params []param
 }
 
-// param is a parameter of an extension. Its value is without quotes,
-// and "" if it has none: a value is a token, which is never empty.
+// param is a parameter of an extension. Its value has no quotes, and is "" if
+// there is none: a value is a token, which is never empty.
 type param struct {
 	name, value string
 }
@@ -72,20 +72,19 @@ func parse(lines []string) (list []extension, err error) {
 	return list, nil
 }
 
-// parser eats its way through one line of the header.
+// parser parses one line of the header.
 type parser struct {
-	rest string // begins with no white space, but for the beginning of the line
+	rest string // the unparsed part; white space may precede it only at the line's beginning
 }
 
-// more skips what is between two elements, and reports whether another one
-// follows.
+// more skips commas and white space, and reports whether another element follows.
 func (p *parser) more() bool {
 	p.rest = strings.TrimLeft(p.rest, ", \t")
 	return p.rest != ""
 }
 
-// extension takes an element, and sees to it that a comma or the end follows.
-// It has at most limit parts, itself included.
+// extension parses an element, and checks that a comma or the end follows. The
+// element has at most limit parts, its name included.
 func (p *parser) extension(limit int) (e extension, err error) {
 	for parts := 1; ; parts++ {
 		if parts > limit {
@@ -116,7 +115,7 @@ func (p *parser) param() (next param, err error) {
 	return next, err
 }
 
-// value takes a token, or a quoted string: "the value after quoted-string
+// value parses a token, or a quoted string: "the value after quoted-string
 // unescaping MUST conform to the 'token' ABNF".
 func (p *parser) value() (string, error) {
 	if p.rest == "" || p.rest[0] != '"' {
@@ -149,7 +148,7 @@ func (p *parser) token() (string, error) {
 	return token, nil
 }
 
-// skip takes c if it is next.
+// skip skips c if it is next.
 func (p *parser) skip(c byte) bool {
 	if p.rest == "" || p.rest[0] != c {
 		return false
@@ -158,7 +157,7 @@ func (p *parser) skip(c byte) bool {
 	return true
 }
 
-// advance leaves n bytes behind, and the white space after them.
+// advance skips n bytes, and the white space after them.
 func (p *parser) advance(n int) { p.rest = strings.TrimLeft(p.rest[n:], " \t") }
 
 func (p *parser) malformed(want string) error {
@@ -168,7 +167,7 @@ func (p *parser) malformed(want string) error {
 	return fmt.Errorf("header Sec-WebSocket-Extensions is malformed: want %s at %q", want, quote.Clip(p.rest))
 }
 
-// Error is the peer's fault: its header breaks a rule.
+// Error reports that the peer's header breaks a rule.
 type Error struct {
 	Rule string // such as "RFC 6455, section 9.1"
 	err  error

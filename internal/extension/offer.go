@@ -8,12 +8,12 @@ import (
 	"github.com/fullduplex-go/websocket/internal/quote"
 )
 
-// Offer is the client's side of the negotiation of permessage-deflate: what it
-// offers, and what it holds an answer against. A nil Offer offers nothing.
+// Offer is the client's side of the negotiation of permessage-deflate: its offers,
+// and the options that an answer must keep to. A nil Offer offers nothing.
 type Offer struct {
 	opts   Params
-	own    Deflate         // what the first offer comes to; its sending half binds us
-	offers []deflateParams // the preferred one first; all include what binds us
+	own    Deflate         // parameters by the first offer; the sending half is always kept to
+	offers []deflateParams // the preferred one first; all include that sending half
 }
 
 // NewOffer makes the offers for o; nil for nil.
@@ -44,8 +44,7 @@ func NewOffer(o *Params) *Offer {
 	}
 	f := &Offer{opts: *o, own: c, offers: []deflateParams{first}}
 
-	// The window of messages that do not refer to earlier ones is no matter:
-	// it is not kept.
+	// Without takeover the window is not kept, so its size does not matter.
 	if first.serverBits != 0 {
 		f.offers = append(f.offers, deflateParams{
 			serverNoTakeover: true,
@@ -69,10 +68,10 @@ func (f *Offer) String() string {
 	return strings.Join(list, ", ")
 }
 
-// Accept judges the Sec-WebSocket-Extensions header of a server's answer, which
-// has come in these lines, and returns what was agreed on. The server may leave all out; else there must be one extension, the
-// one offered. Where the answer breaks a rule of the extension's or of the
-// header's, the error is an [*Error].
+// Accept checks the Sec-WebSocket-Extensions header of a server's answer, given as
+// its lines, and returns the negotiated parameters. The server may accept nothing;
+// otherwise there must be one extension, the one offered. If the answer breaks a rule
+// of the extension or of the header, the error is an [*Error].
 func (f *Offer) Accept(lines []string) (d Deflate, err error) {
 	answer, err := parse(lines)
 	if err != nil {
@@ -102,14 +101,14 @@ func (f *Offer) Accept(lines []string) (d Deflate, err error) {
 	return f.settle(p), nil
 }
 
-// holds reports, by a nil error, whether an answer keeps to the options. It
-// need not be the answer to one of the offers word for word: servers leave out
-// parameters that they do not know and give larger windows than they were asked
-// for, which matters only where it takes more memory than the options allow.
-// The parameters about what we send never do, since we may always use less.
+// holds returns nil if an answer keeps to the options. The answer need not match an
+// offer exactly: servers leave out parameters that they do not know and give larger
+// windows than they were asked for. That matters only if it takes more memory than
+// the options allow. The parameters of our own messages never do, since we may
+// always use less.
 //
-// ServerNoContextTakeover is a wish: a server that does not grant it is
-// held against WindowBits and MemoryBudget like any other.
+// ServerNoContextTakeover is only a wish: if the server does not grant it, the answer
+// must still keep to WindowBits and MemoryBudget.
 func (f *Offer) holds(answer deflateParams) error {
 	if answer.serverNoTakeover {
 		return nil // nothing is kept
@@ -136,12 +135,12 @@ func (f *Offer) holds(answer deflateParams) error {
 		fault, kept, allowed, strings.Join(set, " and "))}
 }
 
-// settle returns what an answer that holds comes to.
+// settle returns the parameters of an answer that holds has accepted.
 func (f *Offer) settle(answer deflateParams) Deflate {
 	c := f.own
 	c.RecvBits, c.RecvTakeover = answer.serverWindow(), !answer.serverNoTakeover
-	// 7.1.1.2 and 7.1.2.2: both may come unasked, and bind us. If they were
-	// offered and left out we still do as we have said.
+	// 7.1.1.2 and 7.1.2.2: both may come unasked, and bind the client. If they
+	// were offered and left out, the client keeps to its offer all the same.
 	c.SendTakeover = c.SendTakeover && !answer.clientNoTakeover
 	if answer.clientBits != 0 {
 		c.SendBits = min(c.SendBits, answer.clientBits)
@@ -150,8 +149,8 @@ func (f *Offer) settle(answer deflateParams) Deflate {
 	return c
 }
 
-// serverWindow is the window of the server's messages, which has 32 KiB if
-// nothing is said about it.
+// serverWindow returns the window of the server's messages, which has 32 KiB if the
+// parameters do not say.
 func (p deflateParams) serverWindow() uint8 {
 	if p.serverBits == 0 {
 		return flate.MaxWindowBits
