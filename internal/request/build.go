@@ -7,9 +7,9 @@ import (
 	"strings"
 )
 
-// build makes the request of which s is the head, in p, with header, which
-// is empty. The steps are those of net/http's server, in its order: the first
-// that fails decides on the status.
+// build makes the request with the head s, in p. header is empty, and becomes the
+// request's. The steps are those of net/http's server, in its order: the first
+// that fails decides the status.
 func (h *head) build(s string, p *parts, header http.Header) *Error {
 	r := &p.request
 	r.Method = method(s[:h.method])
@@ -43,7 +43,7 @@ func (h *head) build(s string, p *parts, header http.Header) *Error {
 		return err
 	}
 	preface := r.Method == "PRI" && len(r.Header) == 0 && f.hosts == 0 && r.URL.Path == "*" && r.Proto == "HTTP/2.0"
-	if preface { // of HTTP/2; the rest of it has no declared length
+	if preface { // of HTTP/2; its rest has no declared length
 		r.ContentLength, r.Close = -1, true
 	}
 	if r.ProtoMajor != 1 && !(r.Proto == "HTTP/2.0" && r.Method == "PRI" && r.RequestURI == "*") {
@@ -65,7 +65,7 @@ func (h *head) build(s string, p *parts, header http.Header) *Error {
 	return nil
 }
 
-// method returns s, without need of the head's memory for what is common.
+// method returns s. For the common methods it shares no memory with the head.
 func method(s string) string {
 	if s == http.MethodGet {
 		return http.MethodGet
@@ -73,7 +73,7 @@ func method(s string) string {
 	return s
 }
 
-// found is what addFields has seen.
+// found records the fields that addFields has seen.
 type found struct {
 	ids         uint64 // a bit for each of the common headers
 	hosts       int
@@ -148,7 +148,7 @@ func (f *field) value(s string) string {
 	return strings.TrimLeft(b.String(), " \t")
 }
 
-// trim returns s without the spaces and tabs around it.
+// trim returns s without spaces and tabs around it.
 func trim(s string) string {
 	for len(s) > 0 && (s[0] == ' ' || s[0] == '\t') {
 		s = s[1:]
@@ -160,7 +160,7 @@ func trim(s string) string {
 }
 
 // closes reports whether the connection ends with the answer (RFC 9112,
-// section 9.3). It is not asked about version 0, which is refused later.
+// section 9.3). It does not matter for version 0, which is refused later.
 func closes(r *http.Request, f *found) bool {
 	old := r.ProtoMajor == 1 && r.ProtoMinor == 0
 	if !f.has(idConnection) {
@@ -199,9 +199,9 @@ func equalFold(s, token string) bool {
 	return true
 }
 
-// frame judges what says where the content ends (RFC 9112, section 6). Two
-// readings of it are how a request is smuggled, so whatever is not plain is
-// refused.
+// frame checks the fields that say where the content ends (RFC 9112, section 6). A
+// request is smuggled when two programs read them differently, so frame refuses
+// everything that is not plain.
 func frame(r *http.Request, f *found) *Error {
 	if f.ids&(1<<idTransferEncoding|1<<idContentLength|1<<idTrailer) == 0 {
 		return nil
@@ -209,8 +209,8 @@ func frame(r *http.Request, f *found) *Error {
 	chunked := false
 	if raw, ok := r.Header["Transfer-Encoding"]; ok {
 		delete(r.Header, "Transfer-Encoding")
-		// HTTP/1.0 knows nothing of it. Version 0.0 counts as 1.1, since that is
-		// how net/http has it, and is refused later.
+		// HTTP/1.0 does not have it. Version 0.0 counts as 1.1, as in net/http, and
+		// is refused later.
 		if r.ProtoAtLeast(1, 1) || r.ProtoMajor == 0 && r.ProtoMinor == 0 {
 			if len(raw) != 1 || !equalFold(raw[0], "chunked") {
 				return errTransfer

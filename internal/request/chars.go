@@ -5,10 +5,10 @@ import "encoding/binary"
 const (
 	inToken = 1 << iota // RFC 9110, section 5.6.2
 	inPath              // a path with nothing else is its own escaped form to net/url
-	inHost              // what a Host may hold to net/http, which checks no more of it
+	inHost              // allowed in a Host by net/http, which checks no more
 )
 
-// class tells for each byte where it may be.
+// class says for each byte where it may stand.
 var class = func() (t [256]uint8) {
 	mark := func(chars string, in uint8) {
 		for _, c := range []byte(chars) {
@@ -33,9 +33,9 @@ func isToken(b []byte) bool {
 	return len(b) > 0
 }
 
-// nameOrSpaces reports whether b has no other characters than those of a token,
-// and spaces. A name with a space is refused when the head is complete, since
-// there may be an error with another status before it.
+// nameOrSpaces reports whether b has only characters of a token, and spaces. A name
+// with a space is refused when the head is complete, since another field may have
+// an error with a different status, which comes first.
 func nameOrSpaces(b []byte) bool {
 	for _, c := range b {
 		if class[c]&inToken == 0 && c != ' ' {
@@ -55,14 +55,14 @@ func validHost(s string) bool {
 	return true
 }
 
-// hasControl reports whether b holds a control character of ASCII, apart from
-// tabs if those are allowed.
+// hasControl reports whether b holds a control character of ASCII, except for tabs
+// if they are allowed.
 func hasControl(b []byte, tabs bool) bool {
 	const ones, tops = 0x0101010101010101, 0x8080808080808080
 	for len(b) >= 8 {
 		w := binary.LittleEndian.Uint64(b)
-		// The top bit of a byte is set if it is less than a space, or DEL. It may
-		// be set without need next to such a byte, which has the bytes looked at.
+		// The top bit of a byte is set if the byte is less than a space, or DEL. The bit
+		// of a neighbour may be set wrongly, so the bytes are then checked one by one.
 		less := (w - ones*' ') & ^w
 		d := w ^ ones*0x7f
 		if (less|(d-ones)&^d)&tops != 0 && anyControl(b[:8], tabs) {

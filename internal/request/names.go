@@ -2,7 +2,7 @@ package request
 
 import "strings"
 
-// These are the headers that have a meaning for the request itself.
+// These headers have a meaning for the request itself.
 const (
 	idHost = iota
 	idConnection
@@ -39,14 +39,13 @@ const (
 	_       = uint(unknown - len(keys)) // numbers are bits of a word
 )
 
-// spelling is a common header as it may be written.
+// spelling is one way to write a common header.
 type spelling struct {
 	text string
 	id   uint8
 }
 
-// common holds the common headers by their length, each as it is written most
-// often.
+// common holds the common headers by their length, each in its usual spelling.
 var common = func() (t [maxName + 1][]spelling) {
 	for id, key := range keys {
 		text := strings.Replace(key, "Sec-Websocket-", "Sec-WebSocket-", 1) // as RFC 6455 has it

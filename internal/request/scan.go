@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// head is what the lines of a request's head say. Offsets are those in its
-// bytes; MaxHead keeps them to 16 bits.
+// head is a request's head, divided into its parts. Offsets are relative to the
+// head; MaxHead keeps them to 16 bits.
 type head struct {
 	position
 	endOnly bool // only the length is wanted, and the fields are not
@@ -18,14 +18,14 @@ type head struct {
 	url            *url.URL
 	query          int // where the query of a plain target begins, or 0
 
-	// The fields are in room, and those for which there is none in more. A head
-	// stays on the stack of its caller, which a slice of room would not let it.
+	// The fields are in room, and those that do not fit in more. room is no slice,
+	// so that a head stays on the stack of its caller.
 	count int
 	room  [32]field
 	more  []field
 }
 
-// addField adds f. There are no more fields behind it than lines in rest.
+// addField adds f. At most as many fields follow as there are lines in rest.
 func (h *head) addField(f field, rest []byte) {
 	if h.count < len(h.room) {
 		h.room[h.count] = f
@@ -46,14 +46,14 @@ func (h *head) field(i int) *field {
 	return &h.more[i-len(h.room)]
 }
 
-// position is how far the lines have been checked.
+// position records how far the lines have been checked.
 type position struct {
-	next  int // where the first line begins that has not been checked
-	first int // where the first field line begins; 0 if that is not known yet
-	seen  int // of the line at next, how much is known to hold no line feed
+	next  int // beginning of the first unchecked line
+	first int // beginning of the first field line; 0 if not known yet
+	seen  int // how many bytes from next on are known to hold no line feed
 }
 
-// field is a header field: its line, and those that continue it.
+// field is a header field: its line, and the lines that continue it.
 type field struct {
 	start, colon, end uint16 // without the line's end
 	id                uint8  // the number of its name, or unknown
@@ -83,9 +83,9 @@ var (
 
 func malformed(reason string) *Error { return &Error{http.StatusBadRequest, reason} }
 
-// scan goes over the lines of b, from h.position to the end of the head, and
-// returns its length; 0 if it is not complete. A line ends with LF, before which
-// one CR is not part of it (RFC 9112, section 2.2).
+// scan checks the lines of b, from h.position to the end of the head, and returns
+// the length of the head; 0 if it is not complete. A line ends with LF, or with CR
+// LF (RFC 9112, section 2.2).
 func (h *head) scan(b []byte) (int, *Error) {
 	full := len(b) >= MaxHead
 	if full {
@@ -158,9 +158,9 @@ func (h *head) requestLine(line []byte) *Error {
 
 func isDigit(c byte) bool { return '0' <= c && c <= '9' }
 
-// plainTarget reports whether target is a path, which has nothing that is
-// escaped or should be, and maybe a query. The query, unless it is empty, begins
-// behind the question mark at target[query-1].
+// plainTarget reports whether target is a path, without characters that are or
+// should be escaped, and maybe a query. The query, unless it is empty, begins after
+// the question mark at target[query-1].
 func plainTarget(target []byte) (query int, ok bool) {
 	if len(target) == 0 || target[0] != '/' {
 		return 0, false
@@ -190,7 +190,7 @@ func parseTarget(method, target string) (*url.URL, error) {
 }
 
 // fieldLine checks the line b[start:end], which is not empty: a header field, or
-// more of the value of the one before (RFC 9112, sections 5.1 and 5.2).
+// a continuation of the previous field's value (RFC 9112, sections 5.1 and 5.2).
 func (h *head) fieldLine(b []byte, start, end int) *Error {
 	line := b[start:end]
 	if line[0] == ' ' || line[0] == '\t' {
