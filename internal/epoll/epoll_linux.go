@@ -1,5 +1,5 @@
-// Package epoll is what an event loop needs of Linux: readiness of many
-// descriptors at a time, and system calls on sockets that never wait.
+// Package epoll has the system calls of an event loop on Linux: epoll, and calls
+// on sockets that never block.
 package epoll
 
 import (
@@ -11,10 +11,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Event is what a descriptor is ready for.
+// Event says what a descriptor is ready for.
 type Event = unix.EpollEvent
 
-// What a descriptor can be ready for. Fail is reported unasked.
+// Fail is always reported. The others are reported if they are watched for.
 const (
 	In   = unix.EPOLLIN
 	Out  = unix.EPOLLOUT
@@ -22,12 +22,12 @@ const (
 )
 
 // Off keeps a descriptor registered without watching it: a Fail is reported
-// once at most. To watch it again takes no memory, as Add does, so it cannot
+// once at most. To watch it again takes no memory, unlike Add, so that cannot
 // fail.
 const Off = unix.EPOLLONESHOT
 
-// Poller is an epoll instance. An epoll descriptor can be polled itself, so
-// that who waits for it parks on the runtime's poller, as for a socket, and
+// Poller is an epoll instance. An epoll descriptor can be polled itself. So a
+// goroutine that waits for it parks on the runtime's poller, as for a socket, and
 // blocks no thread.
 type Poller struct {
 	fd     int
@@ -36,7 +36,7 @@ type Poller struct {
 	rc     syscall.RawConn
 	try    func(fd uintptr) bool // the method tryWait, bound once
 
-	// For the one that waits.
+	// For the goroutine in Wait.
 	events []Event
 	park   bool
 	n      int
@@ -49,7 +49,7 @@ func New() (*Poller, error) {
 	if err != nil {
 		return nil, os.NewSyscallError("epoll_create1", err)
 	}
-	if err := unix.SetNonblock(fd, true); err != nil { // or the runtime's poller does not take it
+	if err := unix.SetNonblock(fd, true); err != nil { // required by the runtime's poller
 		unix.Close(fd)
 		return nil, os.NewSyscallError("fcntl", err)
 	}
@@ -74,23 +74,23 @@ func New() (*Poller, error) {
 	return p, nil
 }
 
-// Close releases the Poller. Nobody may be waiting.
+// Close releases the Poller. No Wait may be under way.
 func (p *Poller) Close() error {
 	unix.Close(p.wakefd)
 	return p.file.Close()
 }
 
-// Add registers fd and watches it for events, level-triggered. It fails if the
-// system has no memory, or the user no watches, left.
+// Add registers fd and watches it for events, level-triggered. It fails if no
+// memory is left, or the user has no watches left.
 func (p *Poller) Add(fd int, events uint32) error { return p.control(unix.EPOLL_CTL_ADD, fd, events) }
 
-// Modify changes what fd, which is registered, is watched for.
+// Modify changes the events for which fd, which is registered, is watched.
 func (p *Poller) Modify(fd int, events uint32) error {
 	return p.control(unix.EPOLL_CTL_MOD, fd, events)
 }
 
-// Remove stops watching fd. Closing it does as well, but only when it has no
-// duplicates, in a child process for instance.
+// Remove stops watching fd. Closing fd does that, too, but only if fd has no
+// duplicates, for instance in a child process.
 func (p *Poller) Remove(fd int) error { return p.control(unix.EPOLL_CTL_DEL, fd, 0) }
 
 func (p *Poller) control(op, fd int, events uint32) error {
@@ -98,9 +98,9 @@ func (p *Poller) control(op, fd int, events uint32) error {
 	return os.NewSyscallError("epoll_ctl", unix.EpollCtl(p.fd, op, fd, &ev))
 }
 
-// Wait fills events with what is ready and returns how many there are. With
-// park it waits until there are some, or Wake is called; then there may be
-// none. One goroutine waits at a time.
+// Wait fills events and returns how many there are. With park it waits until there
+// are some or Wake is called; then there may be none. One goroutine waits at a
+// time.
 func (p *Poller) Wait(events []Event, park bool) (int, error) {
 	p.events, p.park, p.n, p.err = events, park, 0, nil
 	if err := p.rc.Read(p.try); err != nil {
@@ -112,7 +112,7 @@ func (p *Poller) Wait(events []Event, park bool) (int, error) {
 
 func (p *Poller) tryWait(fd uintptr) bool {
 	for {
-		// It does not wait, so the scheduler need not be told.
+		// The call does not block, so the scheduler need not be told.
 		n, _, errno := unix.RawSyscall6(unix.SYS_EPOLL_PWAIT, fd, uintptr(unsafe.Pointer(unsafe.SliceData(p.events))),
 			uintptr(len(p.events)), 0, 0, 0)
 		switch {
@@ -129,8 +129,7 @@ func (p *Poller) tryWait(fd uintptr) bool {
 	}
 }
 
-// withoutWake removes the event that Wake has caused, and returns how many are
-// left.
+// withoutWake removes the event of a Wake, and returns how many are left.
 func (p *Poller) withoutWake(events []Event) int {
 	for i := range events {
 		if events[i].Fd == int32(p.wakefd) {
@@ -143,9 +142,9 @@ func (p *Poller) withoutWake(events []Event) int {
 	return len(events)
 }
 
-// Wake ends a Wait, the next one if none is under way. It may be called from
-// anywhere, but not after Close.
+// Wake ends the Wait that is under way, or else the next one. It may be called from
+// any goroutine, but not after Close.
 func (p *Poller) Wake() {
 	one := [8]byte{1, 0, 0, 0, 1}
-	unix.Write(p.wakefd, one[:]) // fails only if it is so full that it wakes anyway
+	unix.Write(p.wakefd, one[:]) // fails only if the counter is full, and then it wakes anyway
 }

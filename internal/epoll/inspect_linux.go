@@ -6,22 +6,22 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// State is what the system tells of a stream socket without a read. Of TCP it
-// tells more.
+// State is the state of a stream socket, which the system tells without a read. For
+// TCP it tells more.
 type State struct {
 	Unread  int  // bytes that have arrived and were not read
-	Unacked int  // bytes written that the peer has not taken; for a Unix socket with what they cost in memory
+	Unacked int  // bytes written that the peer has not taken; of a Unix socket, with their overhead
 	Full    bool // the receive buffer may have no room for more
-	Ended   bool // the peer has sent all, or the connection has failed
+	Ended   bool // the peer sends no more, or the connection has failed
 
 	TCP      bool
 	Received uint64 // bytes that have ever arrived
 	Acked    uint64 // bytes that the peer's system has acknowledged
-	Window   uint32 // the bytes that the peer's system has room for; 0 before Linux 5.4
+	Window   uint32 // bytes for which the peer's system has room; 0 before Linux 5.4
 }
 
-// smallBuffer is how many bytes fit into any receive buffer of a Unix socket,
-// however small the messages are: that is bounded by what they cost.
+// smallBuffer is how many bytes fit into any receive buffer of a Unix socket, even
+// in small messages, whose overhead counts, too.
 const smallBuffer = 1 << 10
 
 // Inspect returns the state of a socket.
@@ -45,8 +45,8 @@ func Inspect(fd int) (s State, err error) {
 	default:
 		s.Ended = true
 	}
-	// Bytes that arrived cost more memory than they are, the more so in small
-	// segments, and the window closes before all of it is used.
+	// Received bytes take more memory than their number, the more so in small
+	// segments, and the window closes before all of the buffer is used.
 	var mem [unix.SK_MEMINFO_VARS]uint32
 	if getOptionAt(fd, unix.SOL_SOCKET, unix.SO_MEMINFO, unsafe.Pointer(&mem), uint32(unsafe.Sizeof(mem))) == nil {
 		s.Full = s.Unread > 0 && mem[unix.SK_MEMINFO_RMEM_ALLOC] >= mem[unix.SK_MEMINFO_RCVBUF]/4
@@ -54,7 +54,7 @@ func Inspect(fd int) (s State, err error) {
 	return s, nil
 }
 
-// ended reports whether the peer has sent all, or the connection has failed.
+// ended reports whether the peer sends no more, or the connection has failed.
 func ended(fd int) bool {
 	for {
 		fds := [1]unix.PollFd{{Fd: int32(fd), Events: unix.POLLRDHUP}}

@@ -12,7 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// The descriptors here are non-blocking sockets. What would have to wait
+// The descriptors here are non-blocking sockets. A call that would have to wait
 // returns [Again].
 
 // Again is the error of a call that would have to wait.
@@ -29,18 +29,18 @@ func Duplicate(rc syscall.RawConn) (fd int, err error) {
 	return fd, os.NewSyscallError("fcntl", err)
 }
 
-// NoDelay turns Nagle's algorithm off, as package net has it for connections,
-// on all that Accept takes from a listening socket. It does nothing to one that
-// is not of TCP.
+// NoDelay turns off Nagle's algorithm, as package net does, for all connections
+// that Accept takes from a listening socket. For a socket that is not TCP it does
+// nothing.
 func NoDelay(listener int) { unix.SetsockoptInt(listener, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1) }
 
 // Accept takes a connection from a listening socket. peer is valid if the
-// address is one of IP, without a zone.
+// address is an IP address without a zone.
 func Accept(listener int) (fd int, peer netip.AddrPort, err error) {
 	for {
-		var sa unix.RawSockaddrInet6 // or one of IPv4, which is shorter
+		var sa unix.RawSockaddrInet6 // an IPv4 address is shorter
 		size := uint32(unix.SizeofSockaddrInet6)
-		// It does not wait. unix.Accept4 would ask for more, and allocate.
+		// The call does not block. unix.Accept4 would make another call, and allocate.
 		r, _, errno := unix.RawSyscall6(unix.SYS_ACCEPT4, uintptr(listener), uintptr(unsafe.Pointer(&sa)),
 			uintptr(unsafe.Pointer(&size)), unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0, 0)
 		switch errno {
@@ -56,8 +56,8 @@ func Accept(listener int) (fd int, peer netip.AddrPort, err error) {
 	}
 }
 
-// addrPort decodes an address of IP. It returns the zero value for any other,
-// and for one with a zone, which has a name that it takes long to find.
+// addrPort decodes an IP address. It returns the zero value for any other address,
+// and for one with a zone, since looking up the zone's name takes long.
 func addrPort(sa *unix.RawSockaddrInet6) netip.AddrPort {
 	switch {
 	case sa.Family == unix.AF_INET:
@@ -69,9 +69,9 @@ func addrPort(sa *unix.RawSockaddrInet6) netip.AddrPort {
 	return netip.AddrPort{}
 }
 
-// rawSize is the largest call that the scheduler is not told of. It takes some
-// microseconds, as one that copies memory would, and the scheduler would
-// spend more on taking the processor away for that time, and giving it back.
+// rawSize is the size of the largest read or write of which the scheduler is not
+// told. Such a call takes some microseconds, like copying the memory. The scheduler
+// would need longer to take the processor away and give it back.
 const rawSize = 64 << 10
 
 // Read reads once.
@@ -126,7 +126,7 @@ func Writev(fd int, parts [][]byte) (int, error) {
 	}
 }
 
-// CloseWrite tells the peer that nothing more will come.
+// CloseWrite ends the sending direction.
 func CloseWrite(fd int) error { return unix.Shutdown(fd, unix.SHUT_WR) }
 
 // Close closes fd.
@@ -141,7 +141,7 @@ func LocalAddr(fd int) net.Addr {
 	return address(sa)
 }
 
-// RemoteAddr returns the address of the peer, nil if there is none. It is
+// RemoteAddr returns the address of the peer, nil if there is none. The address is
 // known also when the peer has reset the connection.
 func RemoteAddr(fd int) net.Addr {
 	if a := peerName(fd); a != nil {
@@ -154,9 +154,9 @@ func RemoteAddr(fd int) net.Addr {
 	return address(sa)
 }
 
-// peerName asks for the peer's address by an option that does not mind, as
-// getpeername does, whether there is still a connection. But it demands room for
-// no more than the address takes. It returns nil if it is none of IP.
+// peerName asks for the peer's address by an option that, unlike getpeername, works
+// also when there is no connection any more. The option accepts no buffer larger than
+// the address. peerName returns nil if the address is not an IP address.
 func peerName(fd int) net.Addr {
 	var sa unix.RawSockaddrInet4
 	if getOption(fd, unix.SO_PEERNAME, unsafe.Pointer(&sa), unix.SizeofSockaddrInet4) != nil {
