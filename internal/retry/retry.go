@@ -1,6 +1,6 @@
-// Package retry reads from what may return neither bytes nor an error. An
+// Package retry reads from a reader that may return neither bytes nor an error. An
 // [io.Reader] may do that, though it should not: one end of a [net.Pipe] does when
-// the other end writes nothing.
+// the other end writes no bytes.
 package retry
 
 import (
@@ -11,8 +11,8 @@ import (
 // maxEmpty is how many reads in a row may be empty.
 const maxEmpty = 100
 
-// Read reads once from r, and again as long as that brings neither bytes nor an
-// error. If that does not end, the error wraps [io.ErrNoProgress].
+// Read reads once from r, and again while r returns neither bytes nor an error. After
+// many empty reads the error wraps [io.ErrNoProgress].
 func Read(r io.Reader, p []byte) (int, error) {
 	for range maxEmpty {
 		if n, err := r.Read(p); n != 0 || err != nil || len(p) == 0 {
@@ -22,8 +22,8 @@ func Read(r io.Reader, p []byte) (int, error) {
 	return 0, fmt.Errorf("%d calls of Read of a %T have returned neither bytes nor an error: %w", maxEmpty, r, io.ErrNoProgress)
 }
 
-// Reader reads from another one by [Read], for callers that would try again for
-// ever, such as [io.Copy] and [io.ReadFull].
+// Reader reads from another reader by [Read], for callers that would otherwise try
+// for ever, such as [io.Copy] and [io.ReadFull].
 type Reader struct{ io.Reader }
 
 // Read fills a part of p.
