@@ -1,12 +1,12 @@
 package utf8
 
-// state says what the next byte of a text may be. It is the position of the
+// state says which bytes may follow in a text. Its value is the position of the
 // state's six bits in the entries of next.
 type state uint8
 
 const (
-	between state = 6 * iota // characters: none is under way
-	refused                  // no valid text begins like this
+	between state = 6 * iota // no character is incomplete
+	refused                  // the text is invalid
 	need1                    // one more byte, 80..BF
 	need2                    // two more bytes
 	need3                    // three more
@@ -17,9 +17,9 @@ const (
 	states  = iota
 )
 
-// next holds for each byte the state that it leads to, from all the states at
-// once: to shift an entry right by a state leaves the new one in the lowest
-// six bits. So a byte costs one shift and no branch, whatever the text is.
+// next holds for each byte the next states, for all states at once: an entry shifted
+// right by a state has the next state in its lowest six bits. So a byte costs one
+// shift and no branch, for any text.
 var next [256]uint64
 
 // run returns the state that p leads to from s.

@@ -6,14 +6,13 @@ import (
 	"unicode/utf8"
 )
 
-// Validator checks a text of which only a part is there yet. Its zero value
-// is ready for a new text. It fails at the first byte after which no valid
-// text can follow, even in the middle of a character.
+// Validator checks a text that arrives in pieces. Its zero value is ready for a new
+// text. It fails at the first byte that makes the text invalid, whatever follows,
+// even in the middle of a character.
 type Validator struct{ state state }
 
-// Write takes the next piece of the text and reports whether all that was
-// written can still become valid. Once it has returned false it does so until
-// Reset.
+// Write takes the next piece of the text and reports whether the text so far can
+// still become valid. Once it has returned false it does so until Reset.
 func (v *Validator) Write(p []byte) bool {
 	switch {
 	case len(p) >= bulkMin:
@@ -24,7 +23,7 @@ func (v *Validator) Write(p []byte) bool {
 	return v.state != refused
 }
 
-// Complete reports whether the text may end here: not inside a character.
+// Complete reports whether the text may end here, not inside a character.
 func (v *Validator) Complete() bool { return v.state == between }
 
 // Reset makes v ready for a new text.
@@ -38,8 +37,8 @@ func Valid(p []byte) bool {
 	return shortASCII(p) || between.run(p) == between
 }
 
-// bulkMin is the length from which on a piece goes to bulk, the platform's
-// function for many bytes. Vectors need three bytes and then a block of 16.
+// bulkMin is the length of the shortest piece for bulk, the platform's function for
+// many bytes. Vectors need three bytes and then a block of 16.
 const bulkMin = 3 + 16
 
 // shortASCII reports whether p, of less than bulkMin bytes, is ASCII.
@@ -73,8 +72,8 @@ func generic(s state, p []byte) state {
 	return s.run(p[n:])
 }
 
-// unfinished returns how many bytes at the end of p begin a character whose
-// rest is not in p, judging by its first byte alone.
+// unfinished returns the number of bytes at the end of p that belong to an incomplete
+// character, by the first byte of that character alone.
 func unfinished(p []byte) int {
 	for n := 1; n <= 3 && n <= len(p); n++ {
 		switch c := p[len(p)-n]; {

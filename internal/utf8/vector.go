@@ -7,16 +7,15 @@ func bulk(s state, p []byte) state {
 	if !hasVector {
 		return generic(s, p)
 	}
-	// What may follow p's first three bytes does not depend on what was there
-	// before them.
+	// The bytes that may follow p's first three do not depend on those before p.
 	if s != between || p[0]|p[1]|p[2] >= 0x80 {
 		s = s.run(p[:3])
 	}
 	if s == refused || !follows(p) {
 		return refused
 	}
-	// Nothing is wrong up to here, so that a look at the last three bytes
-	// tells whether and where a character begins that lacks its end.
+	// Everything so far is valid, so the last three bytes show whether and where
+	// an incomplete character begins.
 	switch n := len(p); {
 	case p[n-1] >= 0xC0:
 		return between.run(p[n-1:])
@@ -28,7 +27,7 @@ func bulk(s state, p []byte) state {
 	return between
 }
 
-// What two neighbours can do wrong, by the table of well-formed sequences in
+// Errors in pairs of bytes, by the table of well-formed sequences in
 // the Unicode standard (table 3-7). The method is that of Keiser and Lemire,
 // "Validating UTF-8 in less than one instruction per byte": a pair of bytes
 // shows an error if its bit is set in all three tables below, which the high
@@ -43,9 +42,8 @@ const (
 	outside8              // F0 (overlong) or F5..FF (over U+10FFFF), and 80..8F
 	outside9              // F4..FF (over U+10FFFF), and 90..BF
 
-	// Two continuation bytes are no error in themselves: they are wanted
-	// where a character of three or four bytes begins two or three bytes
-	// earlier, and only there.
+	// Two continuation bytes are an error, except where a character of three or
+	// four bytes began two or three bytes earlier.
 	twoMore
 
 	anyLow = tooShort | tooLong | twoMore // whatever the low half says

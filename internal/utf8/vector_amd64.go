@@ -7,8 +7,7 @@ import "golang.org/x/sys/cpu"
 var (
 	hasVector = cpu.X86.HasAVX2
 
-	// The first processors with AVX-512 slowed down when it was used. Those
-	// that do not have GFNI, too.
+	// The first processors with AVX-512 slow down when it is used. They have no GFNI.
 	hasAVX512 = cpu.X86.HasAVX512BW && cpu.X86.HasAVX512GFNI
 )
 
@@ -24,7 +23,7 @@ func follows(p []byte) bool {
 //go:noescape
 func followsAVX2(p []byte) bool
 
-// avx512Min is what followsAVX512 needs: three bytes and two blocks of 64.
+// avx512Min is the least length for followsAVX512: three bytes and two blocks of 64.
 const avx512Min = 3 + 128
 
 //go:noescape
