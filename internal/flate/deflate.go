@@ -2,8 +2,8 @@ package flate
 
 import "sync"
 
-// DefaultLevel takes about 30% more time than level 1 on JSON of 1 KiB, for
-// messages that are 4% smaller, or 10% with takeover.
+// DefaultLevel takes about 30% more time than level 1 on JSON of 1 KiB, and its
+// messages are 4% smaller, or 10% with takeover.
 const DefaultLevel = 4
 
 // Encoder compresses the messages of one direction of a connection (RFC 7692,
@@ -13,7 +13,7 @@ type Encoder struct {
 	level      uint8
 	windowBits uint8
 	takeover   bool
-	past       *past // nil until something is in it; without takeover, from pasts while a message is under way
+	past       *past // nil while empty; without takeover, from pasts during a message
 }
 
 var (
@@ -22,16 +22,16 @@ var (
 )
 
 // NewEncoder returns an Encoder of a level from 1 (fastest) to 9 (best). No
-// distance is above 1<<windowBits, which is 8 to 15. With takeover a message
-// may refer back to those before it. Numbers out of range are taken to be the
-// nearest within.
+// distance is above 1<<windowBits; windowBits is 8 to 15. With takeover a message
+// may refer back to earlier ones. A number out of range is replaced by the nearest
+// in range.
 func NewEncoder(level, windowBits int, takeover bool) *Encoder {
 	e := new(Encoder)
 	e.Init(level, windowBits, takeover)
 	return e
 }
 
-// Init makes e what NewEncoder would return.
+// Init sets e to the Encoder that NewEncoder would return.
 func (e *Encoder) Init(level, windowBits int, takeover bool) {
 	*e = Encoder{
 		level:      uint8(min(max(level, 1), len(levels)-1)),
@@ -41,10 +41,10 @@ func (e *Encoder) Init(level, windowBits int, takeover bool) {
 }
 
 // Encode compresses p, the next part of a message or all of it, and appends
-// the result to dst; what is behind it, up to the capacity, may be
+// the result to dst; bytes after the result, up to the capacity, may be
 // overwritten as well. The result ends at a byte boundary with an empty stored
-// block, whose last four bytes, 00 00 ff ff, are left out if this part is the
-// last. Parts of one message refer back to each other, with or without
+// block. The last four bytes of that block, 00 00 ff ff, are left out if this part
+// is the last. Parts of one message refer back to each other, with or without
 // takeover. p is not kept.
 func (e *Encoder) Encode(dst, p []byte, last bool) []byte {
 	w := writers.Get().(*blockWriter)
@@ -63,17 +63,17 @@ func (e *Encoder) Encode(dst, p []byte, last bool) []byte {
 	return dst
 }
 
-// Undo takes back the last Encode, which must have been given a whole message:
-// what it made is not going to be sent, so the peer's window does not have it.
-// Some of what was there before may be forgotten with it.
+// Undo undoes the last Encode, which must have been given a whole message. It is
+// for a message that will not be sent, so that the peer's window will not have it.
+// Some of the earlier bytes may be forgotten as well.
 func (e *Encoder) Undo() {
 	if e.past != nil {
 		e.past.undo()
 	}
 }
 
-// Reset forgets what has been sent, and the message that is under way: the
-// next one refers back to nothing.
+// Reset forgets the bytes that have been sent, and the message that is under way:
+// the next message refers back to nothing.
 func (e *Encoder) Reset() {
 	if e.takeover && e.past != nil {
 		e.past.forget()
@@ -81,8 +81,7 @@ func (e *Encoder) Reset() {
 	e.release()
 }
 
-// makePast gives e something to find matches in, for a first part of size
-// bytes.
+// makePast gives e a past to find matches in, for a first part of size bytes.
 func (e *Encoder) makePast(size int, last bool) {
 	params := &levels[e.level]
 	if e.takeover {
@@ -96,7 +95,7 @@ func (e *Encoder) makePast(size int, last bool) {
 	e.past.reuse(params, int(e.windowBits), size)
 }
 
-// release gives back what is pooled.
+// release returns pooled memory.
 func (e *Encoder) release() {
 	if !e.takeover && e.past != nil {
 		pasts.Put(e.past)

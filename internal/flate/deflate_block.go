@@ -7,9 +7,8 @@ import (
 )
 
 const (
-	// maxSymbols is how many literals and matches a block has at most. The
-	// frequency of a symbol fits 16 bits then, and a longer block would adapt
-	// too slowly.
+	// maxSymbols is the maximum number of literals and matches in a block. So the
+	// frequency of a symbol fits 16 bits; and a longer block would adapt too slowly.
 	maxSymbols = 16384
 	maxStored  = 65535 // bytes in a stored block
 )
@@ -22,8 +21,8 @@ type seq struct {
 	distSym uint8
 }
 
-// blockWriter makes blocks of sequences. It is pooled: nothing in it outlives
-// a call of Encode but memory.
+// blockWriter makes blocks of sequences. It is pooled: only its memory outlives a
+// call of Encode.
 type blockWriter struct {
 	// The block being made: sequences, then more literals.
 	seqs    [maxSymbols]seq
@@ -31,14 +30,14 @@ type blockWriter struct {
 	symbols int // literals and matches in seqs
 	lits    int // literals since
 
-	// Input that will be sent in stored blocks, not written yet so that they
-	// get as long as they can.
+	// Input for stored blocks. It is written late, so that the blocks get as long as
+	// possible.
 	stored []byte
 
 	out  []byte // to its capacity
 	pos  int    // how much of out is written
 	acc  uint64 // bits that follow, lowest first
-	nacc uint   // how many; below 8 between calls
+	nacc uint   // how many bits acc holds; below 8 between calls
 
 	lit, dist alphabet // of the block; their frequencies are kept with seqs and lits
 	extra     int      // extra bits of the block's matches
@@ -46,8 +45,8 @@ type blockWriter struct {
 	builder   codeBuilder
 }
 
-// lengthInfo tells of each length-3 its symbol-257, how many extra bits there
-// are, and their value.
+// lengthInfo holds for each length-3 its symbol-257, the number of extra bits, and
+// their value.
 var lengthInfo = func() (t [256]struct{ sym, nextra, extra uint8 }) {
 	for sym, base := range lengthBase {
 		for x := range 1 << lengthExtra[sym] {
@@ -98,7 +97,7 @@ func distSymbol(d uint) uint8 {
 	return uint8(2*n + d>>(n&63))
 }
 
-// match ends a sequence, whose literals have been counted.
+// match ends a sequence. Its literals have been counted.
 func (w *blockWriter) match(lits, length, dist int) {
 	d := distSymbol(uint(dist - 1))
 	info := &lengthInfo[uint8(length-minMatch)]
@@ -117,14 +116,14 @@ func (w *blockWriter) count(lits []byte) {
 	}
 }
 
-// begin has everything written behind dst.
+// begin starts writing after the end of dst.
 func (w *blockWriter) begin(dst []byte) {
 	w.out, w.pos = dst[:cap(dst)], len(dst)
 }
 
-// end writes what is left and the header of an empty stored block, to the
-// next byte boundary, and its rest unless last is set. It returns all that is
-// written.
+// end writes the remaining input and the header of an empty stored block, to the
+// next byte boundary, and the rest of that block unless last is set. It returns
+// everything that has been written.
 func (w *blockWriter) end(last bool) []byte {
 	w.flushStored()
 	w.reserve(16)
@@ -137,8 +136,7 @@ func (w *blockWriter) end(last bool) []byte {
 	return dst
 }
 
-// reserve makes room for n bytes, of which the last 8 may be overwritten with
-// anything.
+// reserve makes room for n bytes; the last 8 may be overwritten with anything.
 func (w *blockWriter) reserve(n int) {
 	if len(w.out)-w.pos < n {
 		w.out = slices.Grow(w.out[:w.pos], n)
@@ -146,8 +144,8 @@ func (w *blockWriter) reserve(n int) {
 	}
 }
 
-// bits appends the n low bits of v, of which the others are 0; n is at most
-// 56. There has to be room.
+// bits appends the n low bits of v; the others are 0. n is at most 56. There has to
+// be room.
 func (w *blockWriter) bits(v uint64, n uint) {
 	w.acc |= v << (w.nacc & 63)
 	w.nacc += n
@@ -157,14 +155,14 @@ func (w *blockWriter) bits(v uint64, n uint) {
 	w.nacc &= 7
 }
 
-// align writes the header of a stored block that is not the last, which is
-// three bits and those up to the next byte boundary, all 0.
+// align writes the header of a stored block that is not the last: three bits, and
+// those up to the next byte boundary, all 0.
 func (w *blockWriter) align() {
 	w.bits(0, 3)
 	w.bits(0, -w.nacc&7)
 }
 
-// endBlock ends the block whose bytes are src. more tells that another will
+// endBlock ends the block with the bytes src. more means that another block will
 // follow.
 func (w *blockWriter) endBlock(src []byte, more bool) {
 	if len(src) == 0 {
@@ -173,21 +171,21 @@ func (w *blockWriter) endBlock(src []byte, more bool) {
 	w.lit.freq[endOfBlock] = 1
 	dynamic, fixed := w.dynamicSize(), w.fixedSize()
 
-	// Bits of a stored block, or of making the one before it longer.
+	// Bits of a stored block, or of extending the previous one.
 	stored := 8*len(src) + 40*(storedBlocks(len(w.stored)+len(src))-storedBlocks(len(w.stored)))
 	if len(w.stored) == 0 {
 		stored += int(-(w.nacc+3)&7) + 3 - 8
 	}
 	limit := stored
 	if more {
-		limit -= 48 // it may part two stored blocks that could have been one
+		limit -= 48 // this block may separate two stored blocks that could have been one
 	}
 	switch {
 	case min(fixed, dynamic) >= limit:
 		if len(w.stored) == 0 {
 			w.stored = src
 		} else {
-			w.stored = w.stored[:len(w.stored)+len(src)] // they are neighbours
+			w.stored = w.stored[:len(w.stored)+len(src)] // src follows it in memory
 		}
 	case fixed <= dynamic:
 		w.flushStored()
@@ -222,8 +220,8 @@ func (w *blockWriter) flushStored() {
 	}
 }
 
-// fixedSize returns the size of the block in bits with the fixed code. The
-// alphabet of literals has been built.
+// fixedSize returns the size of the block in bits with the fixed code. The literals'
+// alphabet has been built already.
 func (w *blockWriter) fixedSize() int {
 	n := 3 + w.extra + 5*w.nseqs
 	for _, k := range w.lit.used[:w.lit.nused] {
@@ -234,8 +232,7 @@ func (w *blockWriter) fixedSize() int {
 
 // write writes the symbols of the block.
 func (w *blockWriter) write(src []byte, lit, dist *[numLitLen]sendCode) {
-	// In locals, and with as few branches as possible, since how many literals
-	// there are is hard to predict.
+	// Locals and few branches, since the number of literals is hard to predict.
 	out, pos, acc, n := w.out, w.pos, w.acc, w.nacc
 	for i := range w.seqs[:w.nseqs] {
 		s := &w.seqs[i]
@@ -253,8 +250,8 @@ func (w *blockWriter) write(src []byte, lit, dist *[numLitLen]sendCode) {
 			acc >>= n &^ 7 & 63
 			n &= 7
 		}
-		// None, one or two remain. If less than two, bytes of the match are
-		// looked up and masked.
+		// None, one or two literals remain. If fewer than two, bytes of the match
+		// are looked up and masked out.
 		a := lit[src[0]] & -sendCode((lits+1)>>1)
 		b := lit[src[1]] & -sendCode(lits>>1)
 		acc |= (uint64(a>>4) | uint64(b>>4)<<(a&15)) << (n & 63)
@@ -265,7 +262,7 @@ func (w *blockWriter) write(src []byte, lit, dist *[numLitLen]sendCode) {
 		n &= 7
 		src = src[lits+int(s.length)+minMatch:]
 
-		// A match is 48 bits more.
+		// A match is up to 48 bits more.
 		info := lengthInfo[s.length]
 		a = lit[257+uint(info.sym)]
 		acc |= uint64(a>>4) << (n & 63)

@@ -8,13 +8,13 @@ import (
 // The ways to find matches.
 const (
 	findFast  = iota // takes the last place with the same hash
-	findPair         // the better of the last two places, or at the next byte
-	findChain        // the best of many places, or at the next byte
+	findPair         // takes the better of the last two places, or a match at the next byte
+	findChain        // takes the best of many places, or a match at the next byte
 )
 
 type levelParams struct {
 	find  uint8
-	step  uint8 // of the bytes of a match, every how many-th is put into the index
+	step  uint8 // every step-th byte of a match is put into the index
 	lazy  int   // a match shorter than this gives way to a better one at the next byte
 	nice  int   // a match of this length ends the search
 	depth int   // places looked at by findChain
@@ -32,7 +32,7 @@ var levels = [10]levelParams{
 	9: {find: findChain, step: 1, lazy: 258, nice: 258, depth: 512},
 }
 
-// hashed is how many bytes make a hash, and so the least length of a match.
+// hashed is the number of bytes in a hash, and so the least length of a match.
 const hashed = 4
 
 func load32(b []byte, i int) uint32 { return binary.LittleEndian.Uint32(b[i : i+4]) }
@@ -60,7 +60,7 @@ func matchLen(buf []byte, i, j int) int {
 	return n
 }
 
-// findFast skips more and more bytes the longer it finds nothing.
+// findFast skips more and more bytes while it finds no match.
 func (t *past) findFast(w *blockWriter, buf []byte, base uint32, i, stop int) int {
 	window := 1 << t.windowBits
 	shift := 32 - t.indexBits
@@ -104,8 +104,8 @@ func (t *past) findFast(w *blockWriter, buf []byte, base uint32, i, stop int) in
 	return i
 }
 
-// better tells if a match of length n at distance d is worth more than one of
-// m at distance e that begins a byte before.
+// better reports whether a match of length n at distance d saves more than a match of
+// length m at distance e that begins a byte before.
 func better(n, d, m, e int) bool {
 	return 4*(n-m)-bits.Len(uint(d))+bits.Len(uint(e)) > 2
 }

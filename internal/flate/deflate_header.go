@@ -8,7 +8,7 @@ type dynamicHeader struct {
 	syms        [numLitLen + numDist]uint16 // symbols of the code length code, extra bits shifted left by 8
 	nsyms       int
 	lens        alphabet // the code length code
-	nlens       int      // lengths of that
+	nlens       int      // number of its lengths
 }
 
 // repeatBits is the number of extra bits of the symbols 16 to 18.
@@ -71,7 +71,7 @@ func (h *dynamicHeader) runs(lit, dist *alphabet) {
 	h.repeat(last, n)
 }
 
-// repeat adds the length l n times, after one that is the same.
+// repeat adds the length l n times, after an equal one.
 func (h *dynamicHeader) repeat(l uint8, n int) {
 	for ; n >= 3; n -= min(n, 6) {
 		h.add(16, min(n, 6)-3)

@@ -5,25 +5,25 @@ import (
 	"unsafe"
 )
 
-// past is what has been sent, as far as a message may refer to it, and where
-// in it to look for matches.
+// past holds the sent bytes to which a message may refer, and an index to find
+// matches in them.
 //
 // Every byte of a direction has a position, which counts modulo 65536, and the
-// index holds positions. They are hints: what an index says may be out of
-// date, overwritten or undone. A match is what lies in the bytes at hand, not
-// further back than the window, and has been compared. So nothing has to be
-// corrected in the index when bytes are moved or forgotten.
+// index holds positions. They are hints: an entry of the index may be out of
+// date, overwritten or undone. A match is accepted only if its bytes are in buf, not
+// further back than the window, and have been compared. So the index need not be
+// corrected when bytes are moved or forgotten.
 type past struct {
 	params     *levelParams
 	windowBits uint8
-	buf        []byte // the bytes sent last are buf[:n]; its size is the window and room for more
+	buf        []byte // buf[:n] are the bytes sent last; its size is the window and room for more
 	n          int
-	mark       int      // what n was before the last Encode, negative if that is lost
+	mark       int      // n before the last Encode, negative if unknown
 	base       uint32   // the position of buf[0]
 	indexBits  uint8    // logarithm of the number of positions in index or pairs
-	index      []uint16 // by hash: where such bytes were last
-	pairs      []uint32 // in its place with findPair: where they were last, low, and before that
-	prev       []uint16 // with findChain, by position modulo the window: where the same hash was before
+	index      []uint16 // by hash: the last position of such bytes
+	pairs      []uint32 // instead of index with findPair: the last position, low, and the one before
+	prev       []uint16 // with findChain, by position modulo the window: the previous with that hash
 }
 
 const (
@@ -31,7 +31,7 @@ const (
 	minIndexBits    = 9
 )
 
-// keptIndexBits returns the size of the index of an Encoder with takeover.
+// keptIndexBits returns the indexBits of an Encoder with takeover.
 func keptIndexBits(params *levelParams, windowBits int) int {
 	switch {
 	case params.find == findChain:
@@ -42,7 +42,7 @@ func keptIndexBits(params *levelParams, windowBits int) int {
 	return windowBits - 1
 }
 
-// bufSize returns how many bytes of history there is room for.
+// bufSize returns the size of buf.
 func bufSize(windowBits int) int {
 	return 1<<windowBits + max(1<<windowBits/4, 256)
 }
@@ -74,7 +74,7 @@ func newPast(params *levelParams, windowBits int) *past {
 	return t
 }
 
-// makeIndex makes what params need and is not there yet.
+// makeIndex allocates the index, pairs or prev that params need, if not there yet.
 func (t *past) makeIndex(indexBits, windowBits int) {
 	find := t.params.find
 	if find == findPair && t.pairs == nil {
@@ -95,9 +95,9 @@ func (t *past) reuse(params *levelParams, windowBits, size int) {
 	t.indexBits = uint8(min(max(bits.Len(uint(size))+2, minIndexBits), pooledIndexBits))
 	t.makeIndex(pooledIndexBits, MaxWindowBits)
 	t.forget()
-	// Positions go on from message to message, so that those of others are too
-	// far back to be looked at. Before they begin anew the index is cleared:
-	// what a message becomes does not depend on those before.
+	// Positions continue from message to message, so that those of earlier messages
+	// are too far back. Before positions restart the index is cleared: so the result
+	// does not depend on earlier messages.
 	if uint64(t.base)+uint64(size) >= 1<<16 {
 		clear(t.index)
 		clear(t.pairs)
@@ -143,7 +143,7 @@ func (t *past) encode(w *blockWriter, p []byte, keep bool) {
 		}
 	}
 
-	// Then p is all that is needed.
+	// From here on the window lies in p.
 	if i < len(p) {
 		t.base += uint32(t.n - i) // the position of p[0]
 		for i < len(p) {
@@ -167,8 +167,8 @@ func (t *past) encode(w *blockWriter, p []byte, keep bool) {
 	w.endBlock(p[start:], false)
 }
 
-// room returns free memory behind buf[:n], of which it moves the last window
-// to the front if there is none.
+// room returns the free memory after buf[:n]. If there is none it moves the last
+// window of buf to the front first.
 func (t *past) room() []byte {
 	size := bufSize(int(t.windowBits))
 	if t.n == size {
@@ -182,9 +182,9 @@ func (t *past) room() []byte {
 	return t.buf[t.n:size]
 }
 
-// find gives w the sequences of buf from i, and perhaps literals that follow.
-// It stops at the end or earlier, where the block may be full, and returns
-// where. buf[0] has the position base.
+// find gives w the sequences of buf from i on, and perhaps literals that follow. It
+// returns the index at which it stopped: the end, or earlier if the block may be
+// full. buf[0] has the position base.
 func (t *past) find(w *blockWriter, buf []byte, base uint32, i int) int {
 	// A symbol is at least a byte, so this cannot be too many.
 	stop := min(len(buf), i+maxSymbols-w.symbols-w.lits)

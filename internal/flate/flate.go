@@ -1,7 +1,7 @@
 // Package flate is the raw DEFLATE codec (RFC 1951) of permessage-deflate
 // (RFC 7692): messages in memory, windows of any size that can be negotiated,
-// state in proportion to the window, and none between messages that do not
-// share one.
+// state in proportion to the window, and no state between messages without
+// takeover.
 package flate
 
 import "errors"

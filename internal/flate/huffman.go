@@ -6,9 +6,9 @@ import "math/bits"
 // four, and its length in the low four bits.
 type sendCode uint32
 
-// alphabet is a set of symbols, how often each occurs in a block, and the
-// prefix code made from that. What it says of symbols that do not occur is
-// left over from other blocks.
+// alphabet is a set of symbols, the frequency of each in a block, and the prefix code
+// made from the frequencies. The entries of symbols that do not occur are left over
+// from other blocks.
 type alphabet struct {
 	freq  [numLitLen]uint16
 	used  [numLitLen]uint32 // keys of the symbols that occur, by symbol
@@ -27,8 +27,8 @@ type codeBuilder struct {
 
 // build gives the symbols that occur among the first size ones the lengths of
 // an optimal prefix code, none above limit, and returns how many bits they
-// take up in the block. There has to be such a code, nused <= 1<<limit. A
-// symbol that is alone gets one bit.
+// take up in the block. Such a code must exist: nused <= 1<<limit. A single symbol
+// gets one bit.
 func (a *alphabet) build(b *codeBuilder, size, limit int) int {
 	keys := b.sorted(a, size)
 	n := len(keys)
@@ -36,9 +36,9 @@ func (a *alphabet) build(b *codeBuilder, size, limit int) int {
 	a.count[1] = uint16(min(n, 2))
 	if n > 2 {
 		// A tree with only a root has two leaves at depth 1. Each other inner
-		// node, from the top to the bottom, puts two leaves, one deeper, in the
-		// place of one. What would get too deep grows where there is room:
-		// below the deepest leaf that is not at the limit.
+		// node, from the top to the bottom, replaces a leaf by two that are one
+		// deeper. A node that would be too deep is put below the deepest leaf that is
+		// not at the limit instead.
 		b.tree(keys)
 		for i := n - 3; i >= 0; i-- {
 			depth := int(b.nodes[i])
@@ -68,7 +68,7 @@ func (a *alphabet) build(b *codeBuilder, size, limit int) int {
 func (b *codeBuilder) sorted(a *alphabet, size int) []uint32 {
 	n, most := 0, uint32(0)
 	for s, f := range a.freq[:size] {
-		// Whether a symbol occurs is hard to predict: no branch.
+		// No branch, since it is hard to predict which symbols occur.
 		a.used[n] = uint32(f)<<9 | uint32(s)
 		n += int((uint32(f) + 0xffff) >> 16)
 		most = max(most, uint32(f))
@@ -85,8 +85,8 @@ func (b *codeBuilder) sorted(a *alphabet, size int) []uint32 {
 	return keys
 }
 
-// sortByte copies src to dst, in the order of the bytes at shift, none of
-// which is above most.
+// sortByte copies src to dst, in the order of the bytes at shift. No such byte is
+// above most.
 func (b *codeBuilder) sortByte(dst, src []uint32, shift uint, most int) []uint32 {
 	clear(b.count[:most+1])
 	for _, k := range src {

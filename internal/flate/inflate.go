@@ -6,27 +6,27 @@ import (
 )
 
 // Decoder inflates the messages of one direction of a connection. It is not
-// safe for concurrent use. Between messages it owns a window if it is to take
-// one over, and nothing else.
+// safe for concurrent use. Between messages it owns nothing, or, with takeover, a
+// window.
 type Decoder struct {
 	work       *inflateWork   // of the message under way
-	window     *inflateWindow // what came before out[start:]; nil as long as that is nothing
+	window     *inflateWindow // the output before out[start:]; nil if there is none
 	err        error
 	windowBits uint8
 	takeover   bool
 }
 
-// inflateWork is what only a message under way needs.
+// inflateWork is the state that only a message under way needs.
 type inflateWork struct {
-	in    []byte // what is left of the input of this call
+	in    []byte // the remaining input of this call
 	bits  uint64 // input that is taken from in and not used yet, the first bit lowest
 	nbits uint   // how many these are; all bits above them are 0
 
 	stage  inflateStage
 	final  bool // the block under way, or else the one before, has BFINAL set
-	tail   int  // how much of inflateTail was taken
-	length int  // of what is still to be copied in a stored block or a match
-	dist   int  // how far back the match lies
+	tail   int  // how many bytes of inflateTail were taken
+	length int  // how many bytes of a stored block or a match are still to be copied
+	dist   int  // the distance of the match
 
 	// The tables of the block under way: own, or the fixed ones.
 	litLen *litLenTable
@@ -52,8 +52,8 @@ const (
 	stageMatch                        // nothing: a match still has to be copied
 )
 
-// inflateTail is what RFC 7692, section 7.2.1, has cut off a message: the rest
-// of an empty stored block.
+// inflateTail is the rest of an empty stored block, which the sender has removed from
+// the end of a message (RFC 7692, section 7.2.1).
 var inflateTail = []byte{0x00, 0x00, 0xff, 0xff}
 
 var inflateWorks = sync.Pool{New: func() any { return new(inflateWork) }}
@@ -79,43 +79,43 @@ var (
 )
 
 // NewDecoder returns a Decoder for a window of 1<<windowBits bytes, with
-// windowBits from MinWindowBits to MaxWindowBits: a distance beyond it is an
-// error. With takeover a message may refer to those before it.
+// windowBits from MinWindowBits to MaxWindowBits. A distance beyond the window is an
+// error. With takeover a message may refer to earlier ones.
 func NewDecoder(windowBits int, takeover bool) *Decoder {
 	d := new(Decoder)
 	d.Init(windowBits, takeover)
 	return d
 }
 
-// Init makes d what NewDecoder returns, whatever it has been, and gives back
-// all that it owned.
+// Init sets d to the Decoder that NewDecoder would return, and releases the memory
+// that d owned.
 func (d *Decoder) Init(windowBits int, takeover bool) {
 	d.release()
 	*d = Decoder{windowBits: uint8(windowBits), takeover: takeover}
 }
 
-// Decode inflates src, the next bytes of a message's payload, and appends what
-// comes out to dst, never beyond its capacity; what lies between the length
-// and the capacity may be overwritten. dst[start:] is what the message has
-// produced since it began or since the last Save. Decode returns the extended
-// slice and how many bytes of src it has used.
+// Decode inflates src, the next bytes of a message's payload, and appends the output
+// to dst, never beyond its capacity; bytes between the length and the capacity may
+// be overwritten. dst[start:] is the output of the message since it began or since
+// the last Save. Decode returns the extended slice and how many bytes of src it has
+// used.
 //
-// If len(out) < cap(out), all of src is used and everything that follows from
-// it is out. Otherwise the caller calls again with more room and the rest of
-// src, which may be empty. Between the calls out may be moved to other memory.
+// If len(out) < cap(out), all of src is used and all of its output is in out.
+// Otherwise the caller calls again with more room and the rest of src, which may be
+// empty. Between the calls out may be moved to other memory.
 //
-// last says that the message ends with src. Then it is over when Decode
+// last says that the message ends with src. The message is over when Decode then
 // returns with len(out) < cap(out), and the next call begins another.
 //
-// Every error wraps ErrCorrupt; there is no way on after one.
+// Every error wraps ErrCorrupt; the Decoder cannot go on after one.
 func (d *Decoder) Decode(dst []byte, start int, src []byte, last bool) (out []byte, n int, err error) {
 	if d.err != nil || len(dst) == cap(dst) {
 		return dst, 0, d.err
 	}
 	if d.work == nil {
 		if len(src) == 0 {
-			// Nothing yet, or an empty message as zlib makes it behind
-			// another one: a flush with nothing to flush writes nothing.
+			// No input yet, or an empty message as zlib makes it after another
+			// one: a flush with nothing to flush writes nothing.
 			return dst, 0, nil
 		}
 		d.work = inflateWorks.Get().(*inflateWork)
@@ -140,9 +140,8 @@ func (d *Decoder) Decode(dst []byte, start int, src []byte, last bool) (out []by
 	return out, n, err
 }
 
-// ended reports whether the message may end here, when it has no input left:
-// behind the tail, or without it behind a block that calls itself the last
-// one (section 7.2.3.4), and between two blocks in either case.
+// ended reports whether the message, which has no input left, may end here: between
+// two blocks, and after the tail or after a block with BFINAL set (section 7.2.3.4).
 func (w *inflateWork) ended() bool {
 	return w.stage == stageBlock && w.nbits == 0 && (w.final || w.tail == len(inflateTail))
 }
@@ -150,16 +149,16 @@ func (w *inflateWork) ended() bool {
 // Takeover reports whether the window survives the end of a message.
 func (d *Decoder) Takeover() bool { return d.takeover }
 
-// Save is for a caller that lets go of out[start:] before the message is over:
-// it keeps what the window needs of it. The output of the next call of Decode
-// begins empty, with start == len(dst).
+// Save is for a caller that releases out[start:] before the message is over: it
+// copies the bytes that belong to the window. The next call of Decode begins with
+// no output, start == len(dst).
 func (d *Decoder) Save(out []byte, start int) {
-	if d.work != nil && start < len(out) { // else the message is over, and kept
+	if d.work != nil && start < len(out) { // else the message is over, and saved already
 		d.keep(out[start:])
 	}
 }
 
-// finish ends the message, of which produced has not been saved.
+// finish ends the message. produced is the output that has not been saved.
 func (d *Decoder) finish(produced []byte) {
 	if !d.takeover {
 		d.release()

@@ -4,8 +4,8 @@ import (
 	"encoding/binary"
 )
 
-// run inflates src and appends to dst until src is used up and all that
-// follows from it is out, or dst is full. It begins with room in dst.
+// run inflates src and appends to dst until all output of src is in dst, or dst is
+// full. It begins with room in dst.
 func (d *Decoder) run(dst []byte, start int, src []byte) (out []byte, n int, err error) {
 	w := d.work
 	w.in = src
@@ -41,8 +41,7 @@ func (d *Decoder) run(dst []byte, start int, src []byte) (out []byte, n int, err
 	return out, n, err
 }
 
-// storedBytes copies a stored block. ok says that all of it was there, and
-// the room for it.
+// storedBytes copies a stored block. ok reports whether all input and room was there.
 func (w *inflateWork) storedBytes(out []byte) (_ []byte, ok bool) {
 	for w.length > 0 && w.nbits > 0 && len(out) < cap(out) {
 		out = append(out, byte(w.take(8)))
@@ -61,10 +60,9 @@ func (w *inflateWork) storedBytes(out []byte) (_ []byte, ok bool) {
 	return out, true
 }
 
-// lookup returns the entry for the next symbol and how many bits it takes
-// with all that belongs to it, code bits of which are its code. These may be
-// more bits than there are: those that lack count as zeros, and what a symbol
-// is does not depend on bits behind its own.
+// lookup returns the entry for the next symbol, the number of bits of its code, and
+// the total number with its extra bits. These may be more bits than there are:
+// missing bits count as zeros, and a symbol does not depend on the bits after its own.
 func (w *inflateWork) lookup(table []uint32, tableBits uint) (e uint32, code, total uint) {
 	e = table[w.bits&(1<<tableBits-1)]
 	if e&entryTable == 0 {
@@ -75,8 +73,8 @@ func (w *inflateWork) lookup(table []uint32, tableBits uint) (e uint32, code, to
 	return e, tableBits + uint(e>>entryCode&15), tableBits + uint(e&entryTotal)
 }
 
-// symbol decodes a literal, a length or the end of the block, with care for
-// the bounds of input and output.
+// symbol decodes a literal, a length or the end of the block, within the bounds of
+// input and output.
 func (w *inflateWork) symbol(out []byte) (_ []byte, ok bool, err error) {
 	w.need(maxCodeBits + 5)
 	e, code, total := w.lookup(w.litLen[:], litLenBits)
@@ -101,8 +99,7 @@ func (w *inflateWork) symbol(out []byte) (_ []byte, ok bool, err error) {
 	return out, true, nil
 }
 
-// distance decodes a distance, and judges it with that much output behind the
-// window.
+// distance decodes a distance, and checks it with this much output after the window.
 func (d *Decoder) distance(produced int) (ok bool, err error) {
 	w := d.work
 	w.need(maxCodeBits + 13)
@@ -121,7 +118,7 @@ func (d *Decoder) distance(produced int) (ok bool, err error) {
 	return true, nil
 }
 
-// errDistance is for the entry of an invalid distance.
+// errDistance returns the error for the entry of an invalid distance.
 func (d *Decoder) errDistance(e uint32) error {
 	if e&entryWindow != 0 {
 		return inflateError("a distance beyond the window of %d bytes", 1<<d.windowBits)
@@ -134,7 +131,7 @@ func (d *Decoder) inWindow(back int) bool {
 	return d.window != nil && back <= int(d.window.size)
 }
 
-// match copies what there is room for. ok says that it was all.
+// match copies as much of a match as fits. ok reports whether all of it fitted.
 func (d *Decoder) match(out []byte, start int) (_ []byte, ok bool) {
 	w := d.work
 	begin := len(out)
@@ -148,7 +145,7 @@ func (d *Decoder) match(out []byte, start int) (_ []byte, ok bool) {
 	return out, true
 }
 
-// copyMatch fills out from at on with what begins dist before it.
+// copyMatch fills out from at on with the bytes from at-dist on.
 func (d *Decoder) copyMatch(out []byte, at, start, dist int) {
 	if back := dist - (at - start); back > 0 {
 		n := min(back, len(out)-at)
@@ -158,26 +155,25 @@ func (d *Decoder) copyMatch(out []byte, at, start, dist int) {
 	if at == len(out) {
 		return
 	}
-	for from := at - dist; at < len(out); { // twice as much each time
+	for from := at - dist; at < len(out); { // each copy is twice as long
 		at += copy(out[at:], out[from:at])
 	}
 }
 
-// What fast needs for one round: two refills, of which the first goes on by
-// seven bytes at most; literals, a match, and what a copy in steps of up to 32
-// bytes writes too much.
+// The input and room that fast needs for one round. Input: two refills, the first of
+// which advances by seven bytes at most. Room: literals, a match, and the bytes that
+// a copy in steps of up to 32 writes too many.
 const (
 	fastInput = 7 + 8
 	fastRoom  = 3 + maxMatch + 31
 )
 
-// fast decodes symbols as long as there is so much input and room that it need
-// not look for the end of either. It leaves the rest of a block to the
-// functions above.
+// fast decodes symbols while there is enough input and room for a whole round without
+// further checks. It leaves the rest of a block to the functions above.
 //
-// It begins a round with at least 56 bits, enough for three literals or two
-// and a length, and with the entry for the next symbol: to look that up before
-// a match is copied saves the time it takes.
+// It begins a round with at least 56 bits, enough for three literals or two and a
+// length, and with the entry for the next symbol. This entry is looked up before a
+// match is copied, so that the look-up overlaps with the copy.
 func (d *Decoder) fast(out []byte, start int) (_ []byte, err error) {
 	w := d.work
 	litLen, dists := w.litLen, w.dists
@@ -271,7 +267,7 @@ func (d *Decoder) fast(out []byte, start int) (_ []byte, err error) {
 			for run := uint64(buf[from]) * 0x0101010101010101; o < end; o += 8 {
 				binary.LittleEndian.PutUint64(buf[o:o+8], run)
 			}
-		default: // of what a step writes, the first dist bytes are right
+		default: // of the bytes that a step writes, the first dist are right
 			for ; o < end; o, from = o+dist, from+dist {
 				binary.LittleEndian.PutUint64(buf[o:o+8], binary.LittleEndian.Uint64(buf[from:from+8]))
 			}
@@ -291,16 +287,17 @@ func (d *Decoder) fast(out []byte, start int) (_ []byte, err error) {
 	return out[:o], err
 }
 
-// refill makes nbits 56 or more. Only its six low bits count, before and
-// after. Bits above them are those of the bytes from in[i] on, and setting
-// them again changes nothing.
+// refill makes nbits 56 or more. Only the six low bits of nbits count, before and
+// after. The bits above the nbits valid ones are those of in[i:], so setting them
+// again changes nothing.
 func refill(bits uint64, nbits uint, in []byte, i int) (uint64, uint, int) {
 	bits |= binary.LittleEndian.Uint64(in[i:i+8]) << (nbits & 63)
 	return bits, nbits | 56, i + int((63-nbits)>>3&7)
 }
 
-// copy32 and copy16 copy 8 bytes after the other: from may be in front of to
-// by as little as that, and then what it copies first it copies again.
+// copy32 and copy16 copy in steps of 8 bytes, one after the other. So from may be as
+// little as 8 before to: a later step then copies the bytes that an earlier one has
+// written.
 func copy32(to, from []byte) {
 	t, f := (*[32]byte)(to), (*[32]byte)(from)
 	binary.LittleEndian.PutUint64(t[:8], binary.LittleEndian.Uint64(f[:8]))

@@ -4,7 +4,7 @@ import "encoding/binary"
 
 // Symbols of the code length code that repeat a length (section 3.2.7).
 const (
-	repeatLast     = 16 // 3 to 6 times the one before
+	repeatLast     = 16 // 3 to 6 times the previous length
 	repeatZero     = 17 // 3 to 10 times 0
 	repeatZeroLong = 18 // 11 to 138 times 0
 )
@@ -14,14 +14,14 @@ type inflateHeader struct {
 	litLens  int // HLIT + 257
 	dists    int // HDIST + 1
 	codeLens int // HCLEN + 4
-	have     int // how many lengths were read, of those that the stage reads
+	have     int // how many lengths of the current stage were read
 	codeLen  [numCodeLen]uint8
 	lens     [numLitLen + numDist]uint8 // of the literals and lengths, and right behind them of the distances
 	table    [1 << codeLenBits]uint32
 }
 
-// need takes input until there are n bits, with n up to 32, and reports
-// whether there are.
+// need takes input until there are n bits, with n up to 32, and reports whether there
+// was enough.
 func (w *inflateWork) need(n uint) bool {
 	if w.nbits >= n {
 		return true
@@ -45,7 +45,7 @@ func (w *inflateWork) need(n uint) bool {
 	return true
 }
 
-// take returns n bits, which are there.
+// take returns n bits. They must be there.
 func (w *inflateWork) take(n uint) int {
 	v := int(w.bits & (1<<(n&63) - 1))
 	w.drop(n)
@@ -57,8 +57,8 @@ func (w *inflateWork) drop(n uint) {
 	w.nbits -= n
 }
 
-// block reads the first three bits of a block. ok says that they were there;
-// so it does for all the functions below.
+// block reads the first three bits of a block. ok reports whether the input was
+// there, as in all functions below.
 func (d *Decoder) block() (ok bool, err error) {
 	w := d.work
 	if !w.need(3) {
@@ -80,8 +80,8 @@ func (d *Decoder) block() (ok bool, err error) {
 	return true, nil
 }
 
-// endBlock goes on behind the end of a block. What follows the last block of
-// a DEFLATE stream begins with a new byte.
+// endBlock is called at the end of a block. After the last block of a DEFLATE stream
+// the next block begins at a byte boundary.
 func (w *inflateWork) endBlock() {
 	if w.final {
 		w.drop(w.nbits & 7)

@@ -5,20 +5,20 @@ import (
 	"sync"
 )
 
-// An entry of a decoding table says what the bits that are its index begin
-// with:
+// An entry of a decoding table describes the symbol at the beginning of the bits that
+// are its index:
 //
 //	  31      30 … 16    15      14      13       12    11 … 8      7 6     5 … 0
 //	+-------+---------+-------+-----+-------+--------+---------+-------+----------+
 //	|literal|  value  |special|table|invalid| window |code bits|   0   |total bits|
 //	+-------+---------+-------+-----+-------+--------+---------+-------+----------+
 //
-// value is a literal, or what a length, a distance or the count of a repeated
-// code length begins from, and total bits are those of the code and the extra
-// bits behind it. special is set if it is none of these but a further table
-// (then value is where that begins, code bits the logarithm of its size and
-// total bits those of this table's index), an invalid symbol (which it may be
-// only because the window is smaller) or the end of the block.
+// value is a literal, or the base of a length, of a distance or of the count of a
+// repeated code length. total bits is the number of bits of the code and of the extra
+// bits after it. special is set for other entries: a further table (then value is
+// its beginning, code bits the logarithm of its size and total bits those of this
+// table's index), an invalid symbol (perhaps only because the window is smaller) or
+// the end of the block.
 const (
 	entryLiteral = 1 << 31
 	entrySpecial = 1 << 15
@@ -32,8 +32,8 @@ const (
 	entryTotal = 63    // mask
 )
 
-// How many bits index the first table. A further table of 1<<m entries holds
-// m+1 codes or more, so that no code needs more than (1<<m)/(m+1) entries,
+// The number of bits that index the first table. A further table of 1<<m entries
+// holds m+1 codes or more, so that no code needs more than (1<<m)/(m+1) entries,
 // with m up to the maximum length less the bits of the first table.
 const (
 	litLenBits  = 10
@@ -48,7 +48,7 @@ type (
 	distTable   [distSize]uint32
 )
 
-// The entries of all symbols, which lack the lengths of their codes.
+// The entries of all symbols, without the lengths of their codes.
 var (
 	litLenEntries = func() (entries [numLitLen + 2]uint32) {
 		for sym := range entries {
@@ -68,7 +68,7 @@ var (
 	}()
 
 	// By windowBits. The distances of a symbol are all within a window, or
-	// none of them is: the largest of each second symbol is a power of two.
+	// none is: the largest distance of each second symbol is a power of two.
 	distEntries = func() (entries [MaxWindowBits + 1][numDist + 2]uint32) {
 		for windowBits := MinWindowBits; windowBits <= MaxWindowBits; windowBits++ {
 			for sym := range numDist + 2 {
@@ -96,7 +96,7 @@ var (
 	}()
 )
 
-// The tables of fixed blocks (section 3.2.6), made when one comes.
+// The tables of fixed blocks (section 3.2.6), made on first use.
 var (
 	fixedLitLen = sync.OnceValue(func() *litLenTable {
 		var lens [numLitLen + 2]uint8
@@ -133,13 +133,13 @@ var (
 	}()
 )
 
-// inflateTable makes the table for a code, of which lens are the lengths and
-// entries the symbols, with tableBits bits as the index of its first part. It
-// reports whether the code is complete or, with degenerate, has at most one
-// code of one bit: zlib makes an exception of that too.
+// inflateTable makes the table for a code. lens are the lengths and entries the
+// symbols of the code; tableBits bits index the first table. It reports whether the
+// code is complete or, with degenerate, has at most one code of one bit, which zlib
+// accepts, too.
 func inflateTable(table []uint32, tableBits uint, lens []uint8, entries []uint32, degenerate bool) bool {
-	// Neighbours are often alike: to add to one counter again and again would
-	// mean to wait for it.
+	// Neighbours are often equal, and adding to the same counter again and again
+	// would stall.
 	var counts [4][maxCodeBits + 1]uint16
 	for i, n := range lens {
 		counts[i&3][n&maxCodeBits]++
@@ -148,8 +148,8 @@ func inflateTable(table []uint32, tableBits uint, lens []uint8, entries []uint32
 	for n := range count {
 		count[n] = counts[0][n] + counts[1][n] + counts[2][n] + counts[3][n]
 	}
-	var next [maxCodeBits + 2]uint16 // by length: where its symbols begin in sorted
-	space := 1                       // codes that are still free, of this length
+	var next [maxCodeBits + 2]uint16 // by length: index of its first symbol in sorted
+	space := 1                       // number of free codes of this length
 	longest := uint(0)
 	for n := 1; n <= maxCodeBits; n++ {
 		next[n+1] = next[n] + count[n]
@@ -172,10 +172,10 @@ func inflateTable(table []uint32, tableBits uint, lens []uint8, entries []uint32
 		}
 	}
 
-	// Codes are sent from their highest bit on and the table is indexed from
-	// the lowest on, so that code is kept reversed. A table for codes of up
-	// to n bits becomes one for n+1 bits by a copy of it behind itself. What
-	// is not set yet will be: the code is complete.
+	// Codes are sent highest bit first and the table is indexed lowest bit
+	// first, so code is kept reversed. A table for codes of up to n bits
+	// becomes one for n+1 bits by a copy of it after itself. Entries that are
+	// not set yet will be set, since the code is complete.
 	code := 0
 	syms := sorted[:]
 	first := true

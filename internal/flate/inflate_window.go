@@ -5,7 +5,7 @@ import (
 	"sync"
 )
 
-// inflateWindow is a ring of the last bytes that came out.
+// inflateWindow is a ring of the last bytes of the output.
 type inflateWindow struct {
 	buf  []byte // 1<<windowBits
 	next uint32 // where the next byte goes
@@ -38,8 +38,8 @@ func (w *inflateWindow) append(p []byte) {
 	w.size = min(w.size+uint32(len(p)), uint32(len(w.buf)))
 }
 
-// read fills dst from the bytes that begin back before the end. There are as
-// many: len(dst) <= back <= size.
+// read fills dst with the bytes that begin back bytes before the end. There are
+// enough: len(dst) <= back <= size.
 func (w *inflateWindow) read(dst []byte, back int) {
 	from := (int(w.next) - back) & (len(w.buf) - 1)
 	n := copy(dst, w.buf[from:])

@@ -1,4 +1,4 @@
-// Package flatetest is a second opinion on what an encoder makes, for tests.
+// Package flatetest has an independent decoder, to test encoders.
 package flatetest
 
 import (
@@ -7,16 +7,16 @@ import (
 	"fmt"
 )
 
-// An Inflater inflates messages as RFC 1951 describes it, bit by bit, and
-// refuses what a peer with its window could not inflate.
+// An Inflater inflates messages as RFC 1951 describes, bit by bit, and refuses a
+// message that a peer with its window could not inflate.
 type Inflater struct {
 	Window   int  // in bytes
 	Takeover bool // messages refer to earlier ones
 
-	Blocks   [3]int // how many of each type there were
+	Blocks   [3]int // number of blocks of each type
 	Farthest int    // the greatest distance
 
-	seen []byte // all that may be referred to
+	seen []byte // earlier output, to which the message may refer
 	out  []byte // the message under way
 	in   []byte
 	bit  int // of in
@@ -30,8 +30,8 @@ func refusal(format string, args ...any) error {
 	return fmt.Errorf("%w: %s", errRefused, fmt.Sprintf(format, args...))
 }
 
-// Part inflates what one call of Encode made. It returns the whole message if
-// that was the last part.
+// Part inflates the result of one call of Encode. It returns the whole message if
+// this was the last part.
 func (s *Inflater) Part(in []byte, last bool) (message []byte, err error) {
 	if last {
 		in = append(bytes.Clone(in), 0, 0, 0xff, 0xff)
@@ -60,7 +60,7 @@ func (s *Inflater) Part(in []byte, last bool) (message []byte, err error) {
 	return message, nil
 }
 
-// Forget is for an encoder that refers to nothing it has sent.
+// Forget forgets earlier output, as Reset of an encoder does.
 func (s *Inflater) Forget() { s.seen, s.out = nil, nil }
 
 func (s *Inflater) bits(n int) int {
@@ -80,7 +80,7 @@ func (s *Inflater) literal(c byte) {
 	s.out = append(s.out, c)
 }
 
-// block inflates one and tells if it is an empty stored block.
+// block inflates one block and reports whether it is an empty stored block.
 func (s *Inflater) block() bool {
 	if s.bits(1) != 0 {
 		panic(refusal("a final block"))
@@ -118,15 +118,15 @@ func (s *Inflater) block() bool {
 	return false
 }
 
-// slowCode is a canonical code: the symbols with code words of each length,
-// which follow each other from the first one on.
+// slowCode is a canonical code: for each length, the symbols with code words of that
+// length, and the first of these code words.
 type slowCode [maxCodeBits + 1]struct {
 	first int
 	syms  []int
 }
 
-// newSlowCode makes a code, which has to be complete, or if strict is not set
-// of one code word of one bit.
+// newSlowCode makes a code. The code has to be complete, or, if strict is not set, to
+// have one code word of one bit.
 func newSlowCode(lens []uint8, strict bool) *slowCode {
 	code, next, room, used := new(slowCode), 0, 1<<maxCodeBits, 0
 	for l := 1; l <= maxCodeBits; l++ {
