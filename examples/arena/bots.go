@@ -19,9 +19,9 @@ const (
 	dialTimeout = 10 * time.Second
 )
 
-// school is bots: clients like any other, that play by themselves. Their
-// connections are on a Loop, and what one does is done when a snapshot arrives.
-// So they have no goroutines, but for a few that dial.
+// school is a group of bots: clients that play by themselves. Their connections are
+// on a Loop, and a bot acts when a snapshot arrives. So bots need no goroutines,
+// except for a few that dial.
 type school struct {
 	url  string
 	loop *websocket.Loop
@@ -90,16 +90,16 @@ func botName(i int) string {
 	return fmt.Sprint(names[i%len(names)], " ", i/len(names)+1)
 }
 
-// bot is one of them. It is the EventHandler of its connections, of which there
-// is one at a time.
+// bot is one bot. It is the EventHandler of its connections, of which there is one
+// at a time.
 type bot struct {
 	*school
 	name string
 	koi  uint8
 	seed uint64
 
-	// What follows belongs to one connection after the other: dial sets it
-	// before, the loop uses it, and OnClose hands the bot back.
+	// The fields below belong to one connection after the other: dial sets them
+	// first, the loop uses them, and OnClose hands the bot back.
 	attempts int // to connect, in a row
 	motion   motion
 	snapshot snapshot
@@ -107,7 +107,7 @@ type bot struct {
 	id       uint8
 	seq      uint8
 	buf      []byte
-	lost     bool // it does not understand the server, and leaves
+	lost     bool // the bot could not parse a message, and leaves
 }
 
 // connect connects b, which is not, to the server.
@@ -130,8 +130,8 @@ func (b *bot) connect() error {
 	return nil
 }
 
-// retry has b connected again, a little later each time. Only the first bot
-// says what is wrong; the others have the same to say.
+// retry connects b again, a little later each time. Only the first bot logs the
+// error; the others have the same error.
 func (b *bot) retry(err error) {
 	if b.ctx.Err() != nil {
 		return
@@ -144,15 +144,14 @@ func (b *bot) retry(err error) {
 	time.AfterFunc(delay, func() { b.idle <- b })
 }
 
-// retryDelay is how long to wait after some attempts in a row have failed, and
-// one more.
+// retryDelay is how long to wait after attempts+1 failures in a row.
 func retryDelay(attempts int) time.Duration {
 	return min(lastRetry, firstRetry<<min(attempts, 10))
 }
 
 func (b *bot) OnOpen(*websocket.Conn) {}
 
-// OnMessage is where a bot lives.
+// OnMessage handles a message; on a snapshot the bot acts.
 func (b *bot) OnMessage(conn *websocket.Conn, typ websocket.MessageType, p []byte) {
 	if b.lost {
 		return
@@ -196,8 +195,8 @@ func (b *bot) live(conn *websocket.Conn) {
 
 func (b *bot) send(conn *websocket.Conn, msg interface{ append([]byte) []byte }) {
 	b.buf = msg.append(b.buf[:0])
-	// On an error the connection ends, or the server does not read: then the
-	// bot is not able to do anything, and need not be.
+	// After an error the connection ends, or the server does not read. The bot
+	// can ignore both.
 	conn.Send(websocket.Binary, b.buf)
 }
 

@@ -5,9 +5,8 @@ import (
 	"math/rand/v2"
 )
 
-// brain plays for a bot. It sees what a page sees, and decides what to do about
-// ten times a second. It knows no connection, and belongs to one goroutine at a
-// time.
+// brain plays for a bot. It gets the same snapshots as a page, and decides about ten
+// times a second. It knows no connection, and belongs to one goroutine at a time.
 type brain struct {
 	rng    *rand.Rand
 	bold   float64 // how likely it is to attack, of 1
@@ -28,7 +27,7 @@ const (
 	alarm = 240 // how near an attacker has to be for a bot to mind
 )
 
-// decide says what the koi me does next.
+// decide returns the next action of the koi me.
 func (b *brain) decide(m *motion, s *snapshot, me *koiState) steering {
 	b.rest = max(0, b.rest-1)
 	throttle := uint8(255 * b.effort)
@@ -56,7 +55,7 @@ func (b *brain) decide(m *motion, s *snapshot, me *koiState) steering {
 	return steering{dir: dir, throttle: throttle / 2}
 }
 
-// flee turns aside from who darts this way. Not every bot sees it coming.
+// flee turns aside from a koi that darts this way. Not every bot notices it.
 func (b *brain) flee(m *motion, s *snapshot, me *koiState) (dir uint8, ok bool) {
 	for i := range s.koi {
 		k := &s.koi[i]
@@ -76,7 +75,7 @@ func (b *brain) flee(m *motion, s *snapshot, me *koiState) (dir uint8, ok bool) 
 	return 0, false
 }
 
-// victim returns whom to attack: the richest in sight, and now and then only.
+// victim returns the koi to attack: the richest in sight, and only now and then.
 func (b *brain) victim(s *snapshot, me *koiState) (best *koiState) {
 	if b.rest > 0 || me.dart > 0 || me.daze > 0 {
 		return nil
@@ -101,9 +100,9 @@ func (b *brain) victim(s *snapshot, me *koiState) (best *koiState) {
 	return best
 }
 
-// forage returns the way to the crumb that is worth most for the way to it, and
-// that not too many are after: or else all would end up in the same place, where
-// there is a fight, and many crumbs because of that.
+// forage returns the way to the crumb with the most value for its distance. It avoids
+// crumbs with many rivals: or else all bots would end up in one place, since a fight
+// there makes many crumbs.
 func (b *brain) forage(s *snapshot, me *koiState) (dir uint8, ok bool) {
 	var found [8]find // the best first
 	n := 0
@@ -117,7 +116,7 @@ func (b *brain) forage(s *snapshot, me *koiState) (dir uint8, ok bool) {
 			continue
 		}
 		f.dir = headingOf(dx, dy)
-		// What lies in a tighter curve than it can swim, it would go round forever.
+		// A koi would circle forever around a crumb inside its tightest curve.
 		if off := int8(f.dir - me.heading); f.far < 90 && (off < -50 || off > 50) {
 			continue
 		}

@@ -8,8 +8,8 @@ import (
 	"github.com/fullduplex-go/websocket"
 )
 
-// client is one connection of the game. What happens on it is told to the game
-// by letters; the loop's goroutine that handles a message never waits.
+// client is one connection of the game. It reports its events to the game by
+// letters, so the loop's goroutine that handles a message never waits.
 type client struct {
 	conn    *websocket.Conn
 	skipped atomic.Uint32 // snapshots that were not sent
@@ -25,7 +25,7 @@ type client struct {
 	version int   // of the roster that it has
 }
 
-// goodbye says why the server ends a connection, in the terms of a close frame.
+// goodbye is the code and reason with which the server closes a connection.
 type goodbye struct {
 	code   websocket.StatusCode
 	reason string
@@ -41,8 +41,9 @@ var (
 	errOrder = goodbye{websocket.StatusPolicyViolation, "a sequence number was left out"}
 )
 
-// drop closes the connection. That takes a while, which neither the game nor
-// the loop has. What arrives in the meantime is ignored.
+// drop closes the connection. It does that in a goroutine of its own, since a close
+// may take long and neither the game nor the loop may wait. Messages that arrive
+// meanwhile are ignored.
 func (c *client) drop(why goodbye) {
 	if !c.dropped.Swap(true) {
 		go c.conn.Close(why.code, why.reason)
@@ -103,7 +104,7 @@ func (e *events) OnMessage(conn *websocket.Conn, typ websocket.MessageType, p []
 			e.game.post(c, msg)
 		}
 	case ping:
-		// Who does not read their pongs needs none.
+		// A page that does not read its pongs needs none.
 		conn.Send(websocket.Binary, pong{msg.time, c.skipped.Load()}.append(nil))
 	}
 }
@@ -115,8 +116,8 @@ func (e *events) OnClose(conn *websocket.Conn, err error) {
 }
 
 // bucket limits the rate of one connection: each message takes a token. A page
-// sends one message per tick and gets twice as many tokens; it may save them for
-// five seconds, because what a network has held up comes all at once.
+// sends one message per tick and gets twice as many tokens. It may save them for
+// five seconds, because messages that a network has held up come all at once.
 type bucket struct {
 	rate, tokens float64
 	last         time.Time // when tokens was right

@@ -14,23 +14,23 @@ const (
 	maxBehind = 8 << 10
 	// rosterEvery is how many rosters there are per second at most.
 	rosterEvery = 4
-	// catchUp is how many ticks in a row are made up for after the game was
-	// held up; what is missing then is lost.
+	// catchUp is how many missed ticks are made up for after the game was held
+	// up; the others are lost.
 	catchUp = 5
-	// spectators is how many may be connected besides those who play.
+	// spectators is how many may be connected besides the players.
 	spectators = 50
 )
 
-// game owns the world, and is the only one that touches it: on the goroutine of
-// run. Connections live on a Loop, whose goroutines only put letters into the
-// game's mailbox, so neither ever waits for the other.
+// game owns the world: only the goroutine of run uses it. Connections are on a Loop,
+// whose goroutines only put letters into the game's mailbox, so neither ever waits
+// for the other.
 type game struct {
 	world   *world
 	players int // at most so many
 	clients map[*client]bool
 
-	// What is sent to everybody is encoded once. The buffer and the slices of
-	// the snapshot are used again; a prepared message has its own memory.
+	// A message for everybody is encoded once. The buffer and the slices of the
+	// snapshot are used again; a prepared message has its own memory.
 	snapshot snapshot
 	buf      []byte
 	roster   *websocket.PreparedMessage
@@ -41,7 +41,7 @@ type game struct {
 	mail []letter
 }
 
-// letter is something that a connection has for the game. A client's come in
+// letter is an event of a connection, for the game. The letters of a client come in
 // order: opened, then others, then closed.
 type letter struct {
 	from *client
@@ -60,8 +60,8 @@ func newGame(rate, players int, seed uint64) *game {
 	}
 }
 
-// post puts a letter into the mailbox. It may be called by any goroutine. How
-// much can lie there is bounded by the rate at which a client may send.
+// post puts a letter into the mailbox. It may be called by any goroutine. The rate
+// at which a client may send bounds the size of the mailbox.
 func (g *game) post(from *client, what any) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -69,7 +69,7 @@ func (g *game) post(from *client, what any) {
 }
 
 // run plays the game until ctx is done. Whenever a time comes in, it makes the
-// ticks that are due, of which the last one is sent to everybody.
+// ticks that are due, and sends the last one to everybody.
 func (g *game) run(ctx context.Context, times <-chan time.Time) {
 	var start time.Time
 	done := 0 // ticks since then
@@ -140,17 +140,17 @@ func (g *game) join(c *client, j join) {
 	}
 }
 
-// broadcast sends the world as it stands to everybody who keeps up, and the
-// roster to those who have an old one.
+// broadcast sends a snapshot to every connection that keeps up, and the roster to
+// those with an old one.
 func (g *game) broadcast() {
 	g.prepareRoster()
 	g.world.snapshot(&g.snapshot)
 	g.buf = g.snapshot.append(g.buf[:0])
 	frame := prepare(g.buf)
 	for c := range g.clients {
-		// A snapshot that would have to wait is worth nothing by the time it
-		// leaves: there is a newer one then. So a connection that does not keep
-		// up misses some, and takes nothing from the others.
+		// A snapshot that waits is soon replaced by a newer one. So a
+		// connection that does not keep up misses some snapshots, and costs
+		// the others nothing.
 		if c.conn.Buffered() > maxBehind {
 			c.skipped.Add(1)
 			continue
@@ -164,9 +164,8 @@ func (g *game) broadcast() {
 	}
 }
 
-// prepareRoster encodes the roster if it has changed, but not too often: when
-// two hundred come at once, this keeps it from being sent two hundred times to
-// each of them.
+// prepareRoster encodes the roster if it has changed, but not too often: when two
+// hundred players join at once, each would otherwise get it two hundred times.
 func (g *game) prepareRoster() {
 	w := g.world
 	if w.version == g.version || g.roster != nil && w.tick < g.rosterAt {
@@ -180,7 +179,7 @@ func (g *game) prepareRoster() {
 func prepare(p []byte) *websocket.PreparedMessage {
 	m, err := websocket.NewPreparedMessage(websocket.Binary, p)
 	if err != nil {
-		panic(err) // it is a binary message, and those always can be
+		panic(err) // a binary message is always valid
 	}
 	return m
 }

@@ -29,7 +29,7 @@ func main() {
 	}
 }
 
-// settings is what the command line says.
+// settings holds the flags of the command line.
 type settings struct {
 	addr      string
 	addrGiven bool
@@ -149,14 +149,14 @@ func (s *settings) runServer(ctx context.Context, stdout io.Writer) error {
 	if bots != nil {
 		err = errors.Join(err, bots.close())
 	}
-	// The listener goes first, so that nobody comes in again by the front
-	// door while the others are shown out. http.Server knows nothing of
-	// connections that have become WebSockets; those are the arena's to end.
+	// The listener is closed first, so that no page connects again while others
+	// are disconnected. http.Server does not know the WebSocket connections; the
+	// arena closes them.
 	return errors.Join(err, httpServer.Shutdown(end), arena.shutdown(end))
 }
 
-// listen listens on -addr. Where that is the default and somebody else has the
-// port already, any free port will do.
+// listen listens on -addr. If that is the default and its port is taken, it uses any
+// free port.
 func (s *settings) listen() (net.Listener, error) {
 	ln, err := net.Listen("tcp", s.addr)
 	if err != nil && !s.addrGiven {
@@ -174,8 +174,9 @@ func ownURL(addr net.Addr) string {
 	return "ws://" + addr.String() + "/ws"
 }
 
-// urls returns where a browser finds the server that listens on addr. One that
-// listens on every interface is found at each of this machine's addresses.
+// urls returns the URLs at which a browser finds the server that listens on addr. A
+// server that listens on every interface is found at each of this machine's
+// addresses.
 func urls(addr net.Addr) []string {
 	host, port, err := net.SplitHostPort(addr.String())
 	if err != nil {

@@ -24,17 +24,17 @@ const (
 	fullGrown = 200 // the score at which a koi grows no more
 )
 
-// steering is what a player wants during one tick.
+// steering is a player's input for one tick.
 type steering struct {
 	dir      uint8 // where to, in heading units
 	throttle uint8 // how fast, 255 is as fast as it can
 	dart     bool
 }
 
-// body is what moves of a koi. All of it is in every snapshot, and nothing else
-// plays a part in how it moves. So a page can compute what the server will, from
-// the last snapshot on; and as the numbers are kept to what the wire can say, it
-// does not even start from a rounding error. web/motion.js is the same again.
+// body is the state of a koi's motion. Every snapshot has all of it, and the motion
+// depends on nothing else. So a page can compute the same motion as the server, from
+// the last snapshot on. The numbers are rounded to those on the wire, so the page
+// starts without a rounding error. web/motion.js is the same code.
 type body struct {
 	x, y    float64 // multiples of 1/16; the middle of the pond is 0, 0, and y points down
 	vx, vy  float64 // multiples of 1/16
@@ -49,8 +49,8 @@ type motion struct {
 	rate      int     // ticks per second
 	dt        float64 // seconds per tick
 	turn      int     // heading units per tick
-	dartFirst uint8   // what dart is set to at the beginning of a dart,
-	dartLast  uint8   // and what it is above as long as it is one
+	dartFirst uint8   // value of body.dart at the beginning of a dart
+	dartLast  uint8   // body.dart is above this during a dart
 	dazeFirst uint8
 }
 
@@ -78,12 +78,12 @@ func headingOf(x, y float64) uint8 {
 	return uint8(int(math.Floor(math.Atan2(y, x)*128/math.Pi + 0.5)))
 }
 
-// bulk tells how big a koi has become, from 0 to 1.
+// bulk returns how big a koi has become, from 0 to 1.
 func (b *body) bulk() float64 { return math.Sqrt(math.Min(1, float64(b.score)/fullGrown)) }
 
 func (b *body) radius() float64 { return smallest + growth*b.bulk() }
 
-// darting tells whether b darts, and would hurt whom it meets.
+// darting reports whether b darts, and would hurt a koi that it meets.
 func (m *motion) darting(b *body) bool { return b.dart > m.dartLast }
 
 // advance moves b by one tick.
@@ -132,8 +132,8 @@ func (b *body) stayInside() {
 	}
 }
 
-// settle rounds b to what the wire can say. Speeds are rounded towards zero, so
-// that a koi which is left alone comes to rest.
+// settle rounds b to the numbers on the wire. Speeds are rounded towards zero, so
+// that a koi without input comes to rest.
 func (b *body) settle() {
 	b.x, b.y = roundPosition(b.x), roundPosition(b.y)
 	b.vx, b.vy = roundSpeed(b.vx), roundSpeed(b.vy)

@@ -11,9 +11,8 @@ import (
 )
 
 // The protocol. Every message is one binary WebSocket message, and its first
-// byte says what it is. Numbers of more than one byte have the most significant
-// one first. There is one way to write a message, and anything else is refused,
-// here and in web/wire.js.
+// byte is its type. Numbers are big-endian. There is one way to write a message,
+// and any other is refused, here and in web/wire.js.
 //
 // From the page to the server:
 //
@@ -21,7 +20,7 @@ import (
 //	     Enters the pond, once. koi is one of the varieties, flags has bit 0
 //	     set by a program that plays by itself, the name is UTF-8.
 //	0x82 steer   sequence, direction, throttle, buttons
-//	     What the player wants during one tick. The first sequence number is 1,
+//	     The player's input for one tick. The first sequence number is 1,
 //	     and after 255 comes 0. Bit 0 of buttons is to dart.
 //	0x83 ping    time (4)
 //	     Browsers do not let a page send a WebSocket ping, so it has its own.
@@ -33,7 +32,7 @@ import (
 //	0x02 welcome id
 //	     Answers join. From the next snapshot on there is a koi with that id.
 //	0x03 roster  n, n × (id, koi + 128 for a program, length, name…)
-//	     Who is who: all of it, whenever it has changed, with ascending ids.
+//	     All players, whenever the list has changed, with ascending ids.
 //	0x04 snapshot tick (4), n, m, n × koi, m × crumb
 //	     The pond after that tick, the same bytes for everybody.
 //	       koi:   id, x (2), y (2), vx (2), vy (2), heading, score (2),
@@ -47,8 +46,8 @@ import (
 //	     Answers ping. skipped counts the snapshots that were not sent on this
 //	     connection, because it did not keep up.
 //
-// Everything that the server says is state that replaces what it said before:
-// what a page has missed does not matter once it has the next.
+// Every message of the server is state that replaces the earlier one: a message that
+// a page has missed does not matter once the page has the next.
 const (
 	protocolVersion = 1
 
@@ -76,7 +75,7 @@ const (
 	crumbSize = 3
 )
 
-// What a page sends.
+// Messages of a page.
 type (
 	join struct {
 		koi  uint8
@@ -90,7 +89,7 @@ type (
 	ping struct{ time uint32 }
 )
 
-// What the server sends.
+// Messages of the server.
 type (
 	hello   struct{ rate uint8 }
 	welcome struct{ id uint8 }
@@ -124,7 +123,7 @@ func (c crumb) at() (x, y float64) {
 
 var errShape = errors.New("a message of another length than it should have")
 
-// parseIncoming reads what a page has sent: a join, steer or ping.
+// parseIncoming parses a message of a page: a join, steer or ping.
 func parseIncoming(b []byte) (any, error) {
 	if len(b) == 0 {
 		return nil, errShape
@@ -168,8 +167,8 @@ func checkPerson(koi uint8, name string) error {
 	return checkName(name)
 }
 
-// checkName tells what is wrong with a name. It must not have superfluous
-// space, characters that nobody can see, or such that turn around the text
+// checkName returns an error for an invalid name. A name must not have superfluous
+// space, invisible characters, or characters that reverse the direction of the text
 // after them.
 func checkName(name string) error {
 	switch {
@@ -248,9 +247,8 @@ func bit(v bool) uint8 {
 	return 0
 }
 
-// parseOutgoing reads what the server has sent: a hello, welcome, roster,
-// snapshot or pong. A snapshot is parsed into s, whose slices are used again,
-// and s is what is returned.
+// parseOutgoing parses a message of the server: a hello, welcome, roster, snapshot or
+// pong. A snapshot is parsed into s, whose slices are used again, and s is returned.
 func parseOutgoing(b []byte, s *snapshot) (any, error) {
 	if len(b) == 0 {
 		return nil, errShape

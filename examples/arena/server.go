@@ -5,19 +5,19 @@
 //	go run ./examples/arena -bots 200 -tick 60
 //	go run ./examples/arena -bots 50 -connect ws://192.168.1.20:8080/ws
 //
-// Koi eat crumbs and grow. One that darts into another makes it lose a part of
-// what it has eaten.
+// Koi eat crumbs and grow. A koi that darts into another one makes it lose a part of
+// its score.
 //
 // # How it works
 //
-// The server alone knows what is true. It moves the world in ticks of equal
-// length and sends all of it, in 15 bytes a koi, to everybody: encoded once per
-// tick, in the same bytes for all. A page sends no positions, but what its
-// player wants, one input per tick, with a number. From that it predicts its
-// own koi, at once; each snapshot says up to which input it has got, and the
-// page repeats the later ones on top of it. The others it shows as they were a
-// tenth of a second ago, between two snapshots that it has. A connection that
-// does not keep up misses snapshots, and needs none of them.
+// Only the server decides the state of the world. It moves the world in ticks of
+// equal length and sends all of it, in 15 bytes a koi, to everybody: encoded once per
+// tick, in the same bytes for all. A page sends no positions, but its player's
+// inputs, one per tick, with a number. From its inputs the page predicts its own koi
+// at once. Each snapshot says which input took effect last, and the page repeats the
+// later ones on top of the snapshot. The page shows the other koi as they were a
+// tenth of a second ago, between two snapshots that it has. A connection that does
+// not keep up misses snapshots, and needs none of them.
 //
 // # Where to look
 //
@@ -28,7 +28,7 @@
 //	game.go      the goroutine that owns the world, ticks, and sends snapshots
 //	client.go    the connections, on a websocket.Loop
 //	server.go    HTTP: the page, and the WebSocket endpoint beside it
-//	bots.go      clients that play by themselves; brain.go is what they think
+//	bots.go      clients that play by themselves; brain.go makes their decisions
 //	web/         the page
 package main
 
@@ -48,10 +48,10 @@ import (
 //go:embed web
 var files embed.FS
 
-// socketBuffer is how much the kernel may hold for a connection that does not
-// keep up, in bytes. It would take megabytes, which is half a minute of a past
-// that nobody wants to see any more. This much is needed to fill a line of
-// 1 Mbit/s with a round trip of a third of a second.
+// socketBuffer is how many bytes the kernel may hold for a connection that does not
+// keep up. By default it would take megabytes: half a minute of old snapshots. This
+// many are needed to fill a line of 1 Mbit/s with a round trip of a third of a
+// second.
 const socketBuffer = 48 << 10
 
 // server is the game's http.Handler.
@@ -114,7 +114,7 @@ func (s *server) httpServer() *http.Server {
 		IdleTimeout:       time.Minute,
 		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
 			if tcp, ok := c.(*net.TCPConn); ok {
-				tcp.SetWriteBuffer(socketBuffer) // if not, the game is none the worse for the others
+				tcp.SetWriteBuffer(socketBuffer) // an error only means more delay on this connection
 			}
 			return ctx
 		},

@@ -29,9 +29,9 @@ const (
 	silence = 1 // seconds without input after which a koi lets itself drift
 )
 
-// world is the pond and all that is in it. It knows no connection, clock or
-// goroutine: with the same seed and the same calls in the same order it comes
-// out the same. It belongs to the goroutine that runs the game.
+// world is the pond and everything in it. It belongs to the goroutine that runs the
+// game. It knows no connection, clock or goroutine: the same seed and the same calls
+// in the same order give the same world.
 type world struct {
 	motion
 	rng     *rand.Rand
@@ -65,7 +65,8 @@ func newWorld(rate int, seed uint64) *world {
 }
 
 // join puts a new koi into the pond and returns its id, or 0 when there is no
-// room. Ids go round, so that one that has left is not soon mistaken for another.
+// room. Ids are reused as late as possible, so that no page mistakes a new koi for
+// one that has left.
 func (w *world) join(j join) uint8 {
 	if w.count == maxPlayers {
 		return 0
@@ -129,10 +130,9 @@ func (w *world) steer(id uint8, s steer) {
 	w.koi[id].inputs = append(w.koi[id].inputs, s)
 }
 
-// next returns what k does in this tick: what the first input that waits says.
-// A network delivers inputs unevenly. When there is none, the last one holds a
-// little longer; when there are many, k would lag behind forever, so all but
-// the last two are skipped.
+// next returns the input of k for this tick: the first one that waits. A network
+// delivers inputs unevenly. When none waits, the last input is used a little longer.
+// When many wait, all but the last two are skipped, since k would lag behind forever.
 func (w *world) next(k *koi) steering {
 	if len(k.inputs) == 0 {
 		k.last.dart = false
@@ -181,8 +181,8 @@ func (w *world) step() {
 	}
 }
 
-// starve takes from k what it needs to live, which is the more the bigger it is.
-// So nobody is ever out of reach of those who have come a minute ago.
+// starve lowers the score of k, the faster the bigger k is. So newcomers can catch
+// up with every koi within minutes.
 func (k *koi) starve(seconds float64) {
 	k.hunger += float64(k.score) * seconds / hungerTime
 	due := min(int(k.hunger), int(k.score))
@@ -190,8 +190,8 @@ func (k *koi) starve(seconds float64) {
 	k.score -= uint16(due)
 }
 
-// meet handles two koi that may touch: they push each other away, and one that
-// darts into another one robs it.
+// meet handles two koi that may touch: they push each other away, and a koi that
+// darts into the other one robs it.
 func (w *world) meet(a, b *koi) {
 	dx, dy := b.x-a.x, b.y-a.y
 	ra, rb := a.radius(), b.radius()
@@ -229,8 +229,8 @@ func (w *world) meet(a, b *koi) {
 	}
 }
 
-// rob dazes a koi and spills a part of its score. What the pond cannot take
-// goes to the robber.
+// rob dazes a koi and spills a part of its score. The robber gets the points for
+// which the pond has no room.
 func (w *world) rob(from, by *koi) {
 	if from.shield > 0 || from.daze > 0 {
 		return
@@ -265,8 +265,8 @@ func (w *world) sow() {
 	w.drop(x, y, value)
 }
 
-// drop puts a crumb into the field that a place is in, or into one nearer to
-// the middle if that is on the bank, and reports whether there was room.
+// drop puts a crumb into the field at a place, or into one nearer to the middle if
+// the place is on the bank, and reports whether there was room.
 func (w *world) drop(x, y float64, value int) bool {
 	const most = pondRadius - 30
 	if d := math.Hypot(x, y); d > most {
@@ -282,7 +282,7 @@ func (w *world) drop(x, y float64, value int) bool {
 	return true
 }
 
-// eat gives each crumb that somebody reaches to the one who is nearest.
+// eat gives each crumb within reach of a koi to the nearest koi.
 func (w *world) eat() {
 	kept := w.crumbs[:0]
 	for _, c := range w.crumbs {
@@ -320,7 +320,7 @@ func (w *world) snapshot(s *snapshot) {
 	}
 }
 
-// roster lists who is in the pond.
+// roster lists the players in the pond.
 func (w *world) roster() roster {
 	r := make(roster, 0, w.count)
 	for _, k := range w.koi {

@@ -5,28 +5,27 @@
 //	go run .                                     # prints the address of a broker
 //	go run . -nats nats://127.0.0.1:4222         # with that address, in another terminal
 //
-// Open the pages of both, each of which says what it is connected to. Stop
-// either server: its pages wait for it, and are still in the rooms when it is
-// back; those of the other go on.
+// Open the pages of both; each page shows its server. Stop either server: its pages
+// wait for it, and are still in the rooms when it is back; those of the other go on.
 //
 // The servers are connected by NATS, through package hub/natsplane. Without
-// -nats a broker runs in the process, for a first try; it ends with it. A broker
-// of its own, or a cluster of them, is called nats-server:
+// -nats a broker runs in this process, for a first try, and ends with it. The broker
+// as a program of its own, also in a cluster, is nats-server:
 // https://docs.nats.io/running-a-nats-service/introduction. When the broker goes
-// away all pages stay connected, those of one server hear each other, and as
-// soon as it is there again everybody hears everybody.
+// away all pages stay connected, and messages reach the pages of the same server.
+// When the broker is back messages reach all pages again.
 //
 // # What is shared, and what it is worth
 //
-// What is said and who types goes to the visitors of all servers; who is where
-// is repeated every five seconds, so when a server crashes its visitors are gone
-// after fifteen. A server that is new, or was cut off for long, asks the others
-// for what was said. NATS delivers at most once: a message may miss a server
-// that loses the broker just then. It is in the memory of the one where it was
-// said, and nowhere else, so it is gone for newcomers when that one ends; a chat
-// to rely on would keep it in a database. Messages of different servers are
-// ordered by the clocks of those, and two people who choose the same name in the
-// same moment on two of them both get it.
+// Messages and typing notices go to the visitors of all servers. Each server repeats
+// its list of visitors every five seconds, so when a server crashes its visitors are
+// gone after fifteen. A server that is new, or was cut off for long, asks the others
+// for earlier messages. NATS delivers at most once: a server that loses the broker
+// may miss a message. A message is kept in the memory of the server where it was
+// said, and nowhere else, so newcomers no longer get it when that server ends; a
+// chat to rely on would keep it in a database. Messages of different servers are
+// ordered by the servers' clocks. Two people who choose the same name in the same
+// moment on two servers both get it.
 package main
 
 import (
@@ -48,9 +47,8 @@ import (
 	"github.com/fullduplex-go/websocket/hub/natsplane"
 )
 
-// defaultBroker is where the broker of this process listens if it is not told
-// where: at the usual port, so that the other servers find it again after a
-// restart.
+// defaultBroker is the default address of the broker of this process: the usual
+// port, so that the other servers find it again after a restart.
 const defaultBroker = "127.0.0.1:4222"
 
 func main() {

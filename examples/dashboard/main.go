@@ -34,7 +34,7 @@ func main() {
 	}
 }
 
-// options is what the command line says.
+// options holds the flags of the command line.
 type options struct {
 	config
 	addr    string
@@ -62,7 +62,7 @@ func parseFlags(args []string, help io.Writer) (options, error) {
 	return o, o.check()
 }
 
-// run serves the dashboard until ctx is done, and says on out where it is.
+// run serves the dashboard until ctx is done, and prints its URLs to out.
 func run(ctx context.Context, o options, out io.Writer) error {
 	ln, err := listen(o)
 	if err != nil {
@@ -96,8 +96,8 @@ func run(ctx context.Context, o options, out io.Writer) error {
 	return err
 }
 
-// listen listens where the command line says. Where that is the default and
-// somebody else has the port already, any free port will do.
+// listen listens on the address of the command line. If that is the default and its
+// port is taken, it uses any free port.
 func listen(o options) (net.Listener, error) {
 	ln, err := net.Listen("tcp", o.addr)
 	if err != nil && o.anyPort {
@@ -106,8 +106,9 @@ func listen(o options) (net.Listener, error) {
 	return ln, err
 }
 
-// urls returns where a browser finds the server that listens on addr. One that
-// listens on every interface is found at each of this machine's addresses.
+// urls returns the URLs at which a browser finds the server that listens on addr. A
+// server that listens on every interface is found at each of this machine's
+// addresses.
 func urls(addr net.Addr) []string {
 	host, port, err := net.SplitHostPort(addr.String())
 	if err != nil {

@@ -19,14 +19,14 @@ const (
 	historyLength = 150             // that many prices of each instrument: five minutes
 )
 
-// config is what the command line says about the market.
+// config holds the flags about the market.
 type config struct {
 	instruments int
 	rate        int // steps per second
 	seed        uint64
 }
 
-// What a market may be.
+// Limits of a market.
 const (
 	maxInstruments = 1000
 	maxStepRate    = 120
@@ -86,8 +86,7 @@ func newMarket(c config) *market {
 // now is the time in milliseconds since the market was opened.
 func (m *market) now() float64 { return float64(time.Since(m.start)) / float64(time.Millisecond) }
 
-// run makes steps until ctx is done. On a machine that is too slow they are
-// fewer.
+// run makes steps until ctx is done. A slow machine makes fewer.
 func (m *market) run(ctx context.Context) {
 	t := time.NewTicker(time.Duration(float64(time.Second) / m.sim.rate))
 	defer t.Stop()
@@ -116,13 +115,13 @@ func (m *market) step() {
 	}
 }
 
-// publish publishes how an instrument is.
+// publish publishes the state of an instrument.
 func (m *market) publish(i int, now float64) {
 	in := &m.sim.instruments[i]
 	t := trade{i, in.seq, now, in.price, in.high, in.low, in.volume}
 	m.buf = t.append(m.buf[:0])
 	m.trades++
-	// Without a backplane nothing can go wrong but that the hub is shut down.
+	// Without a backplane the only possible error is that the hub is shut down.
 	m.hub.PublishKey(topic, m.keys[i], websocket.Binary, m.buf)
 }
 
@@ -134,8 +133,8 @@ func (m *market) remember() {
 	m.oldest = (m.oldest + 1) % historyLength
 }
 
-// hello returns what a newcomer has to know first. To make it takes long, so that
-// is done from a copy, while the market goes on.
+// hello returns the first message for a newcomer. Encoding takes long, so it is done
+// from a copy, without the lock, while the market goes on.
 func (m *market) hello() []byte {
 	m.mu.Lock()
 	h := hello{now: m.now(), rate: int(m.sim.rate), every: int(historyEvery.Milliseconds()), until: m.until}

@@ -6,8 +6,7 @@ import (
 	"strings"
 )
 
-// Every instrument is made up: a name of two halves, and what the company is
-// said to do.
+// Every instrument is made up: a name of two halves, and a line of business.
 var (
 	firstHalves = strings.Fields(`Al Bel Cal Cor Dal Dor El Fen Gal Hal Jor Kel Lan Lor
 		Mar Mel Nor Or Quin Ral Ros Sol Tal Tor Ul Val Wes Yar Zan`)
@@ -25,10 +24,10 @@ var (
 	}
 )
 
-// sector is companies that have something in common, and bad days together.
+// sector is a group of companies whose prices move together at times.
 type sector struct {
 	name  string
-	lines []string // what its companies do
+	lines []string // lines of business of its companies
 }
 
 // namer makes up names and symbols, each only once.

@@ -8,9 +8,9 @@ import (
 	"time"
 )
 
-// sendBuffer is what the kernel may hold of what was sent to a page, in bytes;
-// Linux takes that twice. What is there can no longer be replaced by anything
-// newer, and on its own the kernel would make it megabytes for a slow network.
+// sendBuffer is how many sent bytes the kernel may hold for a page; Linux doubles
+// it. Trades in the kernel can no longer be replaced by newer ones, and by default the
+// kernel would hold megabytes for a slow network.
 const sendBuffer = 32 << 10
 
 // pacedListener accepts connections that can be slowed down.
@@ -27,9 +27,9 @@ func (l pacedListener) Accept() (net.Conn, error) {
 	return newPacedConn(c), nil
 }
 
-// pacedConn is a connection that takes what is written to it at a certain rate,
-// as a slow network does: a Write lasts as long as its bytes need. Nothing above
-// it knows that it is not the network. Reading is as fast as ever.
+// pacedConn is a connection that takes bytes at a certain rate, as a slow network
+// does: a Write lasts as long as its bytes need. The layers above cannot tell it from
+// a slow network. Reading is not slowed down.
 type pacedConn struct {
 	net.Conn
 
@@ -55,20 +55,19 @@ func withPace(ctx context.Context, c net.Conn) context.Context {
 	return context.WithValue(ctx, paceKey{}, c)
 }
 
-// paceOf returns the connection that a request has come by, or nil if that
-// cannot be paced.
+// paceOf returns the connection of a request, or nil if it cannot be paced.
 func paceOf(ctx context.Context) *pacedConn {
 	c, _ := ctx.Value(paceKey{}).(*pacedConn)
 	return c
 }
 
-// setRate has the connection take that many bytes per second from now on, also
-// of a Write that is under way; with 0 as many as it can.
+// setRate sets the rate in bytes per second, also for a Write that is under way; 0
+// means no limit.
 func (c *pacedConn) setRate(rate int) {
 	c.change(func() { c.rate = rate })
 }
 
-// change changes the state, and tells those who wait.
+// change changes the state, and wakes the waiting calls.
 func (c *pacedConn) change(f func()) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -93,8 +92,8 @@ func (c *pacedConn) Write(p []byte) (n int, err error) {
 	}
 }
 
-// take waits until the line is free, and takes it for up to n bytes: for the
-// number that it returns.
+// take waits until the line is free, and takes the line for up to n bytes. It returns
+// for how many.
 func (c *pacedConn) take(n int) (int, error) {
 	for {
 		size, wait, changed, err := c.tryTake(n)
@@ -110,8 +109,8 @@ func (c *pacedConn) take(n int) (int, error) {
 	}
 }
 
-// tryTake is take, but returns how long to wait if the line is not free, and
-// what to look out for meanwhile.
+// tryTake is take without waiting. If the line is not free it returns how long to
+// wait, and a channel that is closed when the state changes meanwhile.
 func (c *pacedConn) tryTake(n int) (size int, wait time.Duration, changed <-chan struct{}, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -30,19 +30,19 @@ import (
 //
 //	trade   u8 2, u16 id, u32 seq, f64 time, u32 price, u32 high, u32 low, u32 volume
 //
-//	    How an instrument is now. It says all there is to say, and not what has
-//	    changed, so that nothing is lost but detail when one is left out: high,
-//	    low and volume are those of the day. seq counts the trades of the
-//	    instrument, so gaps tell how many were left out. One that is not newer
-//	    than the last is a repetition, which comes when settings have changed.
+//	    The state of an instrument. It is complete, so only detail is lost when a
+//	    trade is left out: high, low and volume are those of the day. seq counts
+//	    the trades of the instrument, so gaps tell how many were left out. A trade
+//	    that is not newer than the last is a repetition, which comes when settings
+//	    have changed.
 //
 //	report  u8 3, f64 t, f64 now, u8 policy, u32 rate
 //	        f64 sent, f64 conflated, f64 dropped, u32 pending, u32 buffered
 //
-//	    Answers ping, whose t it repeats. The counters are of trades on this
+//	    Answers ping, and repeats its t. The counters are of trades on this
 //	    connection: given to it, replaced by a newer one of the same instrument,
 //	    left out because too many were waiting; and how many wait now. buffered
-//	    is bytes.
+//	    is in bytes.
 //
 // From the page to the server:
 //
@@ -68,7 +68,7 @@ const (
 	settingsSize = 6
 )
 
-// policy is what happens to the trades that a slow page has no room for.
+// policy says what happens to the trades for which a slow page has no room.
 type policy uint8
 
 const (
@@ -77,13 +77,13 @@ const (
 	policies
 )
 
-// What the page may set its connection to, in bytes per second.
+// Limits of settings.rate, in bytes per second.
 const (
 	minRate = 2_000
 	maxRate = 10_000_000
 )
 
-// hello is what a page is told first.
+// hello is the first message to a page.
 type hello struct {
 	now         float64
 	rate        int // steps per second
@@ -152,13 +152,13 @@ func (t *trade) append(b []byte) []byte {
 	return binary.BigEndian.AppendUint32(b, t.volume)
 }
 
-// settings are what a page may wish.
+// settings are the settings that a page may choose.
 type settings struct {
 	policy policy
 	rate   int // bytes per second; 0: no limit
 }
 
-// report is what has become of a connection.
+// report holds the counters of a connection.
 type report struct {
 	echo, now                float64
 	settings                 settings

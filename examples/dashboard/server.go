@@ -4,10 +4,10 @@
 //	go run ./examples/dashboard
 //
 // A switch in the page makes its connection slow, for real: from then on the
-// server's writes take as long as they would on such a network. The hub then
-// keeps the newest trade of each instrument, and a page that gets one update in
-// ten still shows prices that are a moment old. It may also ask for all updates
-// to be queued, and watch them grow old.
+// server's writes take as long as they would on a slow network. The hub then
+// keeps the newest trade of each instrument, so a page that gets one update in
+// ten still shows prices that are a moment old. The page may also ask the hub to
+// queue all updates, and see them get late.
 //
 // # Where to look
 //
@@ -42,7 +42,7 @@ import (
 //go:embed web
 var files embed.FS
 
-// server is the dashboard: a market, and those who look at it.
+// server is the dashboard: a market and its visitors.
 type server struct {
 	market *market
 	ws     websocket.Server
@@ -58,7 +58,7 @@ func newServer(m *market, debug bool) *server {
 	s := &server{market: m, visitors: make(map[*visitor]bool)}
 	s.ws.Handler = s.visit
 	s.ws.ReadLimit = 64
-	// No compression: what a trade is made of changes with every trade.
+	// No compression, since all fields change with every trade.
 
 	page, err := fs.Sub(files, "web")
 	if err != nil {
@@ -92,19 +92,19 @@ func (s *server) visit(conn *websocket.Conn) {
 		s.mu.Unlock()
 	}()
 	code, reason := v.serve()
-	v.line.setRate(0) // a page that leaves need not be waited for
+	v.line.setRate(0) // so that a slow page does not delay the close
 	conn.Close(code, reason)
 }
 
-// shutdown sends all pages away and waits until they have gone, but not longer
-// than ctx lasts. They come back by themselves when there is a server again.
-// What waits for slow ones is worth nothing any more, so the connections go
-// first, and the hub after them.
+// shutdown closes the connections of all pages and waits for that, but not longer than
+// ctx lasts. Pages connect again by themselves when there is a server again. Messages
+// that wait for slow pages are worth nothing any more, so the connections are closed
+// before the hub.
 func (s *server) shutdown(ctx context.Context) error {
 	return errors.Join(s.http.Shutdown(ctx), s.ws.Shutdown(ctx), s.market.hub.Shutdown(ctx))
 }
 
-// stats is what /debug/stats answers.
+// stats is the answer of /debug/stats.
 type stats struct {
 	Uptime      float64        `json:"uptime"` // in seconds
 	Instruments int            `json:"instruments"`
@@ -159,8 +159,8 @@ const contentPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; 
 	"connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; " +
 	"require-trusted-types-for 'script'"
 
-// secure adds the headers that confine the page. One that shares nothing with
-// other sites also gets a clock that is finer than a tenth of a millisecond.
+// secure adds the headers that confine the page. A page that is isolated from other
+// sites also gets a clock that is finer than a tenth of a millisecond.
 func secure(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()

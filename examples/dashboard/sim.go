@@ -25,9 +25,8 @@ type instrument struct {
 	last     int     // step of the last trade
 }
 
-// simulation is a market without people. It knows no clock: who has the same
-// seed, rate and number of steps has the same prices. It belongs to one
-// goroutine at a time.
+// simulation is a simulated market. It belongs to one goroutine at a time. It knows no
+// clock: the same seed, rate and number of steps give the same prices.
 type simulation struct {
 	rng         *rand.Rand
 	rate        float64 // steps per second
@@ -67,7 +66,7 @@ func newSimulation(n, rate int, seed uint64) *simulation {
 		}
 		in.value *= math.Pow10(in.decimals)
 		in.reference = uint32(math.Round(in.value))
-		in.value *= math.Exp(0.012 * s.rng.NormFloat64()) // what has happened overnight
+		in.value *= math.Exp(0.012 * s.rng.NormFloat64()) // the change overnight
 		in.price = uint32(math.Round(in.value))
 		in.high, in.low = in.price, in.price
 		// A few are traded all the time, most now and then.
@@ -130,7 +129,7 @@ func (in *instrument) excite(heat, push float64) {
 	in.push = push
 }
 
-// trade moves the price of in by what has happened since it was last traded.
+// trade moves the price of in by the time that has passed since its last trade.
 func (s *simulation) trade(in *instrument) {
 	dt := float64(s.steps-in.last) / s.rate
 	in.last = s.steps

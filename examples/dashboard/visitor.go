@@ -15,21 +15,20 @@ const (
 	// same in memory for all pages.
 	queueDepth = 1 << 16
 
-	helloTimeout = 20 * time.Second // to take what a newcomer is told
+	helloTimeout = 20 * time.Second // for the first message to a newcomer
 
-	// A page sends four pings in a second, and settings when somebody plays
-	// with them.
+	// A page sends four pings in a second, and settings when they change.
 	requestRate  = 20 // per second
 	requestBurst = 60
 
-	// Another policy means that all instruments are sent again, which is a
-	// thousand times as much as was asked for.
+	// With another policy all instruments are sent again: a thousand times as
+	// many bytes as the request has.
 	changeRate  = 2 // per second
 	changeBurst = 10
 )
 
-// visitor is one connection. A goroutine of the Server's reads what the page
-// wants; trades come to it from the hub, and wait there while it is slow.
+// visitor is one connection. A goroutine of the Server reads the page's messages. The
+// hub sends the trades, and keeps them while the page is slow.
 type visitor struct {
 	conn   *websocket.Conn
 	market *market
@@ -43,7 +42,7 @@ type visitor struct {
 	subscribed bool // once; belongs to the goroutine that serves
 }
 
-// counts is what has become of trades for a visitor.
+// counts counts the trades for a visitor by their outcome.
 type counts struct {
 	Sent      uint64 `json:"sent"`
 	Conflated uint64 `json:"conflated"`
@@ -51,8 +50,8 @@ type counts struct {
 	Pending   int    `json:"pending"`
 }
 
-// serve serves the page until its connection ends, and returns what to close it
-// with.
+// serve serves the page until its connection ends, and returns the code and reason to
+// close it with.
 func (v *visitor) serve() (websocket.StatusCode, string) {
 	ctx, cancel := context.WithTimeout(v.conn.Context(), helloTimeout)
 	err := v.conn.Write(ctx, websocket.Binary, v.market.hello())
@@ -94,13 +93,13 @@ func (v *visitor) serve() (websocket.StatusCode, string) {
 	return websocket.StatusNormalClosure, ""
 }
 
-// set gives the visitor other settings. With another policy it subscribes anew,
-// gets the newest of all, and is spared what was waiting. Only the goroutine
-// that serves the visitor calls it.
+// set changes the visitor's settings. With another policy the visitor subscribes
+// anew, gets the newest trade of each instrument, and the waiting trades are dropped.
+// Only the goroutine that serves the visitor calls set.
 //
-// The market goes on meanwhile: to replay all instruments takes long, and must
-// not hold its lock. A trade between the two subscriptions is in the replay, or
-// a newer one of the same instrument is.
+// The replay of all instruments takes long, so it does not hold the market's lock. A
+// trade between the two subscriptions is in the replay, or a newer one of the same
+// instrument is.
 func (v *visitor) set(s settings) error {
 	v.line.setRate(s.rate)
 	v.mu.Lock()
@@ -123,8 +122,8 @@ func (v *visitor) set(s settings) error {
 	return nil
 }
 
-// leave ends the subscription, if there is one, and takes its counters over. It
-// returns how many trades there had been then.
+// leave ends the subscription, if there is one, and adds its counters to past. It
+// returns the number of the market's trades at that moment.
 func (v *visitor) leave() (trades uint64) {
 	v.market.mu.Lock()
 	defer v.market.mu.Unlock()
@@ -138,15 +137,15 @@ func (v *visitor) leave() (trades uint64) {
 	after := v.sub.Stats()
 	v.past.Sent += after.Sent
 	v.past.Conflated += after.Conflated
-	// What was waiting has left in the meantime, or never will.
+	// The waiting trades have been sent in the meantime, or never will be.
 	v.past.Dropped += after.Dropped + uint64(before.Pending) - (after.Sent - before.Sent)
 	v.sub = nil
 	return v.market.trades
 }
 
-// enter makes sub the subscription. before is how many trades there were when
-// the last one ended. Those that neither of them has got count as dropped, if
-// there was a last one.
+// enter makes sub the subscription. before is the number of the market's trades when
+// the previous subscription ended. Trades that neither of the two got count as
+// dropped, if there was a previous one.
 func (v *visitor) enter(sub *hub.Subscription, before uint64) {
 	v.market.mu.Lock()
 	defer v.market.mu.Unlock()
@@ -176,8 +175,8 @@ func (v *visitor) counts() (counts, settings) {
 	return c, v.settings
 }
 
-// report answers a ping. If the page has so much to read already that there is
-// no room, it asks again.
+// report answers a ping. If the connection has no room for the answer, the page will
+// ask again.
 func (v *visitor) report(p ping) {
 	c, s := v.counts()
 	r := report{
@@ -188,7 +187,7 @@ func (v *visitor) report(p ping) {
 	v.conn.Send(websocket.Binary, r.append(make([]byte, 0, reportSize)))
 }
 
-// bucket limits how much a page may ask for. It holds up to burst tokens, gets
+// bucket limits the rate of a page's messages. It holds up to burst tokens, gets
 // rate new ones per second, and each message takes one.
 type bucket struct {
 	rate, burst, tokens float64
