@@ -56,7 +56,7 @@ func main() {
 }
 
 // echo serves one connection. Reading and writing take turns on one
-// goroutine, so whoever leaves its echoes unread fills the socket's buffers,
+// goroutine, so a peer that does not read its echoes fills the socket's buffers,
 // then blocks the write, and with it the next read.
 func echo(c *websocket.Conn) {
 	ctx := context.Background()
@@ -67,8 +67,8 @@ func echo(c *websocket.Conn) {
 	}
 }
 
-// echoEvents is echo for an event loop, which stops reading from whoever leaves
-// too many echoes unread.
+// echoEvents is echo for an event loop, which stops reading from a peer with too many
+// unread echoes.
 type echoEvents struct{}
 
 func (echoEvents) OnOpen(*websocket.Conn)         {}
@@ -151,7 +151,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		return err
 	}
 	if ws.Loop != nil {
-		ln = ws.Loop.Listener(ln) // for the sake of TLS
+		ln = ws.Loop.Listener(ln) // needed for TLS
 	}
 	failed := make(chan error, 1)
 	if server.TLSConfig != nil {
@@ -171,14 +171,14 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	return shutdown(server, ws)
 }
 
-// shutdown ends both servers at the same time, because a handshake that
-// dawdles must not keep the connections from hearing that it is over.
+// shutdown ends both servers at the same time, because a slow handshake must not
+// delay the close frames of the connections.
 func shutdown(server *http.Server, ws *websocket.Server) error {
 	ctx, cancel := context.WithTimeout(context.Background(), shutdownTimeout)
 	defer cancel()
 	refused := make(chan error, 1)
 	go func() { refused <- server.Shutdown(ctx) }() // no new ones
-	err := ws.Shutdown(ctx)                         // 1001 to those that are there
+	err := ws.Shutdown(ctx)                         // 1001 to all connections
 	if err2 := <-refused; err2 != nil {
 		server.Close()
 		err = errors.Join(err, err2)

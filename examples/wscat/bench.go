@@ -52,7 +52,7 @@ type bench struct {
 	bar    *progress
 	conns  []*websocket.Conn
 
-	mu         sync.Mutex // guards what follows
+	mu         sync.Mutex // guards the fields below
 	handshakes histogram
 	trips      histogram
 	err        error // the first one
@@ -150,8 +150,8 @@ func (b *bench) measure(ctx context.Context) {
 	group.Wait()
 }
 
-// echoes makes round trips on one connection until end is done. The last one is
-// waited for.
+// echoes makes round trips on one connection until end is done, and waits for the last
+// one.
 func echoes(end context.Context, c *websocket.Conn, size int, trips *histogram) error {
 	message := bytes.Repeat([]byte("x"), size)
 	for end.Err() == nil {

@@ -45,7 +45,7 @@ func (h *histogram) add(d time.Duration) {
 	h.max = max(h.max, d)
 }
 
-// merge adds what another one has counted.
+// merge adds the counts of another histogram.
 func (h *histogram) merge(o *histogram) {
 	for i, n := range o.counts {
 		h.counts[i] += n
@@ -62,7 +62,8 @@ func (h *histogram) mean() time.Duration {
 	return h.sum / time.Duration(h.total)
 }
 
-// quantile returns a time that a part of all, from 0 to 1, do not exceed.
+// quantile returns a time that the given part of all times, from 0 to 1, does not
+// exceed.
 func (h *histogram) quantile(part float64) time.Duration {
 	left := uint64(math.Ceil(part * float64(h.total)))
 	for c, n := range h.counts {

@@ -6,9 +6,8 @@
 //
 // Each line of standard input goes out as a text message, without its line
 // ending. Each text message that comes in is a line of standard output, each
-// binary one a hex dump there. What happens to the connection is told on
-// standard error. In a terminal the line can be edited, and the arrow keys
-// bring back earlier ones.
+// binary one a hex dump there. Events of the connection go to standard error. In a
+// terminal the line can be edited, and the arrow keys bring back earlier ones.
 //
 // With -hex a line is the hex digits of a binary message, in both directions.
 // With -binary nothing is converted: every block read from standard input, of
@@ -59,7 +58,7 @@
 //	main.go      flags
 //	target.go    how to connect: headers, TLS, compression
 //	timing.go    -v: the steps of the handshake, with the time that each took
-//	session.go   one connection: sends what is typed, shows what comes
+//	session.go   one connection: sends typed lines, shows messages
 //	show.go      how a message looks on standard output
 //	script.go    -x
 //	terminal.go  the line that is being typed, in a terminal
@@ -136,7 +135,7 @@ func newFlagSet(usage string, stderr io.Writer) *flag.FlagSet {
 	return flags
 }
 
-// usageError tells what is wrong with the command line, and how it should be.
+// usageError prints an error in the command line, and the usage.
 func usageError(flags *flag.FlagSet, err error) error {
 	fmt.Fprintln(flags.Output(), "wscat:", err)
 	flags.Usage()
@@ -162,7 +161,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	return s.talk(ctx, c, resp, stdin)
 }
 
-// exitCode is that of a command line that does not lead to a connection.
+// exitCode is the exit code of a command line that does not lead to a connection.
 func exitCode(err error) int {
 	if errors.Is(err, flag.ErrHelp) {
 		return 0

@@ -8,8 +8,7 @@ import (
 	"time"
 )
 
-// progress shows on a terminal how far something has got. On anything else it
-// shows nothing.
+// progress shows a progress bar on a terminal. On anything else it shows nothing.
 type progress struct {
 	w  io.Writer
 	on bool
@@ -19,8 +18,8 @@ func newProgress(w io.Writer) *progress { return &progress{w, isCharDevice(w)} }
 
 const progressWidth = 40
 
-// run shows what part returns, from 0 to 1, until stop is called. stop removes
-// the bar.
+// run shows the result of part, from 0 to 1, until stop is called. stop removes the
+// bar.
 func (p *progress) run(what string, part func() float64) (stop func()) {
 	if !p.on {
 		return func() {}

@@ -74,7 +74,7 @@ func expectStep(pattern *regexp.Regexp) step {
 	}
 }
 
-// matchable is what a regular expression is matched against.
+// matchable returns the text of a message for regular expressions.
 func matchable(msg websocket.Message) []byte {
 	if msg.Type == websocket.Binary {
 		return hex.AppendEncode(nil, msg.Data)
@@ -141,8 +141,8 @@ func (s *session) runScript() {
 	s.leave()
 }
 
-// deliver hands a message to the script, which may be busy with something else.
-// When many wait, the server has to wait, too.
+// deliver queues a message for the script. When the queue is full it blocks, so that
+// the server has to wait, too.
 func (s *session) deliver(msg websocket.Message) {
 	msg.Data = bytes.Clone(msg.Data)
 	select {

@@ -17,7 +17,7 @@ import (
 	"github.com/fullduplex-go/websocket"
 )
 
-// session is one connection and what it is connected with.
+// session is one connection, with its input and output.
 type session struct {
 	cfg      *config
 	conn     *websocket.Conn
@@ -44,8 +44,8 @@ func newSession(cfg *config, stdout, stderr io.Writer) *session {
 	}
 }
 
-// talk carries the session out and returns the exit code. resp is the server's
-// part of the handshake.
+// talk runs the session and returns the exit code. resp is the server's answer to the
+// handshake.
 func (s *session) talk(ctx context.Context, c *websocket.Conn, resp *http.Response, stdin io.Reader) int {
 	s.conn = c
 	defer s.helpers.Wait()
@@ -62,7 +62,7 @@ func (s *session) talk(ctx context.Context, c *websocket.Conn, resp *http.Respon
 		go s.runScript()
 	} else {
 		close(s.scriptDone)
-		go s.send(stdin, lines) // may wait for stdin for ever, so nobody waits for it
+		go s.send(stdin, lines) // not waited for, since it may wait for stdin for ever
 	}
 	err := s.receive()
 	close(s.inbox)
@@ -82,14 +82,14 @@ func (s *session) talk(ctx context.Context, c *websocket.Conn, resp *http.Respon
 	return 0
 }
 
-// connected says what was settled by the handshake.
+// connected prints the result of the handshake.
 func (s *session) connected(resp *http.Response) string {
 	text := "connected to " + s.cfg.url
 	if p := s.conn.Subprotocol(); p != "" {
 		text += ", subprotocol " + p
 	}
 	if s.cfg.compress {
-		// Dial has made sure that this is what was offered.
+		// Dial has checked that this was offered.
 		settled := strings.Join(resp.Header.Values("Sec-WebSocket-Extensions"), ", ")
 		if settled == "" {
 			settled = "no compression"
@@ -99,8 +99,8 @@ func (s *session) connected(resp *http.Response) string {
 	return text
 }
 
-// leave closes the connection, if it is open, and waits for its end. The
-// receiving goroutine hears of it. The error is nil if both sides said goodbye.
+// leave closes the connection, if it is open, and waits for its end, which also ends
+// receive. The error is nil after a closing handshake.
 func (s *session) leave() error { return s.conn.Close(websocket.StatusNormalClosure, "") }
 
 // fail closes the connection because of err, which is not its own.
@@ -131,7 +131,7 @@ func (s *session) receive() error {
 	return context.Cause(s.conn.Context())
 }
 
-// send sends what stdin holds, and closes the connection at its end.
+// send sends the input, and closes the connection at its end.
 func (s *session) send(stdin io.Reader, lines lineReader) {
 	var err error
 	if s.cfg.binary {

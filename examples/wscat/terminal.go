@@ -10,10 +10,10 @@ import (
 
 const prompt = "> "
 
-// openTerminal returns what reads the lines of stdin. If stdin and stdout are
-// terminals these can be edited, and everything that is shown in the meantime
-// goes above the line that is being typed. restore undoes that; it may be called
-// while a line is still being read.
+// openTerminal returns a reader for the lines of stdin. If stdin and stdout are
+// terminals the lines can be edited, and output in the meantime goes above the line
+// that is being typed. restore restores the terminal; it may be called while a line is
+// still being read.
 func (s *session) openTerminal(stdin io.Reader) (lines lineReader, restore func()) {
 	in, isFile := stdin.(*os.File)
 	out, isTerminal := s.stdout.(*os.File)

@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// timing tells the steps of a handshake, each with the time that it took. The
+// timing prints the steps of a handshake, each with the time that it took. The
 // lines begin as those of curl -v do: * is an event, > is sent, < is received.
 type timing struct {
 	status *log.Logger
@@ -33,7 +33,7 @@ func (t *timing) begin(step string) {
 	t.began[step] = time.Now()
 }
 
-// end tells how a step went.
+// end prints the result of a step.
 func (t *timing) end(step, name, result string, err error) {
 	t.mu.Lock()
 	took := time.Since(t.began[step])
@@ -44,7 +44,7 @@ func (t *timing) end(step, name, result string, err error) {
 	t.status.Printf("* %-8s %9s  %s", name, short(took), printable(result))
 }
 
-// trace returns a context that makes net/http tell t what it does.
+// trace returns a context with which net/http reports its steps to t.
 func (t *timing) trace(ctx context.Context) context.Context {
 	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
 		DNSStart: func(httptrace.DNSStartInfo) { t.begin("DNS") },
@@ -71,7 +71,7 @@ func (t *timing) trace(ctx context.Context) context.Context {
 	})
 }
 
-// finish tells the server's answer. resp is nil if there was none.
+// finish prints the server's answer. resp is nil if there was none.
 func (t *timing) finish(resp *http.Response, err error) {
 	if resp == nil {
 		return // the error says all
@@ -92,7 +92,7 @@ func (t *timing) finish(resp *http.Response, err error) {
 	}
 }
 
-// describeTLS says what was agreed on, and who the server is.
+// describeTLS describes the negotiated TLS and the server's certificate.
 func describeTLS(s tls.ConnectionState) string {
 	text := tls.VersionName(s.Version) + ", " + tls.CipherSuiteName(s.CipherSuite)
 	if len(s.PeerCertificates) > 0 {
@@ -102,7 +102,7 @@ func describeTLS(s tls.ConnectionState) string {
 	return text
 }
 
-// short rounds a time to three digits.
+// short returns a time, rounded to three digits.
 func short(d time.Duration) string {
 	for unit := time.Nanosecond; unit <= time.Second; unit *= 10 {
 		if d < 1000*unit {

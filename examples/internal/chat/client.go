@@ -8,23 +8,23 @@ import (
 	"github.com/fullduplex-go/websocket/hub"
 )
 
-// client is one connection of the chat. One goroutine serves it: it reads what
-// the page sends and acts on it. Nothing waits for the page to read: what is for
-// it is queued by the connection, and a page that does not keep up is dropped.
-// It may come back and get the history.
+// client is one connection of the chat. One goroutine serves it: it reads the page's
+// messages and acts on them. Nothing waits for the page to read: the connection
+// queues messages for the page, and is closed if the page does not keep up. The page
+// may connect again and get the history.
 type client struct {
 	conn *websocket.Conn
 	subs []*hub.Subscription // belongs to the goroutine that reads
 
 	// Written by the goroutine that reads, under Server.mu.
 	room *room  // nil until the client has joined
-	id   string // of its person
+	id   string // of the client's person
 }
 
 // send queues v for the page. It never blocks.
 func (c *client) send(v any) {
 	if err := c.conn.Send(websocket.Text, encode(v)); errors.Is(err, websocket.ErrBackpressure) {
-		go c.conn.Close(websocket.StatusTryAgainLater, "too slow") // as the hub does; it waits for the page
+		go c.conn.Close(websocket.StatusTryAgainLater, "too slow") // as the hub does; Close waits for the page
 	}
 }
 
@@ -51,16 +51,16 @@ func (s *Server) serve(conn *websocket.Conn) {
 	s.mu.Lock()
 	s.leave(c)
 	s.mu.Unlock()
-	conn.Close(code, reason) // an error means that the connection has ended, which is the aim
+	conn.Close(code, reason) // an error means that the connection has ended already
 }
 
-// read acts on what the page sends, until the connection ends or is to end, as
-// it then says.
+// read acts on the page's messages until the connection ends or is to be closed. It
+// returns the code and reason for that.
 func (s *Server) read(c *client) (code websocket.StatusCode, reason string) {
 	tokens := newBucket(s.limits.rate, s.limits.burst, time.Now())
 	strikes := 0
 	idle := time.AfterFunc(s.limits.joinWithin, func() {
-		c.conn.Close(websocket.StatusPolicyViolation, "no room entered") // it waits for the page
+		c.conn.Close(websocket.StatusPolicyViolation, "no room entered") // Close waits for the page
 	})
 	defer idle.Stop()
 	for msg, err := range c.conn.Messages(c.conn.Context()) {
@@ -89,8 +89,8 @@ func (s *Server) read(c *client) (code websocket.StatusCode, reason string) {
 	return websocket.StatusNormalClosure, ""
 }
 
-// handle acts on one message. A refusal is for the page, and the connection goes
-// on; another error ends it.
+// handle acts on one message. A refusal is sent to the page, and the connection goes
+// on; any other error ends the connection.
 func (s *Server) handle(c *client, msg websocket.Message) error {
 	if msg.Type != websocket.Text {
 		return refuse("bad-type", "This chat speaks JSON in text messages.")

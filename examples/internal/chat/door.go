@@ -6,13 +6,13 @@ import (
 	"sync"
 )
 
-// door counts the connections, in all and of each address, so that nobody can
-// take all there is room for. It stands before the handshake: a connection that
-// is refused costs an HTTP response.
+// door counts the connections, in all and of each address, so that no address can
+// take all the room. It is checked before the handshake: a refused connection costs
+// an HTTP response.
 type door struct {
 	all, each int // limits
 
-	mu   sync.Mutex // guards what follows
+	mu   sync.Mutex // guards the fields below
 	n    int
 	from map[netip.Prefix]int // connections by address; none is 0
 }
@@ -21,8 +21,8 @@ func newDoor(all, each int) *door {
 	return &door{all: all, each: each, from: make(map[netip.Prefix]int)}
 }
 
-// enter counts a connection from an address. It returns the HTTP status to
-// refuse it with, or 0 if there is room; then leave is to be called.
+// enter counts a connection from an address and returns 0, and the caller calls leave
+// at its end. If there is no room it returns the HTTP status of the refusal.
 func (d *door) enter(from netip.Prefix) (refusal int) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -61,9 +61,9 @@ func (d *door) guard(next http.Handler) http.Handler {
 	})
 }
 
-// household returns what counts as one address: with IPv6 the network, for a
-// visitor has as many addresses in it as there could be. Addresses that cannot
-// be told apart are one.
+// household returns the prefix that counts as one address: with IPv6 the network,
+// since a visitor may use any number of addresses in it. All unknown addresses count
+// as one.
 func household(remote string) netip.Prefix {
 	addr, err := netip.ParseAddrPort(remote)
 	if err != nil {
@@ -76,7 +76,7 @@ func household(remote string) netip.Prefix {
 	}
 	p, err := ip.Prefix(bits)
 	if err != nil {
-		return netip.Prefix{} // there are as many bits
+		return netip.Prefix{} // unreachable: an address has as many bits
 	}
 	return p
 }

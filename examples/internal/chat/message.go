@@ -10,8 +10,8 @@ import (
 	"unicode/utf8"
 )
 
-// incoming is what a page sends. Which of the fields count depends on Type;
-// the protocol is described in server.go.
+// incoming is a message of a page. Type decides which fields count; server.go
+// describes the protocol.
 type incoming struct {
 	Type string  `json:"type"`
 	Key  string  `json:"key"`
@@ -23,7 +23,7 @@ type incoming struct {
 	T    float64 `json:"t"`
 }
 
-// What the server sends.
+// Messages of the server.
 type (
 	welcome struct {
 		Type   string     `json:"type"`
@@ -97,8 +97,8 @@ type (
 	}
 )
 
-// key tells messages apart. The id alone would not do: pages make it up, and one
-// page could take another's.
+// key identifies a message, by its author and id. Pages make up ids, so one page
+// could use the id of another page's message.
 func (m *message) key() string { return m.From + " " + m.ID }
 
 // refusal is the answer to a message that cannot be accepted. It is an error
@@ -123,12 +123,12 @@ func notJoined() *refusal { return refuse("not-joined", "Join a room first.") }
 func encode(v any) []byte {
 	b, err := json.Marshal(v)
 	if err != nil {
-		panic(err) // none of them can fail to encode
+		panic(err) // all of these types can be encoded
 	}
 	return b
 }
 
-// decode reads a page's message.
+// decode parses a page's message.
 func decode(data []byte) (incoming, error) {
 	var in incoming
 	if err := json.Unmarshal(data, &in); err != nil {
@@ -160,8 +160,7 @@ func checkName(name string, limit int) (string, error) {
 	return name, nil
 }
 
-// checkRoom returns the room's name in lower case, which is what tells rooms
-// apart.
+// checkRoom returns the room's name in lower case, which identifies the room.
 func checkRoom(room string, limit int) (string, error) {
 	room = strings.ToLower(room)
 	switch {
@@ -197,8 +196,8 @@ func checkSay(id, text string, limit int) (string, error) {
 	return text, nil
 }
 
-// unsightly tells of characters that a name must not have: invisible ones, and
-// those that turn around the direction of the text after them.
+// unsightly reports whether r must not be in a name: invisible characters, and those
+// that reverse the direction of the text after them.
 func unsightly(r rune) bool {
 	return !unicode.IsGraphic(r) || unicode.Is(unicode.Bidi_Control, r)
 }

@@ -13,53 +13,50 @@ import (
 	"github.com/fullduplex-go/websocket/hub"
 )
 
-// Several servers share their rooms. What people say goes from hub to hub, and
-// so does that they type. Who is in a room is told from server to server:
-// whenever it has changed, and every tellEvery. What a server has not repeated
-// for believe is no longer taken for true; it may have crashed.
+// Several servers share their rooms. Messages and typing notices go from hub to hub.
+// Each server tells the others its visitors in each room: whenever they have changed,
+// and every tellEvery. A list that has not been repeated for the time believe is
+// dropped; its server may have crashed.
 //
-// A server that has its first visitor in a room asks the others what was said
-// there, and so it does when another one appears in the room, perhaps after it
-// could not be reached for a while. Each answers with what its own visitors have
-// said.
+// A server with its first visitor in a room asks the others for earlier messages of
+// the room. It asks again when another server appears in the room, perhaps after a
+// time out of reach. Each answers with the messages of its own visitors.
 const (
 	tellEvery = 5 * time.Second
 	believe   = 3 * tellEvery
 )
 
-// peersTopic is where all servers listen. Each has one of its own, too.
+// peersTopic is the topic of all servers. Each has one of its own, too.
 const peersTopic = "/servers"
 
 func peerTopic(server string) string { return peersTopic + "/" + server }
 
-// maxSaid bounds, in bytes, what was said and is told at once. NATS takes 1 MiB.
+// maxSaid bounds the earlier messages in one notice, in bytes. NATS takes 1 MiB.
 const maxSaid = 512 << 10
 
-// notice is what servers tell each other, as JSON.
+// notice is a message between servers, as JSON.
 type notice struct {
-	Server string    `json:"server"` // the one that says it
-	Room   string    `json:"room"`   // what it is about
+	Server string    `json:"server"` // the sender
+	Room   string    `json:"room"`
 	People []someone `json:"people"` // all its visitors in that room
 	Ask    bool      `json:"ask,omitempty"`
 	Answer bool      `json:"answer,omitempty"`
 	Said   []message `json:"said,omitempty"` // with Answer: what its visitors have said lately
 }
 
-// crowd is who another server has in a room.
+// crowd holds the visitors of another server in a room.
 type crowd struct {
 	names map[string]string // by id
 	heard time.Time
 }
 
-// errand is a notice to be sent to a topic. What is in it is looked up when it
-// is sent.
+// errand is a notice to be sent to a topic. Its content is looked up when it is sent.
 type errand struct {
 	to, room    string
 	ask, answer bool
 }
 
-// peers is a server's part in the exchange. A nil one belongs to a server that
-// is alone.
+// peers is a server's part in the exchange. It is nil if there are no other servers.
 type peers struct {
 	id    string
 	plane hub.Backplane
@@ -111,8 +108,8 @@ func (p *peers) unsubscribe() (err error) {
 	return err
 }
 
-// later adds an errand, unless it is due already. It is done when somebody calls
-// hurry, or in a while. The caller holds Server.mu.
+// later adds an errand, unless it is there already. The errand is done after a call
+// of hurry, or in a while. The caller holds Server.mu.
 func (p *peers) later(e errand) {
 	if p != nil && !slices.Contains(p.errands, e) {
 		p.errands = append(p.errands, e)
@@ -129,8 +126,8 @@ func (p *peers) hurry() {
 	}
 }
 
-// keepInTouch does the errands until ctx is done. The backplane may take its
-// time, so it is not called where they come up, under s.mu.
+// keepInTouch does the errands until ctx is done. Errands arise under s.mu, and the
+// backplane may be slow, so it is called from here.
 func (s *Server) keepInTouch(ctx context.Context) {
 	p := s.peers
 	defer close(p.ended)
@@ -150,8 +147,8 @@ func (s *Server) keepInTouch(ctx context.Context) {
 	p.err = p.unsubscribe()
 }
 
-// errand takes an errand, and returns what is to be said where. If there is none
-// it returns nil.
+// errand takes an errand, and returns its notice and topic. If there is none it
+// returns nil.
 func (s *Server) errand() (topic string, n *notice) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -182,7 +179,8 @@ func bounded(messages []message, limit int) []message {
 	return messages[i:]
 }
 
-// refresh repeats who is here, and forgets who has not been heard of.
+// refresh repeats the lists of this server's visitors, and drops lists of others that
+// have not been repeated.
 func (s *Server) refresh() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -198,7 +196,7 @@ func (s *Server) refresh() {
 	}
 }
 
-// decodeNotice reads a notice, and judges it.
+// decodeNotice parses and checks a notice.
 func decodeNotice(msg []byte, l limits) (n notice, err error) {
 	if err := json.Unmarshal(msg, &n); err != nil {
 		return n, err
@@ -213,7 +211,7 @@ func decodeNotice(msg []byte, l limits) (n notice, err error) {
 	return n, err
 }
 
-// hear takes what another server says.
+// hear handles a notice of another server.
 func (s *Server) hear(msg []byte) {
 	n, err := decodeNotice(msg, s.limits)
 	if err != nil {
@@ -231,7 +229,7 @@ func (s *Server) hear(msg []byte) {
 			return
 		}
 		if r, err = s.open(n.Room); err != nil {
-			return // there are too many, and other servers' are not more important
+			return // too many rooms, and those of other servers are not more important
 		}
 	}
 	if n.Ask {
@@ -264,8 +262,8 @@ func newCrowd(people []someone) crowd {
 	return c
 }
 
-// reached judges what a publish to other servers has returned. The chat goes on
-// without them.
+// reached takes the result of publishing to other servers, and logs the first failure
+// in a row. The chat goes on without them.
 func (s *Server) reached(err error) {
 	if was := s.cutOff.Swap(err != nil); err != nil && !was {
 		slog.Warn("chat: cannot reach other servers", "error", err)

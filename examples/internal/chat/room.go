@@ -8,36 +8,36 @@ import (
 	"time"
 )
 
-// room is who is in it and what they may not say twice. What they do say is in
-// the hub. It has no lock of its own: all of it is guarded by Server.mu.
+// room holds the people in a room, and the ids of their messages, to recognise
+// repetitions. The messages are in the hub. All of it is guarded by Server.mu.
 type room struct {
 	name   string
 	limits limits
-	people map[string]*person // those who are here, by id
-	away   map[string]crowd   // those who are at other servers, by server
+	people map[string]*person // on this server, by id
+	away   map[string]crowd   // on other servers, by server
 
-	// seen is the last limits.seen messages that were said, so that one that is
-	// said again is recognised.
+	// seen holds the last limits.seen messages, to recognise one that is sent
+	// again.
 	seen []seen
 
-	// What follows is needed only where there are other servers.
-	followed bool      // the hub gets what is said at other servers,
-	earlier  []message // and this was before: the last limits.history messages
-	said     []message // the last limits.history messages that were said here
+	// The fields below are needed only if there are other servers.
+	followed bool      // the hub gets the messages of other servers
+	earlier  []message // the last limits.history messages from before it did
+	said     []message // the last limits.history messages of this server's visitors
 
-	emptySince time.Time // when the last one left; counts only without people
+	emptySince time.Time // when the last person left; valid only without people
 }
 
 // person is someone in a room. A person may have several connections, as when
-// a browser tab is duplicated, or when an old connection is dead and nobody
-// has noticed yet.
+// a browser tab is duplicated, or when an old connection is dead and that has
+// not been noticed yet.
 type person struct {
 	name        string
 	connections int
 }
 
-// seen is what a room remembers of a message. It takes the author to tell
-// messages apart: pages make the ids up, and one page could take another's.
+// seen is a room's record of a message. The key has the author: pages make up the
+// ids, so one page could use another's.
 type seen struct {
 	from, id string
 	at       int64
@@ -114,8 +114,8 @@ func (r *room) freeName(name, id string) string {
 	return free
 }
 
-// repeated notes that a message is said now. If it was said before it returns
-// when that was.
+// repeated records a message that is said now. If it was said before, repeated
+// returns the time of that.
 func (r *room) repeated(from, id string, now int64) (at int64, again bool) {
 	i := slices.IndexFunc(r.seen, func(s seen) bool { return s.from == from && s.id == id })
 	if i >= 0 {
@@ -125,7 +125,7 @@ func (r *room) repeated(from, id string, now int64) (at int64, again bool) {
 	return now, false
 }
 
-// remember adds to what was said earlier.
+// remember adds messages to earlier.
 func (r *room) remember(messages []message) {
 	known := make(map[string]bool)
 	all := slices.Concat(r.earlier, messages)

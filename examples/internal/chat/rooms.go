@@ -15,19 +15,19 @@ import (
 // lobby is the room that always exists.
 const lobby = "lobby"
 
-// listTopic is where the lists of rooms are published. It is the name of no
-// room, and neither are the topics for typing.
+// listTopic is the topic of the lists of rooms. No room has this name, or that of a
+// topic for typing.
 const listTopic = "/rooms"
 
 func typingTopic(room string) string { return room + "/typing" }
 
-// listDelay is how long changes are collected before everyone gets the new list
-// of rooms. Without it a thousand people who come back after a restart would
-// cause a million messages.
+// listDelay is how long changes are collected before all visitors get the new list of
+// rooms. Without it a thousand visitors that come back after a restart would cause a
+// million messages.
 const listDelay = 100 * time.Millisecond
 
-// join moves c into a room, which is made if there is none of that name. If
-// anything speaks against it c stays where it is.
+// join moves c into a room, which it makes if there is none of that name. On an error
+// c stays in its room.
 func (s *Server) join(c *client, in incoming) error {
 	id, err := checkKey(in.Key)
 	if err != nil {
@@ -44,9 +44,9 @@ func (s *Server) join(c *client, in incoming) error {
 	if err := s.move(c, id, roomName, name); err != nil {
 		return err
 	}
-	// What is said from now on comes behind what was said before. A page that
-	// misses some of it has to know, and come again. Who types is of interest
-	// only as long as it is so.
+	// The page gets new messages after the earlier ones. A page that misses a
+	// message must be told, and connect again; a missed typing notice does not
+	// matter.
 	err = errors.Join(
 		c.subscribe(s.shared, roomName, &hub.SubscribeOptions{Policy: hub.Disconnect, Replay: true}),
 		c.subscribe(s.shared, typingTopic(roomName), &hub.SubscribeOptions{Policy: hub.KeepLatest}))
@@ -58,8 +58,8 @@ func (s *Server) join(c *client, in incoming) error {
 	return nil
 }
 
-// lookBack sends c what was said at other servers before this one followed its
-// room. If this one has just begun to, it asks for that.
+// lookBack sends c the messages of other servers from before this one followed the
+// room. If this server has just begun to follow the room, it asks for them.
 func (s *Server) lookBack(c *client) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -74,7 +74,7 @@ func (s *Server) lookBack(c *client) {
 	}
 }
 
-// move is the part of join that is done at once, as others see it.
+// move is the part of join that is atomic for other visitors.
 func (s *Server) move(c *client, id, roomName, name string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -123,8 +123,8 @@ func (s *Server) rename(c *client, name string) error {
 	return nil
 }
 
-// say publishes a text, unless it is there already: then the author has missed
-// the acknowledgement, and gets that again.
+// say publishes a text. If the message is there already, its author has missed the
+// acknowledgement, and gets it again.
 func (s *Server) say(c *client, id, text string) error {
 	text, err := checkSay(id, text, s.limits.text)
 	if err != nil {
@@ -143,8 +143,8 @@ func (s *Server) say(c *client, id, text string) error {
 	}
 	s.mu.Unlock()
 	if !again {
-		// By the key the history has a message once, even if it was said again
-		// at another server.
+		// The key makes the history have a message once, even if it was said again
+		// on another server.
 		if err := s.publish(r.name, m.key(), m); err != nil {
 			return err
 		}
@@ -153,7 +153,7 @@ func (s *Server) say(c *client, id, text string) error {
 	return nil
 }
 
-// typing tells everyone in the room whether c's person writes.
+// typing tells all visitors of the room whether c's person is typing.
 func (s *Server) typing(c *client, on bool) error {
 	if c.room == nil {
 		return notJoined()
@@ -161,8 +161,8 @@ func (s *Server) typing(c *client, on bool) error {
 	return s.publish(typingTopic(c.room.name), c.id, typing{Type: "typing", Room: c.room.name, From: c.id, On: on})
 }
 
-// publish publishes v to the visitors of all servers, or as many as can be
-// reached. It fails after the end.
+// publish publishes v to the visitors of all servers that can be reached. It fails
+// after the hub's shutdown.
 func (s *Server) publish(topic, key string, v any) error {
 	err := s.shared.PublishKey(topic, key, websocket.Text, encode(v))
 	if errors.Is(err, hub.ErrClosed) {
@@ -172,16 +172,16 @@ func (s *Server) publish(topic, key string, v any) error {
 	return nil
 }
 
-// change has f change who of this server's visitors is in a room, and tells all
-// others. The caller holds s.mu.
+// change calls f, which changes this server's visitors in a room, and tells this
+// server's visitors and the other servers. The caller holds s.mu.
 func (s *Server) change(r *room, f func()) {
 	s.update(r, f)
 	s.peers.later(errand{to: peersTopic, room: r.name})
 	s.announce()
 }
 
-// update has f change who is in a room, and tells this server's visitors what is
-// different. The caller holds s.mu.
+// update calls f, which changes the people in a room, and tells this server's
+// visitors the difference. The caller holds s.mu.
 func (s *Server) update(r *room, f func()) {
 	before := r.names()
 	f()
@@ -208,16 +208,16 @@ func (s *Server) update(r *room, f func()) {
 	}
 }
 
-// tell publishes v to this server's own visitors. It may be called under s.mu:
-// no other server is asked, and no visitor waited for.
+// tell publishes v to this server's own visitors. It may be called under s.mu, since
+// it waits for no other server and no visitor.
 func (s *Server) tell(topic string, v any) {
-	// It fails after the end, when there is nobody to hear it.
+	// It fails after the hub's shutdown, when there are no visitors.
 	_ = s.local.Publish(topic, websocket.Text, encode(v))
 }
 
-// open returns the room of that name and makes it if need be. When there are
-// too many, the one that has been empty the longest gives way. The caller holds
-// s.mu.
+// open returns the room of that name, and makes it if there is none. When there are
+// too many rooms, the one that has been empty the longest is dropped. The caller
+// holds s.mu.
 func (s *Server) open(name string) (*room, error) {
 	if r := s.rooms[name]; r != nil {
 		return r, nil
@@ -250,10 +250,10 @@ func (s *Server) sweep() {
 	}
 }
 
-// forget drops a room and what was said in it. The caller holds s.mu.
+// forget drops a room and its messages. The caller holds s.mu.
 func (s *Server) forget(r *room) {
 	delete(s.rooms, r.name)
-	go func() { // the backplane may take its time
+	go func() { // the backplane may be slow
 		for _, topic := range []string{r.name, typingTopic(r.name)} {
 			if err := s.shared.Forget(topic); err != nil {
 				slog.Warn("chat: cannot forget a room", "room", r.name, "error", err)
@@ -282,8 +282,8 @@ func (s *Server) list() []roomInfo {
 	return list
 }
 
-// announce sends the list of rooms to everyone, and to other servers who is
-// where, soon. The caller holds s.mu.
+// announce soon sends the list of rooms to all visitors, and the lists of visitors to
+// other servers. The caller holds s.mu.
 func (s *Server) announce() {
 	if s.listing {
 		return

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// defaultAddr is where the chat listens if it is not told where.
+// defaultAddr is the default address.
 const defaultAddr = "127.0.0.1:8080"
 
 // Flags defines the flags of a program that serves the chat: they set o, and
@@ -21,8 +21,8 @@ func Flags(fs *flag.FlagSet, o *Options) (addr *string) {
 	return fs.String("addr", "", "`host:port` to listen on; :8080 lets other devices in (default "+defaultAddr+").\nIf the port is taken any free one is used, unless -addr is given")
 }
 
-// Listen listens on addr, a host and a port. "" stands for a usual one, or any
-// free port where somebody else has that already.
+// Listen listens on addr, a host and a port. "" means a usual one, or any free port
+// if that is taken.
 func Listen(addr string) (net.Listener, error) {
 	if addr != "" {
 		return net.Listen("tcp", addr)
@@ -34,8 +34,8 @@ func Listen(addr string) (net.Listener, error) {
 	return ln, nil
 }
 
-// Run serves the chat on ln, which it closes, until ctx is done. It prints where
-// the chat is.
+// Run serves the chat on ln, which it closes, until ctx is done. It prints the URLs
+// of the chat.
 func Run(ctx context.Context, ln net.Listener, o Options) error {
 	chat, err := New(o)
 	if err != nil {
@@ -60,14 +60,15 @@ func Run(ctx context.Context, ln net.Listener, o Options) error {
 	fmt.Println("Shutting down.")
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
-	// The listener goes first, so that nobody comes in again by the front
-	// door while the others are shown out. http.Server knows nothing of
-	// connections that have become WebSockets; those are chat's to end.
+	// The listener is closed first, so that no page connects again while others
+	// are disconnected. http.Server does not know the WebSocket connections; chat
+	// closes them.
 	return errors.Join(httpServer.Shutdown(ctx), chat.Shutdown(ctx))
 }
 
-// urls returns where a browser finds the server that listens on addr. One that
-// listens on every interface is found at each of this machine's addresses.
+// urls returns the URLs at which a browser finds the server that listens on addr. A
+// server that listens on every interface is found at each of this machine's
+// addresses.
 func urls(addr net.Addr) []string {
 	host, port, err := net.SplitHostPort(addr.String())
 	if err != nil {

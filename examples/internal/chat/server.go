@@ -1,27 +1,27 @@
 // Package chat is the chat of examples/chat and examples/chat-cluster: an HTTP
 // server with a page and, beside it, a WebSocket endpoint.
 //
-// Rooms are topics of a [hub.Hub], which delivers what is said, remembers it for
-// newcomers, and deals with those who do not keep up. What is left to do here
-// is who is called what, and what must not be said.
+// Rooms are topics of a [hub.Hub], which delivers messages, keeps them for newcomers,
+// and handles slow readers. This package does the rest: the names of visitors, and
+// the checks of their messages.
 //
 // # Where to look
 //
 //	run.go      listening, shutting down
 //	server.go   HTTP: the page, and the WebSocket endpoint beside it
-//	client.go   one connection: what its page sends, and what that leads to
-//	message.go  what goes over the wire, and what is refused
+//	client.go   one connection: acts on its page's messages
+//	message.go  the messages on the wire, and their checks
 //	rooms.go    all the rooms, behind one lock: joining, saying, leaving
 //	room.go     one room: its people, and which messages it has had
-//	peers.go    what servers tell each other, where there are several
+//	peers.go    messages between servers, if there are several
 //	limit.go    how much a visitor may do
 //	door.go     how many connections there may be
 //	web/        the page
 //
 // # Protocol
 //
-// The page connects to /ws and exchanges JSON objects with the server, each of
-// which is one text message. "type" says what an object is.
+// The page connects to /ws and exchanges JSON objects with the server, each in one
+// text message. "type" is the type of an object.
 //
 // From the page to the server:
 //
@@ -44,9 +44,9 @@
 //	{"type":"welcome", "room":"tea", "you":"4f…", "name":"Ada",
 //	 "people":[{"id":"4f…","name":"Ada"}], "rooms":[…],
 //	 "limits":{"name":32,"room":32,"text":2000,"history":100}, "server":"b"}
-//	    Answers join. The name may differ from the one that was asked for,
-//	    where somebody in the room has that already. server is there if it has
-//	    a name. The last messages of the room follow, up to limits.history,
+//	    Answers join. The name differs from the one that was asked for if
+//	    another person in the room has that. server is the server's name, if it
+//	    has one. The last messages of the room follow, up to limits.history,
 //	    perhaps a history, and then:
 //	{"type":"ready", "room":"tea"}
 //	{"type":"message", "room":"tea", "id":"…", "from":"4f…", "name":"Ada",
@@ -54,18 +54,18 @@
 //	    Goes to everyone in the room, its author included. at is in
 //	    milliseconds since 1970.
 //	{"type":"history", "room":"tea", "messages":[…]}
-//	    Tells what was said at other servers before this one listened. It may
-//	    come at any time, and may have messages in it that the page has.
+//	    Earlier messages of other servers, from before this one listened. It may
+//	    come at any time, and may repeat messages.
 //	{"type":"ack", "room":"tea", "id":"…", "at":1767225600000}
-//	    Tells the author that a message has its place in the room; also when it
-//	    had that already. Until then the page keeps the message, and says it
-//	    again after it has reconnected.
+//	    Tells the author that a message is in the room, also if it was there
+//	    already. Until then the page keeps the message, and sends it again after
+//	    it has reconnected.
 //	{"type":"joined", "room":"tea", "from":"4f…", "name":"Ada"}
 //	{"type":"left", "room":"tea", "from":"4f…", "name":"Ada"}
 //	{"type":"renamed", "room":"tea", "from":"4f…", "name":"Countess", "was":"Ada"}
 //	{"type":"typing", "room":"tea", "from":"4f…", "on":true}
-//	    What happens in the room. A page that has just asked for another room
-//	    may get some more of these, so each says where it belongs.
+//	    Events of the room. A page that has just asked for another room may get
+//	    some more of these, so each names its room.
 //	{"type":"rooms", "rooms":[{"name":"tea","count":3}]}
 //	{"type":"pong", "t":1234.5, "rtt":0.42}
 //	    rtt is the round trip in milliseconds as the server has measured it, by
@@ -75,9 +75,9 @@
 //	    if it was one. wait is when to try again, in milliseconds.
 //
 // The connection is closed with 1001 when the server shuts down, with 1013
-// when the page does not read fast enough, with 1008 when it goes on and on
-// after "slow-down" or does not enter a room, and with 1009 for a message of
-// absurd size. When there are too many connections the handshake is refused,
+// when the page does not read fast enough, with 1008 when the page does not slow
+// down after "slow-down" or does not enter a room, and with 1009 for a message that
+// is far too big. When there are too many connections the handshake is refused,
 // with 429 if they are from one address, else with 503.
 package chat
 
@@ -101,15 +101,14 @@ var files embed.FS
 
 // Options are the settings of a [Server].
 type Options struct {
-	// Name is what pages call the server that they are connected to. With ""
-	// they do not mention it.
+	// Name is the server's name, which its pages show. With "" they show none.
 	Name string
-	// Backplane connects the server with others, with whom it shares all rooms.
-	// Nil means that there are none.
+	// Backplane connects the server with others, with which it shares all rooms. Nil
+	// means that there are none.
 	Backplane hub.Backplane
 	// MaxConns is how many pages may be connected at once, and MaxPerAddress how
 	// many of them from one address, which is one network with IPv6. Zero means
-	// 10,000 and 100. Behind a proxy all have its address.
+	// 10,000 and 100. Behind a proxy all pages have the proxy's address.
 	MaxConns, MaxPerAddress int
 }
 
@@ -121,37 +120,35 @@ type Server struct {
 	mux    *http.ServeMux
 	door   *door
 
-	// What people say, and that they are about to, is published to shared;
-	// what this server has to tell its visitors, who is here and which rooms
-	// there are, to local.
+	// Messages and typing notices are published to shared; the lists of people
+	// and of rooms, which each server makes for its own visitors, to local.
 	shared, local *hub.Hub
 
-	peers  *peers      // nil if there are none
+	peers  *peers      // nil if there are no other servers
 	cutOff atomic.Bool // the last publish has not reached other servers
 
-	mu      sync.Mutex // guards what follows, and the rooms and clients
+	mu      sync.Mutex // guards the fields below, and the rooms and clients
 	rooms   map[string]*room
 	listing bool // a new list of rooms is on its way
 }
 
-// compression is what every page that offers it gets, which is all browsers.
+// compression is used for every page that offers it, as all browsers do.
 //
-// What the server sends is much alike, so a window over the last messages is
-// worth having, and 2 KiB do: they bring a conversation down to a third, for
-// 5 KB of memory a page. 32 KiB would bring it to 30 %, for 57 KB; messages each
-// for itself, to 80 %. Short ones gain as well as long ones do.
+// The server's messages are alike, so a window over the last messages is worth its
+// memory, and 2 KiB are enough: they compress a conversation to a third, for 5 KB of
+// memory a page. 32 KiB would compress it to 30 %, for 57 KB; without a window it
+// would be 80 %. Short messages gain as much as long ones.
 //
-// What a page sends starts afresh with each message. It is little, and it begins
-// with the key that a visitor is known by: how long the later ones are must tell
-// nothing about that.
+// Each message of a page is compressed by itself. They are small, and the first one
+// has the visitor's secret key: the length of later ones must not depend on the key.
 var compression = &websocket.CompressionOptions{
 	Threshold:               32,
 	WindowBits:              11,
 	ClientNoContextTakeover: true,
 }
 
-// forever is how long the hub keeps what was said in an empty room: until the
-// room is forgotten.
+// forever is how long the hub keeps the messages of an empty room: until the room is
+// forgotten.
 const forever = 100 * 365 * 24 * time.Hour
 
 // New returns a server, which is to be shut down after use. An error is that of
@@ -182,9 +179,8 @@ func newServer(o Options, l limits) (*Server, error) {
 	s.ws.SendBuffer = l.buffer
 	// JSON may spend six bytes on a character of text.
 	s.ws.ReadLimit = int64(6*l.text + 4096)
-	// The page sends its own ping every ten seconds. A little less than that
-	// leaves a silence that is long enough for a ping of ours, which is what
-	// Conn.RTT is measured by.
+	// The page sends its own ping every ten seconds. The server pings after a
+	// shorter silence, so that there are pings by which Conn.RTT is measured.
 	s.ws.PingInterval = 8 * time.Second
 	s.ws.PongTimeout = 20 * time.Second
 	s.ws.Compression = compression
@@ -200,9 +196,8 @@ func newServer(o Options, l limits) (*Server, error) {
 
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.mux.ServeHTTP(w, r) }
 
-// Shutdown asks all pages to leave and waits until they have done so, but not
-// longer than ctx lasts. They come back by themselves when there is a server
-// again.
+// Shutdown closes the connections of all pages and waits for that, but not longer than
+// ctx lasts. Pages connect again by themselves when there is a server again.
 func (s *Server) Shutdown(ctx context.Context) error {
 	return errors.Join(s.ws.Shutdown(ctx), s.peers.part(ctx), s.shared.Shutdown(ctx), s.local.Shutdown(ctx))
 }
