@@ -15,9 +15,9 @@ import (
 	"github.com/fullduplex-go/websocket"
 )
 
-// A reader that is slow, but reads, is never far behind, although messages are
-// small: what lies between it and the hub are some thousand messages, and not as
-// many as fit into the buffers that a system has for a connection.
+// A slow reader that reads is never far behind, although messages are small: some
+// thousand messages are between it and the hub, and not as many as fit into the
+// system's buffers of a connection.
 func TestSlowReaderIsNotFarBehind(t *testing.T) {
 	const (
 		rounds, published, reads = 300, 200, 5
@@ -120,8 +120,8 @@ func (l *limited) LimitUnsent(n int) error {
 	return l.err
 }
 
-// The policies that queue limit what the system takes, the others do not. A
-// connection that cannot be limited is subscribed all the same.
+// The policies that queue call LimitUnsent, the others do not. A connection that
+// cannot be limited is subscribed all the same.
 func TestWhoIsLimited(t *testing.T) {
 	var log bytes.Buffer
 	h := newHub(t, &Options{Logger: slog.New(slog.NewTextHandler(&log, nil))})

@@ -16,9 +16,8 @@ import (
 	"github.com/fullduplex-go/websocket"
 )
 
-// post is a Backplane like a broker: it delivers later, each subscriber in a
-// goroutine of its own, also to the one who has published. It fails when told
-// to, and counts.
+// post is a Backplane like a broker: it delivers later, to each subscriber in a
+// goroutine of its own, also to the publisher. It fails when told to, and counts.
 type post struct {
 	mu                sync.Mutex
 	boxes             map[string][]*box
@@ -174,7 +173,7 @@ func TestBackplane(t *testing.T) {
 	})
 }
 
-// What others publish gets into the replay, and keys are known everywhere.
+// Messages of other hubs get into the replay, and keep their keys.
 func TestBackplaneReplayAndKeys(t *testing.T) {
 	overBackplanes(t, func(t *testing.T, hubs []*Hub) {
 		first := newFake()
@@ -213,8 +212,8 @@ func messageType(t *testing.T, m *websocket.PreparedMessage) websocket.MessageTy
 	return typ
 }
 
-// A backplane that fails does not keep those here from getting what is
-// published here; whoever calls hears of it.
+// When the backplane fails, local subscribers still get local messages, and the call
+// returns the error.
 func TestBackplaneErrors(t *testing.T) {
 	var log bytes.Buffer
 	broken := errors.New("broken")
@@ -251,8 +250,8 @@ func TestBackplaneErrors(t *testing.T) {
 	check(t, "subscribed and ended", plane.counts(), "2 2")
 }
 
-// Messages of the backplane that are not what a hub sends are counted and
-// logged, not too often, and that is all.
+// Invalid messages of the backplane are counted and logged, not too often, and have
+// no other effect.
 func TestBackplaneInvalid(t *testing.T) {
 	var log bytes.Buffer
 	plane := new(Memory)
@@ -304,8 +303,8 @@ func TestBackplaneLinger(t *testing.T) {
 	})
 }
 
-// Whoever subscribes to a topic that is just being forgotten gets what comes
-// from then on; the hub is never twice at the backplane.
+// A subscriber to a topic that is being forgotten gets the messages from then on; the
+// hub never has two subscriptions at the backplane.
 func TestBackplaneReconnect(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log bytes.Buffer
@@ -325,8 +324,8 @@ func TestBackplaneReconnect(t *testing.T) {
 			_, err := h.subscribe("topic", c, nil)
 			subscribed <- err
 		}()
-		// Who waits for a lock keeps a bubble from being idle, so this cannot
-		// be waited for. What follows holds in any case.
+		// A goroutine that waits for a lock keeps a bubble from being idle, so
+		// this cannot be waited for. The checks below hold in any case.
 		runtime.Gosched()
 		check(t, "while it hangs", plane.counts(), "1 0")
 		plane.set(nil, nil)

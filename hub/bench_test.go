@@ -13,7 +13,7 @@ import (
 
 const receivers = 10_000
 
-// What a publish costs by itself: beside the same calls in a bare loop, on
+// The cost of a publish by itself, beside the same calls in a bare loop, on
 // connections that cost nothing.
 func BenchmarkPublish10000(b *testing.B) {
 	conns := make([]conn, receivers)

@@ -49,7 +49,7 @@ func TestInvalidEnvelopes(t *testing.T) {
 	}
 }
 
-// What is parsed is encoded as exactly what it was parsed from.
+// A parsed envelope is encoded as the same bytes.
 func FuzzEnvelope(f *testing.F) {
 	f.Add([]byte{})
 	f.Add(appendEnvelope(nil, &envelope{typ: websocket.Text, payload: []byte("hello")}))

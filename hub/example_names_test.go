@@ -11,7 +11,7 @@ import (
 )
 
 // A connection may subscribe to any number of topics. It gets their messages
-// mixed, each topic in its order, and what else is sent on it as well.
+// mixed, each topic in its order, and other messages of the connection as well.
 func ExampleHub_Subscribe() {
 	h := hub.New(nil)
 	client, server := websocket.Pipe()

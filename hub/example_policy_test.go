@@ -7,8 +7,8 @@ import (
 	"github.com/fullduplex-go/websocket/hub"
 )
 
-// block makes a connection one whose peer does not keep up: it has more to send
-// than a Pipe holds while nobody reads.
+// block simulates a peer that does not keep up: it sends more than a Pipe holds
+// while nobody reads.
 func block(c *websocket.Conn) { c.Send(websocket.Binary, make([]byte, 100<<10)) }
 
 // unblock reads what block has sent.
@@ -65,8 +65,8 @@ func ExamplePolicy_dropOldest() {
 	// line 4
 }
 
-// The default: what is queued arrives, and what comes while the connection's
-// queue is full is left out.
+// The default: queued messages arrive, and messages that come while the connection's
+// queue is full are dropped.
 func ExamplePolicy_dropNewest() {
 	h := hub.New(nil)
 	client, server, s := reader(h, "blobs", nil)
@@ -95,7 +95,7 @@ func ExamplePolicy_dropNewest() {
 }
 
 // The choice for messages of which none may be missing: a reader that does not
-// keep up is told, and can ask for what it has missed when it comes again.
+// keep up is told, and can ask for the missed messages when it connects again.
 func ExamplePolicy_disconnect() {
 	h := hub.New(nil)
 	client, server, _ := reader(h, "orders", &hub.SubscribeOptions{

@@ -145,7 +145,7 @@ func ExampleHub_PublishKey() {
 	// ACME 12
 }
 
-// A hub tells who is there. A member may have several connections.
+// A hub reports its members. A member may have several connections.
 func ExampleHub_Members() {
 	events := make(chan string, 10)
 	h := hub.New(&hub.Options{
@@ -186,8 +186,8 @@ func ExampleHub_Forget() {
 	// <nil> 0
 }
 
-// First the hub, so that what waits for slow readers gets into their
-// connections, then the server, which lets that leave.
+// First the hub, so that messages that wait for slow readers get into their
+// connections, then the server, which sends them.
 func ExampleHub_Shutdown() {
 	h := hub.New(nil)
 	ws := &websocket.Server{Handler: func(c *websocket.Conn) {

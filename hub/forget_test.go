@@ -9,7 +9,7 @@ import (
 	"github.com/fullduplex-go/websocket"
 )
 
-// TestForget: what nobody has subscribed to is forgotten, and only that.
+// TestForget: a topic without subscribers is forgotten, and no other.
 func TestForget(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var plane Memory

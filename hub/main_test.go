@@ -47,8 +47,7 @@ func leaked() (left []string) {
 	}
 }
 
-// eventually waits until a condition holds that something in the background
-// brings about.
+// eventually waits until a condition holds, which a background goroutine causes.
 func eventually(t *testing.T, what string, holds func() bool) {
 	t.Helper()
 	for deadline := time.Now().Add(30 * time.Second); !holds(); time.Sleep(time.Millisecond) {
@@ -69,7 +68,7 @@ type fake struct {
 	stalled bool
 	room    int
 	queued  int
-	others  int // bytes that others have queued, who leave no room when room is 0
+	others  int // bytes that others have queued; with room 0 they leave no room
 	drained chan struct{}
 	ended   error
 	closes  []string      // calls of Close
@@ -176,7 +175,7 @@ func (f *fake) prepared() []*websocket.PreparedMessage {
 	return slices.Clone(f.sent)
 }
 
-// got returns the contents of the messages that it was given.
+// got returns the contents of the messages that the fake was given.
 func (f *fake) got(t *testing.T) []string {
 	t.Helper()
 	all := []string{}
@@ -186,7 +185,7 @@ func (f *fake) got(t *testing.T) []string {
 	return all
 }
 
-// content returns what is in a message, by sending it.
+// content returns the content of a message, by sending it.
 func content(t *testing.T, m *websocket.PreparedMessage) string {
 	t.Helper()
 	client, server := websocket.Pipe()

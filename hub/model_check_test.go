@@ -12,7 +12,7 @@ import (
 	"github.com/fullduplex-go/websocket/internal/drain"
 )
 
-// check compares what each subscription got with what was published.
+// check compares the messages of each subscription with those published.
 func (m *model) check() {
 	content := contents(m.T, m.taken)
 	after := make(map[string]map[string]string) // by hub and topic: what comes behind a message
@@ -104,7 +104,7 @@ func (m *model) reaches(p *published, s *taken) bool {
 	return s.ending == 0 && s.hub != 1
 }
 
-// contents returns what is in the messages that were given to connections.
+// contents returns the contents of the messages that were given to connections.
 func contents(t *testing.T, all []*taken) map[*websocket.PreparedMessage]string {
 	t.Helper()
 	content := make(map[*websocket.PreparedMessage]string)
@@ -145,8 +145,8 @@ func contents(t *testing.T, all []*taken) map[*websocket.PreparedMessage]string 
 
 var errFaulty = errors.New("the backplane is at fault")
 
-// faulty is a Backplane that is slow, refuses now and then, and delivers late
-// what was on its way when somebody unsubscribed.
+// faulty is a Backplane that is slow, refuses now and then, and delivers messages
+// that were on their way at an unsubscribe.
 type faulty struct {
 	mu     sync.Mutex
 	topics map[string][]*faultyBox

@@ -86,8 +86,8 @@ func TestSubscribeAgainDuringPublish(t *testing.T) {
 	}
 }
 
-// What Unsubscribe gives to a connection counts, and what it cannot give ends
-// nothing but the subscription.
+// A message that Unsubscribe gives to a connection counts, and one that it cannot
+// give ends only the subscription.
 func TestUnsubscribeDuringPublish(t *testing.T) {
 	h := newHub(t, nil)
 	conns, subs := threeChunks(t, h)

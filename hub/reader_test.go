@@ -356,7 +356,7 @@ func TestPublishFromHandler(t *testing.T) {
 	}
 }
 
-// echo publishes what it gets to the one who has sent it, by two policies.
+// echo publishes each message to its sender, by two policies.
 type echo struct{ h *Hub }
 
 func (e *echo) OnOpen(c *websocket.Conn) {

@@ -87,7 +87,7 @@ func TestReplayToSlowReader(t *testing.T) {
 	})
 }
 
-// Whoever subscribes while messages are published gets each one once, and in
+// A subscriber that joins while messages are published gets each one once, and in
 // order, from the oldest that is kept up to the last.
 func TestReplayDuringPublish(t *testing.T) {
 	const replay, messages, newcomers = 20, 3000, 60

@@ -116,8 +116,8 @@ func TestSetIsStable(t *testing.T) {
 	}
 }
 
-// A hundred thousand subscribers, a tenth of whom come and go while messages go
-// to all: those who stay get each message once, and nothing is left in the end.
+// A hundred thousand subscribers, of which a tenth join and leave while messages go
+// to all: the others get each message once, and nothing is left in the end.
 func TestChurn(t *testing.T) {
 	n := 100_000
 	if testing.Short() {
@@ -214,7 +214,7 @@ func TestNobodyWaitsForAPublish(t *testing.T) {
 	check(t, "and all others did", conns[n-2].got(t), words("1"))
 }
 
-// What Publish allocates does not depend on how many there are to get it.
+// The allocations of Publish do not depend on the number of subscribers.
 func TestPublishAllocations(t *testing.T) {
 	p := []byte("a message")
 	few := 0.0
@@ -342,7 +342,7 @@ func TestSubscribeErrors(t *testing.T) {
 	}
 }
 
-// What cannot be prepared is refused, and nothing of it is sent or kept.
+// A message that cannot be prepared is refused, and neither sent nor kept.
 func TestPublishErrors(t *testing.T) {
 	h := newHub(t, &Options{Replay: 1})
 	c := newFake()

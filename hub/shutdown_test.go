@@ -132,8 +132,8 @@ func TestShutdownHangs(t *testing.T) {
 	}
 }
 
-// Shutdown comes while all else is going on: what was accepted is delivered
-// to all, and nobody is left behind.
+// Shutdown comes while everything else is going on: accepted messages are delivered
+// to all, and no subscription is left.
 func TestShutdownConcurrently(t *testing.T) {
 	for range 20 {
 		h := New(&Options{Replay: 3, Backplane: new(Memory)})

@@ -169,8 +169,8 @@ func keyEnd(step string) int {
 	return 0
 }
 
-// A connection may have subscriptions with different policies, and what waits
-// for one of them leaves in order whatever becomes of the others.
+// A connection may have subscriptions with different policies, and the messages that
+// wait for one of them are sent in order whatever becomes of the others.
 func TestSeveralPolicies(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := New(nil)
@@ -202,8 +202,8 @@ func TestSeveralPolicies(t *testing.T) {
 	})
 }
 
-// What waits for a slow reader is forgotten, with its goroutine, when the
-// subscription ends, however it does.
+// Messages that wait for a slow reader are dropped, with their goroutine, when the
+// subscription ends, however it ends.
 func TestPendingIsForgotten(t *testing.T) {
 	for name, end := range map[string]func(*Subscription, *fake){
 		"unsubscribed": func(s *Subscription, c *fake) { s.Unsubscribe() },

@@ -165,8 +165,7 @@ func TestEarlyMessages(t *testing.T) {
 	}
 }
 
-// Those who wait at the same time share a round trip, which begins after they
-// have come.
+// Calls that wait at the same time share a round trip, which begins after them.
 func TestFlushIsShared(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var f flusher

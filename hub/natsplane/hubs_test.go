@@ -159,10 +159,10 @@ func (h *hubs) mutter(n int) {
 	}
 }
 
-// Three hubs in three processes, and a broker in a fourth. What is published on
-// one arrives at the clients of all. When the broker crashes all connections of
-// clients stay, and each hub goes on for its own; when there is a broker again,
-// so does the whole.
+// Three hubs in three processes, and a broker in a fourth. Messages that are published
+// on one arrive at the clients of all. When the broker crashes all connections of
+// clients stay, and each hub goes on for its own clients; when there is a broker
+// again, messages reach all clients again.
 func TestHubs(t *testing.T) {
 	broker := startProcess(t, "broker", "0")
 	u, err := url.Parse(broker.url)

@@ -126,8 +126,8 @@ func containsAll(line string, words []string) bool {
 	return true
 }
 
-// eventually waits until something is so that other goroutines or processes
-// have a part in, and do not tell us.
+// eventually waits until a condition holds that depends on other goroutines or
+// processes.
 func eventually(t *testing.T, is func() bool, format string, args ...any) {
 	t.Helper()
 	for deadline := time.Now().Add(patience); !is(); time.Sleep(5 * time.Millisecond) {
@@ -148,7 +148,7 @@ func connect(t *testing.T, s *server.Server, opts *Options, natsOpts ...nats.Opt
 	return New(nc, opts)
 }
 
-// inbox is what a subscription has got.
+// inbox holds the messages of a subscription.
 type inbox chan string
 
 func (in inbox) deliver(msg []byte) { in <- string(msg) }

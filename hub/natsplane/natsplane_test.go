@@ -14,8 +14,8 @@ import (
 	"github.com/nats-io/nats.go"
 )
 
-// What several publish at once arrives in the order of each, once, and not at
-// home.
+// Messages of concurrent publishers arrive in the order of each, once, and not at
+// the publisher.
 func TestOrder(t *testing.T) {
 	s := startBroker(t)
 	const writers, each = 3, 2000
@@ -218,8 +218,8 @@ func TestLateBroker(t *testing.T) {
 	}
 }
 
-// What a hub does not take is dropped, and somebody is told. Handlers that were
-// there before are called as well.
+// Messages that a hub does not take are dropped, and that is logged. Handlers that
+// were there before are called as well.
 func TestSlowConsumer(t *testing.T) {
 	s := startBroker(t)
 	var j journal
@@ -264,7 +264,7 @@ func TestSlowConsumer(t *testing.T) {
 	}, "a message after those that were dropped")
 }
 
-// Who is not allowed to publish or to subscribe is told.
+// A client that is not allowed to publish or to subscribe gets an error.
 func TestPermissions(t *testing.T) {
 	s, err := server.NewServer(&server.Options{
 		Host: "127.0.0.1", Port: server.RANDOM_PORT, NoLog: true, NoSigs: true,

@@ -25,9 +25,8 @@ const (
 	argVariable  = "NATSPLANE_TEST_ARG"
 )
 
-// roles are what the program can be. Each says in one line where it is to be
-// found, and ends when its standard input does: when the test wants it to, or is
-// gone.
+// roles are the roles that the program can play. Each prints its address in one line,
+// and ends when its standard input does: when the test closes it, or is gone.
 var roles = map[string]func() error{"broker": playBroker, "hub": playHub}
 
 // playBroker is a broker on the port that is its argument; 0 is any.
@@ -80,7 +79,7 @@ func playHub() error {
 	return err
 }
 
-// subscribedWord is what a client is told when it has subscribed.
+// subscribedWord is the message to a client that has subscribed.
 const subscribedWord = "subscribed"
 
 func relay(h *hub.Hub, c *websocket.Conn) error {
