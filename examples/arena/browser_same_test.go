@@ -222,7 +222,7 @@ func (w *window) testPrediction() {
 		// Without more input the server comes to where the page is already.
 		for (const { steering } of there) truth = motion.advance(truth, steering);
 		return { off, pushed, healed: Math.hypot(shown.x - truth.x, shown.y - truth.y), sent };`, &r)
-	// What is shown may lie a tick's way behind.
+	// The shown position may be one tick behind.
 	if r.Off != 0 || r.Sent != 475 {
 		w.Errorf("%d inputs were sent, and the prediction was off by %v", r.Sent, r.Off)
 	}

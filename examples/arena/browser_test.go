@@ -76,7 +76,7 @@ type window struct {
 	ctx context.Context
 }
 
-// desktop is what tests are played on.
+// desktop is the viewport of the tests.
 var desktop = browser.Viewport{Width: 1280, Height: 800}
 
 func open(t *testing.T, ctx context.Context, b *browser.Chromium, url string) *window {
@@ -288,7 +288,7 @@ func TestStillInBrowser(t *testing.T) {
 	w.checkProblems()
 }
 
-// Who finds the pond full is told so, and gets in when there is room.
+// A visitor of a full pond is told so, and gets in when there is room.
 func TestFullInBrowser(t *testing.T) {
 	b, ctx := startBrowser(t)
 	path := build(t)
@@ -305,7 +305,7 @@ func TestFullInBrowser(t *testing.T) {
 	second.checkProblems()
 }
 
-// Who does not want to play can watch, and play later.
+// A visitor that does not want to play can watch, and play later.
 func TestWatchInBrowser(t *testing.T) {
 	b, ctx := startBrowser(t)
 	arena := startProcess(t, build(t), "-addr", "127.0.0.1:0", "-bots", "5")

@@ -20,7 +20,7 @@ func TestJoinMoveLeave(t *testing.T) {
 	a := start(t, 10)
 	ada, bo := dial(t, a.url, nil), dial(t, a.url, nil)
 	a.tick()
-	// Who has not joined can watch.
+	// A visitor that has not joined can watch.
 	if s := expect[*snapshot](bo); len(s.koi) != 0 || len(s.crumbs) < 50 {
 		t.Errorf("the empty pond has %d koi and %d crumbs", len(s.koi), len(s.crumbs))
 	}
@@ -76,7 +76,7 @@ func TestJoinMoveLeave(t *testing.T) {
 	}
 }
 
-// One who does not read misses snapshots, and nobody else does.
+// A connection that does not read misses snapshots, and no other does.
 func TestSlowReader(t *testing.T) {
 	a := start(t, maxPlayers)
 	for i := range 180 { // large snapshots

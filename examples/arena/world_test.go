@@ -69,7 +69,7 @@ func TestDeterministic(t *testing.T) {
 	}
 }
 
-// What has to hold whatever happens, in a full pond.
+// Invariants of a full pond.
 func TestInvariants(t *testing.T) {
 	w := newWorld(20, 9)
 	var s snapshot

@@ -97,7 +97,7 @@ type page struct {
 	events chan event // until the connection ends
 }
 
-// event is what a server sends, as far as it is of interest here.
+// event is a message of a server, with the fields that the tests need.
 type event struct {
 	Type, Server, ID, Name, Text string
 	People                       []struct{ Name string }

@@ -205,7 +205,7 @@ func TestInBrowser(t *testing.T) {
 	bo.sees(markup, true)
 	ada.sees(markup, false)
 
-	// Presence, and who is typing.
+	// Presence, and typing.
 	ada.wait(`[...document.querySelectorAll("#people-list bdi")].map((e) => e.textContent).join() === "Ada,Bo"`)
 	bo.wait(`[...document.querySelectorAll("#people-list bdi")].map((e) => e.textContent).join() === "Bo,Ada"`)
 	ada.ok(ada.Click(ctx, "#text"))
@@ -215,7 +215,7 @@ func TestInBrowser(t *testing.T) {
 	bo.sees("As I was saying", false)
 	bo.wait(`document.querySelector("#typing-text").textContent === ""`)
 
-	// A newcomer gets the history. Who leaves is seen to leave.
+	// A newcomer gets the history. The others see a visitor leave.
 	cy := open(t, ctx, b, chat.url, "Cy")
 	cy.sees("Good morning!", false)
 	cy.sees(markup, false)
@@ -241,7 +241,8 @@ func TestInBrowser(t *testing.T) {
 		bo.sees("Only once", false)
 	}
 
-	// Who says too much at once has to wait, but all of it arrives, in order.
+	// A visitor that sends too much at once has to wait, but all messages arrive,
+	// in order.
 	bo.ok(bo.Eval(ctx, `for (let i = 0; i < 25; i++) {
 		document.querySelector("#text").value = "Number " + i;
 		document.querySelector("#composer").requestSubmit();
@@ -313,7 +314,7 @@ func TestInBrowser(t *testing.T) {
 	bo.checkProblems()
 }
 
-// viewports are what the page is looked at in.
+// viewports are the screens on which the page is tested.
 var viewports = map[string]browser.Viewport{
 	"phone":        {Width: 390, Height: 844, Scale: 2, Phone: true},
 	"phone-dark":   {Width: 390, Height: 844, Scale: 2, Phone: true, Dark: true},

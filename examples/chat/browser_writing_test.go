@@ -14,7 +14,7 @@ import (
 	"github.com/fullduplex-go/websocket/internal/browser"
 )
 
-// start starts the chat, and somebody who is in it.
+// start starts the chat, and a visitor in it.
 func start(t *testing.T) *window {
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	t.Cleanup(cancel)

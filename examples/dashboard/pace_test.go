@@ -68,7 +68,7 @@ func TestPace(t *testing.T) {
 	})
 }
 
-// What is changed during a write holds for the rest of it.
+// A change during a write holds for the rest of the write.
 func TestPaceChanges(t *testing.T) {
 	for _, c := range []struct {
 		name string

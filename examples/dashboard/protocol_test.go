@@ -62,8 +62,7 @@ func TestParse(t *testing.T) {
 	}
 }
 
-// FuzzParse: what is accepted is what it says, to the last bit, and nothing
-// else is.
+// FuzzParse: an accepted message is encoded as the same bytes.
 func FuzzParse(f *testing.F) {
 	for _, s := range []string{"", "81 3ff8000000000000", "82 01 00003e80", "82 00 00000000", "83"} {
 		f.Add(unhex(f, s))
@@ -90,7 +89,7 @@ func FuzzParse(f *testing.F) {
 	})
 }
 
-// What the server sends is byte by byte what protocol.go says.
+// The server's messages match protocol.go byte by byte.
 func TestAppend(t *testing.T) {
 	h := &hello{
 		now: 1.5, rate: 60, sectors: []string{"Ore", "Öl"}, every: 2000, until: -2.5,

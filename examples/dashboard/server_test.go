@@ -244,7 +244,7 @@ func TestFlags(t *testing.T) {
 	}
 }
 
-// Who asks for help learns what happens when the port is taken.
+// The help text says what happens when the port is taken.
 func TestHelp(t *testing.T) {
 	var help strings.Builder
 	if _, err := parseFlags([]string{"-h"}, &help); !errors.Is(err, flag.ErrHelp) {

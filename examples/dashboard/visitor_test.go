@@ -289,7 +289,7 @@ func TestPageThatDoesNotRead(t *testing.T) {
 	}
 }
 
-// Who wants everything gets it, late.
+// A page that wants all trades gets them, late.
 func TestQueueAll(t *testing.T) {
 	s, url := start(t, config{instruments: 40, rate: 60, seed: 4})
 	p := dial(t, url)
@@ -299,7 +299,7 @@ func TestQueueAll(t *testing.T) {
 	_, before := s.market.stats()
 	s.steps(600)
 	_, now := s.market.stats()
-	// What is said in answer is not behind all that.
+	// The answer is not queued behind all of them.
 	if r := p.report(); r.pending < int(now-before)/2 || r.settings != (settings{queueAll, 20_000}) {
 		t.Errorf("the report is %+v after %d trades", r, now-before)
 	}
@@ -341,7 +341,7 @@ func TestQueueAllIsBounded(t *testing.T) {
 	}
 }
 
-// Whoever changes settings all the time misses nothing that was not replaced,
+// A page that changes settings all the time misses only trades that were replaced,
 // and the counters still add up.
 func TestChangingSettings(t *testing.T) {
 	s, url := start(t, config{instruments: 60, rate: 60, seed: 6})
@@ -389,7 +389,7 @@ func TestChangingSettings(t *testing.T) {
 	}
 }
 
-// What a page must not do ends its connection, and tells why.
+// A breach of the protocol closes the page's connection, with the reason.
 func TestMisuse(t *testing.T) {
 	s, url := start(t, config{instruments: 5, rate: 10, seed: 1})
 	bystander := dial(t, url)

@@ -144,7 +144,7 @@ func TestEcho(t *testing.T) {
 	}
 }
 
-// Compression is for those who offer it, if it was asked for.
+// With -compress, compression is used for clients that offer it.
 func TestCompress(t *testing.T) {
 	for _, tt := range []struct {
 		args   []string
@@ -317,8 +317,7 @@ func TestBackpressure(t *testing.T) {
 	}
 }
 
-// Whoever dawdles with the handshake is cut off. A connection that was made
-// in time is not.
+// A slow handshake is cut off. A connection that was made in time is not.
 func TestHandshakeDeadline(t *testing.T) {
 	defer func(d time.Duration) { handshakeTimeout = d }(handshakeTimeout)
 	handshakeTimeout = 200 * time.Millisecond

@@ -11,8 +11,7 @@ import (
 	"github.com/fullduplex-go/websocket"
 )
 
-// Who is connected when the program is told to end hears 1001, and no one else
-// gets in.
+// At a shutdown all connections are closed with 1001, and no new ones are accepted.
 func TestShutdown(t *testing.T) {
 	for _, mode := range []string{"conn", "loop"} {
 		t.Run(mode, func(t *testing.T) { testShutdown(t, mode) })

@@ -143,7 +143,7 @@ func TestHandshakeFlags(t *testing.T) {
 		want(t, 0, "red\ngreen\nhttps://page.example soup\n", ", subprotocol soup\n")
 }
 
-// What comes of -compress is told, and what is not asked for is not offered.
+// The result of -compress is shown, and without it compression is not offered.
 func TestCompress(t *testing.T) {
 	for _, tt := range []struct {
 		server *websocket.CompressionOptions

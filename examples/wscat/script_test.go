@@ -48,7 +48,7 @@ func TestScript(t *testing.T) {
 	}
 }
 
-// What follows an end by the peer cannot be sent, and that is a failure.
+// Sending after the peer has closed is a failure.
 func TestScriptAfterClose(t *testing.T) {
 	url := serve(t, func(c *websocket.Conn) { c.Close(websocket.StatusNormalClosure, "") })
 	wscat(t, endless(t), "-x", "sleep 1m", "-x", "send more", url).want(t, exitFailed, "", "closed by the peer with 1000")

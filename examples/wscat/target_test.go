@@ -84,7 +84,7 @@ func TestTLS(t *testing.T) {
 	wscat(t, endless(t), "-ca", ca, "-servername", "server.example", url).want(t, 0, "nobody\n")
 	wscat(t, endless(t), "-insecure", "-cert", cert, "-key", key, url).want(t, 0, "the client\n")
 
-	// What is no certificate is found before anything is sent.
+	// An invalid certificate file is found before anything is sent.
 	wscat(t, endless(t), "-ca", key, url).want(t, exitUsage, "", "has no certificate")
 	wscat(t, endless(t), "-ca", "/nonexistent", url).want(t, exitUsage, "", "/nonexistent")
 	wscat(t, endless(t), "-cert", cert, url).want(t, exitUsage, "", "go together")

@@ -15,7 +15,7 @@ import (
 	"github.com/fullduplex-go/websocket"
 )
 
-// openPTY returns a terminal: the program's end, and the one of whoever types.
+// openPTY returns a terminal: the program's end, and the user's.
 func openPTY(t *testing.T) (program, user *os.File) {
 	t.Helper()
 	user, err := os.OpenFile("/dev/ptmx", os.O_RDWR, 0)
@@ -38,8 +38,8 @@ func openPTY(t *testing.T) (program, user *os.File) {
 	return program, user
 }
 
-// In a terminal the line can be edited, and earlier ones come back. What the
-// peer sends cannot control the terminal.
+// In a terminal the line can be edited, and earlier ones come back. The peer's text
+// cannot control the terminal.
 func TestTerminal(t *testing.T) {
 	program, user := openPTY(t)
 	before, err := term.GetState(int(program.Fd()))

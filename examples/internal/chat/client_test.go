@@ -110,8 +110,8 @@ func TestNonsense(t *testing.T) {
 	})
 }
 
-// Who sends too much is told to wait, and for how long; who does not listen is
-// cut off.
+// A client that sends too much is told how long to wait; one that does not wait is cut
+// off.
 func TestRate(t *testing.T) {
 	l := defaultLimits
 	inBubble(t, l, func(t *testing.T, s *Server) {

@@ -56,8 +56,8 @@ func TestDoor(t *testing.T) {
 	}
 }
 
-// Whoever has too many connections gets no more, until one has ended. A request
-// that is no handshake takes no room.
+// An address with too many connections gets no more, until one has ended. A request
+// that is not a handshake takes no room.
 func TestTooManyConnections(t *testing.T) {
 	l := defaultLimits
 	l.each = 2

@@ -159,7 +159,7 @@ func TestFullRoomOverServers(t *testing.T) {
 		ada := visit(t, there)
 		ada.send(incoming{Type: "join", Room: "tea", Name: "Ada", Key: key("Ada")})
 		ada.refused("room-full")
-		// Who is there already may come here, too.
+		// A person of another server may enter here, too.
 		visit(t, there).join("tea", "guest 0")
 	})
 }
@@ -223,7 +223,7 @@ func TestLateServer(t *testing.T) {
 	})
 }
 
-// What is said again at another server is in the history once.
+// A message that is said again on another server is in the history once.
 func TestSaidAgainElsewhere(t *testing.T) {
 	overSeveral(t, func(t *testing.T, s *several) {
 		here, _ := s.start("here")
@@ -308,7 +308,7 @@ func TestServerEnds(t *testing.T) {
 	})
 }
 
-// What makes no sense does no harm, and takes no room away.
+// Invalid notices do no harm, and take no room.
 func TestNonsenseFromServers(t *testing.T) {
 	overSeveral(t, func(t *testing.T, s *several) {
 		here, _ := s.start("here")

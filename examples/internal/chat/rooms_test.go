@@ -175,8 +175,8 @@ func TestRoomsAreApart(t *testing.T) {
 	})
 }
 
-// Whoever misses an ack says the same again, and gets the ack again; the others
-// hear it once.
+// A page that misses an ack sends the message again, and gets the ack again; the
+// others get the message once.
 func TestSaidTwice(t *testing.T) {
 	inBubble(t, testLimits, func(t *testing.T, s *Server) {
 		ada, bo := visit(t, s), visit(t, s)
@@ -206,7 +206,7 @@ func TestSaidTwice(t *testing.T) {
 			t.Errorf("message is %+v", e)
 		}
 
-		// What a room remembers is bounded.
+		// The memory of a room is bounded.
 		for i := range testLimits.seen {
 			bo.say(fmt.Sprint(i), "text")
 		}
@@ -283,13 +283,13 @@ func TestBadInput(t *testing.T) {
 	})
 }
 
-// A room that is full refuses, and whoever was refused stays where they were.
+// A full room refuses a visitor, and the visitor stays in the old room.
 func TestFullRoom(t *testing.T) {
 	inBubble(t, testLimits, func(t *testing.T, s *Server) {
 		for i := range testLimits.people {
 			visit(t, s).join("tea", fmt.Sprint("guest ", i))
 		}
-		visit(t, s).join("tea", "guest 0") // who is there already may come twice
+		visit(t, s).join("tea", "guest 0") // a person in the room may enter twice
 		ada := visit(t, s)
 		ada.join(lobby, "Ada")
 		ada.send(incoming{Type: "join", Room: "tea", Name: "Ada", Key: key("Ada")})
@@ -390,8 +390,8 @@ func TestMove(t *testing.T) {
 	})
 }
 
-// What is said while the server ends is not acknowledged, so that the page says
-// it again when there is a server.
+// A message during the shutdown is not acknowledged, so that the page sends it again
+// when there is a server.
 func TestSayAtTheEnd(t *testing.T) {
 	inBubble(t, testLimits, func(t *testing.T, s *Server) {
 		ada := visit(t, s)
