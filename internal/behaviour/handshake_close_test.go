@@ -45,7 +45,7 @@ func TestPeerCloses(t *testing.T) {
 	})
 }
 
-// violations are what a peer must not send, with the close code of the answer.
+// violations are frames that a peer must not send, with the close code of the answer.
 // Frames are as a client sends them if masked is set.
 var violations = []struct {
 	name   string

@@ -15,7 +15,7 @@ import (
 	"github.com/fullduplex-go/websocket"
 )
 
-// program is what the library's side of a connection does, the same on every
+// program is the behaviour of the library's side of a connection, the same on every
 // engine. Its functions may be nil.
 type program struct {
 	open func(l *lib)
@@ -104,7 +104,7 @@ func (l *lib) recover() {
 	}
 }
 
-// errPanic is what programs panic with.
+// errPanic is the value with which programs panic.
 var errPanic = errors.New("a panic on purpose")
 
 // readMessages reads by Conn.Messages, one message per call.

@@ -13,7 +13,7 @@ import (
 	"github.com/fullduplex-go/websocket"
 )
 
-// underway is what goes on when a connection ends.
+// underway is an operation that is under way when a connection ends.
 type underway struct {
 	name     string
 	messages int                   // that the peer sends before the end, in one segment with it

@@ -228,7 +228,7 @@ func (p *peer) echo(f frame) {
 	}
 }
 
-// received is what has been recorded so far.
+// received returns the records so far.
 func (p *peer) received() []frame {
 	p.got.Lock()
 	defer p.got.Unlock()

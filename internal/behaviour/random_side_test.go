@@ -31,7 +31,7 @@ func newSide(r *round, name string, c *websocket.Conn) *side {
 	return s
 }
 
-// fate is what is known of a message that a sender has tried to send.
+// fate is the known outcome of a message that a sender has tried to send.
 type fate int
 
 const (

@@ -159,7 +159,7 @@ func TestPeerLeavesManyMessages(t *testing.T) {
 }
 
 // TestWriteCutOff has a large write end with its context in the middle of a
-// frame, since the peer does not read. What the peer says is read all the same,
+// frame, since the peer does not read. The peer's frames are read all the same,
 // and then its close frame is the cause, or else the write's error. A loop takes
 // the message whole, and reads again when the peer has taken it.
 func TestWriteCutOff(t *testing.T) {

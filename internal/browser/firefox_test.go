@@ -13,8 +13,8 @@ import (
 	"testing"
 )
 
-// What Firefox wants from other machines goes to the proxy of its settings. Of
-// its own accord it wants nothing.
+// Firefox's requests to other machines go to the proxy of its settings. Of its own
+// accord it makes none.
 func TestFirefoxStaysHome(t *testing.T) {
 	var mu sync.Mutex
 	var seen []string // guarded by mu

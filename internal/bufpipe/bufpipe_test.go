@@ -16,7 +16,7 @@ import (
 
 var _ net.Conn = (*Conn)(nil)
 
-// result is what a Read or Write returned, and when.
+// result holds the results of a Read or Write, and its time.
 type result struct {
 	n    int
 	data string
@@ -498,7 +498,7 @@ func TestConcurrentUse(t *testing.T) {
 	}
 }
 
-// Close ends every call on both ends, whoever is in the middle of what.
+// Close ends all calls on both ends.
 func TestCloseInUse(t *testing.T) {
 	for range 50 {
 		a, b := New(16)

@@ -120,7 +120,7 @@ func TestWaitLosesNothing(t *testing.T) {
 	}
 }
 
-// What is not watched is not reported; an event lasts until it is dealt with.
+// Only watched events are reported; an event lasts until it is handled.
 func TestLevelTriggered(t *testing.T) {
 	p := newPoller(t)
 	defer p.Close()
@@ -294,8 +294,8 @@ func TestRemoteAddr(t *testing.T) {
 	}
 }
 
-// Accept tells who has come, as package net writes it, and Nagle's algorithm is
-// off after NoDelay.
+// Accept returns the peer's address, in the form of package net, and Nagle's algorithm
+// is off after NoDelay.
 func TestAccept(t *testing.T) {
 	for _, on := range []struct{ network, address, dial string }{
 		{"tcp4", "127.0.0.1:0", "127.0.0.1"}, {"tcp6", "[::1]:0", "::1"}, {"tcp", ":0", "127.0.0.1"},

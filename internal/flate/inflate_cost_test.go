@@ -46,7 +46,7 @@ func TestInflateBounded(t *testing.T) {
 // inflateExample is "Hello" of RFC 7692, section 7.2.3.1.
 var inflateExample = []byte("\xf2\x48\xcd\xc9\xc9\x07\x00")
 
-// What a Decoder owns between messages.
+// The memory that a Decoder owns between messages.
 func TestInflateState(t *testing.T) {
 	if size := unsafe.Sizeof(Decoder{}); size > 48 {
 		t.Errorf("a Decoder has %d bytes", size)

@@ -236,7 +236,7 @@ func inflateStreams(before, data []byte) (out []byte, ok bool) {
 	return out, true
 }
 
-// What compress/flate writes comes out again, however it is fed.
+// The output of compress/flate is inflated, however it is split.
 func TestInflateWriterOutput(t *testing.T) {
 	for _, size := range []int{1, 2, 10, 300, 5000, 100_000, 1 << 20} {
 		for name, data := range inflateCorpora(size) {

@@ -18,7 +18,7 @@ import (
 	"github.com/fullduplex-go/websocket"
 )
 
-// direction is what was settled for the messages of one side.
+// direction holds the negotiated parameters for the messages of one side.
 type direction struct {
 	takeover bool
 	bits     int // of the window
@@ -31,8 +31,8 @@ var agreements = []struct {
 	ours           websocket.CompressionOptions
 	peers          string // parameters, for its script
 	server, client direction
-	// The parameters in the answer, by who is the server; "-" where the peers
-	// cannot be: zlib does not compress within a window of 256 bytes.
+	// The parameters in the answer, for either side as server; "-" where the peers
+	// cannot: zlib does not compress within a window of 256 bytes.
 	weAnswer, peerAnswers string
 }{
 	{
@@ -210,7 +210,7 @@ func dialCompressing(t *testing.T, url string, o websocket.CompressionOptions, a
 	return tr, c
 }
 
-// traffic is what the messages of a connection were on the wire.
+// traffic describes the messages of a connection on the wire.
 type traffic struct {
 	mu      sync.Mutex
 	in, out []onWire
@@ -319,7 +319,7 @@ func conversation() []spoken {
 }
 
 // converse has the peer echo every message, compares the echoes, and then
-// judges what both sides have sent; ours and theirs is what they settled on.
+// judges the messages of both sides; ours and theirs are the negotiated parameters.
 // Some peers can send the last message in fragments.
 func (tr *traffic) converse(t *testing.T, c *websocket.Conn, fragments bool, ours, theirs direction) {
 	t.Helper()

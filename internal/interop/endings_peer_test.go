@@ -27,8 +27,7 @@ type ending struct {
 	Clean  bool // the closing handshake was completed
 }
 
-// endingAction is what a peer does on its connections, as testdata/endings.js
-// explains.
+// endingAction is an action of a peer on its connections; see testdata/endings.js.
 type endingAction struct {
 	Close   *[]any `json:"close,omitempty"`
 	Behind  int    `json:"behind,omitempty"`

@@ -93,7 +93,7 @@ func TestReadDeadline(t *testing.T) {
 		wantError(t, err, os.ErrDeadlineExceeded)
 		took(t, begin, 300*time.Millisecond)
 
-		// What the read that was left behind brings is not lost.
+		// The bytes of a read that was left behind are not lost.
 		io.WriteString(peer, "hello")
 		synctest.Wait()
 		_, err = c.Read(buf)

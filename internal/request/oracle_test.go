@@ -59,7 +59,7 @@ func (o *oracle) handle(w http.ResponseWriter, r *http.Request) {
 	panic(http.ErrAbortHandler)
 }
 
-// verdict is what the oracle does with some input: nothing, or an answer, or a
+// verdict is the oracle's reaction to some input: nothing, or an answer, or a
 // call of the handler.
 type verdict struct {
 	answer  string

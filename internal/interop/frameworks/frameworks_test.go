@@ -29,7 +29,7 @@ import (
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 )
 
-// output is what loggers write to.
+// output is the writer of the loggers.
 type output struct {
 	mu  sync.Mutex
 	buf bytes.Buffer
@@ -55,8 +55,7 @@ type framework struct {
 	name string
 	// handler serves h under /rooms/{room}; what is logged goes to out.
 	handler func(h http.Handler, out *output) http.Handler
-	// room and user are what the router and the middleware have said about a
-	// connection.
+	// room and user come from the router and the middleware.
 	room func(c *websocket.Conn) string
 	user func(c *websocket.Conn) string
 	// status is how the log shows the status 101.

@@ -116,8 +116,8 @@ func gwsServer(deflate gws.PermessageDeflate) func(*testing.T) string {
 	}
 }
 
-// gobwasServer is what the package's documentation builds: a server straight on
-// the listener. It knows no compression between messages.
+// gobwasServer is the server of the package's documentation: straight on the
+// listener, and without context takeover.
 func gobwasServer(params wsflate.Parameters) func(*testing.T) string {
 	return func(t *testing.T) string {
 		ln, err := net.Listen("tcp", "127.0.0.1:0")
