@@ -5,7 +5,7 @@
 //
 // The names are for benchstat: "benchstat -col /lib" puts the libraries side
 // by side, each with the part of its API that was used. The tests run the same
-// code a few times and look at what was read and written.
+// code a few times and check the bytes that were read and written.
 //
 // The module is apart from the library's, so that the peers it requires are no
 // requirements of the library.

@@ -1,11 +1,11 @@
-// Command capture writes down what a real browser sends when it polls, opens an
+// Command capture records the requests of a real browser that polls, opens an
 // EventSource and opens a WebSocket, for cmd/polling to send the same:
 //
 //	go run ./cmd/capture > internal/wire/browser.txt
 //
-// It needs Chromium, which it starts without a window and lets loose on a page
-// of its own. To the browser that page is https://app.example.com/, with a
-// session cookie; so the headers are those that any site with HTTPS gets.
+// It needs Chromium, which it starts without a window, with a page of its own. To
+// the browser that page is https://app.example.com/, with a session cookie; so the
+// headers are those that any site with HTTPS gets.
 package main
 
 import (
@@ -73,7 +73,7 @@ func capture(ctx context.Context, w io.Writer) error {
 	return nil
 }
 
-// visit has the browser load the page, and returns when the page is through.
+// visit makes the browser load the page, and returns when the page is done.
 func visit(ctx context.Context, program string, s *site) error {
 	profile, err := os.MkdirTemp("", "capture-*")
 	if err != nil {

@@ -24,11 +24,11 @@ const (
 	cookie = "session=q7Vn0TzK4mXcJd2uR9bYhWf1sLgEo6PtAaSiMvN3xDk"
 )
 
-// pollPath is the path of the nth poll, whose length is always the same.
+// pollPath returns the path of the nth poll. All paths have the same length.
 func pollPath(n int) string { return fmt.Sprintf("/poll/1017?after=%d", 10000+n) }
 
-// page does one thing after the other, as the order of the requests tells them
-// apart where nothing else does.
+// page makes one request after the other, since some can be told apart by their
+// order only.
 var page = `<!doctype html><title>capture</title><link rel="icon" href="data:,"><script>
 const opened = (it) => new Promise((ok, no) => { it.onopen = ok; it.onerror = no; });
 (async () => {
@@ -39,11 +39,11 @@ const opened = (it) => new Promise((ok, no) => { it.onopen = ok; it.onerror = no
 })();
 </script>`
 
-// site is a server with one protocol that writes down all that it is sent.
+// site is a server with one protocol that records everything it receives.
 type site struct {
 	server http.Server
 	ln     net.Listener
-	done   chan struct{} // closed when the page has done all it should
+	done   chan struct{} // closed when the page is done
 	over   sync.Once     // closes done
 
 	mu      sync.Mutex
@@ -52,7 +52,7 @@ type site struct {
 }
 
 func newSite(protocol string) (*site, error) {
-	// httptest has a certificate, which the browser is told not to mind.
+	// httptest has a certificate, which the browser is told not to check.
 	other := httptest.NewUnstartedServer(nil)
 	other.StartTLS()
 	certificates := other.TLS.Certificates
@@ -66,7 +66,7 @@ func newSite(protocol string) (*site, error) {
 	// A WebSocket asks for HTTP/1.1 on a connection of its own.
 	config := &tls.Config{Certificates: certificates, NextProtos: []string{protocol, "http/1.1"}}
 	s.server.Handler = s
-	// The server sees the plain text, which it is to take for HTTP/2 as well.
+	// The server gets plain text, and must accept HTTP/2 in it, too.
 	s.server.Protocols = new(http.Protocols)
 	s.server.Protocols.SetHTTP1(true)
 	s.server.Protocols.SetUnencryptedHTTP2(true)
@@ -107,7 +107,7 @@ func (s *site) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// recorder accepts connections, ends their TLS, and has them written down.
+// recorder accepts connections, terminates their TLS, and records them.
 type recorder struct {
 	net.Listener
 	config *tls.Config
@@ -126,8 +126,8 @@ func (l *recorder) Accept() (net.Conn, error) {
 	return r, nil
 }
 
-// recorded is a connection that keeps what was read. That it is not a
-// *tls.Conn to the http.Server makes that take what comes for plain text.
+// recorded is a connection that keeps the bytes that were read. It is no *tls.Conn,
+// so http.Server takes the bytes for plain text.
 type recorded struct {
 	net.Conn
 	mu   sync.Mutex

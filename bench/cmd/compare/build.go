@@ -45,7 +45,7 @@ func build(ctx context.Context, bench, dir string, list []server) map[string]err
 	return failed
 }
 
-// entry is how the server appears in the results.
+// entry returns the server's entry in the results.
 func (s server) entry() report.Server {
 	r := report.Server{Name: s.name, Kind: s.kind, Loop: s.mode == "loop", Floor: s.floor, Flags: s.flags()}
 	if s.window != "" || s.hub {
@@ -57,7 +57,7 @@ func (s server) entry() report.Server {
 	return r
 }
 
-// describe fills in what a server's binary says of itself, and notes the
+// describe fills in the build information of a server's binary, and notes the
 // version of Go that has built it.
 func describe(program string, s server, machine *report.Machine) (report.Server, error) {
 	r := s.entry()

@@ -228,7 +228,7 @@ func TestParse(t *testing.T) {
 	}
 }
 
-// The list is a table for people to add to; this is what they may get wrong.
+// The list of servers is a table that people extend; this test finds their mistakes.
 func TestTables(t *testing.T) {
 	known := make(map[string]server)
 	for _, s := range servers {

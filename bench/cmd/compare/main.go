@@ -6,7 +6,7 @@
 //	go run ./cmd/compare [flags] [quick|full]
 //
 // It prints tables as it goes and writes results.json, results.md and plots.
-// ../../README.md tells what is measured, and how.
+// ../../README.md describes the measurements.
 package main
 
 import (
@@ -63,7 +63,7 @@ func (e *usageError) Error() string { return e.text }
 
 func wrong(format string, args ...any) error { return &usageError{fmt.Sprintf(format, args...)} }
 
-// settings are what the command line says.
+// settings hold the flags of the command line.
 type settings struct {
 	mode      string
 	command   string

@@ -30,8 +30,8 @@ type bench struct {
 	results        *report.Results
 }
 
-// loadEnv keeps the load generator from collecting its garbage, unless there is
-// very much.
+// loadEnv keeps the load generator from collecting garbage, unless there is very
+// much.
 var loadEnv = []string{"GOGC=off", "GOMEMLIMIT=2GiB"}
 
 // memoryRounds bounds how often memory is measured, which varies little.
@@ -129,9 +129,9 @@ func (b *bench) limitConns() error {
 
 func (b *bench) close() { os.RemoveAll(b.dir) }
 
-// measureAll measures everything, scenario after scenario. Within one, every
-// server has its turn in every round, and the order changes from round to
-// round, so that what disturbs the machine disturbs all alike.
+// measureAll measures everything, scenario after scenario. Within a scenario, every
+// round measures every server, and the order changes from round to round, so that
+// disturbances of the machine affect all alike.
 func (b *bench) measureAll(ctx context.Context) error {
 	failures := 0
 	for _, sc := range b.scenarios {

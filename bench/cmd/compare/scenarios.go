@@ -9,7 +9,7 @@ import (
 	"github.com/fullduplex-go/websocket/bench/internal/report"
 )
 
-// scenario is one thing that is measured, and how it is reported.
+// scenario is one measurement, and how it is reported.
 type scenario struct {
 	report.Scenario
 	job    load.Job

@@ -7,20 +7,20 @@ import (
 	"github.com/fullduplex-go/websocket/bench/internal/rig"
 )
 
-// server is a program to be measured, in one of its modes. Its package keeps
-// the contract that ../../README.md tells.
+// server is a program to be measured, in one of its modes. It keeps the contract in
+// ../../README.md.
 type server struct {
 	name   string
 	kind   string
 	pkg    string // folder of the main package in cmd
 	module string // the module whose version is reported; the standard library if empty
 	mode   string
-	floor  string // the floor whose ways it shares
+	floor  string // the floor with the same way of waiting
 	window string // asks for windows of so many bits: measured with takeover only
 	hub    bool   // broadcasts by a hub: measured with broadcasts only
 }
 
-// flags are what it is started with, whatever is measured.
+// flags returns the flags with which it is started in every scenario.
 func (s server) flags() []string {
 	flags := []string{"-mode", s.mode}
 	if s.window != "" {

@@ -11,10 +11,10 @@ import (
 
 const (
 	maxRead    = 256 << 10
-	maxPending = 64 << 20 // a connection that is further behind is given up
+	maxPending = 64 << 20 // a connection with more bytes pending is closed
 )
 
-// loop owns everything; nothing else runs in this process but the signals.
+// loop owns everything; only the signals run beside it.
 type loop struct {
 	ep       int
 	listener int
@@ -24,13 +24,13 @@ type loop struct {
 }
 
 // conn is one connection. While it has bytes pending it is not read, so that
-// a peer that does not take its replies is not served further.
+// a peer that does not read its replies is not served.
 type conn struct {
 	fd        int
 	open      bool // the handshake is done
 	broadcast bool
 	request   []byte // the handshake, until it is complete
-	pending   []byte // what the socket did not take
+	pending   []byte // bytes that the socket did not take
 }
 
 func (lp *loop) run() error {
@@ -98,7 +98,7 @@ func (lp *loop) close(c *conn) {
 		i := slices.Index(lp.everyone, c)
 		lp.everyone = slices.Delete(lp.everyone, i, i+1)
 	}
-	unix.Close(c.fd) // which also takes it out of epoll
+	unix.Close(c.fd) // also removes it from epoll
 }
 
 func (lp *loop) read(c *conn) {
@@ -137,8 +137,8 @@ func (lp *loop) handshake(c *conn, p []byte) {
 	lp.write(c, response)
 }
 
-// write sends p, behind what is pending. What the socket does not take is
-// kept until it does.
+// write sends p after the pending bytes. Bytes that the socket does not take become
+// pending.
 func (lp *loop) write(c *conn, p []byte) {
 	if len(c.pending) > 0 {
 		if len(c.pending)+len(p) > maxPending {
@@ -164,7 +164,7 @@ func (lp *loop) write(c *conn, p []byte) {
 	}
 }
 
-// flush sends what is pending, and goes back to reading when that is done.
+// flush sends the pending bytes, and resumes reading when all are sent.
 func (lp *loop) flush(c *conn) {
 	n, err := unix.Write(c.fd, c.pending)
 	switch {

@@ -1,12 +1,12 @@
 //go:build linux
 
-// Command floor-epoll shows what an event loop costs without any WebSocket:
+// Command floor-epoll shows the cost of an event loop without any WebSocket:
 // one thread, one epoll instance and one buffer for all connections. After the
 // handshake it writes back the bytes that it reads, on "/broadcast" to every
 // connection.
 //
-// Readiness is level-triggered and each event is one read, which makes one
-// system call less than to read until there is nothing left.
+// Readiness is level-triggered and each event is one read. That is one system call
+// less than to read until nothing is left.
 package main
 
 import (

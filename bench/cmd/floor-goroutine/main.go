@@ -1,4 +1,4 @@
-// Command floor-goroutine shows what a goroutine per connection costs without
+// Command floor-goroutine shows the cost of a goroutine per connection without
 // any WebSocket: after the handshake it writes back the bytes that it reads,
 // on "/broadcast" to every connection.
 //
@@ -94,13 +94,13 @@ func broadcast(c *net.TCPConn) {
 			return
 		}
 		for _, to := range everyone.All() {
-			to.Write(buf[:n]) // the reader of one that fails notices
+			to.Write(buf[:n]) // after an error the connection's own reader fails
 		}
 		buf = grown(buf, n)
 	}
 }
 
-// grown returns the buffer to go on with after a read of n bytes.
+// grown returns the buffer for the next read after a read of n bytes.
 func grown(buf []byte, n int) []byte {
 	if n < len(buf) || n == maxBuffer {
 		return buf

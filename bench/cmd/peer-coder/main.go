@@ -88,7 +88,7 @@ func broadcast(ctx context.Context, c *websocket.Conn) {
 	defer everyone.Remove(c)
 	each(ctx, c, func(typ websocket.MessageType, p []byte) error {
 		for _, to := range everyone.All() {
-			to.Write(ctx, typ, p) // the reader of one that fails notices
+			to.Write(ctx, typ, p) // after an error the connection's own reader fails
 		}
 		return nil
 	})

@@ -34,7 +34,7 @@ func newConn(nc *net.TCPConn, deflate bool) (*conn, error) {
 	return c, c.in.init(nc)
 }
 
-// read returns the next message, which is the caller's to free.
+// read returns the next message, which the caller has to free.
 func (c *conn) read() (*message, error) {
 	var (
 		m     *message // borrowed when the first frame has come
@@ -114,7 +114,7 @@ func (c *conn) write(m *message) error {
 	return err
 }
 
-// headroom is what a server's header takes at most.
+// headroom is the largest size of a server's header.
 const headroom = ws.MaxHeaderSize - 4
 
 // message is a message in memory, with room for a frame header before it.
@@ -161,7 +161,7 @@ func (m *message) frame(compressed bool) []byte {
 		h.Rsv = ws.Rsv(true, false, false)
 	}
 	start := headroom - ws.HeaderSize(h)
-	// It cannot fail: the buffer is large enough and so is the headroom.
+	// It cannot fail: the buffer is large enough.
 	ws.WriteHeaderBuffer(into(m.data[start:headroom]), h, m.header[:])
 	return m.data[start:]
 }

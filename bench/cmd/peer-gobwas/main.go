@@ -1,7 +1,7 @@
 // Command peer-gobwas is the gobwas/ws server of the comparison.
 //
-// The package is a codec: what it is compared with depends on what is built
-// from it. This server follows its README:
+// The package is a codec: the results depend on the server that is built from it.
+// This server follows its README:
 //
 //   - ws.Upgrader straight on the listener, the zero-copy upgrade, without
 //     net/http.
@@ -126,7 +126,7 @@ func deliver(m *message) error {
 			}
 			frame = compressed
 		}
-		to.nc.Write(frame) // the reader of one that fails notices
+		to.nc.Write(frame) // after an error the connection's own reader fails
 	}
 	return nil
 }

@@ -87,7 +87,7 @@ type receiver struct {
 func (r *receiver) send(m *websocket.PreparedMessage) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.c.WritePreparedMessage(m) // the reader of one that fails notices
+	r.c.WritePreparedMessage(m) // after an error the connection's own reader fails
 }
 
 var everyone contract.Set[*receiver]

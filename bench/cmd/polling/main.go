@@ -1,12 +1,12 @@
 //go:build linux
 
-// Command polling measures what the same updates cost by polling, long polling,
+// Command polling measures the cost of the same updates by polling, long polling,
 // server-sent events and WebSocket: bytes on the wire, server CPU, delay.
 //
 //	go run ./cmd/polling [flags]
 //
 // It writes polling.json, polling.md and polling-summary.md to the folder
-// results. ../../README.md tells what is measured, and how.
+// results. ../../README.md describes the measurements.
 package main
 
 import (
@@ -66,7 +66,7 @@ func (e *usageError) Error() string { return e.text }
 
 func wrong(format string, args ...any) error { return &usageError{fmt.Sprintf(format, args...)} }
 
-// settings are what the command line says.
+// settings hold the flags of the command line.
 type settings struct {
 	command    string
 	out        string // folder for the results, or "" for none

@@ -74,9 +74,8 @@ func (b *bench) progress(format string, args ...any) {
 	}
 }
 
-// measureAll measures everything. Every transport has its turn in each round,
-// and the order changes from round to round: what disturbs the machine disturbs
-// all alike.
+// measureAll measures everything. Each round measures every transport, and the order
+// changes from round to round, so that disturbances of the machine affect all alike.
 func (b *bench) measureAll(ctx context.Context) error {
 	failures := 0
 	for round := range b.rounds {

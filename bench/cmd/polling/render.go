@@ -15,7 +15,7 @@ import (
 	"github.com/fullduplex-go/websocket/bench/internal/report"
 )
 
-// write renders the results to a folder: everything, and what a README wants.
+// write renders the results to a folder: everything, and the summary for a README.
 func (r *results) write(dir string, stdout io.Writer) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
@@ -117,7 +117,7 @@ func spread(m report.Metric) string {
 	return report.Figure(m.Q1) + "–" + report.Figure(m.Q3)
 }
 
-// summary is what a README wants.
+// summary returns the short tables and sentences for a README.
 func (r *results) summary(w io.Writer) {
 	fmt.Fprintf(w, "%s, %s.\n", r.Date.Format("2 January 2006"), r.Machine)
 	if r.Machine.Revision != "" {
@@ -151,7 +151,7 @@ func (r *results) summary(w io.Writer) {
 	fmt.Fprintf(w, "Made by `%s`.\n\n", r.Command)
 }
 
-// often says how often something happens once in d.
+// often describes the rate of an event once in d.
 func often(d time.Duration) string {
 	if d == time.Second {
 		return "once a second"
@@ -159,8 +159,8 @@ func often(d time.Duration) string {
 	return "every " + d.String()
 }
 
-// sentences say what the figures are often quoted for: the bytes around an
-// update, and what the handshake of a WebSocket costs and is worth.
+// sentences describe the figures that are often quoted: the bytes around an update,
+// and the cost and gain of the handshake of a WebSocket.
 func (r *results) sentences() []string {
 	var list []string
 	add := func(format string, args ...any) { list = append(list, fmt.Sprintf(format, args...)) }
@@ -194,8 +194,7 @@ func (r *results) sentences() []string {
 	return list
 }
 
-// paidAfter is how many updates it takes until what each saves is no less than
-// the price.
+// paidAfter returns after how many updates the savings per update reach the price.
 func paidAfter(price, saved float64) int { return int(math.Ceil(price / saved)) }
 
 func updates(n int) string {

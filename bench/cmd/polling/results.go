@@ -15,23 +15,23 @@ import (
 	"github.com/fullduplex-go/websocket/bench/internal/wire"
 )
 
-// results are everything that one run has measured. The JSON file is this, and
-// the Markdown can be made from it again.
+// results are all measurements of one run. The JSON file holds them, and the
+// Markdown can be made from the file again.
 type results struct {
 	Date    time.Time
-	Command string // that made them
+	Command string // the command line
 	Machine report.Machine
-	Browser string // whose requests the clients have sent
+	Browser string // the browser from which the clients' requests were captured
 	Rounds  int
 	Time    time.Duration // per measurement
 	Clients int
 	Size    int           // bytes per update
 	Every   time.Duration // from update to update and from poll to poll
-	Notes   []string      // what a reader of the figures must know
+	Notes   []string      // remarks for readers of the figures
 	Rows    []row
 }
 
-// row is what was measured of one transport.
+// row holds the measurements of one transport.
 type row struct {
 	Name    string
 	Title   string
@@ -106,7 +106,7 @@ func (w *row) add(m wire.Result) {
 func micros(d time.Duration) float64 { return float64(d) / float64(time.Microsecond) }
 func millis(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
 
-// any tells whether there are any figures.
+// any reports whether there are any figures.
 func (r *results) any() bool {
 	return slices.ContainsFunc(r.Rows, func(w row) bool { return len(w.Metrics) > 0 })
 }

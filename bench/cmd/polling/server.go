@@ -37,7 +37,7 @@ func serverMain() {
 				return err
 			}
 			go source.Run(context.Background())
-			// The browser's page is from elsewhere: a proxy would have that name.
+			// The captured page has another host, that of a proxy in front.
 			options := websocket.AcceptOptions{OriginPatterns: []string{"*"}}
 			if compress == contract.Takeover {
 				options.Compression = &websocket.CompressionOptions{Threshold: -1} // updates are small
@@ -55,7 +55,7 @@ func serverMain() {
 			}
 			server.TLSConfig = &tls.Config{
 				Certificates: []tls.Certificate{certificate},
-				// They would come with the first bytes that are counted.
+				// They would be sent with the first bytes that are counted.
 				SessionTicketsDisabled: true,
 			}
 			return server.ServeTLS(l, "", "")

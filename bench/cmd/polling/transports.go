@@ -18,11 +18,11 @@ type transport struct {
 	mode  contract.Mode
 }
 
-// rareness is how many polls there are for an update that is rare.
+// rareness is the number of polls per update, for rare updates.
 const rareness = 10
 
-// transports is the whole list. Those that others are compared with in the text
-// have constants for names.
+// transports is the whole list. Transports that the text compares with others have
+// constants for names.
 var transports = []transport{
 	{name: nothing, title: "Nobody asks: making the updates", job: wire.Job{Kind: wire.Nothing}},
 

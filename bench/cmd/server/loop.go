@@ -9,8 +9,8 @@ import (
 	"github.com/fullduplex-go/websocket/hub"
 )
 
-// serveLoop serves all connections on an event loop. Keepalive is on here: it
-// has no price that depends on their number.
+// serveLoop serves all connections on an event loop. Keepalive is on here: its cost
+// does not depend on the number of connections.
 func serveLoop(l net.Listener, options *websocket.AcceptOptions) error {
 	loop, err := websocket.NewLoop(nil)
 	if err != nil {
@@ -24,17 +24,17 @@ func serveLoop(l net.Listener, options *websocket.AcceptOptions) error {
 	return loop.Serve(l, options, e)
 }
 
-// events echoes, and passes on to everyone what comes from "/broadcast".
+// events echoes messages, and sends those from "/broadcast" to all.
 type events struct {
 	everyone contract.Set[*websocket.Conn]
-	hub      *hub.Hub // if not nil, what broadcasts
+	hub      *hub.Hub // if not nil, broadcasts
 }
 
 func (e *events) OnOpen(c *websocket.Conn) {
 	if c.Request().URL.Path == "/broadcast" {
 		e.everyone.Add(c)
 		if e.hub != nil {
-			e.hub.Subscribe("", c, nil) // one that fails ends by itself
+			e.hub.Subscribe("", c, nil) // fails only if the connection is ending
 		}
 	}
 }

@@ -22,10 +22,10 @@ import (
 	"github.com/fullduplex-go/websocket/bench/internal/contract"
 )
 
-// window is beside the flags of the contract.
+// window is a flag of its own, besides those of the contract.
 var window = flag.Int("window", 0, "with takeover: `bits` of the windows, 8 to 15; 0 for the default")
 
-// byHub is, too.
+// byHub, too.
 var byHub = flag.Bool("hub", false, "in the mode loop: broadcast by a hub")
 
 func main() {
@@ -75,7 +75,7 @@ func echo(c *websocket.Conn) {
 func sendAll(all []*websocket.Conn, typ websocket.MessageType, p []byte) {
 	m, err := websocket.NewPreparedMessage(typ, p)
 	if err != nil {
-		return // it came from a peer, so it is good
+		return // never, since a received message is valid
 	}
 	for _, c := range all {
 		c.SendPrepared(m) // one that fails ends by itself

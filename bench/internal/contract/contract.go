@@ -1,4 +1,4 @@
-// Package contract is what every Go server of the comparison keeps, so that
+// Package contract is the contract of every Go server of the comparison, so that
 // one load generator can drive them all:
 //
 //   - "/" echoes each message with its type, in order, up to [ReadLimit];
@@ -13,7 +13,7 @@
 //   - a peer that resets its connection is no reason to write to standard
 //     error.
 //
-// The floors keep all of it but the framing: they send back the bytes that
+// The floors keep the contract except for the framing: they send back the bytes that
 // arrive, frame headers and masks included.
 package contract
 
@@ -42,14 +42,13 @@ const (
 	Loop Mode = "loop" // an event loop for all
 )
 
-// Compression is what a server agrees to when the client offers
-// permessage-deflate.
+// Compression is a server's answer to an offer of permessage-deflate.
 type Compression string
 
 const (
 	Off        Compression = "off"
 	NoTakeover Compression = "notakeover" // each message compressed on its own
-	Takeover   Compression = "takeover"   // the window lives on, in both directions
+	Takeover   Compression = "takeover"   // with context takeover in both directions
 )
 
 // Support lists the modes of a server, and for each the compressions that it
@@ -94,7 +93,7 @@ func Main(s Support, serve func(l net.Listener, m Mode, c Compression) error) {
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGUSR1)
 	go obey(signals)
-	// Who connects from now on waits in the socket's queue.
+	// Connections from now on wait in the socket's queue.
 	fmt.Printf("listening on %s\n", l.Addr())
 	fail(exitFailed, serve(l, Mode(*mode), Compression(*compress)))
 }
@@ -123,7 +122,7 @@ func obey(signals <-chan os.Signal) {
 			os.Exit(0) // the kernel closes the connections
 		}
 		runtime.GC()
-		runtime.GC() // what the first one took out of the pools is free only now
+		runtime.GC() // frees the memory that the first one took out of the pools
 		debug.FreeOSMemory()
 		fmt.Println("collected")
 	}

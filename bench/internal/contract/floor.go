@@ -13,10 +13,9 @@ const MaxRequest = 4 << 10
 
 var errRequest = errors.New("not a WebSocket handshake")
 
-// Answer is the least of a server's handshake, for the floors. It returns the
-// path of the request in b and the response to it, or no response as long as
-// the request is incomplete. A client sends nothing behind its request before
-// it has the response; one that does is refused.
+// Answer is a minimal handshake of a server, for the floors. It returns the path of
+// the request in b and the response, or no response while the request is incomplete.
+// A client must not send more before it has the response; otherwise it is refused.
 func Answer(b []byte) (path string, response []byte, err error) {
 	end := bytes.Index(b, []byte("\r\n\r\n"))
 	switch {

@@ -6,9 +6,9 @@ import (
 	"sync/atomic"
 )
 
-// Set holds the connections open on "/broadcast". It is read for every
-// message and changed only when a client comes or goes, so each change makes
-// a new slice and readers take no lock. The zero value is empty.
+// Set holds the connections open on "/broadcast". It is read for every message and
+// changed only when a client connects or closes, so each change makes a new slice
+// and readers take no lock. The zero value is empty.
 type Set[T comparable] struct {
 	mu      sync.Mutex // held while members is replaced
 	members atomic.Pointer[[]T]

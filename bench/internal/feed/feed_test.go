@@ -181,7 +181,7 @@ func TestSlowSubscriber(t *testing.T) {
 	}
 }
 
-// Those who speak on a WebSocket, or ask for what there is not, are sent away,
+// Clients that send a message on a WebSocket, or ask for an unknown topic, are closed,
 // by a server with a loop and by one without.
 func TestSocketRefusals(t *testing.T) {
 	s := newSource(t, 1, time.Hour)

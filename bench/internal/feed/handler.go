@@ -10,8 +10,8 @@ import (
 	"github.com/fullduplex-go/websocket"
 )
 
-// The paths, to which the name of the topic is appended. The first two want to
-// know what the client has seen: "?after=10017".
+// The paths, to which the name of the topic is appended. The first two take the
+// number of the last update that the client has seen: "?after=10017".
 const (
 	PollPath   = "/poll/"   // the latest update, or 204 if the client has seen it
 	WaitPath   = "/wait/"   // likewise, but wait until there is one
@@ -19,8 +19,8 @@ const (
 	SocketPath = "/ws/"     // all updates from now on, on a WebSocket
 )
 
-// waitLimit is how long a client of WaitPath waits for nothing. Proxies do not
-// let it wait for ever.
+// waitLimit bounds the wait of a client of WaitPath. Proxies do not let it wait for
+// ever.
 const waitLimit = 30 * time.Second
 
 // Handler serves all paths. WebSockets get the given options.
@@ -33,8 +33,8 @@ func (s *Source) Handler(options websocket.AcceptOptions) http.Handler {
 	return mux
 }
 
-// asked finds the topic of a request, and what the client has seen of it. If
-// the request is no good it answers it and returns nil.
+// asked returns the topic of a request, and the number of the last update that the
+// client has seen. It answers an invalid request itself and returns nil.
 func (s *Source) asked(w http.ResponseWriter, r *http.Request) (t *topic, seen int) {
 	name, err := strconv.Atoi(r.PathValue("topic"))
 	if t = s.topic(name); err != nil || t == nil {
@@ -69,7 +69,7 @@ func (s *Source) wait(w http.ResponseWriter, r *http.Request) {
 	if t == nil {
 		return
 	}
-	// Subscribe first: what is published in between is then seen twice, not missed.
+	// Subscribe first: an update in between is then seen twice, not missed.
 	updates, cancel := t.subscribe(1)
 	defer cancel()
 	update := t.after(seen)
@@ -110,11 +110,11 @@ func (s *Source) events(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// attach has the connection get the updates of the topic in its path. It returns
-// nil if there is no such topic, and else what ends it.
+// attach subscribes the connection to the topic in its path. It returns a function
+// that ends the subscription, or nil if there is no such topic.
 //
-// The source itself writes. A client that did not read would hold up all others,
-// which those of the benchmark do not.
+// The source itself writes. A client that does not read would hold up all others, but
+// those of the benchmark read.
 func (s *Source) attach(c *websocket.Conn) (detach func()) {
 	name, err := strconv.Atoi(strings.TrimPrefix(c.Request().URL.Path, SocketPath))
 	t := s.topic(name)
@@ -128,8 +128,7 @@ func (s *Source) attach(c *websocket.Conn) (detach func()) {
 	return func() { t.subscribers.Remove(sub) }
 }
 
-// serve serves a connection on a goroutine of its own, which reads what control
-// frames there are.
+// serve serves a connection on a goroutine of its own, which reads control frames.
 func (s *Source) serve(c *websocket.Conn) {
 	detach := s.attach(c)
 	if detach == nil {

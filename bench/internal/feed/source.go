@@ -103,7 +103,7 @@ func (t *topic) after(seen int) []byte {
 }
 
 // subscribe returns a channel on which updates come from now on, until cancel
-// is called. Whoever lets the channel fill up misses some.
+// is called. Updates that come while the channel is full are missed.
 func (t *topic) subscribe(room int) (updates <-chan []byte, cancel func()) {
 	c := make(chan []byte, room)
 	s := &subscriber{func(update []byte) {

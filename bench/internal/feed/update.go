@@ -3,8 +3,8 @@
 //
 // Each topic has one client in the benchmark. The updates of all topics are
 // spread evenly over the time between two of the same topic, so the server is
-// woken for each of them: what it could save by telling many clients the same
-// at once is in nobody's figures.
+// woken for each of them: no transport profits from sending one update to many
+// clients at once.
 package feed
 
 import (
@@ -22,8 +22,8 @@ const (
 	MaxTopics  = 9000
 )
 
-// FirstSeq is what a client has seen that has seen nothing: the updates of a
-// topic are numbered from the next on. They all have five digits.
+// FirstSeq is the number for a client that has seen no update: the updates of a topic
+// are numbered from the next on. All numbers have five digits.
 const FirstSeq = 10000
 
 // MinSize and MaxSize bound the size of an update, in bytes.
@@ -45,7 +45,7 @@ func appendUpdate(dst []byte, topic, seq int, at time.Time, size int) []byte {
 	return append(dst, `"}`...)
 }
 
-// Update is what a client needs to know of an update.
+// Update holds the fields of an update that a client needs.
 type Update struct {
 	Topic int
 	Seq   int

@@ -36,9 +36,9 @@ func (r *runner) broadcast() error {
 	return nil
 }
 
-// stall opens the connections that read nothing, and the one that sends, which
-// then sends more than the kernel has room for. From then on it is the server
-// that has to do something about them.
+// stall opens the connections that read nothing, and the one that sends. That one
+// then sends more than the kernel has room for. From then on the server has to
+// handle the slow connections.
 func (r *runner) stall() error {
 	const size, bytes = 60 << 10, 16 << 20
 	if err := r.open(1 + r.Stalled); err != nil {
@@ -92,7 +92,7 @@ func (r *runner) verifyBroadcast() (reply, error) {
 	return look, nil
 }
 
-// runBroadcast sends a message as soon as everybody has got the one before.
+// runBroadcast sends a message as soon as all connections have got the previous one.
 func (r *runner) runBroadcast(look reply) error {
 	size := int64(look.size)
 	sender := r.conns[0]

@@ -24,7 +24,7 @@ func ProcessCPU(pid int) (time.Duration, error) {
 }
 
 // WaitIdle returns when a process has used next to no CPU for some time,
-// which is the only sign that a server has dealt with all it was sent.
+// the only sign that a server has handled everything it was sent.
 func WaitIdle(ctx context.Context, pid int) error {
 	const span, least, limit = 20 * time.Millisecond, 200 * time.Microsecond, 30 * time.Second
 	ctx, cancel := context.WithTimeout(ctx, limit)

@@ -1,11 +1,10 @@
 // Package load is the load generator of cmd/compare: WebSocket clients that
-// cost less than any server they are pointed at.
+// need less CPU than any server.
 //
-// One locked thread drives all connections by epoll. What is sent has been
-// encoded and masked beforehand, and replies are not looked at but counted:
-// while the clock runs the kernel throws them away without copying them
-// (MSG_TRUNC). That a server does answer with what it was sent is established
-// before and after, connection by connection and byte by byte.
+// One locked thread drives all connections by epoll. Messages are encoded and masked
+// beforehand, and replies are only counted: during the measurement the kernel
+// discards them without copying (MSG_TRUNC). Before and after it, the replies of
+// each connection are compared with its messages byte by byte.
 //
 // Linux only.
 package load

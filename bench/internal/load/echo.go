@@ -63,7 +63,7 @@ func (r *runner) write() error {
 	if err == nil {
 		r.serverWindow, err = takenOver(r.result.Extensions, "server")
 	}
-	if r.Compress == NoTakeover { // which both sides have been asked for
+	if r.Compress == NoTakeover { // negotiated for both sides
 		window, r.serverWindow = 0, 0
 	}
 	if err == nil && window > 0 && window < r.Size {
@@ -116,8 +116,8 @@ func (e *echoing) run() error {
 	return e.window.close()
 }
 
-// count is how many messages have come back. Where bytes are counted, a
-// message that is halfway here counts for a half.
+// count returns how many messages have come back. If bytes are counted, half a
+// message counts for a half.
 func (e *echoing) count() float64 {
 	if e.reply.single {
 		return float64(e.wire) / float64(e.reply.size)
@@ -134,8 +134,7 @@ func (e *echoing) start(c *conn, now time.Duration) error {
 	return c.push()
 }
 
-// event reads what has come on a connection. When the batch is answered the
-// next one goes out.
+// event reads from a connection. When the batch is answered it sends the next one.
 func (e *echoing) event(c *conn) error {
 	if c.sent < len(c.batch) {
 		if err := c.push(); err != nil {
@@ -179,7 +178,7 @@ func (e *echoing) event(c *conn) error {
 			}
 		}
 		if n < len(e.scratch) {
-			return nil // nothing is left; what comes from now on is a new event
+			return nil // nothing is left; later bytes are a new event
 		}
 	}
 }

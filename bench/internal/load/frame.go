@@ -5,8 +5,8 @@ import (
 	"fmt"
 )
 
-// The frames of RFC 6455 once more, apart from the library's own: what judges
-// the library must not share its mistakes.
+// The frames of RFC 6455 once more, independent of the library's code: a test of the
+// library must not share its mistakes.
 
 const (
 	opText   = 1

@@ -17,7 +17,7 @@ const (
 	Memory    = "memory"    // open connections, pause, echo a little, pause
 )
 
-// What a job can ask of permessage-deflate. The empty string means that the
+// The kinds of permessage-deflate of a job. The empty string means that the
 // extension is not offered.
 const (
 	NoTakeover = "notakeover"
@@ -35,10 +35,10 @@ const (
 type Job struct {
 	Kind string
 	Addr string // IP address and port
-	PID  int    // the server's process, whose CPU clock is read
+	PID  int    // the server's process, to read its CPU clock
 
-	// Raw tells that the server is no WebSocket server but sends back, after
-	// the handshake, the bytes it receives.
+	// Raw means that the server is no WebSocket server, but sends back the bytes
+	// that it receives after the handshake.
 	Raw bool
 
 	Conns    int    // connections; for Handshake, how many are in the making at a time
@@ -60,7 +60,7 @@ type Job struct {
 	Timeout time.Duration
 }
 
-// Result is what a job has measured. Messages, CPU, Wall, Wire and Sent belong
+// Result holds the measurements of a job. Messages, CPU, Wall, Wire and Sent belong
 // together: all were taken at the same two moments under full load.
 type Result struct {
 	Messages float64       // echoed, delivered, or handshakes made
@@ -133,8 +133,8 @@ type runner struct {
 	result  Result
 	sent    int64 // bytes of the batches answered under load
 
-	// serverWindow is what the server's messages may refer back to, in bytes:
-	// 0 without takeover. It is known when the script is written.
+	// serverWindow is the window of the server's messages, in bytes: 0 without
+	// takeover. It is known when the script is written.
 	serverWindow int
 
 	scratch []byte // where replies are received; content is void between calls

@@ -111,9 +111,9 @@ func TestEcho(t *testing.T) {
 	}
 }
 
-// What a server has counted must be what the generator says: never less than
-// the messages of the measurement, and, with the warm-up and the verification
-// taken away, not more than was under way at its two ends.
+// A server's count must match the generator's: never less than the messages of the
+// measurement, and, without those of the warm-up and the verification, not more than
+// were under way at its two ends.
 func TestEchoCounts(t *testing.T) {
 	var mu sync.Mutex
 	served := 0
@@ -375,7 +375,7 @@ func TestCancelled(t *testing.T) {
 	}
 }
 
-// The floors have no frames: what comes back is what was sent.
+// The floors have no frames: the same bytes come back.
 func TestRawEcho(t *testing.T) {
 	for name, spoil := range map[string]bool{"honest": false, "lying": true} {
 		srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -11,8 +11,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// poller is an epoll descriptor whose user data are indices of connections.
-// It is edge-triggered: whoever gets an event reads until nothing is left.
+// poller is an epoll descriptor with indices of connections as user data. It is
+// edge-triggered: after an event the caller reads until nothing is left.
 type poller struct {
 	fd     int
 	spin   bool
@@ -58,7 +58,7 @@ func (p *poller) wait(limit time.Duration) ([]unix.EpollEvent, error) {
 	return p.events[:n], nil
 }
 
-// again tells that a transfer has to wait for an event.
+// again means that a transfer has to wait for an event.
 const again = -1
 
 // send writes what the socket takes of b at once: a count, or again.

@@ -11,8 +11,8 @@ import (
 	"strings"
 )
 
-// script is what every connection sends in turn, again and again from the
-// beginning.
+// script holds the batches that every connection sends in turn, again and again from
+// the beginning.
 type script struct {
 	messages [][]byte // payloads, uncompressed
 	batches  [][]byte // the same, as frames, so many at a time as may be in flight
@@ -53,14 +53,14 @@ func numbered(size, count int, number uint64) [][]byte {
 	return messages
 }
 
-// ring is how many different messages a compressed script has. It has to hold
-// more than a window of 32 KiB does, or every message would find itself there.
+// ring is how many different messages a compressed script has. They must be larger
+// than a window of 32 KiB, or every message would find itself in the window.
 const ring = 256
 
 // deflateScript is a ring of JSON messages, one per batch. Each is compressed
-// with the history that the server has at that point, of up to window bytes;
-// the first refers to none, so the ring can be closed: what any other refers
-// to are its predecessors in the same round.
+// with the history that the server has at that point, of up to window bytes. The
+// first message refers to no other, and each other one refers only to earlier ones of
+// the same round, so the ring can be closed.
 func deflateScript(size, window int) (*script, error) {
 	s := &script{messages: JSONMessages(size, ring)}
 	var history []byte
@@ -81,7 +81,7 @@ func deflateScript(size, window int) (*script, error) {
 }
 
 // deflate compresses a message as RFC 7692, section 7.2.1 says. The library of
-// Go always looks back 32 KiB; what must not be referred to is kept from it.
+// Go always looks back 32 KiB; it is not given older bytes.
 func deflate(message, dict []byte) ([]byte, error) {
 	var out bytes.Buffer
 	w, err := flate.NewWriterDict(&out, flate.DefaultCompression, dict)
@@ -97,8 +97,7 @@ func deflate(message, dict []byte) ([]byte, error) {
 	return bytes.TrimSuffix(out.Bytes(), []byte{0, 0, 0xff, 0xff}), nil
 }
 
-// before returns what was sent before the nth message, as far as a window of
-// so many bytes reaches.
+// before returns the last bytes before the nth message, up to the size of the window.
 func (s *script) before(n, window int) []byte {
 	var history []byte
 	size := len(s.messages[0])

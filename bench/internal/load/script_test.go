@@ -32,8 +32,8 @@ func payload(t *testing.T, frame []byte) []byte {
 	return b
 }
 
-// Whoever keeps no more than the window of what came before can read every
-// message, in the second round of the ring too.
+// A receiver that keeps only the window can read every message, in the second round
+// of the ring too.
 func TestDeflateScript(t *testing.T) {
 	var last int
 	for _, window := range []int{0, 1 << 11, 1 << 12, 1 << 15} {

@@ -18,26 +18,26 @@ type reply struct {
 	single bool // every message is one frame, all of the same size
 }
 
-// exchange is a batch whose replies are read and compared.
+// exchange is a batch with replies that are read and compared.
 type exchange struct {
 	r        *runner
 	c        *conn
 	opcode   byte
-	messages [][]byte // what has to come, in this order
-	raw      []byte   // or, from a floor, these very bytes
+	messages [][]byte // the expected replies, in this order
+	raw      []byte   // or, from a floor, the expected bytes
 
-	in      []byte // received and not yet understood
+	in      []byte // received and not yet parsed
 	part    []byte // payload of the message under way
 	partial bool
 	deflate bool // the message under way is compressed
 	frames  int
 	wire    int
 	done    int    // messages that were right
-	history []byte // what the server may refer to
+	history []byte // the window of the server's messages
 }
 
 // begin sends a batch that no other connection sends, or the next of the
-// script if it is compressed. What the socket does not take is left to finish.
+// script if it is compressed. finish sends the bytes that the socket does not take.
 func (r *runner) begin(number int, c *conn, count int) (*exchange, error) {
 	x := &exchange{r: r, c: c, opcode: opBinary}
 	if r.Compress != "" {
@@ -102,7 +102,7 @@ func (x *exchange) finish() error {
 	}
 }
 
-// buffer is where the generator receives.
+// buffer is the receive buffer.
 func (r *runner) buffer() []byte {
 	if r.scratch == nil {
 		r.scratch = make([]byte, 1<<20)
@@ -182,9 +182,9 @@ func inflate(data, history []byte, limit int) ([]byte, error) {
 	return got, nil
 }
 
-// verify has every connection echo messages in one batch, and compares them.
-// The first connection echoes count of them, the others no more of the large
-// ones than tell that the order is kept. It learns what the replies look like.
+// verify makes every connection echo messages in one batch, and compares them. The
+// first connection echoes count of them, the others only as many of the large ones as
+// show that the order is kept. It also learns the form of the replies.
 func (r *runner) verify(count int) (reply, error) {
 	var look reply
 	for i := 0; i < len(r.conns); i += group {

@@ -22,21 +22,20 @@ type window struct {
 	from, to mark
 	open     bool // the clock runs
 	over     bool
-	look     time.Duration // when to think again about ending
+	look     time.Duration // when to check again whether to end
 }
 
 // newWindow begins the warm-up.
 func (r *runner) newWindow() *window { return &window{r: r, look: r.now() + r.Warmup} }
 
-// due tells that step wants to be called, which is so a few times only.
+// due reports whether step has to be called, which is only a few times.
 func (w *window) due(now time.Duration) bool { return !w.over && now >= w.look }
 
 // patience bounds how many times as long as asked a measurement may take.
 const patience = 4
 
-// step starts or stops the clock, given how much has come back so far. Where
-// the machine has other things to do than this, a measurement takes longer, so
-// that the server has some CPU time to be judged by.
+// step starts or stops the clock, given how much has come back so far. On a busy
+// machine a measurement takes longer, so that the server gets enough CPU time.
 func (w *window) step(messages float64, wire int64) error {
 	cpu, err := ProcessCPU(w.r.PID)
 	if err != nil {
