@@ -62,7 +62,7 @@ type deflater struct {
 	new func(level int) func(dst, p []byte) []byte
 }
 
-// flushWriter is what a Writer of compress/flate and klauspost's has.
+// flushWriter has the methods of the Writers of compress/flate and of klauspost's.
 type flushWriter interface {
 	io.Writer
 	Flush() error
@@ -195,8 +195,8 @@ func BenchmarkInflate(b *testing.B) {
 	}
 }
 
-// BenchmarkDeflate: an operation compresses a message; B/msg is what it comes
-// to, the same for everyone's messages.
+// BenchmarkDeflate: an operation compresses a message; B/msg is the compressed size,
+// of the same messages for all.
 func BenchmarkDeflate(b *testing.B) {
 	for _, data := range flateData {
 		for _, level := range flateLevels {

@@ -26,7 +26,7 @@ const wireSize = 256 << 10
 // memConn is a connection that costs next to nothing, so that what is measured
 // is the library. It can be read without end: the same frames come again and
 // again, as many whole ones as the buffer has room for, as from a peer that is
-// always ahead. What is written to it is counted and dropped.
+// always ahead. Bytes written to it are counted and dropped.
 //
 // One goroutine reads and one writes.
 type memConn struct {
@@ -193,8 +193,8 @@ func messages(wire []byte, masked bool) (all [][]byte, err error) {
 	return all, nil
 }
 
-// maskedOrPlain is a part of a benchmark's name. What a server reads and a
-// client writes is masked; the other way round it is plain.
+// maskedOrPlain is a part of a benchmark's name. Frames from a client to a server are
+// masked; those of a server are plain.
 func maskedOrPlain(masked bool) string {
 	if masked {
 		return "masked"

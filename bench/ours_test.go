@@ -11,7 +11,7 @@ import (
 
 var bg = context.Background()
 
-// readers and writers are what BenchmarkRead and BenchmarkWrite compare.
+// readers and writers are the libraries in BenchmarkRead and BenchmarkWrite.
 var (
 	readers = []reader{
 		{"ours", "Messages", oursMessages},
@@ -58,7 +58,7 @@ func openOurs(tb testing.TB, nc *memConn, server bool) *websocket.Conn {
 	return c
 }
 
-// dialing is an HTTP transport whose only connection is nc.
+// dialing is an HTTP transport with nc as its only connection.
 func dialing(nc net.Conn) *http.Transport {
 	return &http.Transport{DialContext: func(context.Context, string, string) (net.Conn, error) { return nc, nil }}
 }

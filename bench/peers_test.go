@@ -95,7 +95,7 @@ func gorillaWriteMessage(tb testing.TB, nc *memConn, server bool, size int) func
 	return func(p []byte) error { return c.WriteMessage(gorilla.BinaryMessage, p) }
 }
 
-// coder, whose compression is off unless it is asked for.
+// coder. Its compression is off unless it is asked for.
 func openCoder(tb testing.TB, nc *memConn, server bool) *coder.Conn {
 	var c *coder.Conn
 	var err error

@@ -58,7 +58,7 @@ func TestWrite(t *testing.T) {
 // BenchmarkWrite: an operation is a message written, and writes/op how often
 // that calls the connection's Write.
 //
-// What a write costs a socket is not in it, neither the system call nor the
+// The cost of a socket is not in it, neither the system call nor the
 // kernel's copy. So two calls look cheap here that are dear on a network
 // (gobwas), and so does a large message that a library hands over uncopied. On
 // TCP, though not here, two slices may leave in one system call: gorilla and

@@ -21,7 +21,7 @@ func Markdown(r *Results) []byte {
 	return b.Bytes()
 }
 
-// Summary renders what a README wants: ours beside the best of the others.
+// Summary renders the summary for a README: ours beside the best of the others.
 func Summary(r *Results) []byte {
 	var b bytes.Buffer
 	r.writeSummary(&b)
@@ -37,7 +37,7 @@ func (t Table) Head(cells ...string) {
 	t.Row(append([]string{"---"}, slices.Repeat([]string{"---:"}, len(cells)-1)...)...)
 }
 
-// Row writes a row. The cells are changed to what may stand in a table.
+// Row writes a row. The cells are escaped for a table.
 func (t Table) Row(cells ...string) {
 	for i, c := range cells {
 		cells[i] = escape(c)
@@ -50,12 +50,12 @@ func escape(s string) string {
 	return strings.Join(strings.Fields(strings.ReplaceAll(s, "|", `\|`)), " ")
 }
 
-// environment says when and where it was measured.
+// environment describes time and place of the measurement.
 func (r *Results) environment() string {
 	return fmt.Sprintf("%s, %s.", r.Date.Format("2 January 2006"), r.Machine)
 }
 
-// manner says how.
+// manner describes how it was measured.
 func (r *Results) manner() string {
 	text := fmt.Sprintf("Medians of up to %d rounds of %v; %s.", r.Rounds, r.Time, r.Machine.Pinning)
 	if r.Machine.Revision != "" {
@@ -97,7 +97,7 @@ func (r *Results) verdict(row row, s Server) (ratio float64, verdict string) {
 func (r *Results) writeSummary(w io.Writer) {
 	fmt.Fprintf(w, "%s\n%s\n\n", r.environment(), r.manner())
 	// A server with other settings has no columns: it is compared in rows of
-	// its own, under the name of the one that it is.
+	// its own, under the name of the original server.
 	ours, variants := r.ours(), []Server(nil)
 	ours = slices.DeleteFunc(ours, func(s Server) bool {
 		known := slices.ContainsFunc(r.ours(), func(other Server) bool { return other.Name == s.Of })
@@ -165,7 +165,7 @@ func (r *Results) writeSummary(w io.Writer) {
 	fmt.Fprintf(w, "Made by `%s`.\n\n", r.Command)
 }
 
-// absent stands for a figure that there is none of.
+// absent stands for a missing figure.
 func (r *Results) absent(row row, s Server) string {
 	if c := r.Cell(row.Scenario.Name, s.Name); c != nil && c.Failed != "" {
 		return "failed"

@@ -61,7 +61,7 @@ func Plot(r *Results, group string) []byte {
 	if len(rows) == 0 {
 		return nil
 	}
-	// A floor that has no part in any of it needs no line; a library does.
+	// A floor without figures in the group needs no line; a library does.
 	p := &plot{r: r, servers: slices.DeleteFunc(r.present(), func(s Server) bool {
 		return s.Kind == Floor && !slices.ContainsFunc(rows, func(w row) bool {
 			_, ok := r.metric(w.Scenario.Name, s.Name, w.Metric)
@@ -176,7 +176,7 @@ func (p *plot) server(x, y int, row row, s Server, at func(float64) float64) {
 	p.text(int(at(max(m.Median, m.Q3)))+7, base, class, label)
 }
 
-// axis names the scale of a metric, and what the factors mean.
+// axis names the scale of a metric, and the meaning of the factors.
 func (u unit) axis(floor bool) string {
 	text := u.heading()
 	if u.short == "B" {

@@ -1,5 +1,4 @@
-// Package report turns what cmd/compare has measured into JSON, Markdown and
-// plots.
+// Package report turns the results of cmd/compare into JSON, Markdown and plots.
 package report
 
 import (
@@ -10,46 +9,46 @@ import (
 	"time"
 )
 
-// Results are everything that one run has measured. The JSON file is this, and
-// the Markdown and the plots can be made from it again.
+// Results are all measurements of one run. The JSON file holds them, and the
+// Markdown and the plots can be made from the file again.
 type Results struct {
 	Date      time.Time
-	Command   string // that made them
+	Command   string // the command line
 	Machine   Machine
 	Rounds    int
 	Time      time.Duration // load while the clock runs, per measurement
-	Notes     []string      // what a reader of the figures must know
+	Notes     []string      // remarks for readers of the figures
 	Servers   []Server
 	Scenarios []Scenario
 	Cells     []Cell
 }
 
-// Machine is where it was measured.
+// Machine describes the machine of a measurement.
 type Machine struct {
 	CPU      string // model
-	CPUs     int    // that the run was allowed to use
+	CPUs     int    // CPUs that the run was allowed to use
 	Memory   int64  // bytes
 	Kernel   string
 	OS       string // and architecture
 	Go       string // version of the toolchain that built the servers
 	Revision string // of this tree, as the version control has it
-	Pinning  string // which CPU did what
+	Pinning  string // the task of each CPU
 }
 
 // The kinds of servers.
 const (
 	Ours  = "ours"
 	Peer  = "peer"  // another WebSocket library
-	Floor = "floor" // no WebSocket at all: what the sockets cost
+	Floor = "floor" // no WebSocket at all: the cost of the sockets
 )
 
 // Server is one column of the comparison.
 type Server struct {
 	Name    string
 	Kind    string
-	Loop    bool     // it is event-driven, with no goroutine for a connection
-	Floor   string   // name of the floor that it is measured by
-	Of      string   `json:",omitempty"` // the server that it is, with other settings; "" for none
+	Loop    bool     // event-driven, without a goroutine for each connection
+	Floor   string   // name of the floor that it is compared with
+	Of      string   `json:",omitempty"` // the original, if this is a server with other settings; or ""
 	Module  string   // path and version, from the binary's build information
 	Modules []string // all modules in the binary
 	Flags   []string
@@ -64,13 +63,13 @@ type Scenario struct {
 	Show    []string // other metrics worth a column, in this order
 }
 
-// Cell is what one server did in one scenario.
+// Cell holds the figures of one server in one scenario.
 type Cell struct {
 	Scenario string
 	Server   string
 	Metrics  map[string]Metric `json:",omitempty"`
-	Missing  string            `json:",omitempty"` // why there are no metrics: the server does not have this
-	Failed   string            `json:",omitempty"` // or what went wrong
+	Missing  string            `json:",omitempty"` // reason for no metrics: the server does not support this
+	Failed   string            `json:",omitempty"` // or the error
 	Note     string            `json:",omitempty"`
 }
 
@@ -88,7 +87,7 @@ const (
 	Baseline = "baseline" // resident bytes of the server without connections
 )
 
-// unit tells how a metric is written.
+// unit says how a metric is written.
 type unit struct {
 	name, short string
 	whole       bool // without decimals
@@ -140,16 +139,16 @@ func (r *Results) Add(scenario, server string, samples map[string]float64) {
 	}
 }
 
-// Miss says why a server has no figures in a scenario.
+// Miss records why a server has no figures in a scenario.
 func (r *Results) Miss(scenario, server, why string) { r.cell(scenario, server).Missing = why }
 
-// Fail says what went wrong with a server in a scenario.
+// Fail records the error of a server in a scenario.
 func (r *Results) Fail(scenario, server, what string) { r.cell(scenario, server).Failed = what }
 
 // Note adds a remark to a server's figures in a scenario.
 func (r *Results) Note(scenario, server, text string) { r.cell(scenario, server).Note = text }
 
-// Cell returns what a server did in a scenario, or nil.
+// Cell returns the figures of a server in a scenario, or nil.
 func (r *Results) Cell(scenario, server string) *Cell {
 	i := slices.IndexFunc(r.Cells, func(c Cell) bool { return c.Scenario == scenario && c.Server == server })
 	if i < 0 {
@@ -186,9 +185,9 @@ func (r *Results) best(row row, wanted func(Server) bool) string {
 	return name
 }
 
-// rival returns the best of the libraries, not ours, that s is compared with:
-// an event loop with all of them, a server with a goroutine for every
-// connection with those that have it, too.
+// rival returns the best of the other libraries with which s is compared: an event
+// loop is compared with all of them, a server with a goroutine for each connection
+// only with others of that kind.
 func (r *Results) rival(row row, s Server) string {
 	return r.best(row, func(other Server) bool { return other.Kind == Peer && (s.Loop || !other.Loop) })
 }

@@ -2,7 +2,7 @@ package report
 
 import "slices"
 
-// Metric is a series of samples and what is reported of it.
+// Metric is a series of samples and its reported figures.
 type Metric struct {
 	Median, Min, Max float64
 	Q1, Q3           float64   // the middle half of the samples lies between them
@@ -29,6 +29,6 @@ func quantile(sorted []float64, q float64) float64 {
 	return sorted[i] + (at-float64(i))*(sorted[i+1]-sorted[i])
 }
 
-// apart tells whether the middle halves of two metrics do not touch, which is
-// when we call one of them less than the other.
+// apart reports whether the middle halves of two metrics do not touch. Only then one
+// of them is called less than the other.
 func apart(a, b Metric) bool { return a.Q3 < b.Q1 || b.Q3 < a.Q1 }

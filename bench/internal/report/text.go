@@ -116,7 +116,7 @@ type row struct {
 	Metric   string
 }
 
-// rows are all comparisons in which somebody has figures or has failed.
+// rows are all comparisons in which a server has figures or has failed.
 func (r *Results) rows() []row {
 	var rows []row
 	for _, sc := range r.Scenarios {

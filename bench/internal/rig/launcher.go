@@ -12,10 +12,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Launcher starts processes on given CPUs. It does so from one thread that
-// lives as long as the program: a process inherits the affinity of the thread
-// that starts it, and is killed by the kernel when that thread is gone, which
-// is what remains when this program is killed without being asked.
+// Launcher starts processes on given CPUs. It does so from one thread that lives as
+// long as the program: a process inherits the affinity of the thread that starts it.
+// The kernel kills the process when that thread is gone, also when this program is
+// killed.
 type Launcher struct {
 	work chan func()
 }
@@ -34,7 +34,7 @@ func NewLauncher() *Launcher {
 
 // Start starts the command on a CPU.
 func (l *Launcher) Start(cmd *exec.Cmd, cpu int) error {
-	// Its own process group: ^C is for us, and we end what we have started.
+	// Its own process group: ^C is for this program, which ends its processes.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	result := make(chan error)
 	l.work <- func() {

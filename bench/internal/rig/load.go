@@ -13,14 +13,14 @@ import (
 	"runtime"
 )
 
-// The load generator is the program itself, started once more. The two talk in
-// JSON: the job goes to its standard input; what comes back are pauses, each of
-// which waits for an answer, and in the end the result.
+// The load generator is the program itself, started once more. The two exchange JSON:
+// the job goes to its standard input; it returns pauses, each of which waits for an
+// answer, and in the end the result.
 
 // loadEnv marks a process as the load generator.
 const loadEnv = "WEBSOCKET_BENCH_LOAD"
 
-// message is what the load generator says.
+// message is a message of the load generator.
 type message[R any] struct {
 	Pause  string `json:",omitempty"`
 	Error  string `json:",omitempty"`
@@ -30,13 +30,13 @@ type message[R any] struct {
 // resume is the answer to a pause.
 type resume struct{ Go bool }
 
-// IsLoad tells that this process is a load generator, whose main function is
-// to call LoadMain.
+// IsLoad reports whether this process is a load generator. Its main function then
+// has to call LoadMain.
 func IsLoad() bool { return os.Getenv(loadEnv) != "" }
 
-// LoadMain is the program as load generator. All its threads run on the CPU
-// on which it was started, and run is called on a locked one. Where run calls
-// pause, the pause function of [RunLoad] is called with the same state.
+// LoadMain is the main function of a load generator. All its threads run on the CPU
+// on which it was started, and run is called on a locked one. When run calls pause,
+// the pause function of [RunLoad] is called with the same state.
 func LoadMain[J, R any](run func(ctx context.Context, job J, pause func(state string) error) (R, error)) {
 	runtime.LockOSThread()
 	enc, dec := json.NewEncoder(os.Stdout), json.NewDecoder(os.Stdin)
@@ -90,7 +90,7 @@ func RunLoad[R, J any](ctx context.Context, l *Launcher, cpu int, env []string, 
 	result, err = converse[R](in, out, job, pause)
 	stopKill()
 	in.Close()
-	cmd.Process.Kill() // it has said what it has to say
+	cmd.Process.Kill() // the result has arrived
 	cmd.Wait()
 	switch {
 	case ctx.Err() != nil:
@@ -101,7 +101,7 @@ func RunLoad[R, J any](ctx context.Context, l *Launcher, cpu int, env []string, 
 	return result, err
 }
 
-// converse is the side of the one who wants the job done.
+// converse exchanges the messages with the load generator.
 func converse[R, J any](to io.Writer, from io.Reader, job J, pause func(state string) error) (R, error) {
 	enc, dec := json.NewEncoder(to), json.NewDecoder(from)
 	var none R

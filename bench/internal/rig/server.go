@@ -18,7 +18,7 @@ import (
 
 // Server is a server under measurement, in a process of its own.
 type Server struct {
-	Addr string // where it listens
+	Addr string // address on which it listens
 
 	cmd    *exec.Cmd
 	lines  chan string // of its standard output, after the first
@@ -26,10 +26,10 @@ type Server struct {
 	done   chan struct{} // closed when it has ended
 }
 
-// ErrUnsupported says that a server does not have the mode asked for.
+// ErrUnsupported means that a server does not have the requested mode.
 var ErrUnsupported = errors.New("not supported")
 
-// exitUnsupported is the exit status by which a server says so.
+// exitUnsupported is the exit status for ErrUnsupported.
 const exitUnsupported = 3
 
 // StartServer starts a program of the contract on a CPU and waits until it
@@ -60,7 +60,7 @@ func (l *Launcher) StartServer(ctx context.Context, cpu int, cmd *exec.Cmd) (*Se
 		}
 	}()
 	go func() {
-		cmd.Wait() // how it has ended is in ProcessState
+		cmd.Wait() // the result is in ProcessState
 		close(s.done)
 	}()
 	line, err := s.line(ctx, 10*time.Second)
@@ -95,7 +95,7 @@ func (s *Server) line(ctx context.Context, limit time.Duration) (string, error) 
 			if ok {
 				return line, nil
 			}
-			lines = nil // its output is closed, as it is before it has ended
+			lines = nil // the output is closed before the process has ended
 		case <-s.done:
 			return "", s.died()
 		case <-ctx.Done():
@@ -122,7 +122,7 @@ func (s *Server) Alive() error {
 	}
 }
 
-// Collect has the server collect its garbage, and returns when it has.
+// Collect makes the server collect its garbage, and returns when it has.
 func (s *Server) Collect(ctx context.Context) error {
 	if err := s.cmd.Process.Signal(syscall.SIGUSR1); errors.Is(err, os.ErrProcessDone) {
 		<-s.done
@@ -137,10 +137,10 @@ func (s *Server) Collect(ctx context.Context) error {
 	return err
 }
 
-// Blame returns why a measurement has failed: err, which the load generator
-// has met, or that the server has ended, which shows there first. The kernel
-// closes the connections of a process before it tells its parent, so whether
-// the server lives is only known when it has answered.
+// Blame returns why a measurement has failed: err, an error of the load generator, or
+// the end of the server, which caused err. The kernel closes the connections of a
+// process before it tells the parent, so Blame waits for an answer of the server to
+// know that it lives.
 func (s *Server) Blame(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return err
@@ -164,7 +164,7 @@ func (s *Server) Stop() {
 	}
 }
 
-// tail keeps the beginning of what a server writes to its standard error.
+// tail keeps the beginning of a server's standard error.
 type tail struct {
 	mu   sync.Mutex
 	text []byte

@@ -7,13 +7,13 @@ import (
 	"strings"
 )
 
-// browserText is what cmd/capture has written down.
+// browserText is the record of cmd/capture.
 //
 //go:embed browser.txt
 var browserText string
 
-// host is the one whose page the browser had open. Clients that are no browser
-// name it too, so that none is spared the bytes.
+// host is the host of the browser's page. Clients that are no browser send it too, so
+// that all send as many bytes.
 const host = "app.example.com"
 
 // browserRequests are the requests of a browser.
@@ -29,7 +29,7 @@ type browserRequests struct {
 // browser are the requests of the browser that was captured.
 var browser = parseBrowser(browserText)
 
-// BrowserVersion tells which browser that is, and when.
+// BrowserVersion returns the captured browser, and the date.
 func BrowserVersion() string {
 	var lines []string
 	for line := range strings.Lines(browserText) {

@@ -21,7 +21,7 @@ type client struct {
 	index int
 	seen  int // the number of the last update
 
-	// What has happened so far, which others look at while it goes on.
+	// The counts so far, which other goroutines read meanwhile.
 	updates, missed, polls atomic.Int64
 
 	delays []time.Duration // while the clock runs
@@ -29,8 +29,7 @@ type client struct {
 	fetcher fetcher // for Poll and LongPoll
 	stream  stream  // for Events and WebSocket
 
-	// What the connection is, and how many bytes it had carried before all
-	// that is HTTP.
+	// The connection, and the bytes that it had carried before HTTP.
 	conn         *conn
 	sent0, recv0 int64
 
@@ -44,7 +43,7 @@ func (r *runner) open(ctx context.Context, index int) (*client, error) {
 	switch r.Kind {
 	case Poll, LongPoll:
 		if c.fetcher, err = c.newFetcher(ctx); err == nil {
-			// The first one makes the connection, and brings the state.
+			// The first request makes the connection, and gets the state.
 			err = c.ask(feed.PollPath)
 		}
 	case Events:
@@ -73,8 +72,8 @@ func (c *client) dial(ctx context.Context) (net.Conn, error) {
 	return c.conn, nil
 }
 
-// dialTLS makes the connection and does the TLS handshake, which is then not
-// counted for the setup: it is the same for all.
+// dialTLS makes the connection and does the TLS handshake. The handshake does not
+// count for the setup, since it is the same for all.
 func (c *client) dialTLS(ctx context.Context, protocol string) (*tls.Conn, error) {
 	nc, err := c.dial(ctx)
 	if err != nil {
@@ -182,9 +181,9 @@ func (c *client) get() error {
 	}
 }
 
-// nextPoll is when the client polls next. The clients are spread over the time
-// between two polls, in another order than their topics are: the time that
-// their updates wait to be fetched is spread evenly, too.
+// nextPoll returns the time of the client's next poll. The clients are spread over the
+// time between two polls, in another order than their topics. So the time that their
+// updates wait for a poll is spread evenly, too.
 func (c *client) nextPoll(now time.Time) time.Time {
 	_, place := math.Modf(float64(c.index) * math.Phi)
 	every := int64(c.r.Poll)
@@ -193,7 +192,7 @@ func (c *client) nextPoll(now time.Time) time.Time {
 	return time.Unix(0, n*every+offset)
 }
 
-// ask makes a request for what is new.
+// ask requests the latest update.
 func (c *client) ask(kind string) error {
 	status, content, err := c.fetcher.fetch(fmt.Sprintf("%s?after=%d", c.path(kind), c.seen))
 	if err != nil {
@@ -209,7 +208,7 @@ func (c *client) ask(kind string) error {
 	return c.got(content)
 }
 
-// got takes an update.
+// got counts an update.
 func (c *client) got(text []byte) error {
 	now := time.Now()
 	u, err := feed.ParseUpdate(text)
@@ -224,7 +223,7 @@ func (c *client) got(text []byte) error {
 		return fmt.Errorf("update %d after %d", u.Seq, c.seen)
 	}
 	c.updates.Add(1)
-	if c.seen != feed.FirstSeq { // before its first it has missed none
+	if c.seen != feed.FirstSeq { // before its first update it has missed none
 		c.missed.Add(int64(u.Seq - c.seen - 1))
 	}
 	c.seen = u.Seq

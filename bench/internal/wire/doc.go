@@ -1,11 +1,10 @@
 // Package wire is the load generator of cmd/polling: clients that get updates
 // from a [feed.Source] by polling, long polling, server-sent events and
-// WebSocket, and that count what goes over the wire for it.
+// WebSocket, and that count the bytes on the wire.
 //
-// The clients are plain ones, a goroutine each. They sleep when there is nothing
-// to do, as real ones do, so the kernel wakes them for each thing that the
-// server sends. On loopback that is in the server's time, for every transport
-// alike.
+// Each client is a goroutine. It sleeps when there is nothing to do, as a real one
+// does, so the kernel wakes it whenever the server sends. On loopback the wake-up
+// counts as the server's CPU time, for every transport alike.
 //
 // Linux only.
 package wire

@@ -20,7 +20,7 @@ type fetcher interface {
 	fetch(path string) (status int, content []byte, err error)
 }
 
-// maxContent bounds what a server may answer with, in bytes.
+// maxContent bounds the content of an answer, in bytes.
 const maxContent = 1 << 20
 
 // rawFetcher sends a browser's requests as they were captured.

@@ -12,7 +12,7 @@ import (
 
 // The ways to get updates.
 const (
-	Nothing   = "nothing"   // nobody asks for them: what making them costs
+	Nothing   = "nothing"   // no client: the cost of making updates
 	Poll      = "poll"      // a request every now and then
 	LongPoll  = "longpoll"  // a request that the server answers when it has something
 	Events    = "events"    // server-sent events
@@ -23,17 +23,17 @@ const (
 type Job struct {
 	Kind string
 	Addr string // IP address and port
-	PID  int    // the server's process, whose CPU clock is read
+	PID  int    // the server's process, to read its CPU clock
 
-	// Browser has Poll and LongPoll send what a browser sends; else it is what
-	// net/http sends. Events and WebSocket are always those of a browser.
+	// Browser makes Poll and LongPoll send a browser's requests; else they send
+	// those of net/http. Events and WebSocket always send those of a browser.
 	Browser bool
 
 	// TLS is for all of the clients. Without it they speak HTTP/1.1, with it
 	// HTTP/2, but for a WebSocket, which begins with HTTP/1.1 in any case.
 	TLS bool
 
-	// Compressed tells that the server agrees to permessage-deflate, which
+	// Compressed means that the server agrees to permessage-deflate, which
 	// browsers always offer.
 	Compressed bool
 
@@ -66,8 +66,8 @@ func (j *Job) check() error {
 	return nil
 }
 
-// Result is what a job has measured. All but Setup is between the two moments
-// when the clock was started and stopped.
+// Result holds the measurements of a job. All but Setup are from between the start and
+// the stop of the clock.
 type Result struct {
 	Updates float64 // delivered; for Nothing, made
 	Missed  float64 // that were overtaken by a newer one before the client asked
@@ -82,14 +82,14 @@ type Result struct {
 
 	// Packets are TCP segments in both directions, those that only acknowledge
 	// included, by the kernel's count. PacketHeaders is the size of all their
-	// IP and TCP headers. What Ethernet adds is not in it.
+	// IP and TCP headers, without those of Ethernet.
 	Packets, PacketHeaders int64
 
 	// Delay is the time from the making of an update to its arrival.
 	DelayMean, DelayP50, DelayP99 time.Duration
 
-	// SetupSent and SetupReceived are what a client of Events or WebSocket has
-	// paid before its first update, after the TLS handshake if there is one:
-	// the median over all clients.
+	// SetupSent and SetupReceived are the bytes of a client of Events or WebSocket
+	// before its first update, after the TLS handshake if there is one: the median
+	// over all clients.
 	SetupSent, SetupReceived int64
 }

@@ -46,7 +46,7 @@ type runner struct {
 	traffic traffic
 	clients []*client
 	running sync.WaitGroup
-	clock   atomic.Bool // what comes is counted
+	clock   atomic.Bool // updates are counted
 }
 
 // end stops the clients and returns when they have ended.
@@ -86,7 +86,7 @@ func (r *runner) openAll() error {
 	return context.Cause(ctx)
 }
 
-// start has the clients run. The first that fails ends the job.
+// start starts the clients. The first that fails ends the job.
 func (r *runner) start() {
 	for _, c := range r.clients {
 		r.running.Go(func() { r.cancel(c.run()) })
@@ -105,7 +105,7 @@ func (r *runner) sleepUntil(at time.Time) error {
 	}
 }
 
-// mark is the sum of all that was counted at one moment.
+// mark is the sum of all counts at one moment.
 type mark struct {
 	at                     time.Time
 	cpu                    time.Duration
@@ -126,7 +126,7 @@ func (r *runner) mark() (m mark, err error) {
 		packets, header, err := segments(c.conn.Conn)
 		if err != nil {
 			if over := context.Cause(r.ctx); over != nil {
-				err = over // which has closed the connection
+				err = over // the end has closed the connection
 			}
 			return m, err
 		}
@@ -138,7 +138,7 @@ func (r *runner) mark() (m mark, err error) {
 	return m, err
 }
 
-// measure has the clock run for the job's time.
+// measure runs the clock for the job's time.
 func (r *runner) measure() (Result, error) {
 	warmup := r.Warmup
 	if r.Kind == Poll {
@@ -173,7 +173,7 @@ func (r *runner) measure() (Result, error) {
 	return result, nil
 }
 
-// addUp adds what the clients know when they have ended.
+// addUp adds the counts of the clients, which have ended.
 func (r *runner) addUp(result *Result) error {
 	if r.Kind == Nothing {
 		return nil

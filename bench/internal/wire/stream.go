@@ -30,7 +30,7 @@ type eventStream struct {
 	lines *bufio.Scanner
 }
 
-// newEventStream judges the head of the response.
+// newEventStream checks the head of the response.
 func newEventStream(resp *http.Response) (*eventStream, error) {
 	typ, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type"))
 	if resp.StatusCode != http.StatusOK || typ != "text/event-stream" {
@@ -145,9 +145,9 @@ func (s *socketStream) message() (payload []byte, compressed bool, err error) {
 	}
 }
 
-// deflated is the stream that messages make when each gets the tail back that
-// was cut off (RFC 7692, section 7.2.2): after it all of the message can be had.
-// As an io.ByteReader it is read no further than necessary.
+// deflated is the DEFLATE stream of the messages, each with the tail that the sender
+// has removed (RFC 7692, section 7.2.2): after the tail the whole message is out. It
+// is an io.ByteReader, so that it is read no further than necessary.
 type deflated struct {
 	text []byte
 }

@@ -17,13 +17,13 @@ import (
 // traffic opens connections and closes them all at once. It is safe for
 // concurrent use.
 type traffic struct {
-	mu     sync.Mutex // guards what follows
+	mu     sync.Mutex // guards the fields below
 	conns  []*conn
 	closed bool
 }
 
-// conn is a TCP connection that counts the bytes which are read and written.
-// What is above it, such as TLS, is in them.
+// conn is a TCP connection that counts the bytes read and written, including those
+// of the layers above, such as TLS.
 type conn struct {
 	net.Conn
 	in, out atomic.Int64
@@ -84,8 +84,8 @@ const (
 )
 
 // segments returns how many segments a connection has sent and received since it
-// was opened, and the size of their headers. It does not know of the other
-// options, which come with the handshake and after losses.
+// was opened, and the size of their headers, without the other options of the
+// handshake and after losses.
 func segments(c net.Conn) (n, header int64, err error) {
 	tcp, ok := c.(*net.TCPConn)
 	if !ok {

@@ -28,7 +28,7 @@ type site struct {
 	*feed.Source
 	server *httptest.Server
 
-	// What the server has seen of its connections.
+	// Counts of the server's connections.
 	in, out atomic.Int64
 }
 
@@ -110,7 +110,7 @@ func (r *runner) mustOpen(t *testing.T, index int) *client {
 	return c
 }
 
-// What a client has sent and received since a moment.
+// Bytes that a client has sent and received since a moment.
 type meter struct {
 	c        *conn
 	in, out  int64
@@ -133,8 +133,8 @@ func (m *meter) want(t *testing.T, what string, out, in int) {
 	}
 }
 
-// What net/http puts before the content, with the dates that have the same
-// length for ever.
+// The head that net/http puts before the content; its dates have always the same
+// length.
 const (
 	head200 = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nDate: Mon, 02 Jan 2006 15:04:05 GMT\r\nContent-Length: 100\r\n\r\n"
 	head204 = "HTTP/1.1 204 No Content\r\nDate: Mon, 02 Jan 2006 15:04:05 GMT\r\n\r\n"
@@ -301,7 +301,7 @@ func TestCompressed(t *testing.T) {
 	}
 }
 
-// Requests are what was captured, but for the path.
+// Requests are the captured ones, except for the path.
 func TestBrowser(t *testing.T) {
 	for name, request := range map[string]string{"fetch": browser.fetch, "EventSource": browser.eventSource, "WebSocket": browser.webSocket} {
 		req, err := http.ReadRequest(bufio.NewReader(strings.NewReader(requestFor(request, "/some/path?x=1"))))
