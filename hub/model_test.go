@@ -69,7 +69,7 @@ type model struct {
 	hubs  []*Hub
 	clock atomic.Int64 // stamps what happens
 
-	mu        sync.Mutex // guards what follows
+	mu        sync.Mutex // guards the fields below
 	published map[string]*published
 	taken     []*taken
 	down      map[int]int64 // when the Shutdown of a hub was called

@@ -12,21 +12,20 @@ import (
 	"github.com/fullduplex-go/websocket"
 )
 
-// maxPooled is the capacity, in bytes, above which a buffer is left to the
-// garbage collector instead of the pool: one large value must not hold its
-// memory for as long as the program runs.
+// maxPooled is the capacity, in bytes, above which a buffer does not go back to the
+// pool: one large value must not hold its memory for as long as the program runs.
 const maxPooled = 64 << 10
 
 // Read waits for the next message on c, text or binary, and decodes it into
 // v, as [json.Unmarshal] does. v does not refer to the message afterwards.
 //
 // A message must be one JSON value with nothing but white space around it.
-// One that is not, or that does not fit v, is consumed all the same: the
-// error wraps that of encoding/json (a [*json.SyntaxError], a
-// [*json.UnmarshalTypeError]), and the connection is as good as before. The
-// next call reads the next message. A server that wants to end the
-// conversation closes with [websocket.StatusInvalidPayload] or a code of its
-// own. Every other error is that of [websocket.Conn.Read].
+// A message that is not, or that does not fit v, is consumed all the same. The
+// error then wraps that of encoding/json (a [*json.SyntaxError], a
+// [*json.UnmarshalTypeError]), the connection stays usable, and the next call
+// reads the next message. A server that wants to end the conversation closes
+// with [websocket.StatusInvalidPayload] or a code of its own. Every other
+// error is that of [websocket.Conn.Read].
 //
 // Like all reading methods of a connection, Read is for one goroutine at a
 // time. The size of a message is bounded by [websocket.Options.ReadLimit].
@@ -39,7 +38,7 @@ func Read(ctx context.Context, c *websocket.Conn, v any) error {
 	}()
 	_, data, err := c.ReadAppend(ctx, (*buf)[:0])
 	if data != nil {
-		*buf = data // it may have grown
+		*buf = data // a larger buffer, if need be
 	}
 	if err != nil {
 		return err
@@ -54,8 +53,8 @@ func Read(ctx context.Context, c *websocket.Conn, v any) error {
 // that <, > and & are not escaped: a message is not part of an HTML page. No
 // line feed follows the value.
 //
-// A value that cannot be encoded sends nothing and leaves the connection as
-// it was; the error wraps that of encoding/json. Every other error is that of
+// If v cannot be encoded, Write sends nothing, the connection stays usable, and
+// the error wraps that of encoding/json. Every other error is that of
 // [websocket.Conn.Write]. Any number of goroutines may call Write.
 func Write(ctx context.Context, c *websocket.Conn, v any) error {
 	e := encoders.Get().(*encoder)
@@ -73,7 +72,7 @@ func Write(ctx context.Context, c *websocket.Conn, v any) error {
 
 var readBuffers = sync.Pool{New: func() any { return new([]byte) }}
 
-// encoder is a json.Encoder together with what it writes to.
+// encoder is a json.Encoder together with its output buffer.
 type encoder struct {
 	buf  bytes.Buffer
 	json *json.Encoder

@@ -77,8 +77,7 @@ func TestRoundTrip(t *testing.T) {
 	}
 }
 
-// What goes over the wire is one text message, without a line feed and
-// without HTML escapes.
+// Write sends one text message, without a line feed and without HTML escapes.
 func TestWriteFormat(t *testing.T) {
 	ctx, client, server := pipe(t)
 	sent := make(chan error, 1)
@@ -182,7 +181,7 @@ func TestConnectionError(t *testing.T) {
 	}
 }
 
-// What Read has stored stays when its buffer is used again, and large values
+// Values that Read has stored stay when its buffer is used again, and large values
 // pass like small ones.
 func TestValuesDoNotShareBuffers(t *testing.T) {
 	ctx, client, server := pipe(t)

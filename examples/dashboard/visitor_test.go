@@ -258,7 +258,7 @@ func TestSlowPage(t *testing.T) {
 // The same, with a page that does not read, and the buffers of real sockets.
 func TestPageThatDoesNotRead(t *testing.T) {
 	s, url := start(t, config{instruments: 200, rate: 60, seed: 3})
-	// What a page does not read shall soon be the server's to keep.
+	// Small buffers, so that unread trades soon wait in the server.
 	p := dialBy(t, url, &http.Client{Transport: &http.Transport{
 		DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
 			c, err := new(net.Dialer).DialContext(ctx, network, addr)

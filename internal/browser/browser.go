@@ -1,11 +1,11 @@
 // Package browser drives a headless Chromium or Firefox in tests. Both are
 // driven by JSON over a WebSocket, Chromium by its DevTools protocol and Firefox
-// by WebDriver BiDi, so the driver needs nothing but this project's own client,
-// and puts that to work against two real servers.
+// by WebDriver BiDi. So the driver needs only this project's own client, and tests
+// the client against two real servers.
 //
-// Browser and Page are what both can do. A Tab, which is Chromium's Page, also
-// clicks and types, and collects what goes wrong in the page. All methods are
-// safe for concurrent use, and each is bounded by its context.
+// Browser and Page are common to both. A Tab, which is Chromium's Page, also
+// clicks and types, and collects the errors of the page. All methods are safe for
+// concurrent use, and each is bounded by its context.
 package browser
 
 import (
@@ -31,10 +31,10 @@ type Page interface {
 	// Navigate loads another page in the place of this one, as OpenPage does.
 	Navigate(ctx context.Context, url string) error
 	// Eval evaluates a JavaScript expression. If its value is a promise, Eval
-	// waits for that. The value is decoded from JSON into result, if that is
-	// not nil. An exception becomes an error.
+	// waits for the promise. The value is decoded from JSON into result, unless
+	// result is nil. An exception becomes an error.
 	Eval(ctx context.Context, expression string, result any) error
-	// Screenshot returns what the page shows, as PNG.
+	// Screenshot returns an image of the page, as PNG.
 	Screenshot(ctx context.Context) ([]byte, error)
 	// Close closes the page, and returns when it is closed.
 	Close(ctx context.Context) error
@@ -45,7 +45,7 @@ var (
 	_ Browser = (*Firefox)(nil)
 )
 
-// closeTimeout is how long a browser that was asked to end may take for it.
+// closeTimeout is how long a browser may take to end after it was asked to.
 const closeTimeout = 5 * time.Second
 
 // ForTest starts a browser, by StartChromium or StartFirefox, and closes it at

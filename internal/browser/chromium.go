@@ -10,7 +10,7 @@ import (
 // Chromium is a running Chromium, which is driven by its DevTools protocol.
 type Chromium struct {
 	process *process
-	*rpc    // nil until it is connected
+	*rpc    // nil until connected
 
 	mu   sync.Mutex      // guards tabs
 	tabs map[string]*Tab // by session
@@ -35,7 +35,7 @@ func StartChromium(ctx context.Context) (*Chromium, error) {
 			"--no-first-run", "--no-default-browser-check", "--disable-sync", "--disable-extensions",
 			"--disable-background-networking", "--disable-component-update",
 			"--ignore-certificate-errors",
-			// Tabs in the background are as lively as the one in front.
+			// Tabs in the background run as fast as the one in front.
 			"--disable-background-timer-throttling", "--disable-backgrounding-occluded-windows",
 			"--disable-renderer-backgrounding",
 			// Containers often have a tiny /dev/shm.
@@ -61,8 +61,8 @@ func (c *Chromium) Close() error {
 	return closeBrowser(c.process, c.rpc, "Browser.close")
 }
 
-// closeBrowser calls a method that ends the browser, and sees to it that it does.
-// r is nil if the browser was never connected to.
+// closeBrowser calls a method that ends the browser, and kills the browser if that
+// fails. r is nil if the browser was never connected to.
 func closeBrowser(p *process, r *rpc, method string) error {
 	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
 	defer cancel()
@@ -94,7 +94,7 @@ func (c *Chromium) event(m wireMessage) {
 	}
 }
 
-// detached ends a tab that is no more. Calls to it would not be answered.
+// detached ends a tab that has been closed. Calls to it would not be answered.
 func (c *Chromium) detached(params json.RawMessage) {
 	var p struct{ SessionID string }
 	json.Unmarshal(params, &p) // without a session there is no such tab

@@ -19,8 +19,8 @@ type Firefox struct {
 
 // firefoxPrefs are the settings of the profile, which is new.
 var firefoxPrefs = obj{
-	// All that does not go to this machine goes to a proxy that is not there.
-	// Names are not looked up, since the proxy would do that.
+	// Connections to other machines go to a proxy that does not exist. Names are
+	// not looked up, since the proxy would do that.
 	"network.proxy.type":              1,
 	"network.proxy.http":              "127.0.0.1",
 	"network.proxy.http_port":         9,
@@ -31,7 +31,7 @@ var firefoxPrefs = obj{
 	"network.trr.mode":                5,
 	"network.http.http3.enable":       false, // UDP goes through no proxy
 
-	// These would try all the same, and wait for it.
+	// These features would try to connect all the same, and wait.
 	"app.normandy.enabled":                       false,
 	"app.update.disabledForTesting":              true,
 	"browser.safebrowsing.downloads.enabled":     false,
@@ -127,7 +127,8 @@ func (p *firefoxPage) Eval(ctx context.Context, expression string, result any) e
 		ExceptionDetails struct{ Text string }
 	}
 	err := p.f.call(ctx, "script.evaluate", obj{
-		// BiDi has a notation of its own for values, and JSON fits into a string.
+		// BiDi has a notation of its own for values, so the result is JSON in a
+		// string.
 		"expression":     "(async () => JSON.stringify(await (" + expression + ")))()",
 		"target":         obj{"context": p.context},
 		"awaitPromise":   true,

@@ -16,8 +16,8 @@ import (
 	"github.com/fullduplex-go/websocket"
 )
 
-// process is a browser's process. It is ended by stop, and on Linux also when
-// the program that started it ends in whatever way.
+// process is a browser's process. It is ended by stop, and on Linux also when the
+// program that started it ends in any way.
 type process struct {
 	cmd     *exec.Cmd
 	profile string        // a temporary directory
@@ -39,10 +39,9 @@ func lookPath(variable string, names ...string) (string, error) {
 	return "", fmt.Errorf("browser: none of %s is in $PATH, and $%s is not set", strings.Join(names, ", "), variable)
 }
 
-// startProcess starts the browser at path. It tells on stderr, after the words
-// of announcement, the URL at which it can be driven. arguments are asked for
-// with the profile, an empty directory, which they may fill. env is added to
-// the environment.
+// startProcess starts the browser at path. The browser prints the URL at which it can
+// be driven to stderr, after the words of announcement. arguments is called with the
+// profile, an empty directory, which it may fill. env is added to the environment.
 func startProcess(path, announcement string, arguments func(profile string) ([]string, error), env ...string) (*process, error) {
 	profile, err := os.MkdirTemp("", "browser-*")
 	if err != nil {
@@ -63,7 +62,7 @@ func startProcess(path, announcement string, arguments func(profile string) ([]s
 		"XDG_CONFIG_HOME="+filepath.Join(profile, ".config"), "XDG_CACHE_HOME="+filepath.Join(profile, ".cache"))
 	p.cmd.Env = append(p.cmd.Env, env...)
 	p.cmd.Stderr = p.stderr
-	p.cmd.WaitDelay = closeTimeout // for a child that outlives it, with stderr open
+	p.cmd.WaitDelay = closeTimeout // for a child that outlives the browser, with stderr open
 	endWithParent(p.cmd)
 	started := make(chan error)
 	go func() {
@@ -73,7 +72,7 @@ func startProcess(path, announcement string, arguments func(profile string) ([]s
 		err := p.cmd.Start()
 		started <- err
 		if err == nil {
-			p.cmd.Wait() // how it ends does not matter, only when
+			p.cmd.Wait() // only the time of the end matters
 			close(p.exited)
 		}
 	}()
@@ -89,9 +88,8 @@ func (p *process) dial(ctx context.Context, path string) (*websocket.Conn, error
 	name := filepath.Base(p.cmd.Path)
 	select {
 	case url := <-p.stderr.url:
-		// No Origin header: browsers refuse to be driven by web pages, which
-		// they tell from other clients by that. A screenshot is one message, so
-		// there is no limit that fits.
+		// No Origin header, by which browsers recognise web pages and refuse to be
+		// driven by them. A screenshot is one message, so there is no read limit.
 		conn, _, err := websocket.Dial(ctx, url+path, &websocket.DialOptions{
 			Options: websocket.Options{ReadLimit: -1},
 		})
@@ -130,13 +128,13 @@ func removeAll(dir string) (err error) {
 	return err
 }
 
-// stderr is what a browser writes to its standard error. It finds the URL there,
-// and keeps the last lines for error messages.
+// stderr takes the browser's standard error. It finds the URL there, and keeps the
+// last lines for error messages.
 type stderr struct {
 	announcement string
 	url          chan string // has room for one
 
-	mu    sync.Mutex // guards what follows
+	mu    sync.Mutex // guards the fields below
 	lines []string
 	rest  string // the beginning of a line
 }
@@ -154,7 +152,7 @@ func (s *stderr) Write(p []byte) (int, error) {
 		if _, url, ok := strings.Cut(line, s.announcement); ok {
 			select {
 			case s.url <- strings.TrimSpace(url):
-			default: // it said so before
+			default: // the URL was printed before
 			}
 		}
 	}

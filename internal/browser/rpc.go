@@ -11,16 +11,16 @@ import (
 	"github.com/fullduplex-go/websocket"
 )
 
-// rpc is the connection to a browser: calls with a number go out, answers with
-// that number and events come in. DevTools and WebDriver BiDi have that in
-// common. One connection serves all pages.
+// rpc is the connection to a browser. Calls with a number go out; answers with
+// that number and events come in, with DevTools and with WebDriver BiDi. One
+// connection serves all pages.
 type rpc struct {
 	conn  *websocket.Conn
 	event func(wireMessage) // called by the reader, so it must not wait for a call
 	done  chan struct{}     // closed when no more answers come
-	err   error             // why; set before done is closed
+	err   error             // the cause; set before done is closed
 
-	mu      sync.Mutex // guards what follows
+	mu      sync.Mutex // guards the fields below
 	lastID  int
 	pending map[int]chan<- answer
 }
@@ -48,8 +48,8 @@ func (m *wireMessage) failure() error {
 	return fmt.Errorf("%s: %s", m.Error, m.Message) // in BiDi it is a string
 }
 
-// errClosed is why calls fail after the browser has closed the connection in
-// the regular way.
+// errClosed is the error of calls after the browser has closed the connection with a
+// closing handshake.
 var errClosed = errors.New("the browser is closed")
 
 // answer is the result of a call.
@@ -66,11 +66,11 @@ func newRPC(conn *websocket.Conn, event func(wireMessage)) *rpc {
 
 // stop ends the connection and waits for its reader.
 func (r *rpc) stop() {
-	r.conn.CloseNow() // the browser is gone, there is nobody to say goodbye to
+	r.conn.CloseNow() // the browser is gone, so no closing handshake
 	<-r.done
 }
 
-// read hands out what comes in.
+// read hands answers to their callers, and events to r.event.
 func (r *rpc) read() {
 	defer close(r.done)
 	for msg, err := range r.conn.Messages(context.Background()) {

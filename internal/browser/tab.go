@@ -45,7 +45,7 @@ func (b *Chromium) NewTab(ctx context.Context, url string) (*Tab, error) {
 	return t, t.Navigate(ctx, url)
 }
 
-// errTabClosed is why calls fail after a tab has been closed.
+// errTabClosed is the error of calls after a tab has been closed.
 var errTabClosed = errors.New("the tab is closed")
 
 func (t *Tab) call(ctx context.Context, method string, params, result any) error {
@@ -79,9 +79,9 @@ func (t *Tab) Close(ctx context.Context) error {
 	}
 }
 
-// Eval evaluates a JavaScript expression in the page. If its value is a promise
-// it waits for that. The value is decoded from JSON into result, if that is not
-// nil. An exception becomes an error.
+// Eval evaluates a JavaScript expression in the page. If its value is a promise,
+// Eval waits for the promise. The value is decoded from JSON into result, unless
+// result is nil. An exception becomes an error.
 func (t *Tab) Eval(ctx context.Context, expression string, result any) error {
 	var r struct {
 		Result struct {
@@ -108,10 +108,10 @@ func (t *Tab) Eval(ctx context.Context, expression string, result any) error {
 }
 
 // WaitFor waits until a JavaScript expression is true. Pages may be loaded in
-// the meantime. When ctx ends first the error tells what the page shows.
+// the meantime. When ctx ends first the error describes the page.
 func (t *Tab) WaitFor(ctx context.Context, condition string) error {
-	// The page itself looks at the condition, ten milliseconds apart: there is
-	// no event for an arbitrary expression.
+	// The page itself checks the condition every ten milliseconds, since there
+	// is no event for an arbitrary expression.
 	poll := fmt.Sprintf(`new Promise((resolve) => {
 		const look = () => {
 			let ok = false;
@@ -131,8 +131,8 @@ func (t *Tab) WaitFor(ctx context.Context, condition string) error {
 	}
 }
 
-// pageIsGone tells of the errors of a call that was under way when the page was
-// replaced by another one.
+// pageIsGone reports whether err is that of a call that was under way when the page
+// was replaced by another one.
 func pageIsGone(err error) bool {
 	for _, text := range []string{"navigated or closed", "context was destroyed", "Cannot find context"} {
 		if strings.Contains(err.Error(), text) {
@@ -142,7 +142,7 @@ func pageIsGone(err error) bool {
 	return false
 }
 
-// describe says what is on the page, for error messages.
+// describe describes the page, for error messages.
 func (t *Tab) describe() string {
 	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
 	defer cancel()
@@ -181,7 +181,7 @@ func (t *Tab) Click(ctx context.Context, selector string) error {
 	return nil
 }
 
-// Type types text into whatever has the focus.
+// Type types text into the element that has the focus.
 func (t *Tab) Type(ctx context.Context, text string) error {
 	return t.call(ctx, "Input.insertText", obj{"text": text}, nil)
 }
@@ -205,7 +205,7 @@ func (t *Tab) Press(ctx context.Context, key string) error {
 	}, nil)
 }
 
-// Viewport is the size of a page in CSS pixels, and what it is shown on.
+// Viewport is the size of a page in CSS pixels, and its kind of screen.
 type Viewport struct {
 	Width, Height int
 	Scale         float64 // device pixels per CSS pixel; 0 means 1
@@ -213,7 +213,7 @@ type Viewport struct {
 	Dark          bool    // the visitor prefers dark colours
 }
 
-// SetViewport changes what the page is shown on.
+// SetViewport changes the size and the kind of screen of the page.
 func (t *Tab) SetViewport(ctx context.Context, v Viewport) error {
 	if v.Scale == 0 {
 		v.Scale = 1
@@ -233,31 +233,31 @@ func (t *Tab) SetViewport(ctx context.Context, v Viewport) error {
 	)
 }
 
-// Screenshot returns what the viewport shows, as PNG.
+// Screenshot returns an image of the viewport, as PNG.
 func (t *Tab) Screenshot(ctx context.Context) ([]byte, error) {
 	var r struct{ Data []byte }
 	err := t.call(ctx, "Page.captureScreenshot", obj{"format": "png"}, &r)
 	return r.Data, err
 }
 
-// Problems returns what has gone wrong in the page so far: uncaught exceptions,
-// console.error, and what the browser itself logs as an error, such as a file
-// that is missing or a breach of the content security policy.
+// Problems returns the errors of the page so far: uncaught exceptions, console.error,
+// and errors that the browser itself logs, such as a missing file or a breach of the
+// content security policy.
 func (t *Tab) Problems() []string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return slices.Clone(t.problems)
 }
 
-// ForgetProblems empties the list, after something that was meant to go wrong.
+// ForgetProblems empties the list, after an expected error.
 func (t *Tab) ForgetProblems() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.problems = nil
 }
 
-// event takes an event of this tab. It runs on the goroutine that reads from
-// the browser, so it must not call it.
+// event handles an event of this tab. It runs on the goroutine that reads from the
+// browser, so it must not call the browser.
 func (t *Tab) event(method string, params json.RawMessage) {
 	var p struct {
 		Type string // of Runtime.consoleAPICalled
@@ -271,7 +271,7 @@ func (t *Tab) event(method string, params json.RawMessage) {
 		}
 	}
 	if err := json.Unmarshal(params, &p); err != nil {
-		return // an event of another shape, and none that we look for
+		return // an event of another shape, which is not of interest
 	}
 	var problem string
 	switch {
@@ -297,7 +297,7 @@ func (t *Tab) event(method string, params json.RawMessage) {
 	t.mu.Unlock()
 }
 
-// exception is what JavaScript has thrown.
+// exception is an exception of JavaScript.
 type exception struct {
 	Text      string
 	Exception struct{ Description string }

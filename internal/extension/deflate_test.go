@@ -35,7 +35,7 @@ func TestAnswer(t *testing.T) {
 		opts                options
 		offer, answer, want string
 	}{
-		// What there is to choose from.
+		// Several offers.
 		{options{}, "", "", ""},
 		{options{}, "permessage-bzip2, x-webkit-deflate-frame; no_context_takeover", "", ""},
 		{options{}, "Permessage-Deflate", "", ""},
@@ -47,7 +47,7 @@ func TestAnswer(t *testing.T) {
 		{options{}, name + "; server_max_window_bits=7, " + name + "; server_max_window_bits=16, " + name + "; server_max_window_bits=11, " + name,
 			name + "; server_max_window_bits=11", "send 11+ recv 15+"},
 
-		// What is declined.
+		// Offers that are declined.
 		{options{}, name + "; x", "", ""},
 		{options{}, name + "; x=1; client_max_window_bits", "", ""},
 		{options{}, name + "; Client_Max_Window_Bits", "", ""},

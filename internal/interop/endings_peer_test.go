@@ -99,7 +99,7 @@ func (p endingPage) ask(ctx context.Context, q endingQuestion) ([]ending, error)
 type endingProgram struct {
 	stdin io.Writer
 
-	mu      sync.Mutex // guards what follows, and writing
+	mu      sync.Mutex // guards the fields below, and writing
 	lastID  int
 	waiting map[int]chan<- []ending // nil when the program has ended
 }

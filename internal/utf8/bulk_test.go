@@ -200,8 +200,8 @@ func TestMutations(t *testing.T) {
 	}
 }
 
-// What lies around a text in memory has no influence on it. The bytes put
-// there would make a difference to each text if they were read as part of it.
+// The bytes around a text in memory do not matter. The bytes put there would change
+// the result of each text if they were read as part of it.
 func TestCanaries(t *testing.T) {
 	text := around["mixed"]
 	for _, canary := range []byte{0x00, 0x80, 0xf0, 0xff} {

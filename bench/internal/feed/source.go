@@ -72,7 +72,7 @@ type topic struct {
 	name        int
 	subscribers contract.Set[*subscriber]
 
-	mu     sync.Mutex // guards what follows
+	mu     sync.Mutex // guards the fields below
 	seq    int
 	latest []byte // the update with the number seq, or nil; its bytes are never changed
 }

@@ -1,4 +1,4 @@
-// Package limits dials servers with every combination of what limits the
+// Package limits dials servers with every combination of the options that limit the
 // memory of compression. It serves the tests of package interop and of the
 // module in servers.
 package limits
@@ -18,8 +18,8 @@ import (
 	"github.com/fullduplex-go/websocket"
 )
 
-// Combinations are those of the options that limit memory, at and beyond the
-// values at which what is offered changes.
+// Combinations are combinations of the options that limit memory, at and beyond the
+// values at which the offer changes.
 func Combinations() (all []*websocket.CompressionOptions) {
 	for _, bits := range []int{0, 8, 9, 10, 12, 15} {
 		for _, budget := range []int{0, 1, 8192, 40_000} {
@@ -36,9 +36,9 @@ func Combinations() (all []*websocket.CompressionOptions) {
 
 // Try dials, exchanges some messages, and reports whether they were compressed.
 //
-// The test fails if what was agreed on is beyond the options, or does not work.
-// If Dial has refused a 101 response, the server's answer must be beyond them,
-// and the error must say what to set; refused is that error then.
+// The test fails if the negotiated parameters are beyond the options, or do not work.
+// If Dial has refused a 101 response, the server's answer must be beyond the options,
+// and the error must say what to set; Try then returns it as refused.
 func Try(t *testing.T, url string, o *websocket.CompressionOptions) (compressed bool, refused error) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
@@ -83,7 +83,7 @@ func Try(t *testing.T, url string, o *websocket.CompressionOptions) (compressed 
 	return answer != "", nil
 }
 
-// holds says whether the server's half of an answer is within the options. The
+// holds reports whether the server's half of an answer is within the options. The
 // client's half always is, since the client decides.
 func holds(o *websocket.CompressionOptions, answer string) bool {
 	if answer == "" || strings.Contains(answer, "server_no_context_takeover") {
