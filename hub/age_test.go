@@ -108,7 +108,7 @@ func dialOrdinary(t *testing.T, ws *websocket.Server, tls bool) *websocket.Conn 
 	return client
 }
 
-// limited is a connection that records what LimitUnsent was told.
+// limited is a connection that records the argument of LimitUnsent.
 type limited struct {
 	*fake
 	limit int

@@ -7,7 +7,7 @@ import (
 )
 
 // keepUpBytes is how many bytes may wait in a connection that counts as keeping up:
-// what a handler on a Loop has collected, or what TLS is about to write.
+// those that a handler on a Loop has collected, or that TLS is about to write.
 const keepUpBytes = 4 << 10
 
 // maxUnsent is about how many bytes the system may hold back for a slow reader,

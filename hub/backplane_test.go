@@ -231,7 +231,7 @@ func TestBackplaneErrors(t *testing.T) {
 	check(t, "sent", c.got(t), words("1"))
 	// The topic is connected already.
 	subscribe(t, h, "topic", newFake(), nil).Unsubscribe()
-	// Another one is not, and stays what it was.
+	// Another one is not, and stays unchanged.
 	other := newFake()
 	if _, err := h.subscribe("another topic", other, &SubscribeOptions{Member: "ada"}); !errors.Is(err, broken) {
 		t.Errorf("subscribed with the error %v", err)

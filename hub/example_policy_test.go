@@ -11,7 +11,7 @@ import (
 // while nobody reads.
 func block(c *websocket.Conn) { c.Send(websocket.Binary, make([]byte, 100<<10)) }
 
-// unblock reads what block has sent.
+// unblock reads the message of block.
 func unblock(c *websocket.Conn) error {
 	_, _, err := c.Read(c.Context())
 	return err

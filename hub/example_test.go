@@ -112,7 +112,7 @@ func ExampleSubscription_Unsubscribe() {
 	// three
 }
 
-// Newcomers get what the topic has kept: here the last two messages.
+// Newcomers get the messages that the topic has kept: here the last two.
 func ExampleSubscribeOptions_replay() {
 	h := hub.New(&hub.Options{Replay: 2})
 	for _, text := range []string{"one", "two", "three"} {
@@ -175,7 +175,7 @@ func ExampleHub_Members() {
 	// [bob]
 }
 
-// Forget drops what is kept of a topic that is over.
+// Forget drops the kept messages of a topic that is not used any more.
 func ExampleHub_Forget() {
 	h := hub.New(&hub.Options{Replay: 10})
 	h.Publish("match/1", websocket.Text, []byte("3:1"))

@@ -51,7 +51,7 @@ func TestForget(t *testing.T) {
 		publish("1")
 		s := subscribe()
 		expect("1")
-		forget() // somebody is there
+		forget() // the topic has a subscriber
 		publish("2")
 		expect("2")
 		s.Unsubscribe()

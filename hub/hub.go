@@ -229,7 +229,8 @@ func (h *Hub) Subscribers(topic string) int {
 	return t.set.size
 }
 
-// Totals counts what a hub has done since it was made, and what it has now.
+// Totals has the counters of a hub since it was made, and its present topics and
+// subscriptions.
 type Totals struct {
 	Topics        int // topics that exist, including those that linger
 	Subscriptions int

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// idleTopics are the topics that nobody uses any more, in the order in which they
-// became idle, until Options.Linger is over. One timer serves all.
+// idleTopics holds the topics without users, in the order in which they became idle,
+// until Options.Linger is over. One timer serves all.
 type idleTopics struct {
 	mu     sync.Mutex
 	queue  []idleTopic

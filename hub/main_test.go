@@ -57,8 +57,8 @@ func eventually(t *testing.T, what string, holds func() bool) {
 	}
 }
 
-// fake is a connection that records what it is given. While it is stalled it
-// takes room more messages and sends none.
+// fake is a connection that records its messages. While it is stalled it takes room
+// more messages and sends none.
 type fake struct {
 	ctx    context.Context
 	cancel context.CancelCauseFunc
@@ -160,7 +160,7 @@ func (f *fake) end() {
 	f.cancel(err)
 }
 
-// read has the peer read what is queued; with on it goes on to read.
+// read makes the peer read the queued messages; with on it goes on to read.
 func (f *fake) read(on bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

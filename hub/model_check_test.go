@@ -15,7 +15,7 @@ import (
 // check compares the messages of each subscription with those published.
 func (m *model) check() {
 	content := contents(m.T, m.taken)
-	after := make(map[string]map[string]string) // by hub and topic: what comes behind a message
+	after := make(map[string]map[string]string) // by hub and topic: the message after a message
 	seen := make(map[*fake]map[string]bool)     // by connection, in all of its subscriptions
 	for i, s := range m.taken {
 		if seen[s.conn] == nil {
@@ -90,13 +90,13 @@ func (m *model) reaches(p *published, s *taken) bool {
 	there := s.ending == 0 || p.end < s.ending
 	switch {
 	case s.slow && s.ending != 0:
-		return false // what waited was forgotten
+		return false // waiting messages were dropped
 	case p.hub == s.hub:
 		return there // Shutdown waits for calls
 	case p.err != nil:
 		return false // it may not arrive elsewhere
 	case p.end > m.down[s.hub]:
-		return false // Shutdown waits for nobody elsewhere
+		return false // Shutdown does not wait for other hubs
 	case m.direct():
 		return there
 	}
@@ -184,7 +184,7 @@ func (f *faulty) Publish(topic string, msg []byte) error {
 	return nil
 }
 
-// carry delivers what is in a box.
+// carry delivers the messages in a box.
 func (f *faulty) carry(b *faultyBox) {
 	for {
 		if rand.IntN(10) == 0 {

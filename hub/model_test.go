@@ -67,7 +67,7 @@ type model struct {
 	*testing.T
 	plane Backplane
 	hubs  []*Hub
-	clock atomic.Int64 // stamps what happens
+	clock atomic.Int64 // numbers the events
 
 	mu        sync.Mutex // guards the fields below
 	published map[string]*published
@@ -90,7 +90,7 @@ type taken struct {
 	hub           int
 	topic         string
 	conn          *fake
-	first, last   int // its part of what the connection was given
+	first, last   int // its part of the connection's messages
 	replay, slow  bool
 	called, begun int64 // when Subscribe was called, and had returned
 	ending        int64 // when Unsubscribe was called; 0 if it was not

@@ -25,7 +25,7 @@ func (d *diary) note(format string, a ...any) {
 	d.text = append(d.text, fmt.Sprintf(format, a...))
 }
 
-// read returns what was noted since the last time.
+// read returns the notes since the last call.
 func (d *diary) read() string {
 	d.mu.Lock()
 	defer d.mu.Unlock()

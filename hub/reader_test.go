@@ -131,8 +131,8 @@ func (r *reader) await(n int) ([]int, error) {
 	return slices.Clone(r.got), r.err
 }
 
-// One that does not read leaves another one alone, and finds what its policy
-// says when it does.
+// A subscriber that does not read does not affect another one, and gets the messages
+// that its policy has kept when it reads.
 func TestSlowReader(t *testing.T) {
 	const keys, queue = 8, 4
 	tests := []struct {

@@ -14,7 +14,7 @@ import (
 	"github.com/fullduplex-go/websocket"
 )
 
-// countingConn is a connection that counts what it is given, and costs nothing.
+// countingConn is a connection that counts its messages, and costs nothing.
 type countingConn struct {
 	ctx context.Context
 	n   atomic.Uint64
@@ -27,7 +27,7 @@ func (s *countingConn) LimitUnsent(int) error                           { return
 func (s *countingConn) Context() context.Context                        { return s.ctx }
 func (s *countingConn) Close(code websocket.StatusCode, _ string) error { return nil }
 
-// checkSet checks what holds for a set that nobody is about to change.
+// checkSet checks the invariants of a set while no call changes it.
 func checkSet(t *testing.T, s *set) {
 	t.Helper()
 	size, empty := 0, 0
@@ -274,8 +274,7 @@ func TestOrder(t *testing.T) {
 	}
 }
 
-// Topics that nobody has subscribed to take no memory, even after there were
-// very many.
+// Topics without subscribers take no memory, even after there were very many.
 func TestTopicsAreForgotten(t *testing.T) {
 	h := newHub(t, nil)
 	before := heap()
@@ -317,7 +316,7 @@ func TestSubscribeErrors(t *testing.T) {
 		}
 	}
 	for _, code := range []websocket.StatusCode{1000, 1003, 1007, 1014, 3000, 4999} {
-		// The connection must take what the hub does.
+		// Conn.Close must accept each code that the hub accepts.
 		c, peer := websocket.Pipe()
 		s, err := h.Subscribe("topic", c, &SubscribeOptions{Policy: Disconnect, Code: code, Reason: long[1:]})
 		if err != nil {

@@ -31,7 +31,7 @@ func TestShutdown(t *testing.T) {
 		synctest.Wait()
 		d.read()
 
-		// It waits for what is pending, and refuses what is new.
+		// It waits for pending messages, and refuses new calls.
 		if err := h.Publish("a", websocket.Text, nil); !errors.Is(err, ErrClosed) || !errors.Is(err, net.ErrClosed) {
 			t.Errorf("published: %v", err)
 		}

@@ -19,7 +19,7 @@ func TestPolicies(t *testing.T) {
 		opts   SubscribeOptions
 		room   int // messages that the connection itself queues
 		steps  string
-		got    string // what the connection was given in the end
+		got    string // all messages given to the connection
 		stats  Stats
 		closes string
 	}{{

@@ -75,7 +75,7 @@ func TestSubscribeBesideForget(t *testing.T) {
 }
 
 // A message that the backplane delivers late, for a subscription that has ended,
-// reaches nobody, whether the topic is another one now or still the same.
+// reaches no subscriber, whether the topic is another one now or still the same.
 func TestLateDelivery(t *testing.T) {
 	late := func(m string) []byte {
 		return appendEnvelope(nil, &envelope{typ: websocket.Text, payload: []byte(m)})

@@ -54,7 +54,7 @@ type Stats struct {
 	Sent      uint64 // given to the connection
 	Dropped   uint64 // left out, because the peer did not keep up
 	Conflated uint64 // replaced by a newer message of the same key, for the same reason
-	Pending   int    // waiting in the hub, not counting what waits in the connection
+	Pending   int    // waiting in the hub, without those in the connection's queue
 }
 
 // Subscribe has c get the messages that are published to topic from now on,

@@ -53,7 +53,7 @@ func TestGoroutines(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	const few = maxWorkers + 5 // the receiver, and what nats.go has
+	const few = maxWorkers + 5 // the receiver, and the goroutines of nats.go
 	eventually(t, func() bool { return runtime.NumGoroutine() <= before+few }, "only %d goroutines", before+few)
 	for i := range topics {
 		publish(t, there, fmt.Sprint("topic ", i), "hello")

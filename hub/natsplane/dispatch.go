@@ -88,7 +88,7 @@ func (d *dispatcher) begin() chan *nats.Msg {
 	return d.channel
 }
 
-// end ends what subscribe began. No delivery begins after it.
+// end ends a subscription. No delivery begins after it.
 func (d *dispatcher) end(sub *nats.Subscription) {
 	d.mu.Lock()
 	defer d.mu.Unlock()

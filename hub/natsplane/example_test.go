@@ -14,7 +14,7 @@ import (
 	"github.com/nats-io/nats.go"
 )
 
-// A server of a cluster: what is published on one reaches the readers of all.
+// A server of a cluster: messages published on one reach the readers of all.
 func Example() {
 	nc, err := natsplane.Connect("nats://broker-1.example:4222,nats://broker-2.example:4222",
 		nats.UserCredentials("server.creds"), nats.RootCAs("ca.pem"))
@@ -44,7 +44,7 @@ func Example() {
 // Connect waits for a broker that is away, and does so again whenever it goes
 // away. Options of nats.go add to that, or override it.
 func ExampleConnect() {
-	nc, err := natsplane.Connect("nats://127.0.0.1:1", // nobody is there
+	nc, err := natsplane.Connect("nats://127.0.0.1:1", // no broker there
 		nats.Name("chat server 3"), nats.ReconnectBufSize(64<<10))
 	if err != nil {
 		log.Fatal(err)

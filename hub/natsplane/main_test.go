@@ -102,7 +102,7 @@ func (j *journal) Write(p []byte) (int, error) {
 
 func (j *journal) logger() *slog.Logger { return slog.New(slog.NewTextHandler(j, nil)) }
 
-// waitFor waits until somebody has logged words.
+// waitFor waits until words have been logged.
 func (j *journal) waitFor(t *testing.T, words ...string) {
 	t.Helper()
 	eventually(t, func() bool {
@@ -164,7 +164,7 @@ func (in inbox) next(t *testing.T) string {
 	}
 }
 
-// subscribe returns what will arrive, once the broker knows of it.
+// subscribe returns the inbox of a subscription, once the broker knows of it.
 func subscribe(t *testing.T, p *Plane, topic string) (inbox, func() error) {
 	t.Helper()
 	in := make(inbox, 1<<16)

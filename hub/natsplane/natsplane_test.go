@@ -183,7 +183,7 @@ func TestOutage(t *testing.T) {
 	}
 }
 
-// A broker that is not there yet is waited for, and gets what was done before.
+// A connection waits for a late broker, which then gets the earlier calls.
 func TestLateBroker(t *testing.T) {
 	s := startBroker(t)
 	url, port := s.ClientURL(), s.Addr().(*net.TCPAddr).Port

@@ -46,8 +46,8 @@ func playBroker() error {
 }
 
 // playHub is a WebSocket server with a hub that is connected to the broker at
-// its argument. A client gets what is published to the topic in its query, and
-// publishes there what it sends.
+// its argument. A client gets the messages of the topic in its query, and its own
+// messages are published there.
 func playHub() error {
 	nc, err := Connect(os.Getenv(argVariable))
 	if err != nil {
