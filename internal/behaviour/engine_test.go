@@ -33,7 +33,7 @@ type rig struct {
 
 func (r rig) String() string { return r.engine + "/" + r.transport }
 
-// The engines: what runs the library's side of a connection.
+// The engines, which run the library's side of a connection.
 const (
 	onHandler = "handler" // Server.Handler, read by Messages
 	onAccept  = "accept"  // Accept in a handler with defer c.CloseNow(), read by Read
@@ -50,8 +50,8 @@ var transports = []string{"tcp", "tls", "unix", "bare"}
 // loop reports whether a Loop reads.
 func (r rig) loop() bool { return r.engine == onServe || r.engine == onEvents }
 
-// queues reports whether a write never waits, because the loop queues what a socket
-// does not take. Without deadlines there is no socket.
+// queues reports whether a write never waits, because the loop queues bytes that a
+// socket does not take. Without deadlines there is no socket.
 func (r rig) queues() bool { return r.loop() && r.transport != "bare" }
 
 // everywhere runs f over every engine and transport.
@@ -84,7 +84,7 @@ type site struct {
 	n       atomic.Int64      // connections so far
 }
 
-// quiet is for a library that is told to log what tests provoke.
+// quiet discards the library's log of errors that tests provoke.
 var quiet = slog.New(slog.NewTextHandler(io.Discard, nil))
 
 // calm are options without keepalive, so that tests judge the ends they cause.
@@ -216,7 +216,7 @@ func (s *site) newClient() *http.Client {
 	}}
 }
 
-// abandon ends what a test has left open. It does not judge.
+// abandon closes everything that a test has left open, without checks.
 func (s *site) abandon() {
 	s.libs.Range(func(_, v any) bool {
 		l := v.(*lib)
@@ -255,8 +255,7 @@ func (s *site) traceClose(c *websocket.Conn, err error) {
 	}
 }
 
-// connect makes a connection. The peer is idle: it receives what record or next
-// is called for.
+// connect makes a connection. The peer is idle: it receives only by record or next.
 func (s *site) connect() (*peer, *lib) {
 	s.t.Helper()
 	p, l, err := s.tryConnect()

@@ -104,7 +104,7 @@ func TestVerdicts(t *testing.T) {
 	})
 }
 
-// ourCloses are arguments of Close, and what goes on the wire.
+// ourCloses are arguments of Close, and the resulting frames.
 var ourCloses = []struct {
 	code   websocket.StatusCode
 	reason string

@@ -46,7 +46,7 @@ type lib struct {
 	got    []string // messages, in order
 	sent   []string // messages accepted without an error, in order
 	err    error    // how reading ended; nil if the handler left before
-	traced []error  // what Trace.Close was called with
+	traced []error  // the arguments of Trace.Close
 }
 
 func newLib(s *site) *lib {
@@ -160,7 +160,7 @@ func (l *lib) note(msg string, err error) error {
 	return err
 }
 
-// messages returns what was received, after the handler has ended.
+// messages returns the received messages, after the handler has ended.
 func (l *lib) messages(t testing.TB) []string {
 	t.Helper()
 	wait(t, "the end of the handler", l.done)
@@ -169,7 +169,7 @@ func (l *lib) messages(t testing.TB) []string {
 	return slices.Clone(l.got)
 }
 
-// accepted returns what was written without an error.
+// accepted returns the messages that were written without an error.
 func (l *lib) accepted() []string {
 	l.mu.Lock()
 	defer l.mu.Unlock()

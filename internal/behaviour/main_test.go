@@ -27,8 +27,8 @@ func seconds(name string, def float64) time.Duration {
 	return time.Duration(def * float64(time.Second))
 }
 
-// TestMain opens what the runtime keeps open for ever, so that the counts of
-// descriptors begin after it.
+// TestMain opens the descriptors that the runtime keeps open for ever, so that the
+// counts of descriptors begin after them.
 func TestMain(m *testing.M) {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -98,7 +98,7 @@ func number(stack string) string {
 	return n
 }
 
-// descriptors counts what this process has open.
+// descriptors counts the open descriptors of this process.
 func descriptors(t testing.TB) int {
 	t.Helper()
 	entries, err := os.ReadDir("/proc/self/fd")
@@ -108,8 +108,8 @@ func descriptors(t testing.TB) int {
 	return len(entries)
 }
 
-// wait waits until ch is closed or has a value, and tells what it waited for if
-// that does not come.
+// wait waits until ch is closed or has a value. It fails the test, and names what it
+// waited for, if that does not happen.
 func wait[T any](t testing.TB, what string, ch <-chan T) (v T) {
 	t.Helper()
 	select {
@@ -120,7 +120,7 @@ func wait[T any](t testing.TB, what string, ch <-chan T) (v T) {
 	return v
 }
 
-// until waits for what no event announces.
+// until waits for a condition that no event announces.
 func until(t testing.TB, what string, ok func() bool) {
 	t.Helper()
 	for deadline := time.Now().Add(patience); !ok(); time.Sleep(200 * time.Microsecond) {

@@ -18,7 +18,7 @@ type underway struct {
 	name     string
 	messages int                   // that the peer sends before the end, in one segment with it
 	echo     bool                  // they are answered
-	start    func(x *cell, l *lib) // what the handler does first
+	start    func(x *cell, l *lib) // the first action of the handler
 	compress bool                  // all messages are compressed
 	fragment bool                  // the peer has begun another message
 }
@@ -44,7 +44,7 @@ type way struct {
 	skip    string           // what is under way where the way is none
 	where   func(r rig) bool // nil: everywhere
 	want    func(r rig) want
-	deaf    bool // what the peer receives is not judged
+	deaf    bool // the frames that the peer receives are not checked
 	answer  bool // the peer keeps the closing handshake
 	// some says that not all messages need be delivered: the library has ended.
 	some bool
@@ -90,7 +90,7 @@ func TestEndings(t *testing.T) {
 	}
 }
 
-// crossed is where w is tried, with what under way.
+// crossed yields the rigs in which w is tried, and the operations under way.
 func (w way) crossed() iter.Seq2[rig, underway] {
 	return func(yield func(rig, underway) bool) {
 		for _, e := range engines {

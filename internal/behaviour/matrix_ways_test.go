@@ -77,7 +77,7 @@ func said(code int, reason string) want {
 	return w
 }
 
-// perEngine chooses what to want by the engine.
+// perEngine chooses the expected result by the engine.
 func perEngine(handler, calls, loop want) func(rig) want {
 	return func(r rig) want {
 		switch {

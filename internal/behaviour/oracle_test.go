@@ -48,7 +48,7 @@ func (w want) checkCause(t testing.TB, l *lib) {
 	}
 }
 
-// checkPeer judges what the peer has received: every message that was accepted,
+// checkPeer checks the frames that the peer has received: every accepted message,
 // once and in order, and the close frame.
 func (w want) checkPeer(t testing.TB, p *peer, l *lib) {
 	t.Helper()
@@ -109,7 +109,7 @@ func numbered(prefix string, n int) (msgs []string, frames []frame) {
 	return msgs, frames
 }
 
-// delivered compares what the handler got with what the peer had sent.
+// delivered compares the messages of the handler with those that the peer sent.
 func delivered(t testing.TB, l *lib, want []string) {
 	t.Helper()
 	if got := l.messages(t); !slices.Equal(got, want) {

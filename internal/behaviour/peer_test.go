@@ -16,12 +16,12 @@ import (
 )
 
 // peer is the other side of the library's connection: an endpoint that speaks
-// frames over a bare connection and does only what a test tells it to.
+// frames over a bare connection and acts only when a test tells it to.
 type peer struct {
 	t      testing.TB
-	nc     net.Conn // what frames go over, TLS or raw itself
+	nc     net.Conn // carries the frames; TLS, or raw itself
 	raw    net.Conn // the socket
-	client bool     // masks what it sends
+	client bool     // masks its frames
 	pace   func()   // called before each read, to make them slow
 
 	mu     sync.Mutex // one write at a time
@@ -221,7 +221,7 @@ func (p *peer) echo(f frame) {
 	defer p.mu.Unlock()
 	if !p.sent {
 		p.sent = true
-		p.nc.Write(p.bytes(f)) // an error shows in what is recorded
+		p.nc.Write(p.bytes(f)) // an error shows in the records
 	}
 	if !p.client {
 		p.closeWriteLocked()
@@ -256,7 +256,7 @@ func (p *peer) closeWriteLocked() {
 	p.raw.(interface{ CloseWrite() error }).CloseWrite()
 }
 
-// close closes the socket: the library's next write finds nobody.
+// close closes the socket: the library's next write has no receiver.
 func (p *peer) close() { p.raw.Close() }
 
 // reset closes the socket with RST. A Unix socket knows no such thing: the

@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// TestPremises shows what the other tests take for granted about the system: it
-// keeps what a peer has sent, though the peer has left and our writes fail.
+// TestPremises checks the assumption of the other tests about the system: it keeps the
+// bytes of a peer, though the peer has closed and our writes fail.
 func TestPremises(t *testing.T) {
 	for _, tr := range transports {
 		for _, d := range departures {

@@ -224,7 +224,7 @@ func (s *side) readOne(rng *rand.Rand) (string, error) {
 	return string(head[:n]), err
 }
 
-// received judges what s got from the other side: all that was accepted, if
+// received checks the messages that s got from the other side: all accepted ones, if
 // whole is set.
 func (s *side) received(from *side, whole bool) {
 	t := s.r.t

@@ -142,8 +142,8 @@ func (f frame) reason() string {
 	return f.payload[2:]
 }
 
-// deflateTail ends what a sender has cut off from a compressed message
-// (RFC 7692, section 7.2.2), and makes the stream end there.
+// deflateTail is appended to a compressed message: the bytes that the sender has
+// removed (RFC 7692, section 7.2.2), and a final block, which ends the stream.
 const deflateTail = "\x00\x00\xff\xff\x01\x00\x00\xff\xff"
 
 var deflaters = sync.Pool{New: func() any {

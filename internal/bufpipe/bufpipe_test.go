@@ -61,7 +61,7 @@ func waiting(t *testing.T, done <-chan result) {
 	}
 }
 
-// returned checks what a call in the background has come back with.
+// returned checks the results of a call in the background.
 func returned(t *testing.T, done <-chan result, n int, data string, err error) result {
 	t.Helper()
 	synctest.Wait()
@@ -99,7 +99,7 @@ func TestReadAndWrite(t *testing.T) {
 		now(t, read(b, 3), 3, "hel", nil)
 		now(t, read(a, 9), 5, "world", nil)
 		now(t, write(a, " you"), 4, "", nil)
-		now(t, read(b, 9), 6, "lo you", nil) // what is there, of two writes
+		now(t, read(b, 9), 6, "lo you", nil) // the rest of two writes
 		now(t, read(b, 0), 0, "", nil)
 		now(t, write(a, ""), 0, "", nil)
 

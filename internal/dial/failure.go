@@ -12,9 +12,9 @@ var errSwitched = errors.New("read behind the response to a handshake")
 // Refusal is the error for an exchange that got no HTTP answer, or a proxy's answer
 // instead of the server's. It is returned as it is, never wrapped.
 type Refusal struct {
-	Text   string // what Error returns
+	Text   string // the result of Error
 	Status int    // of the proxy's answer; 0 if there was none
-	Reason string // Text, without what Status and Proxy say
+	Reason string // Text without the parts of Status and Proxy
 	Proxy  string // host:port of the HTTP proxy, if the failure is the proxy's; or ""
 	Err    error  // the cause, or nil
 }

@@ -124,7 +124,7 @@ func (t *past) encode(w *blockWriter, p []byte, keep bool) {
 		t.buf = make([]byte, bufSize(MaxWindowBits)) // pooled
 	}
 	t.mark = t.n
-	start, i := 0, 0 // of the block, and of what has no symbol yet
+	start, i := 0, 0 // of the block, and of the bytes without a symbol
 
 	// As long as the window reaches back to before p, matches are found in
 	// buf, to which p is appended bit by bit.
