@@ -9,8 +9,8 @@ import (
 	"github.com/fullduplex-go/websocket/internal/retry"
 )
 
-// bodyLinger bounds how long Close waits for written bytes to be sent before it
-// closes the body.
+// bodyLinger is how long the body stays open after Close, for bytes that were
+// written before.
 const bodyLinger = time.Second
 
 // bodyConn is a net.Conn with deadlines over the body of a 101 response, for a

@@ -47,8 +47,8 @@ func (x *Exchange) follow(req *http.Request, via []*http.Request) error {
 	return nil
 }
 
-// checkRedirectURL makes the URL one that net/http can send. It refuses to leave TLS,
-// and to be redirected to a Unix domain socket.
+// checkRedirectURL makes the URL one that net/http can send. It refuses redirects from
+// wss to ws, and to Unix domain sockets.
 func checkRedirectURL(req *http.Request, via []*http.Request) error {
 	shown := shownURL(req.URL)
 	if !useHTTPScheme(req.URL) {
