@@ -109,7 +109,7 @@ func needsVisibleInput(t *testing.T) {
 // TestKeepaliveSlowReader: a peer that takes one large message, for much longer
 // than keepalive's times, and says nothing meanwhile, is not given up.
 func TestKeepaliveSlowReader(t *testing.T) {
-	opts := Options{PingInterval: 500 * time.Millisecond, PongTimeout: 500 * time.Millisecond}
+	opts := Options{PingInterval: 1500 * time.Millisecond, PongTimeout: 1500 * time.Millisecond}
 	for _, k := range slowKinds {
 		t.Run(k.name, func(t *testing.T) {
 			t.Parallel()
@@ -117,7 +117,7 @@ func TestKeepaliveSlowReader(t *testing.T) {
 			const size = 16 << 20
 			written := make(chan error, 1)
 			go func() { written <- c.Write(bg, Binary, make([]byte, size)) }()
-			if n, err := readSlowly(peer, size, 6_000_000); err != nil {
+			if n, err := readSlowly(peer, size, 2_000_000); err != nil {
 				t.Errorf("after %d bytes: %v, %v", n, err, c.readError())
 			}
 			if err := mustReceive(t, written); err != nil {
@@ -129,7 +129,7 @@ func TestKeepaliveSlowReader(t *testing.T) {
 
 // TestKeepaliveSlowMessages is the same with one message after the other.
 func TestKeepaliveSlowMessages(t *testing.T) {
-	opts := Options{PingInterval: 600 * time.Millisecond, PongTimeout: 600 * time.Millisecond}
+	opts := Options{PingInterval: 1500 * time.Millisecond, PongTimeout: 1500 * time.Millisecond}
 	for _, k := range slowKinds {
 		t.Run(k.name, func(t *testing.T) {
 			t.Parallel()
@@ -139,7 +139,7 @@ func TestKeepaliveSlowMessages(t *testing.T) {
 				for c.Write(bg, Binary, make([]byte, 1<<20)) == nil {
 				}
 			}()
-			if n, err := readSlowly(peer, 5<<20, 1_000_000); err != nil {
+			if n, err := readSlowly(peer, 5<<20, 600_000); err != nil {
 				t.Errorf("after %d bytes: %v, %v", n, err, c.readError())
 			}
 		})

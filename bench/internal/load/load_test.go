@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"sync"
@@ -425,6 +426,7 @@ func TestParseResident(t *testing.T) {
 	if _, err := parseResident([]byte("Pss: 280 kB\n")); err == nil {
 		t.Error("no error without an Rss line")
 	}
+	debug.FreeOSMemory() // else the block may be where garbage was, and resident already
 	before, err := Resident(os.Getpid())
 	if err != nil {
 		t.Fatal(err)
