@@ -445,6 +445,7 @@ func TestLoopDoesNotSpin(t *testing.T) {
 			close(release)
 			if !tt.ends {
 				server.CloseNow()
+				peer.Close() // a verdict on its input is there for it to read until then
 			}
 			select {
 			case <-closed:
