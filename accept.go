@@ -8,6 +8,8 @@ import (
 	"net"
 	"net/http"
 	"time"
+
+	"github.com/fullduplex-go/websocket/internal/transport"
 )
 
 // responseTimeout bounds the write of the 101 response. The response fits
@@ -75,7 +77,7 @@ func Accept(w http.ResponseWriter, r *http.Request, opts *AcceptOptions) (*Conn,
 		return nil, failure
 	}
 	showStatus(w, r)
-	nc = withDeadlines(nc)
+	nc = transport.WithDeadlines(nc)
 	if err := respond(nc, hs.appendResponse(make([]byte, 0, 512))); err != nil {
 		nc.Close()
 		return nil, fmt.Errorf("websocket: sending the handshake response: %w", err)

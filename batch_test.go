@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/fullduplex-go/websocket/internal/bufpipe"
+	"github.com/fullduplex-go/websocket/internal/transport"
 )
 
 // Messages that leave together: answers to a batch of input, and those of
@@ -162,7 +163,7 @@ func newShutConn(t *testing.T, cfg connConfig) (s *shut, c *Conn, peer net.Conn)
 	s = &shut{Conn: a, open: make(chan struct{}), cut: make(chan struct{})}
 	cfg.opts = Options{}.withDefaults()
 	c = newConn(s, cfg)
-	c.t.(*stream).whole = true
+	setWhole(c, true)
 	t.Cleanup(func() {
 		c.CloseNow()
 		peer.Close()
@@ -198,7 +199,7 @@ func (s *shut) SetWriteDeadline(t time.Time) error {
 		s.cut = make(chan struct{})
 	default:
 	}
-	if t.Equal(past) {
+	if t.Equal(transport.Past) {
 		close(s.cut)
 	}
 	return nil

@@ -31,7 +31,7 @@ func BenchmarkLoopEcho(b *testing.B) {
 				b.Fatal(err)
 			}
 			defer c.CloseNow()
-			nc := c.t.writer()
+			nc := c.t.Writer()
 			msg := bytes.Repeat(frame(OpBinary, true, true, strings.Repeat("a", 64)), batch)
 			back := make([]byte, batch*66)
 			b.ReportAllocs()

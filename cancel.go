@@ -7,6 +7,8 @@ import (
 	"sync"
 	"time"
 	"weak"
+
+	"github.com/fullduplex-go/websocket/internal/transport"
 )
 
 // cancelers holds the cancelers of both directions and the write clock. It is made
@@ -153,7 +155,7 @@ func (k *canceler) interrupt(c *Conn, done <-chan struct{}) {
 	defer k.mu.Unlock()
 	if k.armed && k.done == done && !(k.writing && c.closing()) {
 		k.interrupted = true
-		k.setDeadline(c, past)
+		k.setDeadline(c, transport.Past)
 	}
 }
 

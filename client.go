@@ -15,6 +15,7 @@ import (
 
 	"github.com/fullduplex-go/websocket/internal/dial"
 	"github.com/fullduplex-go/websocket/internal/extension"
+	"github.com/fullduplex-go/websocket/internal/transport"
 )
 
 // defaultHandshakeTimeout stands for a HandshakeTimeout of zero.
@@ -159,7 +160,7 @@ func newClientHandshake(ctx context.Context, rawURL string, opts *DialOptions) (
 		Client:  opts.HTTPClient,
 		Timeout: cmp.Or(opts.HandshakeTimeout, defaultHandshakeTimeout),
 		Sign:    hs.sign,
-		Wrap:    newPollable, // so that a Loop can watch a connection under TLS
+		Wrap:    transport.NewPollable, // so that a Loop can watch a connection under TLS
 		Unwrap:  underPollable,
 	})
 	if err != nil {
@@ -170,8 +171,8 @@ func newClientHandshake(ctx context.Context, rawURL string, opts *DialOptions) (
 
 // underPollable returns the connection in a pollable, or nc itself.
 func underPollable(nc net.Conn) net.Conn {
-	if p, ok := nc.(*pollable); ok {
-		return p.get()
+	if p, ok := nc.(*transport.Pollable); ok {
+		return p.Get()
 	}
 	return nc
 }

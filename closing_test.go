@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/fullduplex-go/websocket/internal/bufpipe"
+	"github.com/fullduplex-go/websocket/internal/transport"
 )
 
 func TestCloseByEitherSide(t *testing.T) {
@@ -160,7 +161,7 @@ func TestCloseFrames(t *testing.T) {
 					t.Fatalf("on the wire: %+v, %v", f, err)
 				}
 				if tt.code == StatusInvalidPayload && tt.section == "8.1" || tt.code == StatusMessageTooBig {
-					closeWrite(peer) // the rest of the frame is waited for
+					transport.CloseWrite(peer) // the rest of the frame is waited for
 				}
 				if code, reason, err := parseClosePayload([]byte(f.payload)); code != tt.code || err != nil || reason == "" && tt.section != "" {
 					t.Errorf("close frame with %v %q, %v", code, reason, err)

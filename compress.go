@@ -4,6 +4,7 @@ import (
 	"context"
 	"sync/atomic"
 
+	"github.com/fullduplex-go/websocket/internal/buffer"
 	"github.com/fullduplex-go/websocket/internal/flate"
 )
 
@@ -84,13 +85,13 @@ func (c *Conn) writeDeflated(ctx context.Context, d *deflate, typ MessageType, p
 	}
 	z := f.deflateAlone(&d.compression)
 	err := c.writeFrame(ctx, nil, &f)
-	putBuffer(z)
+	buffer.Put(z)
 	return err
 }
 
 // pack compresses f as f.pack says. It returns the buffer that holds f.p then, or
 // nil if f.p has not changed. The caller owns the write lock.
-func (c *Conn) pack(f *outFrame) *buffer {
+func (c *Conn) pack(f *outFrame) *buffer.Buffer {
 	switch f.pack {
 	case packNone:
 		return nil
@@ -103,7 +104,7 @@ func (c *Conn) pack(f *outFrame) *buffer {
 
 // deflateAlone compresses f, a whole message, without reference to earlier
 // messages. Its result is as that of deflate.
-func (f *outFrame) deflateAlone(p *compression) *buffer {
+func (f *outFrame) deflateAlone(p *compression) *buffer.Buffer {
 	var enc flate.Encoder
 	enc.Init(p.level, int(p.sendBits), false)
 	return f.deflate(&enc, packMessage)
@@ -111,21 +112,21 @@ func (f *outFrame) deflateAlone(p *compression) *buffer {
 
 // deflate compresses f.p into a buffer, and returns the buffer. If a whole message
 // does not get smaller, it changes nothing and returns nil.
-func (f *outFrame) deflate(enc *flate.Encoder, how packing) *buffer {
-	z := getBuffer(len(f.p) + len(f.p)>>10 + 64)
-	z.b = enc.Encode(z.b, f.p, f.fin)
-	if how == packMessage && len(z.b) >= len(f.p) {
+func (f *outFrame) deflate(enc *flate.Encoder, how packing) *buffer.Buffer {
+	z := buffer.Get(len(f.p) + len(f.p)>>10 + 64)
+	z.B = enc.Encode(z.B, f.p, f.fin)
+	if how == packMessage && len(z.B) >= len(f.p) {
 		enc.Undo()
-		putBuffer(z)
+		buffer.Put(z)
 		return nil
 	}
-	f.p, f.rsv = z.b, rsv1
+	f.p, f.rsv = z.B, rsv1
 	return z
 }
 
 // deflate prepares a fragment of w's message. The first fragment decides how all
 // are compressed. Its result is as that of outFrame.deflate.
-func (w *messageWriter) deflate(f *outFrame) *buffer {
+func (w *messageWriter) deflate(f *outFrame) *buffer.Buffer {
 	d := w.c.deflate()
 	if d == nil {
 		return nil
@@ -155,24 +156,24 @@ func (w *messageWriter) deflate(f *outFrame) *buffer {
 
 // readDeflated inflates the rest of a compressed frame and appends it to dst.
 // dst.b[base:] was inflated since the decoder's window was saved.
-func (c *Conn) readDeflated(dst *buffer, base int) error {
+func (c *Conn) readDeflated(dst *buffer.Buffer, base int) error {
 	in, r := &c.in, &c.in.receiver
 	for r.left > 0 || r.more {
 		src, err := c.peekPayload(r.left)
 		if err != nil {
 			return err
 		}
-		if len(dst.b) == cap(dst.b) {
+		if len(dst.B) == cap(dst.B) {
 			// Twice as much, but no more than the limit allows, plus one byte to detect
 			// a larger message.
-			more := min(int64(len(dst.b)), r.limit-r.size) + 1
-			larger := getBuffer(len(dst.b) + int(more))
-			larger.b = append(larger.b, dst.b...)
-			dst.b, larger.b = larger.b, dst.b
-			putBuffer(larger)
+			more := min(int64(len(dst.B)), r.limit-r.size) + 1
+			larger := buffer.Get(len(dst.B) + int(more))
+			larger.B = append(larger.B, dst.B...)
+			dst.B, larger.B = larger.B, dst.B
+			buffer.Put(larger)
 		}
-		out, n, err := r.inflate(dst.b, base, src)
-		dst.b = out
+		out, n, err := r.inflate(dst.B, base, src)
+		dst.B = out
 		in.pos += int32(n)
 		if err != nil {
 			return err
@@ -213,5 +214,5 @@ func (c *Conn) peekPayload(n int64) ([]byte, error) {
 			return nil, err
 		}
 	}
-	return in.buf.b[in.pos:][:min(n, int64(in.buffered()))], nil
+	return in.buf.B[in.pos:][:min(n, int64(in.buffered()))], nil
 }

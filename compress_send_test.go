@@ -12,8 +12,10 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/fullduplex-go/websocket/internal/buffer"
 	"github.com/fullduplex-go/websocket/internal/bufpipe"
 	"github.com/fullduplex-go/websocket/internal/flate/flatetest"
+	"github.com/fullduplex-go/websocket/internal/transport"
 )
 
 // Compressed messages on their way out: which are, and in what order.
@@ -523,19 +525,19 @@ func TestConcurrentCompressedWrites(t *testing.T) {
 
 // greedy is a transport that overwrites, before each write, what the pools of
 // buffers have to give.
-type greedy struct{ transport }
+type greedy struct{ transport.Conn }
 
-func (g greedy) writeAll(b *backlog) (int, error) {
+func (g greedy) WriteAll(b *transport.Backlog) (int, error) {
 	for size := 1 << 10; size <= 1<<20; size *= 2 {
 		for range 4 {
-			p := getBuffer(size).b
+			p := buffer.Get(size).B
 			p = p[:cap(p)]
 			for i := range p {
 				p[i] = 0xff
 			}
 		}
 	}
-	return g.transport.writeAll(b)
+	return g.Conn.WriteAll(b)
 }
 
 // TestCompressedBehindOthers: a large message is in the buffer that it was compressed

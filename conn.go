@@ -9,6 +9,9 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/fullduplex-go/websocket/internal/buffer"
+	"github.com/fullduplex-go/websocket/internal/transport"
 )
 
 // Message is a message as [Conn.Messages] yields it.
@@ -33,7 +36,7 @@ type Message struct {
 // A context may be used for any number of calls: the connection registers
 // with it once, not once per call.
 type Conn struct {
-	t           transport                  // changes with both halves and life.mu held
+	t           transport.Conn             // changes with both halves and life.mu held
 	opts        *Options                   // shared, and not changed
 	negotiation atomic.Pointer[negotiated] // nil if there is nothing in it; read through negotiated()
 
@@ -118,13 +121,13 @@ type connConfig struct {
 // from here on.
 func newConn(nc net.Conn, cfg connConfig) *Conn {
 	c := new(Conn)
-	c.init(newTransport(nc), cfg)
+	c.init(transport.New(nc), cfg)
 	c.startKeepalive()
 	return c
 }
 
 // init makes c, which is zero, a connection without keepalive.
-func (c *Conn) init(t transport, cfg connConfig) {
+func (c *Conn) init(t transport.Conn, cfg connConfig) {
 	c.t, c.opts = t, cfg.opts.shared()
 	c.in.receiver = receiver{client: cfg.client, limit: cfg.opts.ReadLimit}
 	c.negotiation.Store((&negotiated{cfg.subprotocol, cfg.request, newDeflate(cfg.compression)}).shared())
@@ -132,7 +135,7 @@ func (c *Conn) init(t transport, cfg connConfig) {
 		c.in.receiver.rsv = rsv1
 	}
 	if len(cfg.early) > 0 {
-		c.in.buf = &buffer{b: cfg.early}
+		c.in.buf = &buffer.Buffer{B: cfg.early}
 	}
 	c.out.sender = sender{client: cfg.client}
 	c.in.lastInput.Store(monotonic())
@@ -190,10 +193,29 @@ func (c *Conn) keptRemoteAddr() net.Addr {
 
 // currentTransport returns the transport, for callers that hold neither half. A
 // Loop may replace it.
-func (c *Conn) currentTransport() transport {
+func (c *Conn) currentTransport() transport.Conn {
 	c.life.mu.Lock()
 	defer c.life.mu.Unlock()
 	return c.t
+}
+
+// loopTransport is the transport of a connection that an engine watches.
+type loopTransport interface {
+	transport.Conn
+	// checkInput makes the loop check for input.
+	checkInput()
+	// now is the time by monotonic, or a little earlier.
+	now() int64
+	// writeCorked adds a frame of h and p, which it masks if h says so, to the frames
+	// that it holds until a batch of input is done. It returns the frame's size, or 0
+	// if it does not hold frames now.
+	writeCorked(h Header, p []byte) int
+	// queued returns how many bytes wait for the socket.
+	queued() int
+	// dropQueue drops the queued bytes: the peer takes nothing any more.
+	dropQueue()
+	// awaitDrained makes it call tellDrained when no bytes are queued any more.
+	awaitDrained()
 }
 
 // loopTransport returns the connection's transport if an engine watches it, else nil.

@@ -27,8 +27,8 @@ func (f *controlFrames) size() int { return len(f.pongs) + len(f.ping) + len(f.c
 func (q *sendQueue) addControl() {
 	if f := &q.control; len(f.pongs)+len(f.ping) > 0 && !q.closing {
 		pending := backlogIn(&q.pending)
-		pending.copy(f.pongs)
-		pending.copy(f.ping)
+		pending.Copy(f.pongs)
+		pending.Copy(f.ping)
 		*f = controlFrames{close: f.close}
 	}
 }
@@ -36,7 +36,7 @@ func (q *sendQueue) addControl() {
 // addClose makes the close frame pending, and nothing after it.
 func (q *sendQueue) addClose() {
 	if f := &q.control; len(f.close) > 0 {
-		backlogIn(&q.pending).copy(f.close)
+		backlogIn(&q.pending).Copy(f.close)
 		q.closing = true
 		*f = controlFrames{}
 	}

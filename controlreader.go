@@ -4,6 +4,8 @@ import (
 	"errors"
 	"os"
 	"time"
+
+	"github.com/fullduplex-go/websocket/internal/transport"
 )
 
 // The control reader reads control frames while no call of the user's reads. Ping,
@@ -113,9 +115,9 @@ func (c *Conn) readControlStep() bool {
 		err = c.discardFrame()
 	}
 	switch {
-	case err == errAgain && in.flags.has(readNoWait):
+	case err == transport.ErrAgain && in.flags.has(readNoWait):
 		c.failRead(errInputOver)
-	case err == errAgain:
+	case err == transport.ErrAgain:
 		return false // a loop calls readControl again when there is input
 	case err == nil, errors.Is(err, os.ErrDeadlineExceeded):
 	case err != c.readError():
@@ -150,9 +152,9 @@ func (c *Conn) discardFrame() error {
 func (c *Conn) discardInput() error {
 	in := &c.in
 	b, err := c.waitInput(false)
-	in.buf, in.pos = b, int32(b.len())
+	in.buf, in.pos = b, int32(b.Len())
 	if err == nil {
-		c.noteInput(b.len())
+		c.noteInput(b.Len())
 	}
 	return err
 }

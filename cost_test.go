@@ -11,6 +11,7 @@ import (
 	"time"
 	"unsafe"
 
+	"github.com/fullduplex-go/websocket/internal/buffer"
 	"github.com/fullduplex-go/websocket/internal/bufpipe"
 )
 
@@ -100,8 +101,8 @@ func TestOneWritePerMessage(t *testing.T) {
 				t.Fatal(err)
 			}
 			want++
-			if size > longWrite {
-				want += size / longWrite // and the rest, which has the header
+			if piece := 128 << 10; size > piece {
+				want += size / piece // and the rest, which has the header
 			}
 			if nc.writes != want {
 				t.Fatalf("client %v: %d bytes took until write %d, want %d", client, size, nc.writes, want)
@@ -193,7 +194,7 @@ func TestDeclaredLengthAllocatesNothing(t *testing.T) {
 		conns[i].CloseNow()
 		peers[i].Close()
 	}
-	if per := grown / n; per > 2*readBufferSize {
+	if per := grown / n; per > 2*buffer.ReadSize {
 		t.Errorf("%d bytes per connection", per)
 	}
 }

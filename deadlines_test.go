@@ -14,7 +14,7 @@ import (
 	"time"
 
 	"github.com/fullduplex-go/websocket/internal/bufpipe"
-	"github.com/fullduplex-go/websocket/internal/pump"
+	"github.com/fullduplex-go/websocket/internal/transport"
 )
 
 // deaf is a connection whose deadlines have no effect, though they may be set. An
@@ -115,39 +115,10 @@ func TestCutInTheMiddle(t *testing.T) {
 		}
 		begin = time.Now()
 		c.CloseNow()
-		if d := time.Since(begin); d > 2*endWait {
+		if d := time.Since(begin); d > 2*transport.EndWait {
 			t.Errorf("CloseNow took %v", d)
 		}
 	})
-}
-
-// TestDeadlinesByType: the connections that almost everybody has are not asked.
-func TestDeadlinesByType(t *testing.T) {
-	for _, k := range append(slowKinds, kind{"tls over pollable", pollableTLSPair, false}) {
-		a, b := k.pair(t)
-		if _, foreign := b.(opaque); !hasDeadlines(b) && !foreign {
-			t.Errorf("%s: the type does not tell", k.name)
-		}
-		for _, nc := range []net.Conn{a, b} {
-			if withDeadlines(nc) != nc {
-				t.Errorf("%s: a pump", k.name)
-			}
-			nc.Close()
-			if _, foreign := nc.(opaque); withDeadlines(nc) != nc && !foreign {
-				t.Errorf("%s: it was asked, and has said that it is closed", k.name)
-			}
-		}
-	}
-	a, b := net.Pipe()
-	defer b.Close()
-	defer a.Close()
-	if withDeadlines(a) != a {
-		t.Error("net.Pipe: a pump")
-	}
-	p := withDeadlines(deaf{a, os.ErrNoDeadline})
-	if _, ok := p.(*pump.Conn); !ok || withDeadlines(p) != p {
-		t.Error("one pump is wanted, and one only")
-	}
 }
 
 // deafListener makes connections without deadlines.
@@ -254,7 +225,7 @@ func TestLoopRequestWithoutDeadlines(t *testing.T) {
 			a, b := bufpipe.New(pipeSize)
 			l := &Loop{handshakes: make(map[*blockingHandshake]struct{})}
 			acc := &acceptor{handler: &loopHandler{loop: l}}
-			h := l.beginHandshake(withDeadlines(noDeadlines{b, b}))
+			h := l.beginHandshake(transport.WithDeadlines(noDeadlines{b, b}))
 			begin := time.Now()
 			go acc.serveHandshake(h)
 			io.WriteString(a, "GET / HTTP/1.1\r\nHost: ")

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io"
 	"time"
+
+	"github.com/fullduplex-go/websocket/internal/transport"
 )
 
 // advance moves the connection to its next state, after ev, and takes the actions.
@@ -85,7 +87,7 @@ func (l *life) step(c *Conn, ev closeEvent, cause *CloseError) (do closeAction, 
 // act takes those actions of a step that need no lock.
 func (c *Conn) act(do closeAction) {
 	if do&actShutWrite != 0 && c.in.flags.has(framingLost) {
-		c.currentTransport().closeWrite()
+		c.currentTransport().CloseWrite()
 	}
 	if do&(actQueueClose|actFlush) != 0 {
 		c.flushNow()
@@ -182,7 +184,7 @@ func (c *Conn) fault(err error) {
 // read, but nothing is waited for.
 func (c *Conn) dead(err error) {
 	c.breakWrite(err)
-	c.currentTransport().SetWriteDeadline(past)
+	c.currentTransport().SetWriteDeadline(transport.Past)
 	if l := c.loopTransport(); l != nil {
 		l.dropQueue()
 	}
@@ -195,7 +197,7 @@ func (c *Conn) dead(err error) {
 func (c *Conn) giveUpInput() {
 	in := &c.in
 	in.flags.set(readNoWait)
-	c.currentTransport().SetReadDeadline(past) // code that sets another deadline checks the flag afterwards
+	c.currentTransport().SetReadDeadline(transport.Past) // code that sets another deadline checks the flag afterwards
 	if in.flags.has(messageBlocks) && !in.flags.has(userHasRead) {
 		c.advance(eventTimeout, nil)
 		return
@@ -246,7 +248,7 @@ func (c *Conn) end() {
 	polite := l.sent
 	l.mu.Unlock()
 
-	t.terminate(!polite || t.blocked())
+	t.Terminate(!polite || transport.Blocked(t))
 	if timer != nil {
 		timer.Stop()
 	}
@@ -326,10 +328,7 @@ func (c *Conn) progressLocked() int64 {
 	if c.life.closeState() == stateWriteFailed {
 		return int64(c.in.bytes.Load())
 	}
-	var s activity
-	if o, ok := c.t.(observer); ok {
-		o.observe(&s)
-	}
+	s := activity{State: c.t.Probe(transport.AskPeer)}
 	return s.taken(c)
 }
 
@@ -351,7 +350,7 @@ func (c *Conn) onTimer() {
 		c.keepaliveTick()
 	case stateHalfClosing, stateHalfClosed: // no ping may follow a close frame
 	case stateEnded:
-		c.currentTransport().terminate(true) // even if end has called it already
+		c.currentTransport().Terminate(true) // even if end has called it already
 	default:
 		c.life.mu.Lock()
 		overdue := c.overdueLocked()

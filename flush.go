@@ -5,6 +5,8 @@ import (
 	"os"
 	"slices"
 	"time"
+
+	"github.com/fullduplex-go/websocket/internal/transport"
 )
 
 // flush writes what is queued, waiting as long as it takes.
@@ -19,7 +21,7 @@ func (c *Conn) flush() {
 	var n int
 	var err error
 	if ahead != nil {
-		n, err = c.t.writeAll(ahead)
+		n, err = c.t.WriteAll(ahead)
 	}
 	if c.endFlush(ahead, n, closing, err) {
 		c.tellFlushed(closing)
@@ -36,7 +38,7 @@ func (c *Conn) flushNow() {
 	var n int
 	var err error
 	if ahead != nil {
-		n, err = c.t.writeNow(ahead, false)
+		n, err = c.t.WriteNow(ahead, false)
 	}
 	switch {
 	case !c.endFlush(ahead, n, closing, err):
@@ -50,7 +52,7 @@ func (c *Conn) flushNow() {
 // takeQueued makes the caller the owner of the write lock and returns the queued
 // bytes, the close frame included. owns is false if there is nothing to do, or the
 // lock has an owner, which sees to it.
-func (c *Conn) takeQueued() (ahead *backlog, closing, owns bool) {
+func (c *Conn) takeQueued() (ahead *transport.Backlog, closing, owns bool) {
 	o := &c.out
 	o.lock()
 	defer o.unlock() // even if a hook panics
@@ -71,17 +73,17 @@ func (c *Conn) takeQueued() (ahead *backlog, closing, owns bool) {
 // endFlush releases the write lock, after the first n bytes of ahead were
 // written. It reports whether that was all there is, on a connection that is
 // closing.
-func (c *Conn) endFlush(ahead *backlog, n int, closing bool, err error) bool {
+func (c *Conn) endFlush(ahead *transport.Backlog, n int, closing bool, err error) bool {
 	o := &c.out
 	o.bytes.Add(uint64(n))
-	if err != nil && c.closing() && c.t.resumable() && errors.Is(err, os.ErrDeadlineExceeded) {
+	if err != nil && c.closing() && c.t.Resumable() && errors.Is(err, os.ErrDeadlineExceeded) {
 		err = nil // end interrupts it, to write what there is room for
 	}
 	if ahead != nil {
-		ahead.consume(n)
+		ahead.Consume(n)
 	}
 	if err != nil {
-		putBacklog(ahead)
+		transport.PutBacklog(ahead)
 		err = c.breakWrite(err)
 	}
 	o.lock()
@@ -89,13 +91,13 @@ func (c *Conn) endFlush(ahead *backlog, n int, closing bool, err error) bool {
 	flushed := false
 	switch {
 	case err != nil:
-	case ahead.len() > 0:
+	case ahead.Len() > 0:
 		c.giveBackLocked(ahead, n)
 		if q := o.queue; q != nil {
 			q.closing = closing
 		}
 	default:
-		putBacklog(ahead)
+		transport.PutBacklog(ahead)
 		flushed = closing || c.life.closeState() == stateFlushing && (o.queue == nil || !o.queue.hasFrames())
 	}
 	c.releaseLocked(n, err)
@@ -105,7 +107,7 @@ func (c *Conn) endFlush(ahead *backlog, n int, closing bool, err error) bool {
 // tellFlushed waits until all that was written has left for the kernel, and moves
 // the connection on. closing tells that the close frame was a part of it.
 func (c *Conn) tellFlushed(closing bool) {
-	switch err := c.currentTransport().drain(); {
+	switch err := c.currentTransport().Drain(); {
 	case err != nil:
 		c.breakWrite(err)
 	case closing:
@@ -149,15 +151,15 @@ func (c *Conn) tellDrainedLocked() {
 func (c *Conn) flushAtEnd() {
 	o := &c.out
 	ahead, closing, owns := c.takeAtEnd()
-	if owns && ahead.len() > 0 {
-		n, err := c.t.writeNow(ahead, true)
+	if owns && ahead.Len() > 0 {
+		n, err := c.t.WriteNow(ahead, true)
 		o.bytes.Add(uint64(n))
-		if closing && err == nil && n == ahead.len() && c.queued() == 0 {
+		if closing && err == nil && n == ahead.Len() && c.queued() == 0 {
 			c.life.mu.Lock()
 			c.life.sent = true
 			c.life.mu.Unlock()
 		}
-		putBacklog(ahead)
+		transport.PutBacklog(ahead)
 	}
 	o.lock()
 	defer o.unlock()
@@ -169,7 +171,7 @@ func (c *Conn) flushAtEnd() {
 
 // takeAtEnd is takeQueued for the end of the connection. It waits for a write under
 // way, but interrupts a write that waits for the peer.
-func (c *Conn) takeAtEnd() (ahead *backlog, closing, owns bool) {
+func (c *Conn) takeAtEnd() (ahead *transport.Backlog, closing, owns bool) {
 	o := &c.out
 	w, owns := c.queueAtEnd()
 	if w == nil && !owns {
@@ -215,21 +217,21 @@ func (c *Conn) queueAtEnd() (w *writer, owns bool) {
 // false if the write does not end even so.
 func (c *Conn) awaitAtEnd(w *writer) bool {
 	t := c.currentTransport()
-	interrupted := t.blocked()
+	interrupted := transport.Blocked(t)
 	if interrupted {
-		t.SetWriteDeadline(past)
+		t.SetWriteDeadline(transport.Past)
 	}
-	ticker := time.NewTicker(endWait)
+	ticker := time.NewTicker(transport.EndWait)
 	defer ticker.Stop()
-	for left := endBound(t); left > 0; left -= endWait {
+	for left := transport.EndBound(t); left > 0; left -= transport.EndWait {
 		select {
 		case <-w.ready:
 			return true
 		case <-ticker.C:
 		}
-		if !interrupted && mayWait(t) {
+		if !interrupted && transport.MayWait(t) {
 			interrupted = true
-			t.SetWriteDeadline(past)
+			t.SetWriteDeadline(transport.Past)
 		}
 	}
 	c.out.lock()

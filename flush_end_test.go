@@ -7,6 +7,8 @@ import (
 	"net"
 	"testing"
 	"time"
+
+	"github.com/fullduplex-go/websocket/internal/transport"
 )
 
 // TestEndWaitsForLateWriter: CloseNow meets a goroutine that has the write lock and
@@ -26,7 +28,7 @@ func TestEndWaitsForLateWriter(t *testing.T) {
 				defer c.out.unlock()
 				return c.out.queue != nil && len(c.out.queue.waiting) > 0
 			})
-			time.Sleep(5 * endWait) // what a busy system does
+			time.Sleep(5 * transport.EndWait) // what a busy system does
 			f := outFrame{op: OpText, fin: true, p: []byte("late")}
 			var h Header
 			c.header(&h, &f)
@@ -51,7 +53,7 @@ func TestEndWaitsForLateWriter(t *testing.T) {
 type lateConn struct{ *net.TCPConn }
 
 func (c lateConn) Write(p []byte) (int, error) {
-	time.Sleep(5 * endWait)
+	time.Sleep(5 * transport.EndWait)
 	return c.TCPConn.Write(p)
 }
 

@@ -6,6 +6,9 @@ import (
 	"os"
 	"sync"
 	"sync/atomic"
+
+	"github.com/fullduplex-go/websocket/internal/buffer"
+	"github.com/fullduplex-go/websocket/internal/transport"
 )
 
 // inHalf is the reading half of a connection. The holder of readLock owns the
@@ -23,8 +26,8 @@ type inHalf struct {
 	bytes     atomic.Uint64
 
 	receiver receiver
-	buf      *buffer // input; nil if there is none
-	msg      *buffer // the part of a message that a cancelled call had gathered
+	buf      *buffer.Buffer // input; nil if there is none
+	msg      *buffer.Buffer // the part of a message that a cancelled call had gathered
 	stream   *messageReader
 }
 
@@ -68,21 +71,21 @@ type messageReader struct {
 // it to dst. The caller holds the read lock. A compressed message needs a pooled
 // buffer. If reading stops in the middle of one, the decoder has saved the part of
 // dst that it needs.
-func (c *Conn) readMessage(dst *buffer, pooled bool) (typ MessageType, err error) {
+func (c *Conn) readMessage(dst *buffer.Buffer, pooled bool) (typ MessageType, err error) {
 	in, r := &c.in, &c.in.receiver
 	start := 0
 	if !pooled {
-		start = len(dst.b)
+		start = len(dst.B)
 		if in.msg != nil {
-			dst.b = append(dst.b, in.msg.b...)
-			putBuffer(in.msg)
+			dst.B = append(dst.B, in.msg.B...)
+			buffer.Put(in.msg)
 			in.msg = nil
 		}
 	}
-	base := len(dst.b)
+	base := len(dst.B)
 	defer func() {
 		if err != nil && r.msg != 0 && r.dec != nil && r.phase != inFault {
-			r.dec.Save(dst.b, base)
+			r.dec.Save(dst.B, base)
 		}
 	}()
 	for {
@@ -106,7 +109,7 @@ func (c *Conn) readMessage(dst *buffer, pooled bool) (typ MessageType, err error
 			return 0, err
 		case !end:
 		case c.life.cause.Load() != nil:
-			dst.b = dst.b[:start] // closing: no more messages, only the close frame
+			dst.B = dst.B[:start] // closing: no more messages, only the close frame
 			for err == nil {
 				err = c.discardFrame()
 			}
@@ -120,30 +123,30 @@ func (c *Conn) readMessage(dst *buffer, pooled bool) (typ MessageType, err error
 
 // readPayload appends the rest of a frame's payload to dst, where the
 // message began at start.
-func (c *Conn) readPayload(dst *buffer, start int, pooled bool) error {
+func (c *Conn) readPayload(dst *buffer.Buffer, start int, pooled bool) error {
 	in, r := &c.in, &c.in.receiver
 	for r.left > 0 {
 		if in.buffered() > 0 {
 			src := in.consume(int(min(r.left, int64(in.buffered()))))
-			dst.grow(len(src), len(src), r, pooled)
-			n := len(dst.b)
-			if err := r.payloadTo(dst.b[n:n+len(src)], src); err != nil {
+			grow(dst, len(src), len(src), r, pooled)
+			n := len(dst.B)
+			if err := r.payloadTo(dst.B[n:n+len(src)], src); err != nil {
 				return err
 			}
-			dst.b = dst.b[:n+len(src)]
+			dst.B = dst.B[:n+len(src)]
 			continue
 		}
-		if r.left < readBufferSize || len(dst.b)-start < readBufferSize {
+		if r.left < buffer.ReadSize || len(dst.B)-start < buffer.ReadSize {
 			if err := c.fill(); err != nil {
 				return err
 			}
 			continue
 		}
 		// Much is to come, and some has arrived: read straight into dst.
-		if cap(dst.b)-len(dst.b) < readBufferSize {
-			dst.grow(readBufferSize, 0, r, pooled)
+		if cap(dst.B)-len(dst.B) < buffer.ReadSize {
+			grow(dst, buffer.ReadSize, 0, r, pooled)
 		}
-		p := dst.b[len(dst.b):cap(dst.b)]
+		p := dst.B[len(dst.B):cap(dst.B)]
 		if r.left < int64(len(p)) {
 			p = p[:r.left]
 		}
@@ -152,7 +155,7 @@ func (c *Conn) readPayload(dst *buffer, start int, pooled bool) error {
 			if err := r.payload(p[:n]); err != nil {
 				return err
 			}
-			dst.b = dst.b[:len(dst.b)+n]
+			dst.B = dst.B[:len(dst.B)+n]
 		}
 		if err != nil && r.left > 0 {
 			return err
@@ -161,28 +164,28 @@ func (c *Conn) readPayload(dst *buffer, start int, pooled bool) error {
 	return nil
 }
 
-// grow makes room for need more bytes of the frame that r is in; have of them have
+// grow makes room in b for need more bytes of the frame that r is in; have of them have
 // arrived. The capacity is a multiple of the bytes that have arrived, so it stays
 // in proportion to them. The length in the header can only make it smaller: the
 // last frame of a message tells where to stop.
-func (b *buffer) grow(need, have int, r *receiver, pooled bool) {
-	want := len(b.b) + need
-	if want <= cap(b.b) {
+func grow(b *buffer.Buffer, need, have int, r *receiver, pooled bool) {
+	want := len(b.B) + need
+	if want <= cap(b.B) {
 		return
 	}
-	size := max(want, 2*(len(b.b)+have))
+	size := max(want, 2*(len(b.B)+have))
 	if r.hdr.Fin {
-		all := int64(len(b.b)) + r.left
-		size = int(min(int64(max(want, 4*(len(b.b)+have))), all))
+		all := int64(len(b.B)) + r.left
+		size = int(min(int64(max(want, 4*(len(b.B)+have))), all))
 	}
 	if !pooled {
-		b.b = append(make([]byte, 0, size), b.b...)
+		b.B = append(make([]byte, 0, size), b.B...)
 		return
 	}
-	larger := getBuffer(size)
-	larger.b = append(larger.b, b.b...)
-	b.b, larger.b = larger.b, b.b
-	putBuffer(larger)
+	larger := buffer.Get(size)
+	larger.B = append(larger.B, b.B...)
+	b.B, larger.B = larger.B, b.B
+	buffer.Put(larger)
 }
 
 // nextFrame reads up to the payload of the next data frame and handles the
@@ -195,7 +198,7 @@ func (c *Conn) nextFrame() error {
 				return err
 			}
 		}
-		n, ev, ctl, err := r.next(in.buf.b[in.pos:])
+		n, ev, ctl, err := r.next(in.buf.B[in.pos:])
 		in.pos += int32(n)
 		if err != nil {
 			return err
@@ -245,21 +248,21 @@ func (c *Conn) fill() error {
 		return err
 	}
 	in.buf = b
-	c.noteInput(len(b.b))
+	c.noteInput(len(b.B))
 	return nil
 }
 
 // waitInput waits for input. With readNoWait it takes only what has arrived.
-func (c *Conn) waitInput(idle bool) (*buffer, error) {
+func (c *Conn) waitInput(idle bool) (*buffer.Buffer, error) {
 	in := &c.in
 	if !in.flags.has(readNoWait) {
-		b, err := c.t.wait(in.takeBuffer(), idle)
+		b, err := c.t.Wait(in.takeBuffer(), idle)
 		if err == nil || !in.flags.has(readNoWait) || !errors.Is(err, os.ErrDeadlineExceeded) {
 			return b, err
 		}
 	}
-	b, err := c.t.readNow(in.takeBuffer())
-	if err == errAgain {
+	b, err := c.t.ReadNow(in.takeBuffer())
+	if err == transport.ErrAgain {
 		err = errInputOver
 	}
 	return b, err
@@ -303,7 +306,7 @@ func (in *inHalf) buffered() int {
 	if in.buf == nil {
 		return 0
 	}
-	return len(in.buf.b) - int(in.pos)
+	return len(in.buf.B) - int(in.pos)
 }
 
 // consume removes the next n bytes from the input buffer and returns them.
@@ -311,7 +314,7 @@ func (in *inHalf) consume(n int) []byte {
 	if n == 0 {
 		return nil // there may be no buffer
 	}
-	p := in.buf.b[in.pos:][:n]
+	p := in.buf.B[in.pos:][:n]
 	in.pos += int32(n)
 	return p
 }
@@ -320,14 +323,14 @@ func (in *inHalf) consume(n int) []byte {
 // uses the present one, which belongs to the loop from then on.
 func (in *inHalf) unshare() {
 	if in.lent {
-		b := getBuffer(in.buffered())
-		b.b = append(b.b, in.buf.b[in.pos:]...)
+		b := buffer.Get(in.buffered())
+		b.B = append(b.B, in.buf.B[in.pos:]...)
 		in.buf, in.pos, in.lent = b, 0, false
 	}
 }
 
 // takeBuffer removes and returns the input buffer, which is used up.
-func (in *inHalf) takeBuffer() *buffer {
+func (in *inHalf) takeBuffer() *buffer.Buffer {
 	b := in.buf
 	in.buf, in.pos = nil, 0
 	return b
@@ -335,7 +338,7 @@ func (in *inHalf) takeBuffer() *buffer {
 
 // release gives the input buffer, which is used up, back to the pool.
 func (in *inHalf) release() {
-	putBuffer(in.takeBuffer())
+	buffer.Put(in.takeBuffer())
 }
 
 // readError returns why reading is over, or nil.

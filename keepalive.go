@@ -3,6 +3,8 @@ package websocket
 import (
 	"io"
 	"time"
+
+	"github.com/fullduplex-go/websocket/internal/transport"
 )
 
 // Keepalive pings a peer that has given no sign of life for the ping interval, and
@@ -90,7 +92,7 @@ func (c *Conn) keepaliveTick() {
 		}
 	}
 	// The pong, or the end of the input, may have arrived unread.
-	readNow := p != nil && verdict == peerSilent && !send && timeout > 0 || verdict == peerUnread || send && now.unread && !now.blocked && timeout > 0
+	readNow := p != nil && verdict == peerSilent && !send && timeout > 0 || verdict == peerUnread || send && now.Unread && !now.blocked && timeout > 0
 	if readNow && !l.last {
 		l.last = true
 		c.in.wanted.Add(1)
@@ -150,28 +152,23 @@ func (l *life) dropProbeLocked(c *Conn) {
 	l.trimPingsLocked()
 }
 
-// observer is a transport that can report the peer's activity.
-type observer interface{ observe(*activity) }
-
 // taken returns how many bytes the peer, or its system, has taken of what c has
 // written.
 func (s *activity) taken(c *Conn) int64 {
-	if s.counted {
-		return s.acked
+	if s.Counted {
+		return s.Acked
 	}
-	return s.acked + int64(c.out.bytes.Load()) - s.unacked - s.queued
+	return s.Acked + int64(c.out.bytes.Load()) - s.Unacked - s.Queued
 }
 
 // activity returns the peer's activity as it can be seen now.
 func (c *Conn) activity() activity {
-	s := activity{lastInput: c.in.lastInput.Load()}
-	if o, ok := c.currentTransport().(observer); ok {
-		o.observe(&s)
-	}
+	s := activity{lastInput: c.in.lastInput.Load()} // before what can be seen
+	s.State = c.currentTransport().Probe(transport.AskPeer)
 	c.out.lock()
 	s.busy = c.bufferedLocked() > 0
 	c.out.unlock()
-	s.acked = s.taken(c)
+	s.Acked = s.taken(c)
 	s.blocked = c.in.flags.has(messageBlocks) && !c.in.readLock.busy()
 	s.at = monotonic()
 	return s

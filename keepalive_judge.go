@@ -1,29 +1,19 @@
 package websocket
 
-import "time"
+import (
+	"time"
 
-// activity is the state of a peer at one moment, as far as it can be seen without
-// reading from the connection. A field that cannot be seen is zero.
+	"github.com/fullduplex-go/websocket/internal/transport"
+)
+
+// activity is what is known of a peer at one moment. A field that cannot be seen is
+// zero.
 type activity struct {
+	transport.State
 	at        int64 // when, by monotonic
 	lastInput int64 // when a read last brought bytes, or there was another sign
-
-	// Bytes that the peer has sent:
-	input   int64 // bytes that have arrived so far, or those that nobody has read yet
-	unread  bool  // some of them were not read yet
-	visible bool  // whether input can be seen
-	full    bool  // there may be no room for more
-	ended   bool  // the peer has sent all, or the transport has failed
-	blocked bool  // a message that nobody reads is in front of the next input
-
-	// Bytes that the peer takes:
-	acked   int64 // bytes that it, or its system, has taken; only growth counts
-	counted bool  // acked is the system's own count
-	unacked int64 // bytes that our system has taken and the peer has not
-	queued  int64 // bytes that a loop has taken and our system has not
-	window  int64 // what the peer's system has room for
-	busy    bool  // something waits to be taken by the transport
-	system  bool  // unacked can be seen
+	blocked   bool  // a message that nobody reads is in front of the next input
+	busy      bool  // something waits to be taken by the transport
 }
 
 // wait is the state of keepalive since it has sent a ping. It is a value, and judge
@@ -65,7 +55,7 @@ func (w *wait) judge(now activity, timeout time.Duration) peerState {
 		return peerAlive
 	case now.shows(last):
 		w.lastActivity = now.at
-		if now.input == last.input || now.blocked || !now.unread {
+		if now.Input == last.Input || now.blocked || !now.Unread {
 			return peerAlive
 		}
 		w.unread = true
@@ -79,16 +69,16 @@ func (w *wait) judge(now activity, timeout time.Duration) peerState {
 	switch {
 	case last.busy && !now.busy:
 		w.waited = 0 // the ping has left between these two checks
-	case now.busy && now.system && now.unacked == 0:
+	case now.busy && now.System && now.Unacked == 0:
 	default:
 		w.waited += max(passed, 0)
 	}
 	switch {
-	case w.looks > 1 && now.ended && now.blocked:
+	case w.looks > 1 && now.Ended && now.blocked:
 		return peerGone // the input before the end was read by an earlier check
 	case w.waited < timeout:
 		return peerSilent
-	case now.blocked && !now.visible:
+	case now.blocked && !now.Visible:
 		return peerUnknown
 	}
 	return peerDead
@@ -103,12 +93,12 @@ func (w *wait) judge(now activity, timeout time.Duration) peerState {
 // the process reads bytes that its system has acknowledged earlier. When our
 // receive buffer is full the pong cannot arrive; then an acknowledgement is enough.
 func (now *activity) shows(last activity) bool {
-	taken := now.acked - last.acked
-	opened := now.window - last.window
+	taken := now.Acked - last.Acked
+	opened := now.Window - last.Window
 	switch {
-	case now.lastInput > last.lastInput, now.input != last.input:
+	case now.lastInput > last.lastInput, now.Input != last.Input:
 		return true
-	case taken > 0 && taken < last.unacked+last.queued, taken > 0 && last.busy && now.busy, taken > 0 && now.full:
+	case taken > 0 && taken < last.Unacked+last.Queued, taken > 0 && last.busy && now.busy, taken > 0 && now.Full:
 		return true
 	case opened > 0:
 		return taken <= 0 || taken <= smallTaken && opened >= largeOpened

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"testing"
 	"time"
+
+	"github.com/fullduplex-go/websocket/internal/transport"
 )
 
 // judged is a case of judge as its rules are stated: what changed from one look
@@ -59,18 +61,19 @@ func TestJudge(t *testing.T) {
 							enough: bit(10), looked: bit(11)}
 						// Time goes on only if the system is at work on the ping.
 						counts := !(j.busy && j.system && j.idle)
-						w := wait{unread: wasUnread, waited: 6 * time.Second, last: activity{at: 1e9, lastInput: 7, input: 10, acked: 1000, unacked: 60,
-							queued: 40, window: 1 << 20, busy: j.lastBusy}}
+						w := wait{unread: wasUnread, waited: 6 * time.Second, last: activity{at: 1e9, lastInput: 7, busy: j.lastBusy,
+							State: transport.State{Input: 10, Acked: 1000, Unacked: 60, Queued: 40, Window: 1 << 20}}}
 						if j.looked {
 							w.looks = 1
 						}
-						now := activity{at: 2e9, lastInput: 7, input: 10 + input, acked: 1000 + taken, window: 1<<20 + opened, unread: j.unread,
-							visible: j.visible, full: j.full, ended: j.ended, blocked: j.blocked, busy: j.busy, system: j.system, unacked: 100}
+						now := activity{at: 2e9, lastInput: 7, blocked: j.blocked, busy: j.busy, State: transport.State{
+							Input: 10 + input, Acked: 1000 + taken, Window: 1<<20 + opened, Unread: j.unread,
+							Visible: j.visible, Full: j.full, Ended: j.ended, System: j.system, Unacked: 100}}
 						if j.heard {
 							now.lastInput = 9
 						}
 						if j.idle {
-							now.unacked = 0
+							now.Unacked = 0
 						}
 						if j.enough {
 							w.waited += time.Second
@@ -134,7 +137,7 @@ func TestJudgeTime(t *testing.T) {
 	}
 	w = wait{last: activity{at: 1, busy: true}}
 	for i := range int64(100) {
-		if got := w.judge(activity{at: (i + 1) * 1e9, busy: true, acked: i + 1}, timeout); got != peerAlive {
+		if got := w.judge(activity{at: (i + 1) * 1e9, busy: true, State: transport.State{Acked: i + 1}}, timeout); got != peerAlive {
 			t.Fatalf("look %d while the peer takes what is ahead: %d", i, got)
 		}
 	}

@@ -323,7 +323,7 @@ func TestPingFlood(t *testing.T) {
 		c.out.lock()
 		waiting := 0
 		if q := c.out.queue; q != nil {
-			waiting = q.pending.len() + cap(q.control.pongs) + cap(q.control.ping) + cap(q.control.close)
+			waiting = q.pending.Len() + cap(q.control.pongs) + cap(q.control.ping) + cap(q.control.close)
 		}
 		c.out.unlock()
 		if waiting > 2*maxPongs*(maxControlPayload+2) {

@@ -196,7 +196,7 @@ func (c *Conn) switchTransport(t loopTransport) {
 	c.in.readLock.setOnLoop()
 	l.mu.Unlock()
 	if ended && t != nil { // while it changed hands
-		t.terminate(true)
+		t.Terminate(true)
 	}
 }
 

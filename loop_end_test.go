@@ -13,6 +13,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/fullduplex-go/websocket/internal/transport"
 )
 
 // Descriptors are used again at a high rate while others write to connections
@@ -220,7 +222,7 @@ func TestLoopReset(t *testing.T) {
 					cut.left.Store(-1)
 					var peer, nc net.Conn = cut, b
 					if overTLS {
-						peer, nc = tlsOver(t, cut, newPollable(b))
+						peer, nc = tlsOver(t, cut, transport.NewPollable(b))
 					}
 					cut.left.Store(int64(n))
 					server := newConn(nc, connConfig{opts: Options{}.withDefaults()})

@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"runtime"
 	"runtime/debug"
+
+	"github.com/fullduplex-go/websocket/internal/buffer"
 )
 
 // loopHandler is an EventHandler with its loop. Connections share it.
@@ -65,7 +67,7 @@ func (h *loopHandler) serve(c *Conn) {
 		}
 	}()
 	h.open(c)
-	var loan *buffer
+	var loan *buffer.Buffer
 	for {
 		m, next, err := c.nextLoan(context.Background(), loan, true)
 		loan = next

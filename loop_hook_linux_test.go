@@ -50,7 +50,7 @@ func TestLoopMonitorSurvives(t *testing.T) {
 			c.Write(bg, typ, p)
 		} else {
 			onPoller := pollConnOf(c.loopTransport())
-			onPoller.closeWrite()                    // what is pending cannot be written
+			onPoller.CloseWrite()                    // what is pending cannot be written
 			c.life.state.Store(uint32(stateClosing)) // in which that is the end
 			if onPoller.writeCorked(Header{Fin: true, Opcode: Opcode(typ), Length: int64(len(p))}, p) == 0 {
 				go c.breakWrite(net.ErrClosed) // the monitor was here before

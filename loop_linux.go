@@ -3,6 +3,8 @@
 package websocket
 
 import (
+	"crypto/tls"
+	"net"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -10,6 +12,7 @@ import (
 	"time"
 
 	"github.com/fullduplex-go/websocket/internal/epoll"
+	"github.com/fullduplex-go/websocket/internal/transport"
 )
 
 // engine watches the descriptors of a loop's connections. It has some workers, each
@@ -343,18 +346,29 @@ func (r *runner) handOver(seen uint64) bool {
 // engine cannot watch c. The caller holds both halves of c. After an error, for
 // lack of descriptors or watches, c's transport is as it was.
 func (e *engine) register(c *Conn, h *loopHandler) (loopTransport, error) {
-	switch t := c.t.(type) {
-	case *socket:
-		p, err := e.newPollConn(c, h, t.rc)
-		if err != nil {
-			return nil, err
-		}
-		t.Close()
-		return p, nil
-	case *stream:
-		return e.registerTLS(c, h, t.Conn)
+	switch nc := transport.Under(c.t).(type) {
+	case *net.TCPConn:
+		return e.registerSocket(c, h, nc, nc)
+	case *net.UnixConn:
+		return e.registerSocket(c, h, nc, nc)
+	case *tls.Conn:
+		return e.registerTLS(c, h, nc)
 	}
 	return nil, nil
+}
+
+// registerSocket is register for the socket nc.
+func (e *engine) registerSocket(c *Conn, h *loopHandler, nc net.Conn, sc syscall.Conn) (loopTransport, error) {
+	rc, err := sc.SyscallConn()
+	if err != nil {
+		return nil, nil
+	}
+	p, err := e.newPollConn(c, h, rc)
+	if err != nil {
+		return nil, err
+	}
+	nc.Close()
+	return p, nil
 }
 
 // newPollConn makes a transport for c on a duplicate of the descriptor rc. It

@@ -1,6 +1,10 @@
 package websocket
 
-import "net"
+import (
+	"net"
+
+	"github.com/fullduplex-go/websocket/internal/transport"
+)
 
 // Listener returns a listener for ln whose connections a loop can watch under TLS:
 // pass it to [crypto/tls.NewListener] or [net/http.Server.ServeTLS]. Without TLS it
@@ -14,5 +18,5 @@ func (l pollableListener) Accept() (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return newPollable(nc), nil
+	return transport.NewPollable(nc), nil
 }

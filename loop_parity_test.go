@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"sync"
 	"testing"
+
+	"github.com/fullduplex-go/websocket/internal/transport"
 )
 
 // TestSameWithAndWithoutLoop: what a connection tells about itself does not
@@ -91,8 +93,8 @@ func TestRemoteAddrAfterEnd(t *testing.T) {
 				switch under := peer.(type) {
 				case *tls.Conn:
 					peer = under.NetConn()
-					if p, ok := peer.(*pollable); ok {
-						peer = p.get()
+					if p, ok := peer.(*transport.Pollable); ok {
+						peer = p.Get()
 					}
 				}
 				if tcp, ok := peer.(*net.TCPConn); ok {

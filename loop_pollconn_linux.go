@@ -11,7 +11,9 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/fullduplex-go/websocket/internal/buffer"
 	"github.com/fullduplex-go/websocket/internal/epoll"
+	"github.com/fullduplex-go/websocket/internal/transport"
 )
 
 // pollConn is the transport of a connection that an engine watches: a descriptor,
@@ -22,9 +24,9 @@ type pollConn struct {
 	handler *loopHandler
 	worker  *worker
 
-	mu    sync.Mutex // held during system calls on fd; nothing else is locked under it but the table
-	queue *backlog   // bytes that leave before any others, or nil
-	fd    int32      // -1 when closed
+	mu    sync.Mutex         // held during system calls on fd; nothing else is locked under it but the table
+	queue *transport.Backlog // bytes that leave before any others, or nil
+	fd    int32              // -1 when closed
 	state pollState
 }
 
@@ -151,7 +153,7 @@ func (p *pollConn) flushIf(events uint32) {
 // closing connection, or while too much is queued, it reads control frames only.
 func (p *pollConn) input() {
 	c := p.conn
-	var loan *buffer
+	var loan *buffer.Buffer
 	for !p.state.has(pollPaused) {
 		m, next, err := c.nextOnLoop(loan)
 		if loan = next; err != nil {
@@ -214,7 +216,7 @@ func (p *pollConn) now() int64  { return p.worker.clock.Load() }
 func (p *pollConn) queued() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.queue.len()
+	return p.queue.Len()
 }
 
 // awaitDrained makes flushLocked call tellDrained when the queue is empty.
@@ -225,22 +227,22 @@ func (p *pollConn) awaitDrained() {
 }
 
 // wait reads once, without waiting.
-func (p *pollConn) wait(b *buffer, _ bool) (*buffer, error) {
+func (p *pollConn) Wait(b *buffer.Buffer, _ bool) (*buffer.Buffer, error) {
 	if p.state.has(pollDrained) {
-		putBuffer(b)
-		return nil, errAgain
+		buffer.Put(b)
+		return nil, transport.ErrAgain
 	}
-	b = b.orLarger(maxReadSize)
-	n, err := p.Read(b.b[:cap(b.b)])
+	b = b.OrLarger(buffer.MaxRead)
+	n, err := p.Read(b.B[:cap(b.B)])
 	if err != nil {
-		putBuffer(b)
+		buffer.Put(b)
 		return nil, err
 	}
-	b.b = b.b[:n]
+	b.B = b.B[:n]
 	return b, nil
 }
 
-func (p *pollConn) readNow(b *buffer) (*buffer, error) { return p.wait(b, false) }
+func (p *pollConn) ReadNow(b *buffer.Buffer) (*buffer.Buffer, error) { return p.Wait(b, false) }
 
 // Read reads without waiting. Frames that are written from here on are corked until
 // the reader calls uncork.
@@ -251,7 +253,7 @@ func (p *pollConn) Read(b []byte) (int, error) {
 	case p.fd < 0:
 		return 0, net.ErrClosed
 	case p.state.has(pollDrained):
-		return 0, errAgain
+		return 0, transport.ErrAgain
 	}
 	n, err := epoll.Read(int(p.fd), b)
 	set := uint32(pollCorked)
@@ -263,7 +265,7 @@ func (p *pollConn) Read(b []byte) (int, error) {
 	}
 	switch {
 	case err == epoll.Again:
-		return 0, errAgain
+		return 0, transport.ErrAgain
 	case err != nil:
 		return 0, p.opError("read", err)
 	case n == 0:
@@ -292,7 +294,7 @@ func (p *pollConn) resume() {
 // have read bytes that no event will report.
 func (p *pollConn) resumeLocked() { p.state.clear(pollPaused) }
 
-func (p *pollConn) terminate(bool) {
+func (p *pollConn) Terminate(bool) {
 	p.conn.keepRemoteAddr(p.peerAtEnd())
 	p.mu.Lock()
 	if p.fd < 0 {
@@ -315,11 +317,11 @@ func (p *pollConn) terminate(bool) {
 }
 
 func (p *pollConn) Close() error {
-	p.terminate(true)
+	p.Terminate(true)
 	return nil
 }
 
-func (p *pollConn) closeWrite() {
+func (p *pollConn) CloseWrite() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.fd >= 0 {
@@ -327,13 +329,10 @@ func (p *pollConn) closeWrite() {
 	}
 }
 
-func (p *pollConn) writer() net.Conn { return p }
-func (p *pollConn) vectored() bool   { return true }
-func (p *pollConn) resumable() bool  { return true }
-func (p *pollConn) exact() bool      { return true }
-
-// blocked reports whether Write waits.
-func (p *pollConn) blocked() bool { return p.state.has(pollPaused) }
+func (p *pollConn) Writer() net.Conn { return p }
+func (p *pollConn) Vectored() bool   { return true }
+func (p *pollConn) Resumable() bool  { return true }
+func (p *pollConn) Exact() bool      { return true }
 
 func (p *pollConn) SetDeadline(t time.Time) error   { return p.SetWriteDeadline(t) }
 func (p *pollConn) SetReadDeadline(time.Time) error { return nil } // reads never wait

@@ -7,6 +7,7 @@ import (
 	"os"
 
 	"github.com/fullduplex-go/websocket/internal/epoll"
+	"github.com/fullduplex-go/websocket/internal/transport"
 )
 
 // uncork ends the cork that Read began, and writes the queue.
@@ -48,7 +49,7 @@ func (p *pollConn) dropQueue() {
 // dropQueueLocked drops the queue, which can no longer be written.
 func (p *pollConn) dropQueueLocked() {
 	p.state.set(pollDropped)
-	putBacklog(p.queue)
+	transport.PutBacklog(p.queue)
 	p.queue = nil
 	p.resumeLocked()
 	p.watchLocked(p.listenLocked(), false)
@@ -72,10 +73,10 @@ func (p *pollConn) consumeLocked(n int) int {
 	if p.queue == nil {
 		return n
 	}
-	queued := min(n, p.queue.len())
-	p.queue.consume(queued)
-	if p.queue.len() == 0 {
-		putBacklog(p.queue)
+	queued := min(n, p.queue.Len())
+	p.queue.Consume(queued)
+	if p.queue.Len() == 0 {
+		transport.PutBacklog(p.queue)
 		p.queue = nil
 	}
 	return n - queued
@@ -83,7 +84,7 @@ func (p *pollConn) consumeLocked(n int) int {
 
 // writeNow takes all of b, and writes it as far as there is room, even if a batch
 // of input is being handled.
-func (p *pollConn) writeNow(b *backlog, _ bool) (n int, err error) {
+func (p *pollConn) WriteNow(b *transport.Backlog, _ bool) (n int, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.state.clear(pollCorked)
@@ -91,7 +92,7 @@ func (p *pollConn) writeNow(b *backlog, _ bool) (n int, err error) {
 }
 
 // writeAll takes all of b, or nothing.
-func (p *pollConn) writeAll(b *backlog) (int, error) {
+func (p *pollConn) WriteAll(b *transport.Backlog) (int, error) {
 	if p.state.has(pollPaused | pollCut) {
 		if err := p.waitForRoom(); err != nil {
 			return 0, err
@@ -102,8 +103,8 @@ func (p *pollConn) writeAll(b *backlog) (int, error) {
 	return p.acceptAllLocked(b)
 }
 
-func (p *pollConn) acceptAllLocked(b *backlog) (int, error) {
-	parts := b.vector(make([][]byte, 0, len(b.parts)))
+func (p *pollConn) acceptAllLocked(b *transport.Backlog) (int, error) {
+	parts := b.All()
 	if last := len(parts) - 1; last > 0 {
 		if p.fd < 0 || p.state.has(pollDropped) {
 			return 0, net.ErrClosed
@@ -116,17 +117,17 @@ func (p *pollConn) acceptAllLocked(b *backlog) (int, error) {
 	if err := p.acceptLocked(nil, parts[0], false); err != nil {
 		return 0, err
 	}
-	return b.len(), nil
+	return b.Len(), nil
 }
 
 // Write sends b and queues the bytes that the socket does not take. It waits while
 // too much is queued.
 func (p *pollConn) Write(b []byte) (int, error) {
-	n, err := p.writev(nil, b)
+	n, err := p.Writev(nil, b)
 	return int(n), err
 }
 
-func (p *pollConn) writev(head, body []byte) (int64, error) {
+func (p *pollConn) Writev(head, body []byte) (int64, error) {
 	if p.state.has(pollPaused | pollCut) {
 		if err := p.waitForRoom(); err != nil {
 			return 0, err
@@ -151,7 +152,7 @@ func (p *pollConn) acceptLocked(head, body []byte, shared bool) error {
 		return net.ErrClosed
 	case p.state.has(pollOut):
 		p.queueLocked(head, body, shared)
-	case p.state.has(pollCorked) && size <= maxCork && p.queue.len()+size <= maxPending:
+	case p.state.has(pollCorked) && size <= maxCork && p.queue.Len()+size <= maxPending:
 		p.queueLocked(head, body, false)
 	default:
 		return p.flushLocked(head, body, shared)
@@ -169,17 +170,17 @@ func (p *pollConn) writeCorked(h Header, body []byte) int {
 	defer p.mu.Unlock()
 	size := maxHeaderSize + len(body)
 	if p.state.flags.Load()&(pollCorked|pollOut|pollCut) != pollCorked || p.fd < 0 ||
-		size > maxCork || p.queue.len()+size > maxPending {
+		size > maxCork || p.queue.Len()+size > maxPending {
 		return 0
 	}
 	if p.queue == nil {
-		p.queue = getBacklog()
+		p.queue = transport.GetBacklog()
 	}
-	return p.queue.frame(&h, body)
+	return h.queueFrame(p.queue, body)
 }
 
 // offer takes all of b, unless more than limit bytes might be queued then.
-func (p *pollConn) offer(b []byte, shared bool, limit int) (int, error) {
+func (p *pollConn) Offer(b []byte, shared bool, limit int) (int, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	err := p.roomLocked(len(b), limit)
@@ -195,12 +196,12 @@ func (p *pollConn) offer(b []byte, shared bool, limit int) (int, error) {
 // roomLocked returns ErrBackpressure if n more bytes would make the queue larger
 // than limit.
 func (p *pollConn) roomLocked(n, limit int) error {
-	if p.queue.len()+n > limit && p.fd >= 0 && !p.state.has(pollOut) { // corked
+	if p.queue.Len()+n > limit && p.fd >= 0 && !p.state.has(pollOut) { // corked
 		if err := p.flushLocked(nil, nil, false); err != nil {
 			return err
 		}
 	}
-	if p.queue.len()+n > limit {
+	if p.queue.Len()+n > limit {
 		return ErrBackpressure
 	}
 	return nil
@@ -209,15 +210,15 @@ func (p *pollConn) roomLocked(n, limit int) error {
 // queueLocked puts head and body into the queue.
 func (p *pollConn) queueLocked(head, body []byte, shared bool) {
 	if p.queue == nil {
-		p.queue = getBacklog()
+		p.queue = transport.GetBacklog()
 	}
-	p.queue.copy(head)
+	p.queue.Copy(head)
 	if shared {
-		p.queue.share(body)
+		p.queue.Share(body)
 	} else {
-		p.queue.copy(body)
+		p.queue.Copy(body)
 	}
-	if p.queue.len() > highWater && p.state.has(pollOut) && !p.state.has(pollPaused) {
+	if p.queue.Len() > highWater && p.state.has(pollOut) && !p.state.has(pollPaused) {
 		p.state.set(pollPaused)
 		p.watchLocked(p.state.has(pollBusy) && p.state.has(pollIn), true)
 	}
@@ -261,8 +262,8 @@ func (p *pollConn) flushLocked(head, body []byte, shared bool) error {
 // offered, and that the queue has more.
 func (p *pollConn) writeLocked(head, body []byte) (n int, more bool, err error) {
 	switch {
-	case p.queue != nil && len(head)+len(body) == 0 && p.queue.only() != nil:
-		n, err = epoll.Write(int(p.fd), p.queue.only())
+	case p.queue != nil && len(head)+len(body) == 0 && p.queue.Only() != nil:
+		n, err = epoll.Write(int(p.fd), p.queue.Only())
 	case p.queue != nil:
 		return p.gatherLocked(head, body)
 	case len(head) == 0:
@@ -275,13 +276,13 @@ func (p *pollConn) writeLocked(head, body []byte) (n int, more bool, err error) 
 
 // gatherLocked is writeLocked where something is queued.
 func (p *pollConn) gatherLocked(head, body []byte) (n int, more bool, err error) {
-	var parts [maxVector + 2][]byte
-	v := p.queue.vector(parts[:0:maxVector])
+	var parts [transport.MaxVector + 2][]byte
+	v := p.queue.Vector(parts[:0:transport.MaxVector])
 	size := 0
 	for _, part := range v {
 		size += len(part)
 	}
-	all := size == p.queue.len()
+	all := size == p.queue.Len()
 	if all && len(head)+len(body) > 0 {
 		v = append(parts[:len(v)], head, body)
 		size += len(head) + len(body)
@@ -307,7 +308,7 @@ func (p *pollConn) waitForRoom() error {
 }
 
 // drain waits until all that was written has left, or until the end.
-func (p *pollConn) drain() error {
+func (p *pollConn) Drain() error {
 	for {
 		changed := p.worker.writeWaiters.of(p)
 		p.mu.Lock()

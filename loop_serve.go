@@ -14,6 +14,7 @@ import (
 	"github.com/fullduplex-go/websocket/internal/pump"
 	"github.com/fullduplex-go/websocket/internal/request"
 	"github.com/fullduplex-go/websocket/internal/retry"
+	"github.com/fullduplex-go/websocket/internal/transport"
 )
 
 const (
@@ -163,7 +164,7 @@ func (a *acceptor) accept(ln net.Listener) error {
 			continue
 		}
 		delay = 0
-		if h := l.beginHandshake(withDeadlines(nc)); h != nil {
+		if h := l.beginHandshake(transport.WithDeadlines(nc)); h != nil {
 			go a.serveHandshake(h)
 		} else {
 			nc.Close()
@@ -301,7 +302,7 @@ func (a *acceptor) judge(nc net.Conn) (response []byte, cfg connConfig, ok bool)
 		return unparsed(b, err), cfg, false
 	}
 	r.RemoteAddr = nc.RemoteAddr().String()
-	if secure, ok := unpumped(nc).(interface{ ConnectionState() tls.ConnectionState }); ok {
+	if secure, ok := transport.Unpumped(nc).(interface{ ConnectionState() tls.ConnectionState }); ok {
 		state := secure.ConnectionState()
 		r.TLS = &state
 	}
@@ -315,7 +316,7 @@ func (a *acceptor) judge(nc net.Conn) (response []byte, cfg connConfig, ok bool)
 func sendRefusal(nc net.Conn, response []byte) {
 	nc.SetDeadline(time.Now().Add(lingerTimeout))
 	if _, err := nc.Write(response); err == nil {
-		closeWrite(nc)
+		transport.CloseWrite(nc)
 		nc.SetDeadline(time.Now().Add(lingerTimeout))
 		io.Copy(io.Discard, retry.Reader{Reader: nc})
 	}

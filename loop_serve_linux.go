@@ -15,6 +15,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/fullduplex-go/websocket/internal/buffer"
 	"github.com/fullduplex-go/websocket/internal/epoll"
 	"github.com/fullduplex-go/websocket/internal/request"
 )
@@ -213,9 +214,9 @@ func (s *pendingHandshake) releaseLocked() (fd int) {
 // ready reads the input, and goes on when the request is complete. The runner calls
 // it, so CheckOrigin and Admit, which may block, get a goroutine.
 func (s *pendingHandshake) ready() {
-	b := getBuffer(minReadSize)
-	defer putBuffer(b)
-	r, early := s.read(b.b[:cap(b.b)])
+	b := buffer.Get(buffer.MinRead)
+	defer buffer.Put(b)
+	r, early := s.read(b.B[:cap(b.B)])
 	switch {
 	case r == nil:
 	case s.acceptor.opts.mayBlock(): // and the runner must not block

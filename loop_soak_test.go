@@ -15,6 +15,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/fullduplex-go/websocket/internal/transport"
 )
 
 // soakConn is one connection of the soak test, and the server's handler for it.
@@ -393,7 +395,7 @@ func newSoakConn(t *testing.T, rnd *rand.Rand, id uint32, logger *slog.Logger) (
 	s = &soakConn{t: t, id: id, rnd: rnd, raw: a, closed: make(chan error, 1)}
 	if rnd.IntN(3) == 0 {
 		if _, ok := a.(*net.TCPConn); ok {
-			a, b = tlsOver(t, a, newPollable(b))
+			a, b = tlsOver(t, a, transport.NewPollable(b))
 		}
 	}
 	// A handler that stalls hears of the end by the second ping.

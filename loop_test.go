@@ -6,6 +6,8 @@ import (
 	"net"
 	"testing"
 	"time"
+
+	"github.com/fullduplex-go/websocket/internal/transport"
 )
 
 // funcHandler is an EventHandler of functions, each of which may be nil.
@@ -101,7 +103,7 @@ func TestLoopEcho(t *testing.T) {
 
 func pollableTLSPair(t testing.TB) (client, server net.Conn) {
 	a, b := tcpPair(t)
-	return tlsOver(t, newPollable(a), newPollable(b))
+	return tlsOver(t, transport.NewPollable(a), transport.NewPollable(b))
 }
 
 // TestScribble: with the build tag wsdebug a message is overwritten when its

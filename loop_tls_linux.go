@@ -7,6 +7,9 @@ import (
 	"net"
 	"syscall"
 	"time"
+
+	"github.com/fullduplex-go/websocket/internal/buffer"
+	"github.com/fullduplex-go/websocket/internal/transport"
 )
 
 // pollTLS is TLS over a pollConn. It relies on crypto/tls to go on after a
@@ -16,18 +19,14 @@ type pollTLS struct {
 	pollConn *pollConn
 }
 
-// registerTLS is register for nc if it is TLS over a connection of Loop.Listener or
-// of Dial. The latter may be TLS to a proxy in its turn.
-func (e *engine) registerTLS(c *Conn, h *loopHandler, nc net.Conn) (loopTransport, error) {
-	over, ok := nc.(*tls.Conn)
-	if !ok {
-		return nil, nil
-	}
+// registerTLS is register for TLS. The engine can watch it over a connection of
+// Loop.Listener or of Dial. The latter may be TLS to a proxy in its turn.
+func (e *engine) registerTLS(c *Conn, h *loopHandler, over *tls.Conn) (loopTransport, error) {
 	under := pollableUnder(over)
 	if under == nil {
 		return nil, nil
 	}
-	sc, ok := under.get().(syscall.Conn)
+	sc, ok := under.Get().(syscall.Conn)
 	if !ok {
 		return nil, nil
 	}
@@ -39,17 +38,17 @@ func (e *engine) registerTLS(c *Conn, h *loopHandler, nc net.Conn) (loopTranspor
 	if err != nil {
 		return nil, err
 	}
-	under.set(unlimitedWriter{p})
+	under.Set(unlimitedWriter{p})
 	return &pollTLS{over, p}, nil
 }
 
 // pollableUnder returns the pollable under nc, or nil if there is none.
-func pollableUnder(nc *tls.Conn) *pollable {
+func pollableUnder(nc *tls.Conn) *transport.Pollable {
 	for {
 		switch under := nc.NetConn().(type) {
 		case *tls.Conn:
 			nc = under
-		case *pollable:
+		case *transport.Pollable:
 			return under
 		default:
 			return nil
@@ -73,17 +72,17 @@ func pollConnOf(l loopTransport) *pollConn {
 	return l.(*pollConn)
 }
 
-func (t *pollTLS) wait(b *buffer, _ bool) (*buffer, error) {
-	b = b.orLarger(readBufferSize)
-	n, err := t.Read(b.b[:cap(b.b)])
+func (t *pollTLS) Wait(b *buffer.Buffer, _ bool) (*buffer.Buffer, error) {
+	b = b.OrLarger(buffer.ReadSize)
+	n, err := t.Read(b.B[:cap(b.B)])
 	if n == 0 {
-		putBuffer(b)
+		buffer.Put(b)
 		if err == nil {
-			err = errAgain
+			err = transport.ErrAgain
 		}
 		return nil, err
 	}
-	b.b = b.b[:n]
+	b.B = b.B[:n]
 	return b, nil
 }
 
@@ -98,7 +97,7 @@ func (t *pollTLS) Write(b []byte) (int, error) {
 
 // offer checks the limit and writes by TLS. TLS cannot share b, and the overhead of
 // its records does not count.
-func (t *pollTLS) offer(b []byte, _ bool, limit int) (int, error) {
+func (t *pollTLS) Offer(b []byte, _ bool, limit int) (int, error) {
 	p := t.pollConn
 	p.mu.Lock()
 	err := p.roomLocked(len(b), limit)
@@ -109,26 +108,25 @@ func (t *pollTLS) offer(b []byte, _ bool, limit int) (int, error) {
 	return t.Conn.Write(b)
 }
 
-func (t *pollTLS) writer() net.Conn { return t }
-func (t *pollTLS) vectored() bool   { return false }
-func (t *pollTLS) resumable() bool  { return true }
-func (t *pollTLS) exact() bool      { return true }
-func (t *pollTLS) blocked() bool    { return t.pollConn.blocked() }
+func (t *pollTLS) Writer() net.Conn { return t }
+func (t *pollTLS) Vectored() bool   { return false }
+func (t *pollTLS) Resumable() bool  { return true }
+func (t *pollTLS) Exact() bool      { return true }
 
-func (t *pollTLS) readNow(b *buffer) (*buffer, error) { return t.wait(b, false) }
+func (t *pollTLS) ReadNow(b *buffer.Buffer) (*buffer.Buffer, error) { return t.Wait(b, false) }
 
-func (t *pollTLS) writeAll(b *backlog) (int, error) {
+func (t *pollTLS) WriteAll(b *transport.Backlog) (int, error) {
 	if t.pollConn.state.has(pollPaused | pollCut) {
 		if err := t.pollConn.waitForRoom(); err != nil {
 			return 0, err
 		}
 	}
-	return t.writeNow(b, false)
+	return t.WriteNow(b, false)
 }
 
 // writeNow leaves the bytes that the socket does not take in the queue.
-func (t *pollTLS) writeNow(b *backlog, _ bool) (n int, err error) {
-	for _, part := range b.vector(make([][]byte, 0, len(b.parts))) {
+func (t *pollTLS) WriteNow(b *transport.Backlog, _ bool) (n int, err error) {
+	for _, part := range b.All() {
 		m, err := t.Conn.Write(part)
 		if n += m; err != nil {
 			return n, err
@@ -138,20 +136,20 @@ func (t *pollTLS) writeNow(b *backlog, _ bool) (n int, err error) {
 	return n, nil
 }
 
-func (t *pollTLS) writev(head, body []byte) (int64, error) { return writev(t, head, body) }
+func (t *pollTLS) Writev(head, body []byte) (int64, error) { return transport.Writev(t, head, body) }
 
-func (t *pollTLS) terminate(abort bool) {
+func (t *pollTLS) Terminate(abort bool) {
 	if !abort {
 		t.pollConn.uncork()
 		t.Conn.Close() // with a close_notify alert
 	}
-	t.pollConn.terminate(abort)
+	t.pollConn.Terminate(abort)
 }
 
-func (t *pollTLS) closeWrite()                    { t.Conn.CloseWrite() }
+func (t *pollTLS) CloseWrite()                    { t.Conn.CloseWrite() }
 func (t *pollTLS) writeCorked(Header, []byte) int { return 0 } // TLS has to encrypt the frame
 
-func (t *pollTLS) drain() error  { return t.pollConn.drain() }
+func (t *pollTLS) Drain() error  { return t.pollConn.Drain() }
 func (t *pollTLS) checkInput()   { t.pollConn.checkInput() }
 func (t *pollTLS) dropQueue()    { t.pollConn.dropQueue() }
 func (t *pollTLS) now() int64    { return t.pollConn.now() }

@@ -10,6 +10,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/fullduplex-go/websocket/internal/transport"
 )
 
 // A Loop relies on a property of crypto/tls that its documentation does not
@@ -31,7 +33,7 @@ func (f *fed) Read(p []byte) (int, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if len(f.input) == 0 {
-		return 0, errAgain
+		return 0, transport.ErrAgain
 	}
 	n := copy(p, f.input)
 	f.input = f.input[n:]
@@ -70,7 +72,7 @@ func (f *fed) Close() error                     { return nil }
 func fedTLS(t *testing.T, version uint16) (client, server *tls.Conn, cf, sf *fed) {
 	t.Helper()
 	a, b := tcpPair(t)
-	cp, sp := newPollable(a).(*pollable), newPollable(b).(*pollable)
+	cp, sp := transport.NewPollable(a).(*transport.Pollable), transport.NewPollable(b).(*transport.Pollable)
 	cfg := testTLS().Clone()
 	cfg.MinVersion, cfg.MaxVersion = version, version
 	client = tls.Client(cp, &tls.Config{InsecureSkipVerify: true, MinVersion: version, MaxVersion: version, ClientSessionCache: tls.NewLRUClientSessionCache(1)})
@@ -85,13 +87,13 @@ func fedTLS(t *testing.T, version uint16) (client, server *tls.Conn, cf, sf *fed
 	}
 	cf, sf = &fed{Conn: a}, &fed{Conn: b}
 	// What is on its way to the client is read before the exchange.
-	sp.set(sf)
+	sp.Set(sf)
 	rest, err := io.ReadAll(a)
 	if err != nil {
 		t.Fatal(err)
 	}
 	cf.give(rest)
-	cp.set(cf)
+	cp.Set(cf)
 	return client, server, cf, sf
 }
 
@@ -131,7 +133,7 @@ func TestTLSResumes(t *testing.T) {
 						for {
 							n, err := to.Read(buf)
 							got = append(got, buf[:n]...)
-							if errors.Is(err, errAgain) {
+							if errors.Is(err, transport.ErrAgain) {
 								again++
 								break
 							}

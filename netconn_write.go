@@ -5,6 +5,7 @@ import (
 	"net"
 	stdutf8 "unicode/utf8"
 
+	"github.com/fullduplex-go/websocket/internal/buffer"
 	"github.com/fullduplex-go/websocket/internal/utf8"
 )
 
@@ -61,15 +62,15 @@ func (c *Conn) writeSome(ctx context.Context, typ MessageType, p []byte) (int, e
 	var h Header
 	first := cutText(typ, p, batchMessage)
 	second := cutText(typ, p[len(first):], batchMessage)
-	b := getBuffer(maxPending)
-	defer putBuffer(b)
+	b := buffer.Get(maxPending)
+	defer buffer.Put(b)
 	c.out.sender.frame(&h, Opcode(typ), true, 0, len(first))
-	b.b = h.appendFrame(b.b, first)
-	border := len(b.b)
+	b.B = h.appendFrame(b.B, first)
+	border := len(b.B)
 	c.out.sender.frame(&h, Opcode(typ), true, 0, len(second))
-	b.b = h.appendFrame(b.b, second)
+	b.B = h.appendFrame(b.B, second)
 
-	f := outFrame{op: Opcode(typ), fin: true, wire: true, p: b.b}
+	f := outFrame{op: Opcode(typ), fin: true, wire: true, p: b.B}
 	err := c.writeFrame(ctx, nil, &f)
 	switch {
 	case err == nil:

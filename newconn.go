@@ -10,6 +10,7 @@ import (
 
 	"github.com/fullduplex-go/websocket/internal/extension"
 	"github.com/fullduplex-go/websocket/internal/pump"
+	"github.com/fullduplex-go/websocket/internal/transport"
 )
 
 // ConnOptions are the settings of [NewConn]: those of the connection, and the
@@ -111,4 +112,25 @@ func (o *ConnOptions) config() (cfg connConfig, err error) {
 		cfg.request = detach(o.Request, false)
 	}
 	return cfg, nil
+}
+
+// DeadlineListener returns ln with deadlines for connections that have none, such
+// as channels of SSH. A [net/http.Server] needs it for a listener of such
+// connections: without it, Hijack, and so [Accept] and [Server], would wait for
+// ever, because net/http interrupts its own read by a deadline. Connections that
+// have deadlines are returned as they are. Under TLS, put it below
+// [crypto/tls.NewListener].
+//
+// [NewConn], [Loop.Serve], and [Dial] with a dialer of the user's need no such
+// help.
+func DeadlineListener(ln net.Listener) net.Listener { return deadlineListener{ln} }
+
+type deadlineListener struct{ net.Listener }
+
+func (l deadlineListener) Accept() (net.Conn, error) {
+	nc, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	return transport.WithDeadlines(nc), nil
 }

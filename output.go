@@ -6,6 +6,9 @@ import (
 	"fmt"
 	"math"
 	"os"
+
+	"github.com/fullduplex-go/websocket/internal/buffer"
+	"github.com/fullduplex-go/websocket/internal/transport"
 )
 
 var (
@@ -49,13 +52,18 @@ func (f *outFrame) append(dst []byte, h *Header) []byte {
 	return h.appendFrame(dst, f.p)
 }
 
-// addFrame appends a copy of f. h is its header.
-func (l *backlog) addFrame(f *outFrame, h *Header) {
+// queue appends a copy of f to l. h is its header.
+func (f *outFrame) queue(l *transport.Backlog, h *Header) {
 	if f.wire {
-		l.copy(f.p)
+		l.Copy(f.p)
 	} else {
-		l.frame(h, f.p)
+		h.queueFrame(l, f.p)
 	}
+}
+
+// queueFrame appends a frame to l and returns its size.
+func (h *Header) queueFrame(l *transport.Backlog, p []byte) int {
+	return l.SetTail(h.appendFrame(l.Tail(maxHeaderSize+len(p)), p))
 }
 
 func (c *Conn) bufferedLocked() int {
@@ -91,7 +99,7 @@ func (c *Conn) writeError() error {
 // While there is input to be read, a message is made pending, so that it leaves
 // together with the answers to that input: at the latest when the reader has to
 // wait, because then the goroutine that was started to flush runs.
-func (c *Conn) beginWrite(ctx context.Context, stream *messageWriter, f *outFrame, mayCoalesce bool) (ahead *backlog, owns bool, err error) {
+func (c *Conn) beginWrite(ctx context.Context, stream *messageWriter, f *outFrame, mayCoalesce bool) (ahead *transport.Backlog, owns bool, err error) {
 	ahead, owns, w, err := c.tryBeginWrite(ctx, stream, f, mayCoalesce)
 	if w != nil {
 		return c.await(ctx, w)
@@ -101,7 +109,7 @@ func (c *Conn) beginWrite(ctx context.Context, stream *messageWriter, f *outFram
 
 // tryBeginWrite is beginWrite without waiting. If the caller would have to wait, it
 // queues and returns w.
-func (c *Conn) tryBeginWrite(ctx context.Context, stream *messageWriter, f *outFrame, mayCoalesce bool) (ahead *backlog, owns bool, w *writer, err error) {
+func (c *Conn) tryBeginWrite(ctx context.Context, stream *messageWriter, f *outFrame, mayCoalesce bool) (ahead *transport.Backlog, owns bool, w *writer, err error) {
 	o := &c.out
 	o.lock()
 	defer o.unlock() // even if a hook panics
@@ -129,7 +137,7 @@ func (c *Conn) tryBeginWrite(ctx context.Context, stream *messageWriter, f *outF
 func (c *Conn) writeFrame(ctx context.Context, stream *messageWriter, f *outFrame) error {
 	o := &c.out
 	f.until = c.writeUntil()
-	var ahead *backlog
+	var ahead *transport.Backlog
 	var err error
 	quick := stream == nil && !c.in.flags.has(inputBuffered) && o.write.acquire(len(f.p))
 	if quick {
@@ -157,28 +165,28 @@ func (c *Conn) writeFrame(ctx context.Context, stream *messageWriter, f *outFram
 	var h Header
 	c.header(&h, f)
 	var n int64
-	var b *buffer
+	var b *buffer.Buffer
 	if !f.wire && c.in.readLock.onLoop() {
 		n = c.writeCorked(&h, f.p)
 	}
 	switch {
 	case n > 0:
-	case c.t.vectored() && !h.Masked && len(f.p) >= vectorSize && !f.wire:
-		b = b.withRoom(maxHeaderSize)
-		b.b = h.append(b.b)
-		n, err = c.t.writev(b.b, f.p)
+	case c.t.Vectored() && !h.Masked && len(f.p) >= vectorSize && !f.wire:
+		b = b.WithRoom(maxHeaderSize)
+		b.B = h.append(b.B)
+		n, err = c.t.Writev(b.B, f.p)
 	default:
 		out := f.p
 		if !f.wire {
 			b = f.encode(&h)
-			out = b.b
+			out = b.B
 		}
 		var m int
-		m, err = c.t.writer().Write(out)
+		m, err = c.t.Writer().Write(out)
 		n = int64(m)
 	}
-	putBuffer(b)
-	putBuffer(z)
+	buffer.Put(b)
+	buffer.Put(z)
 	f.cut = c.disarmWrite(ctx)
 	if f.until != 0 && c.disarmWriteClock() {
 		f.cut = true
@@ -209,28 +217,28 @@ func (c *Conn) writeCorked(h *Header, p []byte) int64 {
 // encode returns f in a buffer. h is its header.
 //
 //go:noinline
-func (f *outFrame) encode(h *Header) *buffer {
-	b := getBuffer(maxHeaderSize + len(f.p))
-	b.b = f.append(b.b, h)
+func (f *outFrame) encode(h *Header) *buffer.Buffer {
+	b := buffer.Get(maxHeaderSize + len(f.p))
+	b.B = f.append(b.B, h)
 	return b
 }
 
 // writeBehind writes ahead and then f, in one call.
 //
 //go:noinline
-func (c *Conn) writeBehind(ctx context.Context, ahead *backlog, f *outFrame) error {
-	ahead.mark = ahead.len()
+func (c *Conn) writeBehind(ctx context.Context, ahead *transport.Backlog, f *outFrame) error {
+	ahead.Mark = ahead.Len()
 	z := c.pack(f)
 	var h Header
 	c.header(&h, f)
-	if !f.wire && !h.Masked && len(f.p) >= vectorSize && c.t.vectored() {
-		ahead.copy(h.Append(nil))
-		ahead.share(f.p)
+	if !f.wire && !h.Masked && len(f.p) >= vectorSize && c.t.Vectored() {
+		ahead.Copy(h.Append(nil))
+		ahead.Share(f.p)
 	} else {
-		ahead.addFrame(f, &h)
+		f.queue(ahead, &h)
 	}
-	n, err := c.t.writeAll(ahead)
-	putBuffer(z) // not before: ahead may share it
+	n, err := c.t.WriteAll(ahead)
+	buffer.Put(z) // not before: ahead may share it
 	f.cut = c.disarmWrite(ctx)
 	if f.until != 0 && c.disarmWriteClock() {
 		f.cut = true
@@ -245,7 +253,7 @@ var anyStream = new(messageWriter)
 
 // abandonWrite releases the write lock after nothing was written. ahead, which was
 // to leave ahead of the owner's frame, is queued again.
-func (c *Conn) abandonWrite(ahead *backlog) {
+func (c *Conn) abandonWrite(ahead *transport.Backlog) {
 	o := &c.out
 	o.lock()
 	defer o.unlock()
@@ -256,11 +264,11 @@ func (c *Conn) abandonWrite(ahead *backlog) {
 // giveBackLocked queues ahead again, from which the sent bytes that were written
 // are removed. If the writing half is over, the writers of coalesced messages get
 // that error instead.
-func (c *Conn) giveBackLocked(ahead *backlog, sent int) {
+func (c *Conn) giveBackLocked(ahead *transport.Backlog, sent int) {
 	switch o := &c.out; {
 	case ahead == nil:
 	case o.broken:
-		putBacklog(ahead)
+		transport.PutBacklog(ahead)
 		if o.queue != nil {
 			o.queue.endCoalesced(sent, c.writeError())
 		}
@@ -275,25 +283,25 @@ func (c *Conn) giveBackLocked(ahead *backlog, sent int) {
 // they are queued again.
 //
 //go:noinline
-func (c *Conn) endWrite(ctx context.Context, ahead *backlog, n int, f *outFrame, err error) error {
+func (c *Conn) endWrite(ctx context.Context, ahead *transport.Backlog, n int, f *outFrame, err error) error {
 	o := &c.out
 	size := 0
 	if ahead != nil {
-		size = ahead.mark
+		size = ahead.Mark
 	}
 	f.sent = uint16(min(max(n-size, 0), math.MaxUint16))
 	interrupted := err != nil && errors.Is(err, os.ErrDeadlineExceeded)
-	if interrupted && n <= size && c.t.resumable() && (f.cut || c.closing()) {
+	if interrupted && n <= size && c.t.Resumable() && (f.cut || c.closing()) {
 		return c.takeBackWrite(ctx, ahead, n, f)
 	}
-	putBacklog(ahead)
+	transport.PutBacklog(ahead)
 	if err != nil {
 		if interrupted && f.cut {
 			err = fmt.Errorf("write cancelled in the middle of a frame: %w", c.interruption(ctx))
 		}
 		err = c.breakWrite(err)
-		if f.cut && c.t.resumable() {
-			c.t.closeWrite() // the peer waits for the rest of the frame
+		if f.cut && c.t.Resumable() {
+			c.t.CloseWrite() // the peer waits for the rest of the frame
 		}
 	}
 	o.lock()
@@ -303,7 +311,7 @@ func (c *Conn) endWrite(ctx context.Context, ahead *backlog, n int, f *outFrame,
 		o.endStreamLocked(o.stream, false) // if there is one, f is its last frame
 	}
 	c.releaseLocked(n, err)
-	if err != nil && !c.t.exact() {
+	if err != nil && !c.t.Exact() {
 		err = maybeSent(err)
 	}
 	return err
@@ -311,13 +319,13 @@ func (c *Conn) endWrite(ctx context.Context, ahead *backlog, n int, f *outFrame,
 
 // takeBackWrite is endWrite for a write that was interrupted, by its context or by
 // the end of the connection, before anything of f was written.
-func (c *Conn) takeBackWrite(ctx context.Context, ahead *backlog, n int, f *outFrame) error {
+func (c *Conn) takeBackWrite(ctx context.Context, ahead *transport.Backlog, n int, f *outFrame) error {
 	if f.pack != packNone {
 		c.deflate().enc.Reset() // the peer has not seen the message
 	}
 	if ahead != nil {
-		ahead.truncate(ahead.mark)
-		ahead.consume(n)
+		ahead.Truncate(ahead.Mark)
+		ahead.Consume(n)
 	}
 	o := &c.out
 	o.lock()

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/fullduplex-go/websocket/internal/buffer"
 	"github.com/fullduplex-go/websocket/internal/utf8"
 )
 
@@ -105,8 +106,8 @@ func (m *PreparedMessage) packedFor(p *compression) *packed {
 	v := &packed{level: uint8(p.level), bits: p.sendBits, frame: m.plain, next: m.packed.Load()}
 	f := outFrame{fin: true, p: m.payload}
 	if z := f.deflateAlone(p); z != nil {
-		v.smaller, v.frame = true, serverFrame(m.typ, f.rsv, z.b)
-		putBuffer(z)
+		v.smaller, v.frame = true, serverFrame(m.typ, f.rsv, z.B)
+		buffer.Put(z)
 	}
 	m.packed.Store(v)
 	return v

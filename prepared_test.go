@@ -10,6 +10,8 @@ import (
 	"sync"
 	"testing"
 	"unsafe"
+
+	"github.com/fullduplex-go/websocket/internal/transport"
 )
 
 // text returns some compressible text that depends on i.
@@ -166,8 +168,8 @@ func smallBuffers(nc net.Conn) {
 	if over, ok := nc.(*tls.Conn); ok {
 		nc = over.NetConn()
 	}
-	if over, ok := nc.(*pollable); ok {
-		nc = over.get()
+	if over, ok := nc.(*transport.Pollable); ok {
+		nc = over.Get()
 	}
 	if nc, ok := nc.(*net.TCPConn); ok {
 		nc.SetWriteBuffer(16 << 10)

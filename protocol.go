@@ -8,6 +8,7 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/fullduplex-go/websocket/internal/buffer"
 	"github.com/fullduplex-go/websocket/internal/flate"
 	"github.com/fullduplex-go/websocket/internal/utf8"
 )
@@ -62,7 +63,7 @@ type partial struct {
 	left  int64  // payload bytes of it still to come
 	size  int64  // bytes in the frames of the message so far, inflated if it is compressed; never above limit
 	err   *ProtocolError
-	ctl   *buffer             // the start of a control payload that came in pieces
+	ctl   *buffer.Buffer      // the start of a control payload that came in pieces
 	dec   *flate.Decoder      // of the compressed message, or nil
 	stash [maxHeaderSize]byte // the start of a header that came in pieces
 	pos   uint8               // how many bytes of the payload have arrived, modulo 4: the position in the mask
@@ -122,13 +123,13 @@ func (r *receiver) next(in []byte) (n int, ev event, ctl []byte, err error) {
 		n += m
 		if r.left > 0 {
 			if r.ctl == nil {
-				r.ctl = &buffer{b: make([]byte, 0, r.hdr.Length)} // at most 125
+				r.ctl = &buffer.Buffer{B: make([]byte, 0, r.hdr.Length)} // at most 125
 			}
-			r.ctl.b = append(r.ctl.b, ctl...)
+			r.ctl.B = append(r.ctl.B, ctl...)
 			return n, evMore, nil, nil
 		}
 		if r.ctl != nil {
-			ctl, r.ctl = append(r.ctl.b, ctl...), nil
+			ctl, r.ctl = append(r.ctl.B, ctl...), nil
 		}
 		r.phase = inHeader
 		if r.hdr.Opcode == OpClose {

@@ -269,8 +269,8 @@ func TestReceiverControlMemory(t *testing.T) {
 	for round := range 100 {
 		for i := range wire {
 			p.feed(wire[i : i+1])
-			if p.r.ctl != nil && cap(p.r.ctl.b) > 256 {
-				t.Fatalf("a control frame holds %d bytes", cap(p.r.ctl.b))
+			if p.r.ctl != nil && cap(p.r.ctl.B) > 256 {
+				t.Fatalf("a control frame holds %d bytes", cap(p.r.ctl.B))
 			}
 		}
 		if p.err != nil || p.r.ctl != nil || len(p.log) != 3*(round+1) {

@@ -3,6 +3,9 @@ package websocket
 import (
 	"slices"
 	"sync"
+
+	"github.com/fullduplex-go/websocket/internal/buffer"
+	"github.com/fullduplex-go/websocket/internal/transport"
 )
 
 // sendQueue is all that waits to be written, in the order in which it leaves:
@@ -12,9 +15,9 @@ import (
 // Only unlock drops a queue, and only if the queue is empty. So no writer that
 // waits in it can be forgotten.
 type sendQueue struct {
-	pending *backlog // whole frames, or the rest of one that was begun
-	closing bool     // the last one of them is the close frame
-	behind  *backlog // messages of Send, which may not begin before that of out.stream has ended
+	pending *transport.Backlog // whole frames, or the rest of one that was begun
+	closing bool               // the last one of them is the close frame
+	behind  *transport.Backlog // messages of Send, which may not begin before that of out.stream has ended
 	control controlFrames
 
 	waiting   []*writer // for the write lock, first come first served
@@ -57,20 +60,20 @@ const (
 
 // empty reports whether no frame and no goroutine waits in q.
 func (q *sendQueue) empty() bool {
-	return !q.hasFrames() && q.behind.len() == 0 && len(q.waiting) == 0 && len(q.coalesced) == 0 &&
+	return !q.hasFrames() && q.behind.Len() == 0 && len(q.waiting) == 0 && len(q.coalesced) == 0 &&
 		q.inFlight == 0 && !q.anew && !q.behindAnew && q.drained == nil
 }
 
 // hasFrames reports whether something can be written at once.
-func (q *sendQueue) hasFrames() bool { return q.pending.len() > 0 || q.control.size() > 0 }
+func (q *sendQueue) hasFrames() bool { return q.pending.Len() > 0 || q.control.size() > 0 }
 
 // size is the number of bytes that wait.
-func (q *sendQueue) size() int { return q.pending.len() + q.behind.len() + q.control.size() }
+func (q *sendQueue) size() int { return q.pending.Len() + q.behind.Len() + q.control.size() }
 
 // backlogIn returns *l, and makes it if it is nil.
-func backlogIn(l **backlog) *backlog {
+func backlogIn(l **transport.Backlog) *transport.Backlog {
 	if *l == nil {
-		*l = getBacklog()
+		*l = transport.GetBacklog()
 	}
 	return *l
 }
@@ -111,28 +114,28 @@ func (q *sendQueue) wake() {
 
 // drop frees all bytes. wake wakes the writers that wait.
 func (q *sendQueue) drop() {
-	putBacklog(q.pending)
-	putBacklog(q.behind)
+	transport.PutBacklog(q.pending)
+	transport.PutBacklog(q.behind)
 	q.pending, q.behind, q.closing = nil, nil, false
 	q.control = controlFrames{}
 	q.anew, q.behindAnew = false, false
 }
 
 // take removes and returns pending, which may be nil.
-func (q *sendQueue) take() *backlog {
+func (q *sendQueue) take() *transport.Backlog {
 	ahead := q.pending
 	q.pending = nil
-	q.inFlight = ahead.len()
+	q.inFlight = ahead.Len()
 	return ahead
 }
 
 // giveBack puts ahead, the rest of what take has returned, before everything else.
-func (q *sendQueue) giveBack(ahead *backlog) {
-	if ahead.len() == 0 {
-		putBacklog(ahead)
+func (q *sendQueue) giveBack(ahead *transport.Backlog) {
+	if ahead.Len() == 0 {
+		transport.PutBacklog(ahead)
 		return
 	}
-	ahead.append(q.pending)
+	ahead.Append(q.pending)
 	q.pending = ahead
 }
 
@@ -170,7 +173,7 @@ func (o *outHalf) freeLocked(stream *messageWriter) bool {
 
 // canCoalesceLocked reports whether a message of n bytes may be added to pending.
 func (o *outHalf) canCoalesceLocked(n int) bool {
-	return o.stream == nil && (o.queue == nil || o.queue.pending.len()+maxHeaderSize+n <= maxPending)
+	return o.stream == nil && (o.queue == nil || o.queue.pending.Len()+maxHeaderSize+n <= maxPending)
 }
 
 // coalesceLocked adds a message to pending. If it is to be compressed by the
@@ -183,9 +186,9 @@ func (c *Conn) coalesceLocked(f outFrame) {
 	z := c.pack(&f)
 	var h Header
 	c.header(&h, &f)
-	backlogIn(&q.pending).addFrame(&f, &h)
+	f.queue(backlogIn(&q.pending), &h)
 	c.out.write.add()
-	putBuffer(z)
+	buffer.Put(z)
 }
 
 // encoderLocked resets the encoder if the messages in pending require it. The
@@ -201,7 +204,7 @@ func (c *Conn) encoderLocked() {
 // owner, nil if there are none: pending, control frames but for the close frame,
 // and messages of waiting writers that may be coalesced. size is the size of the
 // owner's frame.
-func (c *Conn) takeLocked(size int) *backlog {
+func (c *Conn) takeLocked(size int) *transport.Backlog {
 	o := &c.out
 	q := o.queue
 	if q == nil {
@@ -217,17 +220,17 @@ func (c *Conn) takeLocked(size int) *backlog {
 		}
 		q.waiting = slices.Delete(q.waiting, 0, 1)
 		c.coalesceLocked(w.frame)
-		w.state, w.frame.p, w.end = coalesced, nil, q.pending.len()
+		w.state, w.frame.p, w.end = coalesced, nil, q.pending.Len()
 		q.coalesced = append(q.coalesced, w)
 	}
 	ahead := q.take()
-	o.setWriting(ahead.len() + size)
+	o.setWriting(ahead.Len() + size)
 	return ahead
 }
 
 // takeClosing is takeLocked for an owner that writes no frame of its own. The close
 // frame comes last; closing tells that ahead ends with it.
-func (c *Conn) takeClosing() (ahead *backlog, closing bool) {
+func (c *Conn) takeClosing() (ahead *transport.Backlog, closing bool) {
 	o := &c.out
 	if q := o.queue; q != nil {
 		q.addControl()
@@ -264,9 +267,9 @@ func (o *outHalf) endStreamLocked(stream *messageWriter, torn bool) {
 		return
 	}
 	if torn || o.closed && q.control.close == nil { // nothing may follow a close frame on its way
-		putBacklog(q.behind)
+		transport.PutBacklog(q.behind)
 	} else {
-		backlogIn(&q.pending).append(q.behind)
+		backlogIn(&q.pending).Append(q.behind)
 		q.anew = q.anew || q.behindAnew
 	}
 	q.behind, q.behindAnew = nil, false

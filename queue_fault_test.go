@@ -7,6 +7,8 @@ import (
 	"net"
 	"testing"
 	"time"
+
+	"github.com/fullduplex-go/websocket/internal/transport"
 )
 
 // TestPingsAnsweredTogether: one pong answers all pings before it, in whichever order
@@ -126,7 +128,7 @@ func TestNothingBehindCloseFrame(t *testing.T) {
 func TestCoalescedByABrokenWrite(t *testing.T) {
 	for _, exact := range []bool{false, true} {
 		s, c, _ := newShut(t, false)
-		c.t.(*stream).whole = exact
+		setWhole(c, exact)
 		errs := make(chan error, 2)
 		o := &c.out
 		o.lock() // so that both are queued
@@ -145,7 +147,7 @@ func TestCoalescedByABrokenWrite(t *testing.T) {
 			return o.queue != nil && len(o.queue.coalesced) == 1
 		})
 		c.breakWrite(net.ErrClosed)
-		s.SetWriteDeadline(past)
+		s.SetWriteDeadline(transport.Past)
 		for range 2 {
 			switch err := mustReceive(t, errs); {
 			case err == nil:

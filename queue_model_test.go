@@ -13,6 +13,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/fullduplex-go/websocket/internal/transport"
 )
 
 // modelRun is a connection in a random schedule: what it is, and what has been sent
@@ -100,8 +102,8 @@ func (r *modelRun) run(t *testing.T) {
 	} else {
 		r.c = newConn(r.nc, r.cfg)
 	}
-	r.c.t.(*stream).whole = rnd.IntN(2) == 0
-	exact := r.c.t.exact()
+	setWhole(r.c, rnd.IntN(2) == 0)
+	exact := r.c.t.Exact()
 	r.prepared, _ = NewPreparedMessage(Binary, modelMessage(1000, 0, 300))
 	r.frame = bytes.Clone(r.prepared.plain)
 	watchdog := time.AfterFunc(30*time.Second, func() {
@@ -151,14 +153,14 @@ func (r *modelRun) judge(t *testing.T, way string, exact, complete bool) {
 	r.nc.mu.Lock()
 	defer r.nc.mu.Unlock()
 	// It was not cut off for lack of room, nor was a write before.
-	complete = complete && r.nc.atEnd >= 3*maxRoom && r.nc.failAt < 0 && (r.c.life.extra == nil || r.c.life.extra.writeErr == nil)
+	complete = complete && r.nc.atEnd >= 3*transport.MaxRoom && r.nc.failAt < 0 && (r.c.life.extra == nil || r.c.life.extra.writeErr == nil)
 	if err := r.check(r.nc.wire, r.cfg, exact, complete); err != nil {
 		t.Errorf("%s, room %d, exact %v, compression %+v: %v", way, r.nc.atEnd, exact, r.cfg.compression, err)
 	}
 	if n := r.c.Buffered(); n != 0 {
 		t.Errorf("%s: %d bytes are buffered in the end", way, n)
 	}
-	if q := r.c.out.queue; q != nil && (len(q.waiting) > 0 || len(q.coalesced) > 0 || q.pending.len() > 0 || q.behind.len() > 0) {
+	if q := r.c.out.queue; q != nil && (len(q.waiting) > 0 || len(q.coalesced) > 0 || q.pending.Len() > 0 || q.behind.Len() > 0) {
 		t.Errorf("%s: the queue is not empty", way)
 	}
 	accepted, possible := r.counts()

@@ -12,6 +12,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/fullduplex-go/websocket/internal/transport"
 )
 
 // TestQueueSockets is TestQueueModel on all kinds of connections, those of a Loop
@@ -57,8 +59,8 @@ func runSockets(t *testing.T, k kind, seed uint64) {
 	}
 	r.abandons, r.reads = rnd.IntN(4) == 0, true // there is nobody who answers pings
 	a, b := k.pair(t)
-	for _, nc := range []net.Conn{beneath(a), beneath(b)} {
-		if tcp, ok := nc.(*net.TCPConn); ok {
+	for _, nc := range []net.Conn{a, b} {
+		if tcp := tcpUnder(nc); tcp != nil {
 			tcp.SetWriteBuffer(4096)
 		}
 	}
@@ -119,7 +121,7 @@ func (r *socketRun) run(t *testing.T) {
 		t.Errorf("%s: %s", way, text)
 	default:
 	}
-	if err := r.check(r.wire, r.cfg, r.c.currentTransport().exact(), false); err != nil {
+	if err := r.check(r.wire, r.cfg, r.c.currentTransport().Exact(), false); err != nil {
 		t.Errorf("%s, compression %+v: %v", way, r.cfg.compression, err)
 	}
 	if n := r.c.Buffered(); n != 0 {
@@ -179,7 +181,7 @@ func (r *socketRun) end(rnd *rand.Rand) (way string) {
 		{"CloseNow", func() { r.c.CloseNow() }},
 		{"peer close", func() { r.write(closeFrame(true, StatusGoingAway, "")) }},
 		{"violation", func() { r.write([]byte{0xff, 0xff, 0, 0, 0, 0}) }},
-		{"EOF", func() { closeWrite(r.peer) }},
+		{"EOF", func() { transport.CloseWrite(r.peer) }},
 		{"closeWriteHalf", func() { r.c.closeWriteHalf() }},
 	}
 	for range 1 + rnd.IntN(2) {
@@ -201,7 +203,7 @@ func (r *socketRun) end(rnd *rand.Rand) (way string) {
 		case <-r.over:
 		case <-time.After(100 * time.Millisecond):
 			r.c.CloseNow()
-			closeWrite(r.peer) // which a connection that has told of a violation waits for
+			transport.CloseWrite(r.peer) // which a connection that has told of a violation waits for
 		}
 	})
 	return way
@@ -224,7 +226,7 @@ func TestFlushesDoNotMultiply(t *testing.T) {
 				}
 			}
 			before := runtime.NumGoroutine()
-			closeWrite(peer)
+			transport.CloseWrite(peer)
 			<-c.Context().Done()
 			time.Sleep(20 * time.Millisecond)
 			if n := runtime.NumGoroutine() - before; n > 20 {

@@ -8,6 +8,8 @@ import (
 	"os"
 	"sync"
 	"time"
+
+	"github.com/fullduplex-go/websocket/internal/transport"
 )
 
 // narrow is a transport under a test's control: it takes what the test has given
@@ -39,7 +41,7 @@ type narrowKnown struct{ *narrow }
 func (n narrowKnown) HasRoom() bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	return n.room >= maxRoom || n.closed || n.failAt >= 0 && len(n.wire) >= n.failAt
+	return n.room >= transport.MaxRoom || n.closed || n.failAt >= 0 && len(n.wire) >= n.failAt
 }
 
 func newNarrow(rnd *rand.Rand) *narrow {
@@ -160,6 +162,26 @@ type unknownNarrow struct{}
 
 func (unknownNarrow) Network() string { return "narrow" }
 func (unknownNarrow) String() string  { return "narrow" }
+
+// wholeTransport says itself whether a write that reports 0 bytes has written none.
+type wholeTransport struct {
+	transport.Conn
+	whole bool
+}
+
+func (t *wholeTransport) Resumable() bool { return t.whole }
+func (t *wholeTransport) Exact() bool     { return t.whole }
+
+// setWhole makes c's transport a wholeTransport.
+func setWhole(c *Conn, whole bool) {
+	c.life.mu.Lock()
+	defer c.life.mu.Unlock()
+	if t, ok := c.t.(*wholeTransport); ok {
+		t.whole = whole
+		return
+	}
+	c.t = &wholeTransport{c.t, whole}
+}
 
 // replay is a transport on which a wire arrives, and then the end.
 type replay struct {

@@ -7,6 +7,9 @@ import (
 	"os"
 	"runtime"
 	"time"
+
+	"github.com/fullduplex-go/websocket/internal/buffer"
+	"github.com/fullduplex-go/websocket/internal/transport"
 )
 
 // errOnLoop is returned by reading methods on a connection of a loop.
@@ -36,18 +39,18 @@ func (c *Conn) ReadAppend(ctx context.Context, dst []byte) (MessageType, []byte,
 	}
 	var m Message
 	if err == nil && r.dec != nil { // its size is not known
-		var loan *buffer
+		var loan *buffer.Buffer
 		if m, loan, err = c.readLoan(); err == nil {
 			m.Data = append(dst, m.Data...)
-			putBuffer(loan)
+			buffer.Put(loan)
 		}
 	} else if err == nil {
-		b := buffer{b: dst}
+		b := buffer.Buffer{B: dst}
 		m.Type, err = c.readMessage(&b, false)
-		m.Data = b.b
-		if got := b.b[len(dst):]; err != nil && len(got) > 0 && r.phase != inFault {
-			in.msg = getBuffer(len(got))
-			in.msg.b = append(in.msg.b, got...)
+		m.Data = b.B
+		if got := b.B[len(dst):]; err != nil && len(got) > 0 && r.phase != inFault {
+			in.msg = buffer.Get(len(got))
+			in.msg.B = append(in.msg.B, got...)
 		}
 	}
 	if err = c.endRead(ctx, err); err != nil {
@@ -69,7 +72,7 @@ func (c *Conn) ReadAppend(ctx context.Context, dst []byte) (MessageType, []byte,
 // loop leaves the connection as it is; the next read returns the next message.
 func (c *Conn) Messages(ctx context.Context) iter.Seq2[Message, error] {
 	return func(yield func(Message, error) bool) {
-		var loan *buffer
+		var loan *buffer.Buffer
 		for {
 			var m Message
 			var err error
@@ -92,7 +95,7 @@ func (c *Conn) Messages(ctx context.Context) iter.Seq2[Message, error] {
 // its next call or endLoan. If the message is in one piece in the input buffer,
 // that buffer is lent. last is the buffer that the caller was lent before. onLoop
 // says that the caller is a loop, which gets errAgain where it would have to wait.
-func (c *Conn) nextLoan(ctx context.Context, last *buffer, onLoop bool) (m Message, loan *buffer, err error) {
+func (c *Conn) nextLoan(ctx context.Context, last *buffer.Buffer, onLoop bool) (m Message, loan *buffer.Buffer, err error) {
 	in := &c.in
 	if err := c.acquireRead(ctx, last, onLoop); err != nil {
 		return m, nil, err // last is left to the garbage collector: it may be in use
@@ -117,7 +120,7 @@ func (c *Conn) nextLoan(ctx context.Context, last *buffer, onLoop bool) (m Messa
 }
 
 // nextOnLoop is nextLoan for a loop, with a short cut while last has more messages.
-func (c *Conn) nextOnLoop(last *buffer) (Message, *buffer, error) {
+func (c *Conn) nextOnLoop(last *buffer.Buffer) (Message, *buffer.Buffer, error) {
 	in := &c.in
 	if last != nil && c.life.cause.Load() == nil && in.readLock.tryLock() {
 		if last == in.buf && in.stream == nil && in.msg == nil && c.opts.Trace == nil && !in.flags.has(messageBlocks) {
@@ -135,7 +138,7 @@ func (c *Conn) nextOnLoop(last *buffer) (Message, *buffer, error) {
 // frame. The buffer is lent with it; the rest of the buffer, if there is one, stays
 // the connection's input.
 func (in *inHalf) lendWhole() (m Message, ok bool) {
-	typ, p, n := in.receiver.whole(in.buf.b[in.pos:])
+	typ, p, n := in.receiver.whole(in.buf.B[in.pos:])
 	if n == 0 {
 		return m, false
 	}
@@ -148,7 +151,7 @@ func (in *inHalf) lendWhole() (m Message, ok bool) {
 
 // readLoan reads the rest of the message under way, or the next one, into a
 // buffer that belongs to the caller. The caller is the reader.
-func (c *Conn) readLoan() (m Message, loan *buffer, err error) {
+func (c *Conn) readLoan() (m Message, loan *buffer.Buffer, err error) {
 	in, r := &c.in, &c.in.receiver
 	if in.msg == nil && r.phase != inPayload { // no buffer before there is something to put in
 		if err = c.nextFrame(); err != nil {
@@ -156,23 +159,23 @@ func (c *Conn) readLoan() (m Message, loan *buffer, err error) {
 		}
 	}
 	if loan, in.msg = in.msg, nil; loan == nil {
-		loan = getBuffer(readBufferSize)
+		loan = buffer.Get(buffer.ReadSize)
 	}
 	if m.Type, err = c.readMessage(loan, true); err == nil {
-		m.Data = loan.b
+		m.Data = loan.B
 		return m, loan, nil
 	}
-	if r.phase != inFault && len(loan.b) > 0 {
+	if r.phase != inFault && len(loan.B) > 0 {
 		in.msg = loan
 	} else {
-		putBuffer(loan)
+		buffer.Put(loan)
 	}
 	return Message{}, nil, err
 }
 
 // endLoan takes back the buffer that nextLoan has lent, unless another call reads
 // just now.
-func (c *Conn) endLoan(loan *buffer) {
+func (c *Conn) endLoan(loan *buffer.Buffer) {
 	if c.in.readLock.tryLock() {
 		c.in.takeBack(loan)
 		c.releaseRead()
@@ -180,26 +183,26 @@ func (c *Conn) endLoan(loan *buffer) {
 }
 
 // takeBack ends the loan of b, nil if there was none.
-func (in *inHalf) takeBack(b *buffer) {
+func (in *inHalf) takeBack(b *buffer.Buffer) {
 	switch {
 	case b == nil:
 	case b == in.buf:
 		in.lent = false
-	case in.buf == nil && cap(b.b) <= maxReadSize: // for the next input
-		in.buf, in.pos = b, int32(len(b.b))
+	case in.buf == nil && cap(b.B) <= buffer.MaxRead: // for the next input
+		in.buf, in.pos = b, int32(len(b.B))
 	default:
-		putBuffer(b)
+		buffer.Put(b)
 	}
 }
 
 // beginRead acquires the read lock, until endRead. last is the buffer that a
 // Messages loop was lent and does not need any more. If the body of another loop
 // uses the input buffer, the unread input is moved to another one.
-func (c *Conn) beginRead(ctx context.Context, last *buffer) error {
+func (c *Conn) beginRead(ctx context.Context, last *buffer.Buffer) error {
 	return c.acquireRead(ctx, last, false)
 }
 
-func (c *Conn) acquireRead(ctx context.Context, last *buffer, onLoop bool) error {
+func (c *Conn) acquireRead(ctx context.Context, last *buffer.Buffer, onLoop bool) error {
 	if ctx == nil {
 		return errNilContext
 	}
@@ -215,7 +218,7 @@ func (c *Conn) acquireRead(ctx context.Context, last *buffer, onLoop bool) error
 	}
 	for !in.readLock.tryLock() {
 		if in.readLock.interrupt() {
-			c.t.SetReadDeadline(past)
+			c.t.SetReadDeadline(transport.Past)
 			in.mu.Lock()
 			in.readLock.handOver()
 			c.t.SetReadDeadline(time.Time{})
@@ -258,10 +261,10 @@ func (c *Conn) acquireRead(ctx context.Context, last *buffer, onLoop bool) error
 // stands for the end of ctx.
 func (c *Conn) endRead(ctx context.Context, err error) error {
 	interrupted := c.disarmRead(ctx)
-	if err == errAgain && c.in.flags.has(readNoWait) {
+	if err == transport.ErrAgain && c.in.flags.has(readNoWait) {
 		err = errInputOver
 	}
-	if err != nil && err != errAgain {
+	if err != nil && err != transport.ErrAgain {
 		cut := interrupted && errors.Is(err, os.ErrDeadlineExceeded)
 		switch cause := c.readError(); {
 		case cause != nil && (cut || err == cause):

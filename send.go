@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/fullduplex-go/websocket/internal/buffer"
+	"github.com/fullduplex-go/websocket/internal/transport"
 	"github.com/fullduplex-go/websocket/internal/utf8"
 )
 
@@ -94,11 +96,7 @@ func (c *Conn) LimitUnsent(n int) error {
 	if n <= 0 {
 		return fmt.Errorf("websocket: cannot limit unsent bytes to %d", n)
 	}
-	t, ok := c.currentTransport().(interface{ limitUnsent(n int) error })
-	if !ok {
-		return fmt.Errorf("websocket: limiting unsent bytes: %w", errors.ErrUnsupported)
-	}
-	err := t.limitUnsent(n)
+	err := c.currentTransport().LimitUnsent(n)
 	if err == nil {
 		return nil
 	}
@@ -113,7 +111,7 @@ func (c *Conn) send(f *outFrame) error {
 	if n := f.sizeLimit(); n > c.opts.SendBuffer {
 		return fmt.Errorf("websocket: %w: of %d bytes, where Options.SendBuffer is %d", ErrMessageTooBig, len(f.p), c.opts.SendBuffer)
 	}
-	var z *buffer
+	var z *buffer.Buffer
 	if d := c.negotiated().deflate; d != nil && !f.wire && len(f.p) >= d.threshold {
 		if d.enc != nil {
 			f.pack = packMessage
@@ -122,7 +120,7 @@ func (c *Conn) send(f *outFrame) error {
 		}
 	}
 	err := c.sendFrame(f)
-	putBuffer(z)
+	buffer.Put(z)
 	return err
 }
 
@@ -143,7 +141,7 @@ func (c *Conn) sendFrame(f *outFrame) error {
 		}
 		return c.sendOwned(f, true)
 	}
-	var z *buffer
+	var z *buffer.Buffer
 	if f.pack == packMessage {
 		// p may change before it leaves, so it is compressed now, and alone.
 		z = f.deflateAlone(&c.deflate().compression)
@@ -153,7 +151,7 @@ func (c *Conn) sendFrame(f *outFrame) error {
 	if owns {
 		err = c.sendOwned(f, false)
 	}
-	putBuffer(z)
+	buffer.Put(z)
 	return err
 }
 
@@ -188,10 +186,10 @@ func (c *Conn) enqueueLocked(f *outFrame) error {
 	var h Header
 	if f.wire {
 		h, _, _ = ParseHeader(f.p)
-		backlogIn(to).share(f.p)
+		backlogIn(to).Share(f.p)
 	} else {
 		o.sender.frame(&h, f.op, true, f.rsv, len(f.p))
-		backlogIn(to).frame(&h, f.p)
+		h.queueFrame(backlogIn(to), f.p)
 	}
 	*anew = *anew || f.pack == packAlone
 	c.traceOut(&h)
@@ -207,17 +205,17 @@ func (c *Conn) sendOwned(f *outFrame, quick bool) error {
 	z := c.pack(f)
 	var h Header
 	c.header(&h, f)
-	var b *buffer
+	var b *buffer.Buffer
 	out := f.p
 	if !f.wire {
 		b = f.encode(&h)
-		out = b.b
+		out = b.B
 	}
-	putBuffer(z)
-	n, err := c.t.offer(out, b == nil, c.opts.SendBuffer)
+	buffer.Put(z)
+	n, err := c.t.Offer(out, b == nil, c.opts.SendBuffer)
 	o.bytes.Add(uint64(n))
 	if err == nil && n == len(out) {
-		putBuffer(b)
+		buffer.Put(b)
 		if quick && o.write.release() {
 			return nil
 		}
@@ -227,22 +225,22 @@ func (c *Conn) sendOwned(f *outFrame, quick bool) error {
 		c.releaseLocked(0, nil)
 		return nil
 	}
-	var rest *backlog
+	var rest *transport.Backlog
 	switch {
 	case err == nil:
-		rest = getBacklog()
+		rest = transport.GetBacklog()
 		if b != nil {
-			rest.begin(b, n)
+			rest.Begin(b, n)
 		} else {
-			rest.share(out[n:])
+			rest.Share(out[n:])
 		}
 	case err == ErrBackpressure:
-		putBuffer(b)
+		buffer.Put(b)
 		if f.pack != packNone {
 			c.deflate().enc.Reset() // the peer will not see the message
 		}
 	default:
-		putBuffer(b)
+		buffer.Put(b)
 		err = c.breakWrite(err)
 	}
 	o.lock()
@@ -250,7 +248,7 @@ func (c *Conn) sendOwned(f *outFrame, quick bool) error {
 	switch {
 	case err != nil:
 	case o.broken: // meanwhile
-		putBacklog(rest)
+		transport.PutBacklog(rest)
 		err = c.writeError()
 	default:
 		c.giveBackLocked(rest, n)

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"io"
+
+	"github.com/fullduplex-go/websocket/internal/buffer"
 )
 
 var (
@@ -73,10 +75,10 @@ func (s *messageReader) read(ctx context.Context, p []byte) (int, error) {
 func (c *Conn) readSome(p []byte) (n int, end bool, err error) {
 	in, r := &c.in, &c.in.receiver
 	if in.msg != nil {
-		n = copy(p, in.msg.b)
-		in.msg.b = in.msg.b[:copy(in.msg.b, in.msg.b[n:])]
-		if len(in.msg.b) == 0 {
-			putBuffer(in.msg)
+		n = copy(p, in.msg.B)
+		in.msg.B = in.msg.B[:copy(in.msg.B, in.msg.B[n:])]
+		if len(in.msg.B) == 0 {
+			buffer.Put(in.msg)
 			in.msg = nil
 		}
 		return n, false, nil
@@ -104,7 +106,7 @@ func (c *Conn) readSome(p []byte) (n int, end bool, err error) {
 	}
 	p = p[:min(r.left, int64(len(p)))]
 	if in.buffered() == 0 {
-		if len(p) >= readBufferSize {
+		if len(p) >= buffer.ReadSize {
 			n, err = c.readInto(p)
 			if n > 0 {
 				err = r.payload(p[:n]) // the next call returns an error of Read again
@@ -126,10 +128,10 @@ func (c *Conn) skipStream() error {
 	if in.stream == nil {
 		return nil
 	}
-	b := getBuffer(readBufferSize)
-	defer putBuffer(b)
+	b := buffer.Get(buffer.ReadSize)
+	defer buffer.Put(b)
 	for {
-		_, end, err := c.readSome(b.b[:cap(b.b)])
+		_, end, err := c.readSome(b.B[:cap(b.B)])
 		if err != nil {
 			return err
 		}
@@ -192,12 +194,12 @@ func (w *messageWriter) Write(p []byte) (int, error) {
 			if len(p) >= fragmentSize {
 				return total, w.send(false, p)
 			}
-			w.buf = getBuffer(fragmentSize)
+			w.buf = buffer.Get(fragmentSize)
 		}
-		n := min(len(p), fragmentSize-len(w.buf.b))
-		w.buf.b = append(w.buf.b, p[:n]...)
+		n := min(len(p), fragmentSize-len(w.buf.B))
+		w.buf.B = append(w.buf.B, p[:n]...)
 		p = p[n:]
-		if len(w.buf.b) == fragmentSize {
+		if len(w.buf.B) == fragmentSize {
 			if err := w.send(false, nil); err != nil {
 				return total - len(p), err
 			}
@@ -227,13 +229,13 @@ func (w *messageWriter) Close() error {
 // send sends a fragment: p, or the collected bytes if there are any.
 func (w *messageWriter) send(fin bool, p []byte) error {
 	if w.buf != nil {
-		p = w.buf.b
+		p = w.buf.B
 	}
 	f := outFrame{op: Opcode(w.typ), fin: fin, p: p}
 	z := w.deflate(&f)
 	err := w.c.writeFrame(w.ctx, w, &f)
-	putBuffer(z)
-	putBuffer(w.buf)
+	buffer.Put(z)
+	buffer.Put(w.buf)
 	w.buf = nil
 	if err != nil {
 		return w.fail(err)
@@ -245,12 +247,12 @@ func (w *messageWriter) send(fin bool, p []byte) error {
 // fail gives up the message. If a part of it was sent, no other message can be
 // sent; on a connection that is closing, the close frame still can.
 func (w *messageWriter) fail(err error) error {
-	putBuffer(w.buf)
+	buffer.Put(w.buf)
 	w.buf = nil
 	if w.begun && !w.c.closing() {
 		err = w.c.breakWrite(err)
-		if w.c.currentTransport().resumable() {
-			w.c.currentTransport().closeWrite() // the peer waits for the rest of the message
+		if w.c.currentTransport().Resumable() {
+			w.c.currentTransport().CloseWrite() // the peer waits for the rest of the message
 		}
 	}
 	w.err = err

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/fullduplex-go/websocket/internal/transport"
 )
 
 // socketKinds are the kinds of connections that lie on a socket.
@@ -70,8 +72,8 @@ func tcpUnder(nc net.Conn) *net.TCPConn {
 	if over, ok := nc.(*tls.Conn); ok {
 		nc = over.NetConn()
 	}
-	if p, ok := nc.(*pollable); ok {
-		nc = p.get()
+	if p, ok := nc.(*transport.Pollable); ok {
+		nc = p.Get()
 	}
 	tcp, _ := nc.(*net.TCPConn)
 	return tcp

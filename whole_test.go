@@ -10,6 +10,9 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/fullduplex-go/websocket/internal/buffer"
+	"github.com/fullduplex-go/websocket/internal/transport"
 )
 
 // checkWhole compares the short cut with the long way: where it takes a
@@ -225,7 +228,7 @@ func TestGivenUpWriteLeavesTheRest(t *testing.T) {
 // that it has not.
 func TestCutWriteOnTLS(t *testing.T) {
 	_, c, _ := newShut(t, false)
-	c.t.(*stream).whole = false
+	setWhole(c, false)
 	ctx, cancel := context.WithCancel(bg)
 	errs := make(chan error, 1)
 	go func() { errs <- c.Write(ctx, Text, []byte("cut")) }()
@@ -242,17 +245,17 @@ func TestCutWriteOnTLS(t *testing.T) {
 // resetSpy notes whether the receiver is reset whenever it waits, for what peer then
 // sends.
 type resetSpy struct {
-	transport
+	transport.Conn
 	c     *Conn
-	peer  transport
+	peer  transport.Conn
 	sends [][]byte
 	waits []bool // all by the reader's goroutine
 }
 
-func (s *resetSpy) wait(b *buffer, idle bool) (*buffer, error) {
+func (s *resetSpy) Wait(b *buffer.Buffer, idle bool) (*buffer.Buffer, error) {
 	s.peer.Write(s.sends[len(s.waits)])
 	s.waits = append(s.waits, s.c.in.receiver.partial == nil)
-	return s.transport.wait(b, idle)
+	return s.Conn.Wait(b, idle)
 }
 
 // TestWaitRests: after a control frame the receiver waits with nothing, and in
@@ -261,7 +264,7 @@ func TestWaitRests(t *testing.T) {
 	client, server := Pipe()
 	defer client.CloseNow()
 	defer server.CloseNow()
-	spy := &resetSpy{transport: server.t, c: server, peer: client.t, sends: [][]byte{
+	spy := &resetSpy{Conn: server.t, c: server, peer: client.t, sends: [][]byte{
 		frame(OpPong, true, true, "unasked"),
 		frame(OpText, false, true, "hel"),
 		frame(OpContinuation, true, true, "lo"),

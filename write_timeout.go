@@ -6,6 +6,8 @@ import (
 	"sync"
 	"time"
 	"weak"
+
+	"github.com/fullduplex-go/websocket/internal/transport"
 )
 
 // writeClock interrupts the write under way when its time, Options.WriteTimeout, is
@@ -70,7 +72,7 @@ func (c *Conn) writeTime() {
 		k.timer.Reset(time.Duration(left))
 	default:
 		k.interrupted = true
-		c.t.SetWriteDeadline(past)
+		c.t.SetWriteDeadline(transport.Past)
 	}
 }
 

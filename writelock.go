@@ -6,7 +6,9 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/fullduplex-go/websocket/internal/buffer"
 	"github.com/fullduplex-go/websocket/internal/flate"
+	"github.com/fullduplex-go/websocket/internal/transport"
 	"github.com/fullduplex-go/websocket/internal/utf8"
 )
 
@@ -36,8 +38,8 @@ type messageWriter struct {
 	ctx context.Context
 	typ MessageType
 
-	mu    sync.Mutex // for callers that use it from several goroutines
-	buf   *buffer    // collects small writes
+	mu    sync.Mutex     // for callers that use it from several goroutines
+	buf   *buffer.Buffer // collects small writes
 	text  utf8.Validator
 	pack  packing        // how the message is compressed
 	enc   *flate.Encoder // the encoder, if it is not the connection's
@@ -117,7 +119,7 @@ func (o *outHalf) unlock() {
 // await waits until w owns the write lock, and then returns the result of
 // takeLocked, or until w is done, with another owner's write. If ctx ends while
 // another owner writes the message, it may arrive all the same.
-func (c *Conn) await(ctx context.Context, w *writer) (ahead *backlog, owns bool, err error) {
+func (c *Conn) await(ctx context.Context, w *writer) (ahead *transport.Backlog, owns bool, err error) {
 	late, stop := turnTimer(w.frame.until)
 	defer stop()
 	select {
@@ -167,7 +169,7 @@ func (c *Conn) releaseLocked(sent int, err error) {
 		c.scheduleFlushLocked()
 		return
 	}
-	if err != nil && !c.t.exact() {
+	if err != nil && !c.t.Exact() {
 		err = maybeSent(err)
 	}
 	q.endCoalesced(sent, err)

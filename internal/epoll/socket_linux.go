@@ -207,3 +207,13 @@ func address(sa unix.Sockaddr) net.Addr {
 	}
 	return nil
 }
+
+// LimitUnsent limits the bytes that a socket holds: unsent bytes for TCP, bytes
+// that the peer has not read for a Unix socket.
+func LimitUnsent(fd, n int) error {
+	err := unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NOTSENT_LOWAT, n)
+	if err == unix.EOPNOTSUPP || err == unix.ENOPROTOOPT {
+		err = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_SNDBUF, n)
+	}
+	return os.NewSyscallError("setsockopt", err)
+}

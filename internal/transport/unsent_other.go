@@ -1,6 +1,6 @@
 //go:build !linux || ws_unix || ws_plain
 
-package websocket
+package transport
 
 import (
 	"errors"

@@ -1,6 +1,6 @@
 //go:build (!unix && !windows) || ws_plain
 
-package websocket
+package transport
 
 import "syscall"
 

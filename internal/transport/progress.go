@@ -1,8 +1,10 @@
-package websocket
+package transport
 
 import (
 	"net"
 	"sync/atomic"
+
+	"github.com/fullduplex-go/websocket/internal/buffer"
 )
 
 // longWrite is the size of the largest write in one piece where the system does not
@@ -30,13 +32,13 @@ func (p *progress) write(nc net.Conn, b []byte) (n int, err error) {
 }
 
 // writeAll is write for a backlog.
-func (p *progress) writeAll(nc net.Conn, b *backlog) (n int, err error) {
+func (p *progress) writeAll(nc net.Conn, b *Backlog) (n int, err error) {
 	defer p.taken.Store(0)
-	for n < b.len() && err == nil {
+	for n < b.Len() && err == nil {
 		var m int
 		piece := b.piece(n)
-		m, err = nc.Write(piece.b)
-		putBuffer(piece)
+		m, err = nc.Write(piece.B)
+		buffer.Put(piece)
 		n += m
 		p.taken.Add(uint32(m >> 10))
 	}

@@ -1,6 +1,6 @@
 //go:build !ws_plain
 
-package websocket
+package transport
 
 import (
 	"syscall"

@@ -1,6 +1,6 @@
 //go:build !ws_plain
 
-package websocket
+package transport
 
 import (
 	"syscall"
@@ -12,22 +12,23 @@ import (
 // observeSocket asks how many bytes have arrived and were not read yet. None of its
 // calls waits, even if another goroutine reads meanwhile. A socket that is readable
 // and has no bytes has ended or has failed.
-func observeSocket(rc syscall.RawConn, to *activity) {
+func observeSocket(rc syscall.RawConn) (st State) {
 	rc.Control(func(fd uintptr) {
 		s := windows.Handle(fd)
 		unread, err := unreadBytes(s)
 		if unread == 0 && err == nil && pollSocket(s, pollIn) {
 			unread, err = unreadBytes(s) // they may have arrived just now
-			to.ended = unread == 0
+			st.Ended = unread == 0
 		}
-		to.ended = to.ended || err != nil
-		to.visible, to.input, to.unread = true, int64(unread), unread > 0
+		st.Ended = st.Ended || err != nil
+		st.Visible, st.Input, st.Unread = true, int64(unread), unread > 0
 		// The system announces about as much room as the buffer's size, and the room
 		// may be too small for the next segment some segments before the buffer is
 		// full.
 		size, err := windows.GetsockoptInt(s, windows.SOL_SOCKET, windows.SO_RCVBUF)
-		to.full = unread > 0 && (err != nil || int(unread) >= size/2)
+		st.Full = unread > 0 && (err != nil || int(unread) >= size/2)
 	})
+	return st
 }
 
 // fionread is FIONREAD of winsock2.h.

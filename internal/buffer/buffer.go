@@ -1,4 +1,4 @@
-package websocket
+package buffer
 
 import (
 	"math/bits"
@@ -6,12 +6,12 @@ import (
 )
 
 // buffer is a pooled byte slice. The caller of getBuffer owns it until putBuffer.
-type buffer struct{ b []byte }
+type Buffer struct{ B []byte }
 
 const (
-	readBufferSize = 16 << 10
-	minReadSize    = 4 << 10 // of one read; the size adapts to what a peer sends
-	maxReadSize    = 64 << 10
+	ReadSize = 16 << 10
+	MinRead  = 4 << 10 // of one read; the size adapts to what a peer sends
+	MaxRead  = 64 << 10
 
 	minBufferBits = 9  // 512 B
 	maxBufferBits = 20 // 1 MiB: a larger one is left to the garbage collector
@@ -20,61 +20,61 @@ const (
 var bufferPools [maxBufferBits - minBufferBits + 1]sync.Pool
 
 // getBuffer returns an empty buffer with room for n bytes.
-func getBuffer(n int) *buffer {
+func Get(n int) *Buffer {
 	class := max(bits.Len(uint(max(n, 1)-1)), minBufferBits) - minBufferBits
 	if class >= len(bufferPools) {
-		return &buffer{b: make([]byte, 0, n)}
+		return &Buffer{B: make([]byte, 0, n)}
 	}
 	if v := bufferPools[class].Get(); v != nil {
-		return v.(*buffer)
+		return v.(*Buffer)
 	}
-	return &buffer{b: make([]byte, 0, 1<<(class+minBufferBits))}
+	return &Buffer{B: make([]byte, 0, 1<<(class+minBufferBits))}
 }
 
 // len is the number of bytes in b, which may be nil.
-func (b *buffer) len() int {
+func (b *Buffer) Len() int {
 	if b == nil {
 		return 0
 	}
-	return len(b.b)
+	return len(b.B)
 }
 
 // withRoom returns b with room for n more bytes, or a larger buffer with the same
 // bytes.
-func (b *buffer) withRoom(n int) *buffer {
+func (b *Buffer) WithRoom(n int) *Buffer {
 	if b == nil {
-		return getBuffer(n)
+		return Get(n)
 	}
-	if cap(b.b)-len(b.b) >= n {
+	if cap(b.B)-len(b.B) >= n {
 		return b
 	}
-	larger := getBuffer(max(len(b.b)+n, 2*cap(b.b)))
-	larger.b = append(larger.b, b.b...)
-	putBuffer(b)
+	larger := Get(max(len(b.B)+n, 2*cap(b.B)))
+	larger.B = append(larger.B, b.B...)
+	Put(b)
 	return larger
 }
 
 // orLarger returns b, or another buffer in its place that has room for n bytes
 // in all.
-func (b *buffer) orLarger(n int) *buffer {
-	if b != nil && cap(b.b) >= n {
+func (b *Buffer) OrLarger(n int) *Buffer {
+	if b != nil && cap(b.B) >= n {
 		return b
 	}
-	putBuffer(b)
-	return getBuffer(n)
+	Put(b)
+	return Get(n)
 }
 
 // putBuffer gives b back. Buffers that no pool fits, such as nil or one that
 // has grown, are dropped.
-func putBuffer(b *buffer) {
+func Put(b *Buffer) {
 	if b == nil {
 		return
 	}
-	size := cap(b.b)
+	size := cap(b.B)
 	class := bits.Len(uint(size)) - 1 - minBufferBits
 	if class < 0 || class >= len(bufferPools) || size&(size-1) != 0 {
 		return
 	}
-	b.b = b.b[:0]
+	b.B = b.B[:0]
 	bufferPools[class].Put(b)
 }

@@ -1,6 +1,6 @@
 //go:build unix && !ws_plain
 
-package websocket
+package transport
 
 import (
 	"io"
@@ -8,6 +8,8 @@ import (
 	"os"
 	"sync"
 	"syscall"
+
+	"github.com/fullduplex-go/websocket/internal/buffer"
 )
 
 // socket is the transport on a TCP or Unix socket: it parks on the runtime's
@@ -16,7 +18,7 @@ type socket struct {
 	net.Conn
 	rc   syscall.RawConn
 	try  func(fd uintptr) bool // the method tryRead, bound once: binding allocates
-	buf  *buffer               // to read into; then the result of tryRead
+	buf  *buffer.Buffer        // to read into; then the result of tryRead
 	size int32                 // of the buffer to read into; it adapts to what the peer sends at a time
 	less uint8                 // how many reads in a row brought much less
 	eof  bool                  // the peer has sent all
@@ -26,17 +28,17 @@ type socket struct {
 }
 
 // newSocket returns the transport on nc, nil if its descriptor is out of reach.
-func newSocket(nc net.Conn, sc syscall.Conn) transport {
+func newSocket(nc net.Conn, sc syscall.Conn) Conn {
 	rc, err := sc.SyscallConn()
 	if err != nil {
 		return nil
 	}
-	s := &socket{Conn: nc, rc: rc, size: minReadSize}
+	s := &socket{Conn: nc, rc: rc, size: buffer.MinRead}
 	s.try = s.tryRead
 	return s
 }
 
-func (s *socket) writer() net.Conn {
+func (s *socket) Writer() net.Conn {
 	if tellsTaken(s.Conn) {
 		return s.Conn
 	}
@@ -52,21 +54,26 @@ func (s *socket) Write(p []byte) (int, error) {
 	return s.progress.write(s.Conn, p)
 }
 
-func (s *socket) observe(to *activity) {
-	to.acked = s.progress.Load()
-	observeSocket(s.rc, to)
-}
-func (s *socket) vectored() bool  { return true }
-func (s *socket) resumable() bool { return true }
-func (s *socket) terminate(bool)  { s.Close() }
-func (s *socket) closeWrite()     { closeWrite(s.Conn) }
-func (s *socket) drain() error    { return nil }
-
-func (s *socket) writev(head, body []byte) (int64, error) {
-	if len(body) <= longWrite || tellsTaken(s.Conn) {
-		return writev(s.Conn, head, body)
+func (s *socket) Probe(ask Ask) State {
+	st := probeSocket(s.rc, ask)
+	if !st.Counted {
+		st.Acked = s.progress.Load()
 	}
-	n, err := writev(s.Conn, head, body[:longWrite])
+	return st
+}
+
+func (s *socket) under() net.Conn { return s.Conn }
+func (s *socket) Vectored() bool  { return true }
+func (s *socket) Resumable() bool { return true }
+func (s *socket) Terminate(bool)  { s.Close() }
+func (s *socket) CloseWrite()     { CloseWrite(s.Conn) }
+func (s *socket) Drain() error    { return nil }
+
+func (s *socket) Writev(head, body []byte) (int64, error) {
+	if len(body) <= longWrite || tellsTaken(s.Conn) {
+		return Writev(s.Conn, head, body)
+	}
+	n, err := Writev(s.Conn, head, body[:longWrite])
 	if err != nil {
 		return n, err
 	}
@@ -74,25 +81,24 @@ func (s *socket) writev(head, body []byte) (int64, error) {
 	return n + int64(m), err
 }
 
-func (s *socket) writeAll(b *backlog) (int, error) {
-	if p := b.only(); p != nil {
+func (s *socket) WriteAll(b *Backlog) (int, error) {
+	if p := b.Only(); p != nil {
 		return s.Write(p)
 	}
-	if b.len() > longWrite && !tellsTaken(s.Conn) {
+	if b.Len() > longWrite && !tellsTaken(s.Conn) {
 		return s.progress.writeAll(s.Conn, b)
 	}
-	bufs := net.Buffers(b.vector(make([][]byte, 0, len(b.parts))))
+	bufs := net.Buffers(b.All())
 	n, err := bufs.WriteTo(s.Conn)
 	return int(n), err
 }
 
-func (s *socket) exact() bool   { return true }
-func (s *socket) blocked() bool { return !writable(s.rc) }
+func (s *socket) Exact() bool { return true }
 
 // writeNow does without the runtime's poller, and so without deadlines.
-func (s *socket) writeNow(b *backlog, _ bool) (n int, err error) {
+func (s *socket) WriteNow(b *Backlog, _ bool) (n int, err error) {
 	cerr := s.rc.Control(func(fd uintptr) {
-		for _, p := range b.vector(make([][]byte, 0, len(b.parts))) {
+		for _, p := range b.All() {
 			t := nowaitWrite{b: p}
 			t.write(fd)
 			n += t.n
@@ -110,12 +116,12 @@ func (s *socket) writeNow(b *backlog, _ bool) (n int, err error) {
 	return n, err
 }
 
-func (s *socket) readNow(b *buffer) (*buffer, error) {
+func (s *socket) ReadNow(b *buffer.Buffer) (*buffer.Buffer, error) {
 	s.buf = b
 	none := false
 	err := s.rc.Control(func(fd uintptr) { none = !s.tryRead(fd) })
 	if none && err == nil {
-		return nil, errAgain
+		return nil, ErrAgain
 	}
 	return s.taken(err)
 }
@@ -124,7 +130,7 @@ func (s *socket) opError(op string, err syscall.Errno) error {
 	return &net.OpError{Op: op, Net: s.LocalAddr().Network(), Source: s.LocalAddr(), Addr: s.RemoteAddr(), Err: os.NewSyscallError(op, err)}
 }
 
-func (s *socket) offer(b []byte, _ bool, _ int) (int, error) {
+func (s *socket) Offer(b []byte, _ bool, _ int) (int, error) {
 	t, _ := nowaitWrites.Get().(*nowaitWrite)
 	if t == nil {
 		t = new(nowaitWrite)
@@ -167,14 +173,14 @@ func (t *nowaitWrite) write(fd uintptr) bool {
 	}
 }
 
-func (s *socket) wait(b *buffer, _ bool) (*buffer, error) {
+func (s *socket) Wait(b *buffer.Buffer, _ bool) (*buffer.Buffer, error) {
 	s.buf = b
 	return s.taken(s.rc.Read(s.try))
 }
 
 // taken returns the result of tryRead. err is the error of the call that has run
 // tryRead.
-func (s *socket) taken(err error) (*buffer, error) {
+func (s *socket) taken(err error) (*buffer.Buffer, error) {
 	b := s.buf
 	switch {
 	case err != nil:
@@ -185,7 +191,7 @@ func (s *socket) taken(err error) (*buffer, error) {
 	}
 	s.buf, s.err = nil, 0
 	if err != nil {
-		putBuffer(b)
+		buffer.Put(b)
 		return nil, err
 	}
 	return b, nil
@@ -194,19 +200,19 @@ func (s *socket) taken(err error) (*buffer, error) {
 // tryRead reads without blocking. It returns false, to be called again when
 // the descriptor is readable, if there is nothing to read.
 func (s *socket) tryRead(fd uintptr) bool {
-	s.buf = s.buf.orLarger(int(s.size))
+	s.buf = s.buf.OrLarger(int(s.size))
 	b := s.buf
 	for {
-		n, err := syscall.Read(int(fd), b.b[:cap(b.b)])
+		n, err := syscall.Read(int(fd), b.B[:cap(b.B)])
 		switch {
 		case n > 0:
-			b.b = b.b[:n]
-			s.adapt(n, cap(b.b))
+			b.B = b.B[:n]
+			s.adapt(n, cap(b.B))
 			return true
 		case err == syscall.EINTR:
 			continue
 		case err == syscall.EAGAIN:
-			putBuffer(b)
+			buffer.Put(b)
 			s.buf = nil
 			return false
 		case err == nil:
@@ -224,9 +230,9 @@ func (s *socket) adapt(n, size int) {
 	if n >= int(s.size)/8 {
 		s.less = 0
 	} else if s.less++; s.less == 8 {
-		s.size, s.less = max(s.size/2, minReadSize), 0
+		s.size, s.less = max(s.size/2, buffer.MinRead), 0
 	}
 	if n == size {
-		s.size = int32(min(2*size, maxReadSize))
+		s.size = int32(min(2*size, buffer.MaxRead))
 	}
 }
