@@ -11,7 +11,6 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/fullduplex-go/websocket/internal/pump"
 	"github.com/fullduplex-go/websocket/internal/request"
 	"github.com/fullduplex-go/websocket/internal/retry"
 	"github.com/fullduplex-go/websocket/internal/transport"
@@ -217,20 +216,8 @@ func (l *Loop) dropHandshakes() {
 	}
 }
 
-// cut closes the connection without waiting. tls.Conn.Close writes a record, which
-// may have to wait for room, so the connection under TLS is closed. A pump's Close
-// may wait too.
-func (h *blockingHandshake) cut() {
-	if p, ok := h.nc.(*pump.Conn); ok {
-		p.Abort()
-		return
-	}
-	if over, ok := h.nc.(interface{ NetConn() net.Conn }); ok {
-		over.NetConn().Close()
-		return
-	}
-	h.nc.Close()
-}
+// cut closes the connection without waiting.
+func (h *blockingHandshake) cut() { transport.Abort(h.nc) }
 
 // pause waits a little after an error of Accept that may pass, such as a lack of
 // descriptors, and returns how long: longer than last, the pause before. For any

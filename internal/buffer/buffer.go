@@ -1,3 +1,5 @@
+// Package buffer has pooled buffers for what a connection reads and writes, so that an
+// idle one owns none.
 package buffer
 
 import (
@@ -5,33 +7,33 @@ import (
 	"sync"
 )
 
-// buffer is a pooled byte slice. The caller of getBuffer owns it until putBuffer.
+// Buffer is a pooled byte slice. The caller of Get owns it until Put.
 type Buffer struct{ B []byte }
 
 const (
-	ReadSize = 16 << 10
-	MinRead  = 4 << 10 // of one read; the size adapts to what a peer sends
+	ReadSize = 16 << 10 // of a read where nothing else chooses the size
+	MinRead  = 4 << 10  // of one read; the size adapts to what a peer sends
 	MaxRead  = 64 << 10
 
-	minBufferBits = 9  // 512 B
-	maxBufferBits = 20 // 1 MiB: a larger one is left to the garbage collector
+	minBits = 9  // 512 B
+	maxBits = 20 // 1 MiB: a larger one is left to the garbage collector
 )
 
-var bufferPools [maxBufferBits - minBufferBits + 1]sync.Pool
+var pools [maxBits - minBits + 1]sync.Pool
 
-// getBuffer returns an empty buffer with room for n bytes.
+// Get returns an empty buffer with room for n bytes.
 func Get(n int) *Buffer {
-	class := max(bits.Len(uint(max(n, 1)-1)), minBufferBits) - minBufferBits
-	if class >= len(bufferPools) {
+	class := max(bits.Len(uint(max(n, 1)-1)), minBits) - minBits
+	if class >= len(pools) {
 		return &Buffer{B: make([]byte, 0, n)}
 	}
-	if v := bufferPools[class].Get(); v != nil {
+	if v := pools[class].Get(); v != nil {
 		return v.(*Buffer)
 	}
-	return &Buffer{B: make([]byte, 0, 1<<(class+minBufferBits))}
+	return &Buffer{B: make([]byte, 0, 1<<(class+minBits))}
 }
 
-// len is the number of bytes in b, which may be nil.
+// Len is the number of bytes in b, which may be nil.
 func (b *Buffer) Len() int {
 	if b == nil {
 		return 0
@@ -39,7 +41,7 @@ func (b *Buffer) Len() int {
 	return len(b.B)
 }
 
-// withRoom returns b with room for n more bytes, or a larger buffer with the same
+// WithRoom returns b with room for n more bytes, or a larger buffer with the same
 // bytes.
 func (b *Buffer) WithRoom(n int) *Buffer {
 	if b == nil {
@@ -54,7 +56,7 @@ func (b *Buffer) WithRoom(n int) *Buffer {
 	return larger
 }
 
-// orLarger returns b, or another buffer in its place that has room for n bytes
+// OrLarger returns b, or another buffer in its place that has room for n bytes
 // in all.
 func (b *Buffer) OrLarger(n int) *Buffer {
 	if b != nil && cap(b.B) >= n {
@@ -64,17 +66,17 @@ func (b *Buffer) OrLarger(n int) *Buffer {
 	return Get(n)
 }
 
-// putBuffer gives b back. Buffers that no pool fits, such as nil or one that
+// Put gives b back. Buffers that no pool fits, such as nil or one that
 // has grown, are dropped.
 func Put(b *Buffer) {
 	if b == nil {
 		return
 	}
 	size := cap(b.B)
-	class := bits.Len(uint(size)) - 1 - minBufferBits
-	if class < 0 || class >= len(bufferPools) || size&(size-1) != 0 {
+	class := bits.Len(uint(size)) - 1 - minBits
+	if class < 0 || class >= len(pools) || size&(size-1) != 0 {
 		return
 	}
 	b.B = b.B[:0]
-	bufferPools[class].Put(b)
+	pools[class].Put(b)
 }

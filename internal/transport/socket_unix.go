@@ -69,6 +69,8 @@ func (s *socket) Terminate(bool)  { s.Close() }
 func (s *socket) CloseWrite()     { CloseWrite(s.Conn) }
 func (s *socket) Drain() error    { return nil }
 
+func (s *socket) LimitUnsent(n int) error { return limitUnsent(s.Conn, n) }
+
 func (s *socket) Writev(head, body []byte) (int64, error) {
 	if len(body) <= longWrite || tellsTaken(s.Conn) {
 		return Writev(s.Conn, head, body)

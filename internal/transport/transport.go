@@ -1,18 +1,23 @@
+// Package transport carries the bytes of a WebSocket connection over any net.Conn,
+// and tells what can be seen of that connection without reading from it.
+//
+// [New] makes a [Conn]. For a TCP or Unix socket on Unix it is a socket, which waits
+// for input without a buffer and writes without waiting where there is room. For all
+// else, TLS among them, it is a stream. The package knows nothing of frames: headers
+// and payloads are bytes to it. A [Backlog] holds bytes that wait to be written.
+//
+// Deadlines are what ends a call from outside, so New puts a pump under a stream
+// whose net.Conn has none; see [WithDeadlines].
 package transport
 
 import (
-	"crypto/tls"
-	"errors"
 	"net"
-	"os"
-	"sync"
 	"syscall"
 	"time"
 
 	"github.com/fullduplex-go/websocket/internal/buffer"
 	"github.com/fullduplex-go/websocket/internal/bufpipe"
 	"github.com/fullduplex-go/websocket/internal/pump"
-	"github.com/fullduplex-go/websocket/internal/retry"
 )
 
 // Conn carries the bytes of a WebSocket connection. It holds no buffer while there
@@ -70,7 +75,8 @@ type Conn interface {
 	LimitUnsent(n int) error
 }
 
-// ErrAgain is returned by reading methods where they would have to wait. It is temporary, so crypto/tls can be called again after it.
+// ErrAgain is returned by reading methods where they would have to wait. It is
+// temporary, so crypto/tls can be called again after it.
 var ErrAgain error = again{}
 
 type again struct{}
@@ -104,6 +110,22 @@ func New(nc net.Conn) Conn {
 	return &stream{Conn: nc}
 }
 
+// probe probes nc or, under TLS, the connection below: an incomplete record is a sign
+// of life too.
+func probe(nc net.Conn, ask Ask) State {
+	switch nc := beneath(nc).(type) {
+	case *bufpipe.Conn:
+		return probePipe(nc)
+	case *pump.Conn:
+		return probePump(nc)
+	case syscall.Conn:
+		if rc, err := nc.SyscallConn(); err == nil {
+			return probeSocket(rc, ask)
+		}
+	}
+	return State{}
+}
+
 // Under returns the connection that t, which is from New, is on. It returns nil for
 // another transport.
 func Under(t Conn) net.Conn {
@@ -113,193 +135,22 @@ func Under(t Conn) net.Conn {
 	return nil
 }
 
-// stream is the transport on any net.Conn, such as TLS. While idle it waits with a
-// buffer of a few bytes, its own. If more has arrived with them, as in a TLS
-// record, the receiver reads on at once, because the frame is incomplete.
-type stream struct {
-	net.Conn
-	first [16]byte
-	whole bool // a write that reports 0 bytes has written none; TLS does not promise that
-
-	progress progress // of a long write
-}
-
-func (s *stream) Wait(b *buffer.Buffer, idle bool) (*buffer.Buffer, error) {
-	p := s.first[:]
-	if idle {
-		buffer.Put(b)
-		b = nil
-	} else {
-		b = b.OrLarger(buffer.ReadSize)
-		p = b.B[:cap(b.B)]
-	}
-	n, err := s.Read(p)
-	if n == 0 {
-		buffer.Put(b)
-		return nil, err
-	}
-	if idle {
-		b = buffer.Get(buffer.ReadSize)
-		copy(b.B[:n], p)
-	}
-	b.B = b.B[:n]
-	return b, nil
-}
-
-// Read returns bytes or an error.
-func (s *stream) Read(p []byte) (int, error) { return retry.Read(s.Conn, p) }
-
-func (s *stream) Writer() net.Conn { return s }
-func (s *stream) under() net.Conn  { return s.Conn }
-func (s *stream) Vectored() bool   { return false }
-func (s *stream) Resumable() bool  { return s.whole }
-
-func (s *stream) Exact() bool {
-	_, ok := s.Conn.(*tls.Conn) // a record that was cut off cannot be decrypted
-	return s.whole || ok
-}
-
-// Probe looks at the connection under TLS, if there is one: an incomplete record is
-// a sign of life too.
-func (s *stream) Probe(ask Ask) State {
-	var st State
-	switch nc := beneath(s.Conn).(type) {
-	case *bufpipe.Conn:
-		st = probePipe(nc)
-	case *pump.Conn:
-		st = probePump(nc)
-	case syscall.Conn:
-		if rc, err := nc.SyscallConn(); err == nil {
-			st = probeSocket(rc, ask)
-		}
-	}
-	if !st.Counted {
-		st.Acked = s.progress.Load()
-	}
-	return st
-}
-
-func (s *stream) Offer([]byte, bool, int) (int, error) { return 0, nil }
-
-// MaxRoom is how many bytes a transport that is not blocked takes for certain.
-const MaxRoom = 4 << 10
-
-func (s *stream) WriteNow(b *Backlog, last bool) (int, error) {
-	room := s.Probe(AskRoom).Room
-	switch {
-	case room == No:
-		return 0, nil
-	case last:
-		s.SetWriteDeadline(time.Time{})
-		defer s.guard()()
-	case room == Unknown || b.Len() > MaxRoom:
-		return 0, nil
-	}
-	return s.WriteAll(b)
-}
-
-// guard interrupts the write that begins now if it waits for the peer. The write
-// goes on while there is room, however late it runs: on a busy system a deadline
-// could pass before the write has begun. A transport that ignores deadlines is
-// closed.
-func (s *stream) guard() (stop func()) {
-	done := make(chan struct{})
-	go func() {
-		ticker := time.NewTicker(EndWait)
-		defer ticker.Stop()
-		interrupted := false
-		for left := EndBound(s); left > 0; left -= EndWait {
-			select {
-			case <-done:
-				return
-			case <-ticker.C:
-			}
-			if !interrupted && MayWait(s) {
-				interrupted = true
-				s.SetWriteDeadline(Past)
-			}
-		}
-		s.Terminate(true)
-	}()
-	return func() { close(done) }
-}
-
-func (s *stream) WriteAll(b *Backlog) (int, error) {
-	if p := b.Only(); p != nil {
-		return s.Write(p)
-	}
-	return s.progress.writeAll(s.Conn, b)
-}
-
-func (s *stream) ReadNow(b *buffer.Buffer) (*buffer.Buffer, error) {
-	deadline := time.Now().Add(EndWait)
-	if s.Probe(AskInput).Readable == No {
-		deadline = Past // for TLS, which may have a record left
-	}
-	s.SetReadDeadline(deadline)
-	b, err := s.Wait(b, false)
-	if errors.Is(err, os.ErrDeadlineExceeded) {
-		err = ErrAgain
-	}
-	return b, err
-}
-
-func (s *stream) Writev(head, body []byte) (int64, error) { return Writev(s, head, body) }
-
-func (s *stream) Write(p []byte) (int, error) {
-	if len(p) <= longWrite {
-		return s.Conn.Write(p)
-	}
-	return s.progress.write(s.Conn, p)
-}
-
-// Terminate with abort waits for nothing. tls.Conn.Close writes a record, which may
+// Abort closes nc and waits for nothing. tls.Conn.Close writes a record, which may
 // have to wait for room, so the connection under it is closed. A pump's Close waits
 // for the write under way, so there it is Abort.
-func (s *stream) Terminate(abort bool) {
-	if p, ok := s.Conn.(*pump.Conn); ok && abort {
+func Abort(nc net.Conn) {
+	if p, ok := nc.(*pump.Conn); ok {
 		p.Abort()
 		return
 	}
-	if under, ok := s.Conn.(interface{ NetConn() net.Conn }); ok && abort {
-		under.NetConn().Close()
+	if over, ok := nc.(interface{ NetConn() net.Conn }); ok {
+		over.NetConn().Close()
 		return
 	}
-	s.Close()
+	nc.Close()
 }
 
-// CloseWrite on a pump waits for the write under way. That may be one whose context
-// has ended, and the caller of that write must not wait.
-func (s *stream) CloseWrite() {
-	if p, ok := s.Conn.(*pump.Conn); ok && p.Blocked() {
-		go p.CloseWrite()
-		return
-	}
-	CloseWrite(s.Conn)
-}
-
-func (s *stream) Drain() error { return nil }
-
-// vector is the memory of a vectored write. It is pooled because
-// net.Buffers.WriteTo lets it escape.
-type vector struct {
-	parts [2][]byte
-	bufs  net.Buffers
-}
-
-var vectors = sync.Pool{New: func() any { return new(vector) }}
-
-// Writev writes head and then body.
-func Writev(nc net.Conn, head, body []byte) (int64, error) {
-	v := vectors.Get().(*vector)
-	v.parts = [2][]byte{head, body}
-	v.bufs = v.parts[:]
-	n, err := v.bufs.WriteTo(nc)
-	*v = vector{}
-	vectors.Put(v)
-	return n, err
-}
-
+// CloseWrite ends the writing half of nc, where it has such a method.
 func CloseWrite(nc net.Conn) {
 	if nc, ok := nc.(interface{ CloseWrite() error }); ok {
 		// tls.Conn.CloseWrite writes a record.
