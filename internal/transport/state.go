@@ -28,7 +28,8 @@ func answer(yes bool) Answer {
 }
 
 // State is what can be seen of a connection and its peer, without reading from it
-// and without waiting. A field that cannot be seen, or was not asked for, is zero.
+// and without waiting. A field that cannot be seen is zero. One that was not asked
+// for has no meaning.
 type State struct {
 	Readable Answer // a Read would not wait: there is input, the end of it, or an error
 	Room     Answer // a Write of up to MaxRoom bytes would not wait
