@@ -17,22 +17,19 @@ import (
 type kind struct {
 	name string
 	pair func(t testing.TB) (nc, peer net.Conn)
-	sees bool // whether readable and room are known
+
+	sees       bool // Readable and Room are known
+	resumable  bool
+	halfCloses bool
 }
 
 var kinds = []kind{
-	{"pipe", pipePair, true},
-	{"tcp", tcpPair, canPoll},
-	{"unix", unixPair, canPoll},
-	{"tls", tlsPair, canPoll},
-	{"foreign", func(t testing.TB) (nc, peer net.Conn) {
-		a, b := pipePair(t)
-		return foreign{a}, b
-	}, false},
-	{"no deadlines", func(t testing.TB) (nc, peer net.Conn) {
-		a, b := pipePair(t)
-		return noDeadlines{a}, b
-	}, false},
+	{"pipe", pipePair, true, true, true},
+	{"tcp", tcpPair, canPoll, hasSockets(), true},
+	{"unix", unixPair, canPoll, hasSockets(), true},
+	{"tls", tlsPair, canPoll, false, true},
+	{"foreign", foreignPair, false, false, false},
+	{"no deadlines", barePair, false, true, false},
 }
 
 // overKinds runs f over all kinds, with the transport on one end, and the other end.
@@ -61,6 +58,16 @@ type noDeadlines struct{ net.Conn }
 func (noDeadlines) SetDeadline(time.Time) error      { return os.ErrNoDeadline }
 func (noDeadlines) SetReadDeadline(time.Time) error  { return os.ErrNoDeadline }
 func (noDeadlines) SetWriteDeadline(time.Time) error { return os.ErrNoDeadline }
+
+func foreignPair(t testing.TB) (nc, peer net.Conn) {
+	a, b := pipePair(t)
+	return foreign{a}, b
+}
+
+func barePair(t testing.TB) (nc, peer net.Conn) {
+	a, b := pipePair(t)
+	return noDeadlines{a}, b
+}
 
 const pipeSize = 64 << 10
 
@@ -134,4 +141,19 @@ func pattern(n int) []byte {
 		p[i] = byte(i * 7)
 	}
 	return p
+}
+
+// hasSockets says whether there is the type socket.
+func hasSockets() bool {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return false
+	}
+	defer ln.Close()
+	nc, err := net.Dial("tcp", ln.Addr().String())
+	if err != nil {
+		return false
+	}
+	defer nc.Close()
+	return newSocket(nc, nc.(*net.TCPConn)) != nil
 }

@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"slices"
+	"syscall"
 	"testing"
 	"time"
 
@@ -120,7 +121,7 @@ func TestWrites(t *testing.T) {
 // TestCloseWrite: the peer sees the end, and what it then sends still arrives.
 func TestCloseWrite(t *testing.T) {
 	overKinds(t, func(t *testing.T, k kind, c Conn, peer net.Conn) {
-		if k.name == "foreign" || k.name == "no deadlines" {
+		if !k.halfCloses {
 			t.Skip("it has no half-close")
 		}
 		c.CloseWrite()
@@ -219,7 +220,7 @@ func TestProbe(t *testing.T) {
 			t.Errorf("idle: %+v", st)
 		}
 		wait, bound := false, endPatience
-		if !k.sees && k.name != "no deadlines" { // a pump knows of its own calls
+		if _, pumped := Under(c).(*pump.Conn); !k.sees && !pumped { // a pump knows of its own calls
 			wait, bound = true, 10*EndWait
 		}
 		if MayWait(c) != wait || EndBound(c) != bound {
@@ -299,7 +300,7 @@ func TestInterrupted(t *testing.T) {
 		if !errors.Is(err, os.ErrDeadlineExceeded) || n >= len(all) {
 			t.Fatalf("%d bytes, %v", n, err)
 		}
-		if want := k.name != "tls" && k.name != "foreign" && (k.name == "pipe" || k.name == "no deadlines" || hasSockets); c.Resumable() != want {
+		if c.Resumable() != k.resumable {
 			t.Errorf("resumable: %v", c.Resumable())
 		}
 		if !c.Resumable() {
@@ -320,21 +321,6 @@ func TestInterrupted(t *testing.T) {
 		}
 	})
 }
-
-// hasSockets says whether there is the type socket.
-var hasSockets = func() bool {
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return false
-	}
-	defer ln.Close()
-	nc, err := net.Dial("tcp", ln.Addr().String())
-	if err != nil {
-		return false
-	}
-	defer nc.Close()
-	return newSocket(nc, nc.(*net.TCPConn)) != nil
-}()
 
 // TestTerminate: with abort nothing is waited for, though the peer takes nothing;
 // the calls under way end.
@@ -395,7 +381,8 @@ func TestPollable(t *testing.T) {
 func TestLimitUnsent(t *testing.T) {
 	overKinds(t, func(t *testing.T, k kind, c Conn, peer net.Conn) {
 		err := c.LimitUnsent(4096)
-		if none := errors.Is(err, errors.ErrUnsupported); none != slices.Contains([]string{"pipe", "foreign", "no deadlines"}, k.name) || !none && err != nil {
+		_, socket := beneath(Under(c)).(syscall.Conn)
+		if socket && err != nil || !socket && !errors.Is(err, errors.ErrUnsupported) {
 			t.Error(err)
 		}
 	})
@@ -406,25 +393,23 @@ func TestLimitUnsent(t *testing.T) {
 func TestDeadlinesByType(t *testing.T) {
 	for _, k := range kinds {
 		a, b := k.pair(t)
-		_, isForeign := a.(foreign)
+		defer b.Close()
 		_, none := a.(noDeadlines)
-		if hasDeadlines(a) == (isForeign || none) {
-			t.Errorf("%s: the type tells: %v", k.name, hasDeadlines(a))
-		}
 		p := WithDeadlines(a)
 		if _, pumped := p.(*pump.Conn); pumped != none {
 			t.Errorf("%s: %T", k.name, p)
 		}
-		if WithDeadlines(p) != p {
-			t.Errorf("%s: there are two", k.name)
-		}
-		if Unpumped(p) != a {
-			t.Errorf("%s: %T under the pump", k.name, Unpumped(p))
+		if WithDeadlines(p) != p || Unpumped(p) != a {
+			t.Errorf("%s: %T, under %T, and another one", k.name, p, Unpumped(p))
 		}
 		p.Close()
-		if !isForeign && !none && WithDeadlines(a) != a {
+	}
+	for _, k := range []kind{{name: "pipe", pair: pipePair}, {name: "tcp", pair: tcpPair}, {name: "unix", pair: unixPair}, {name: "tls", pair: tlsPair}} {
+		a, b := k.pair(t)
+		b.Close()
+		a.Close()
+		if WithDeadlines(a) != a {
 			t.Errorf("%s: it was asked, and has said that it is closed", k.name)
 		}
-		b.Close()
 	}
 }
