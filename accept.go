@@ -139,7 +139,7 @@ func takeOver(w http.ResponseWriter) (net.Conn, []byte, *HandshakeError) {
 }
 
 // respond sends the 101 response, in one write, and clears the deadlines. nc is
-// from withDeadlines.
+// from transport.WithDeadlines.
 func respond(nc net.Conn, response []byte) error {
 	if err := nc.SetWriteDeadline(time.Now().Add(responseTimeout)); err != nil {
 		return err

@@ -174,7 +174,7 @@ func (a *acceptor) accept(ln net.Listener) error {
 // blockingHandshake is a handshake that a goroutine does. It is in the loop's list
 // until its connection is closed or has become a Conn. The goroutine that removes
 // it from the list owns the connection, which it closes or goes on with, and then
-// calls leave. nc is from withDeadlines.
+// calls leave. nc is from transport.WithDeadlines.
 type blockingHandshake struct{ nc net.Conn }
 
 // beginHandshake is enter for a handshake on nc. It returns nil if the loop is

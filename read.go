@@ -94,7 +94,8 @@ func (c *Conn) Messages(ctx context.Context) iter.Seq2[Message, error] {
 // nextLoan reads the next message into a buffer that is lent to the caller until
 // its next call or endLoan. If the message is in one piece in the input buffer,
 // that buffer is lent. last is the buffer that the caller was lent before. onLoop
-// says that the caller is a loop, which gets errAgain where it would have to wait.
+// says that the caller is a loop, which gets transport.ErrAgain where it would have
+// to wait.
 func (c *Conn) nextLoan(ctx context.Context, last *buffer.Buffer, onLoop bool) (m Message, loan *buffer.Buffer, err error) {
 	in := &c.in
 	if err := c.acquireRead(ctx, last, onLoop); err != nil {
