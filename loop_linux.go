@@ -347,28 +347,21 @@ func (r *runner) handOver(seen uint64) bool {
 // lack of descriptors or watches, c's transport is as it was.
 func (e *engine) register(c *Conn, h *loopHandler) (loopTransport, error) {
 	switch nc := transport.Under(c.t).(type) {
-	case *net.TCPConn:
-		return e.registerSocket(c, h, nc, nc)
-	case *net.UnixConn:
-		return e.registerSocket(c, h, nc, nc)
+	case *net.TCPConn, *net.UnixConn:
+		rc, err := nc.(syscall.Conn).SyscallConn()
+		if err != nil {
+			return nil, nil
+		}
+		p, err := e.newPollConn(c, h, rc)
+		if err != nil {
+			return nil, err
+		}
+		nc.Close()
+		return p, nil
 	case *tls.Conn:
 		return e.registerTLS(c, h, nc)
 	}
 	return nil, nil
-}
-
-// registerSocket is register for the socket nc.
-func (e *engine) registerSocket(c *Conn, h *loopHandler, nc net.Conn, sc syscall.Conn) (loopTransport, error) {
-	rc, err := sc.SyscallConn()
-	if err != nil {
-		return nil, nil
-	}
-	p, err := e.newPollConn(c, h, rc)
-	if err != nil {
-		return nil, err
-	}
-	nc.Close()
-	return p, nil
 }
 
 // newPollConn makes a transport for c on a duplicate of the descriptor rc. It
@@ -387,11 +380,6 @@ func (e *engine) newPollConn(c *Conn, h *loopHandler, rc syscall.RawConn) (*poll
 		return nil, err
 	}
 	return p, nil
-}
-
-// init makes p, which is zero, the transport of c on fd.
-func (p *pollConn) init(c *Conn, h *loopHandler, fd int, w *worker) {
-	p.conn, p.handler, p.fd, p.worker = c, h, int32(fd), w
 }
 
 // nextWorker returns the worker for the next connection.

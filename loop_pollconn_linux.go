@@ -69,6 +69,11 @@ func (s *pollState) has(f uint32) bool { return s.flags.Load()&f != 0 }
 func (s *pollState) set(f uint32)   { s.flags.Store(s.flags.Load() | f) }
 func (s *pollState) clear(f uint32) { s.flags.Store(s.flags.Load() &^ f) }
 
+// init makes p, which is zero, the transport of c on fd.
+func (p *pollConn) init(c *Conn, h *loopHandler, fd int, w *worker) {
+	p.conn, p.handler, p.fd, p.worker = c, h, int32(fd), w
+}
+
 // watchLocked sets what fd is watched for: input, and room to write. fd stays
 // registered until the end, so that this cannot fail for lack of memory.
 func (p *pollConn) watchLocked(in, out bool) {
@@ -213,20 +218,7 @@ func (p *pollConn) tellClose() {
 func (p *pollConn) checkInput() { p.worker.post(p, taskInput) }
 func (p *pollConn) now() int64  { return p.worker.clock.Load() }
 
-func (p *pollConn) queued() int {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.queue.Len()
-}
-
-// awaitDrained makes flushLocked call tellDrained when the queue is empty.
-func (p *pollConn) awaitDrained() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.state.set(pollAwaited)
-}
-
-// wait reads once, without waiting.
+// Wait reads once, without waiting.
 func (p *pollConn) Wait(b *buffer.Buffer, _ bool) (*buffer.Buffer, error) {
 	if p.state.has(pollDrained) {
 		buffer.Put(b)

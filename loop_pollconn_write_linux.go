@@ -82,7 +82,7 @@ func (p *pollConn) consumeLocked(n int) int {
 	return n - queued
 }
 
-// writeNow takes all of b, and writes it as far as there is room, even if a batch
+// WriteNow takes all of b, and writes it as far as there is room, even if a batch
 // of input is being handled.
 func (p *pollConn) WriteNow(b *transport.Backlog, _ bool) (n int, err error) {
 	p.mu.Lock()
@@ -91,7 +91,7 @@ func (p *pollConn) WriteNow(b *transport.Backlog, _ bool) (n int, err error) {
 	return p.acceptAllLocked(b)
 }
 
-// writeAll takes all of b, or nothing.
+// WriteAll takes all of b, or nothing.
 func (p *pollConn) WriteAll(b *transport.Backlog) (int, error) {
 	if p.state.has(pollPaused | pollCut) {
 		if err := p.waitForRoom(); err != nil {
@@ -179,7 +179,7 @@ func (p *pollConn) writeCorked(h Header, body []byte) int {
 	return h.queueFrame(p.queue, body)
 }
 
-// offer takes all of b, unless more than limit bytes might be queued then.
+// Offer takes all of b, unless more than limit bytes might be queued then.
 func (p *pollConn) Offer(b []byte, shared bool, limit int) (int, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -307,7 +307,7 @@ func (p *pollConn) waitForRoom() error {
 	}
 }
 
-// drain waits until all that was written has left, or until the end.
+// Drain waits until all that was written has left, or until the end.
 func (p *pollConn) Drain() error {
 	for {
 		changed := p.worker.writeWaiters.of(p)
@@ -327,4 +327,42 @@ func (p *pollConn) Drain() error {
 		}
 		<-changed
 	}
+}
+
+func (p *pollConn) queued() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.queue.Len()
+}
+
+// awaitDrained makes flushLocked call tellDrained when the queue is empty.
+func (p *pollConn) awaitDrained() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.state.set(pollAwaited)
+}
+
+func (p *pollConn) Probe(ask transport.Ask) (st transport.State) {
+	if ask&transport.AskPeer != 0 {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		if p.fd >= 0 {
+			st = transport.ProbeDescriptor(int(p.fd))
+			st.Queued = int64(p.queue.Len())
+		}
+	}
+	st.Room = transport.Yes
+	if p.state.has(pollPaused) { // Write waits
+		st.Room = transport.No
+	}
+	return st
+}
+
+func (p *pollConn) LimitUnsent(n int) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.fd < 0 {
+		return net.ErrClosed
+	}
+	return epoll.LimitUnsent(int(p.fd), n)
 }

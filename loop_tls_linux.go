@@ -95,7 +95,7 @@ func (t *pollTLS) Write(b []byte) (int, error) {
 	return t.Conn.Write(b)
 }
 
-// offer checks the limit and writes by TLS. TLS cannot share b, and the overhead of
+// Offer checks the limit and writes by TLS. TLS cannot share b, and the overhead of
 // its records does not count.
 func (t *pollTLS) Offer(b []byte, _ bool, limit int) (int, error) {
 	p := t.pollConn
@@ -124,7 +124,7 @@ func (t *pollTLS) WriteAll(b *transport.Backlog) (int, error) {
 	return t.WriteNow(b, false)
 }
 
-// writeNow leaves the bytes that the socket does not take in the queue.
+// WriteNow leaves the bytes that the socket does not take in the queue.
 func (t *pollTLS) WriteNow(b *transport.Backlog, _ bool) (n int, err error) {
 	for _, part := range b.All() {
 		m, err := t.Conn.Write(part)
@@ -158,3 +158,6 @@ func (t *pollTLS) awaitDrained() { t.pollConn.awaitDrained() }
 
 func (t *pollTLS) SetReadDeadline(time.Time) error    { return nil }
 func (t *pollTLS) SetWriteDeadline(d time.Time) error { return t.pollConn.SetWriteDeadline(d) }
+
+func (t *pollTLS) Probe(ask transport.Ask) transport.State { return t.pollConn.Probe(ask) }
+func (t *pollTLS) LimitUnsent(n int) error                 { return t.pollConn.LimitUnsent(n) }
