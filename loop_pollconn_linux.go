@@ -324,6 +324,7 @@ func (p *pollConn) CloseWrite() {
 func (p *pollConn) Writer() net.Conn { return p }
 func (p *pollConn) Vectored() bool   { return true }
 func (p *pollConn) Resumable() bool  { return true }
+func (p *pollConn) HoldsInput() bool { return false }
 func (p *pollConn) Exact() bool      { return true }
 
 func (p *pollConn) SetDeadline(t time.Time) error   { return p.SetWriteDeadline(t) }

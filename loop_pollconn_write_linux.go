@@ -15,16 +15,28 @@ func (p *pollConn) uncork() {
 	if !p.state.has(pollCorked | pollDrained) {
 		return
 	}
-	p.mu.Lock()
-	p.state.clear(pollCorked | pollDrained)
 	var err error
-	if p.queue != nil && !p.state.has(pollOut) {
-		err = p.flushLocked(nil, nil, false)
+	if t, ok := p.conn.loopTransport().(*pollTLS); ok {
+		t.mu.Lock()
+		err = t.uncorkLocked()
+		t.mu.Unlock()
+	} else {
+		err = p.uncorkNow()
 	}
-	p.mu.Unlock()
 	if err != nil {
 		p.conn.breakWrite(err)
 	}
+}
+
+// uncorkNow is uncork without TLS, or where TLS has written what it has.
+func (p *pollConn) uncorkNow() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.state.clear(pollCorked | pollDrained)
+	if p.queue != nil && !p.state.has(pollOut) {
+		return p.flushLocked(nil, nil, false)
+	}
+	return nil
 }
 
 // flush writes the queue. The socket has room.

@@ -5,6 +5,7 @@ package websocket
 import (
 	"crypto/tls"
 	"net"
+	"sync"
 	"syscall"
 	"time"
 
@@ -14,10 +15,19 @@ import (
 
 // pollTLS is TLS over a pollConn. It relies on crypto/tls to go on after a
 // temporary error of the connection under it.
+//
+// Small frames that are written while a batch of input is handled collect in plain,
+// and leave in one record.
 type pollTLS struct {
 	*tls.Conn
 	pollConn *pollConn
+
+	mu    sync.Mutex     // held while TLS writes; pollConn.mu is locked under it
+	plain *buffer.Buffer // frames that are not encrypted yet; nil unless writes are corked
 }
+
+// maxRecord is how many bytes a record of TLS takes (RFC 8446, section 5.1).
+const maxRecord = 16 << 10
 
 // registerTLS is register for TLS. The engine can watch it over a connection of
 // Loop.Listener or of Dial. The latter may be TLS to a proxy in its turn.
@@ -39,7 +49,7 @@ func (e *engine) registerTLS(c *Conn, h *loopHandler, over *tls.Conn) (loopTrans
 		return nil, err
 	}
 	under.Set(unlimitedWriter{p})
-	return &pollTLS{over, p}, nil
+	return &pollTLS{Conn: over, pollConn: p}, nil
 }
 
 // pollableUnder returns the pollable under nc, or nil if there is none.
@@ -86,31 +96,117 @@ func (t *pollTLS) Wait(b *buffer.Buffer, _ bool) (*buffer.Buffer, error) {
 	return b, nil
 }
 
+// Write encrypts b, or adds it to plain while writes are corked.
 func (t *pollTLS) Write(b []byte) (int, error) {
 	if t.pollConn.state.has(pollPaused | pollCut) {
 		if err := t.pollConn.waitForRoom(); err != nil {
 			return 0, err
 		}
 	}
-	return t.Conn.Write(b)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.writeLocked(b)
 }
 
-// Offer checks the limit and writes by TLS. TLS cannot share b, and the overhead of
-// its records does not count.
-func (t *pollTLS) Offer(b []byte, _ bool, limit int) (int, error) {
-	p := t.pollConn
-	p.mu.Lock()
-	err := p.roomLocked(len(b), limit)
-	p.mu.Unlock()
-	if err != nil {
+func (t *pollTLS) writeLocked(b []byte) (int, error) {
+	if t.pollConn.state.has(pollCorked) && len(b) <= maxRecord {
+		return len(b), t.addLocked(b)
+	}
+	if err := t.encryptLocked(); err != nil {
 		return 0, err
 	}
 	return t.Conn.Write(b)
 }
 
+// addLocked appends b, of at most maxRecord bytes, to plain.
+func (t *pollTLS) addLocked(b []byte) error {
+	dst, err := t.roomLocked(len(b))
+	if err == nil {
+		dst.B = append(dst.B, b...)
+	}
+	return err
+}
+
+// roomLocked returns plain with room for n more bytes. If they are too many for one
+// record, plain is encrypted first.
+func (t *pollTLS) roomLocked(n int) (*buffer.Buffer, error) {
+	if t.plain != nil && len(t.plain.B)+n > maxRecord {
+		if err := t.encryptLocked(); err != nil {
+			return nil, err
+		}
+	}
+	switch {
+	case t.plain == nil:
+		t.plain = buffer.Get(max(n, 4<<10))
+	case cap(t.plain.B)-len(t.plain.B) < n:
+		larger := buffer.Get(maxRecord)
+		larger.B = append(larger.B, t.plain.B...)
+		buffer.Put(t.plain)
+		t.plain = larger
+	}
+	return t.plain, nil
+}
+
+// encryptLocked gives plain to the pollConn, as one record if it fits.
+func (t *pollTLS) encryptLocked() error {
+	if t.plain == nil {
+		return nil
+	}
+	b := t.plain
+	t.plain = nil
+	_, err := t.Conn.Write(b.B)
+	buffer.Put(b)
+	return err
+}
+
+// writeCorked adds a frame to plain.
+func (t *pollTLS) writeCorked(h Header, p []byte) int {
+	size := maxHeaderSize + len(p)
+	if !t.pollConn.state.has(pollCorked) || size > maxRecord {
+		return 0
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.pollConn.state.flags.Load()&(pollCorked|pollOut|pollCut) != pollCorked {
+		return 0
+	}
+	b, err := t.roomLocked(size)
+	if err != nil {
+		return 0 // Write reports it
+	}
+	had := len(b.B)
+	b.B = h.appendFrame(b.B, p)
+	return len(b.B) - had
+}
+
+// Offer checks the limit and writes by TLS. TLS cannot share b, and the overhead of
+// its records does not count.
+func (t *pollTLS) Offer(b []byte, _ bool, limit int) (int, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.plain != nil && len(t.plain.B)+len(b) > limit {
+		if err := t.encryptLocked(); err != nil {
+			return 0, err
+		}
+	}
+	p := t.pollConn
+	p.mu.Lock()
+	n := len(b)
+	if t.plain != nil {
+		n += len(t.plain.B)
+	}
+	err := p.roomLocked(n, limit)
+	p.mu.Unlock()
+	if err != nil {
+		return 0, err
+	}
+	return t.writeLocked(b)
+}
+
 func (t *pollTLS) Writer() net.Conn { return t }
 func (t *pollTLS) Vectored() bool   { return false }
 func (t *pollTLS) Resumable() bool  { return true }
+func (t *pollTLS) HoldsInput() bool { return false } // a loop collects answers by itself
 func (t *pollTLS) Exact() bool      { return true }
 
 func (t *pollTLS) ReadNow(b *buffer.Buffer) (*buffer.Buffer, error) { return t.Wait(b, false) }
@@ -124,36 +220,75 @@ func (t *pollTLS) WriteAll(b *transport.Backlog) (int, error) {
 	return t.WriteNow(b, false)
 }
 
-// WriteNow leaves the bytes that the socket does not take in the queue.
+// WriteNow encrypts all of b, in as few records as possible, and leaves the bytes
+// that the socket does not take in the queue.
 func (t *pollTLS) WriteNow(b *transport.Backlog, _ bool) (n int, err error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	for _, part := range b.All() {
-		m, err := t.Conn.Write(part)
-		if n += m; err != nil {
+		if len(part) <= maxRecord {
+			err = t.addLocked(part)
+		} else if err = t.encryptLocked(); err == nil {
+			_, err = t.Conn.Write(part)
+		}
+		if err != nil {
 			return n, err
 		}
+		n += len(part)
 	}
-	t.pollConn.uncork()
-	return n, nil
+	return n, t.uncorkLocked()
+}
+
+func (t *pollTLS) uncorkLocked() error {
+	if err := t.encryptLocked(); err != nil {
+		return err
+	}
+	return t.pollConn.uncorkNow()
 }
 
 func (t *pollTLS) Writev(head, body []byte) (int64, error) { return transport.Writev(t, head, body) }
 
 func (t *pollTLS) Terminate(abort bool) {
+	t.mu.Lock()
+	t.uncorkLocked() // an error is that of the queue, which ends here
+	t.mu.Unlock()
 	if !abort {
-		t.pollConn.uncork()
 		t.Conn.Close() // with a close_notify alert
 	}
 	t.pollConn.Terminate(abort)
 }
 
-func (t *pollTLS) CloseWrite()                    { t.Conn.CloseWrite() }
-func (t *pollTLS) writeCorked(Header, []byte) int { return 0 } // TLS has to encrypt the frame
+func (t *pollTLS) CloseWrite() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.encryptLocked() == nil {
+		t.Conn.CloseWrite()
+	}
+}
 
-func (t *pollTLS) Drain() error  { return t.pollConn.Drain() }
+func (t *pollTLS) Drain() error {
+	t.mu.Lock()
+	err := t.encryptLocked()
+	t.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	return t.pollConn.Drain()
+}
+
+func (t *pollTLS) queued() int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	n := t.pollConn.queued()
+	if t.plain != nil {
+		n += len(t.plain.B)
+	}
+	return n
+}
+
 func (t *pollTLS) checkInput()   { t.pollConn.checkInput() }
 func (t *pollTLS) dropQueue()    { t.pollConn.dropQueue() }
 func (t *pollTLS) now() int64    { return t.pollConn.now() }
-func (t *pollTLS) queued() int   { return t.pollConn.queued() }
 func (t *pollTLS) awaitDrained() { t.pollConn.awaitDrained() }
 
 func (t *pollTLS) SetReadDeadline(time.Time) error    { return nil }

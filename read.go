@@ -292,7 +292,7 @@ func (c *Conn) releaseRead() {
 	onLoop := c.loopTransport() != nil // a loop corks its output and reads on by itself
 	switch {
 	case onLoop:
-	case more:
+	case more || c.t.HoldsInput():
 		in.flags.set(inputBuffered)
 	default:
 		in.flags.clear(inputBuffered)

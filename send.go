@@ -30,9 +30,9 @@ var ErrBackpressure = errors.New("websocket: the peer does not keep up: the send
 // [Options.CloseTimeout]; so does the answer to a peer that closes.
 //
 // On a [Loop], Send costs what Write does. Elsewhere a goroutine is started when
-// the socket is full, and ends when the queue is empty. Over TLS, and on
-// connections that are no sockets, it cannot be seen whether there is room, so
-// there it is started whenever a queue begins.
+// the socket is full, and ends when the queue is empty. Over TLS it is also started
+// for a message of more than 4 KiB, and on connections that cannot tell whether they
+// have room, whenever a queue begins.
 func (c *Conn) Send(typ MessageType, p []byte) error {
 	if err := checkMessage(context.Background(), typ); err != nil {
 		return err

@@ -62,12 +62,13 @@ func (s *socket) Probe(ask Ask) State {
 	return st
 }
 
-func (s *socket) under() net.Conn { return s.Conn }
-func (s *socket) Vectored() bool  { return true }
-func (s *socket) Resumable() bool { return true }
-func (s *socket) Terminate(bool)  { s.Close() }
-func (s *socket) CloseWrite()     { CloseWrite(s.Conn) }
-func (s *socket) Drain() error    { return nil }
+func (s *socket) under() net.Conn  { return s.Conn }
+func (s *socket) Vectored() bool   { return true }
+func (s *socket) Resumable() bool  { return true }
+func (s *socket) HoldsInput() bool { return false }
+func (s *socket) Terminate(bool)   { s.Close() }
+func (s *socket) CloseWrite()      { CloseWrite(s.Conn) }
+func (s *socket) Drain() error     { return nil }
 
 func (s *socket) LimitUnsent(n int) error { return limitUnsent(s.Conn, n) }
 

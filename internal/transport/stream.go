@@ -27,6 +27,10 @@ type stream struct {
 func (s *stream) Wait(b *buffer.Buffer, idle bool) (*buffer.Buffer, error) {
 	p := s.first[:]
 	if idle {
+		_, record := s.holds()
+		idle = !record // else there is nothing to wait for
+	}
+	if idle {
 		buffer.Put(b)
 		b = nil
 	} else {
@@ -44,6 +48,18 @@ func (s *stream) Wait(b *buffer.Buffer, idle bool) (*buffer.Buffer, error) {
 	}
 	b.B = b.B[:n]
 	return b, nil
+}
+
+func (s *stream) holds() (n int, record bool) {
+	if nc, ok := s.Conn.(*tls.Conn); ok {
+		return tlsHolds(nc)
+	}
+	return 0, false
+}
+
+func (s *stream) HoldsInput() bool {
+	n, _ := s.holds()
+	return n > 0
 }
 
 // Read returns bytes or an error.
@@ -67,10 +83,16 @@ func (s *stream) Probe(ask Ask) State {
 	return st
 }
 
-func (s *stream) Offer([]byte, bool, int) (int, error) { return 0, nil }
-
 // MaxRoom is how many bytes a transport that is not blocked takes for certain.
 const MaxRoom = 4 << 10
+
+// Offer writes b if it is short and there is certainly room.
+func (s *stream) Offer(b []byte, _ bool, _ int) (int, error) {
+	if len(b) > MaxRoom || s.Probe(AskRoom).Room != Yes {
+		return 0, nil
+	}
+	return s.Write(b)
+}
 
 func (s *stream) WriteNow(b *Backlog, last bool) (int, error) {
 	room := s.Probe(AskRoom).Room

@@ -35,6 +35,10 @@ type Conn interface {
 	// nothing has arrived.
 	ReadNow(b *buffer.Buffer) (*buffer.Buffer, error)
 
+	// HoldsInput reports whether bytes have arrived that the transport has taken from
+	// the system and not given out. The caller is the reader.
+	HoldsInput() bool
+
 	// Writer returns the value whose Write is called. A call through an embedded Conn
 	// takes more of the goroutine's stack, which must not grow for it.
 	Writer() net.Conn
