@@ -60,8 +60,8 @@ func TestCompressedEcho(t *testing.T) {
 	for i, p := range compressions {
 		t.Run(fmt.Sprint(i), func(t *testing.T) {
 			client, server := compressedPair(t, p)
-			var last Header
-			server.opts = withTrace(server.opts, &Trace{FrameIn: func(_ *Conn, h Header) { last = h }})
+			frames := make(chan Header, 1)
+			server.opts = withTrace(server.opts, &Trace{FrameIn: func(_ *Conn, h Header) { frames <- h }})
 			go func() {
 				for m, err := range server.Messages(bg) {
 					if err != nil || server.Write(bg, m.Type, m.Data) != nil {
@@ -78,6 +78,7 @@ func TestCompressedEcho(t *testing.T) {
 				if err != nil || typ != Text || !bytes.Equal(got, msg) {
 					t.Fatalf("message of %d bytes came back as %v of %d, %v", len(msg), typ, len(got), err)
 				}
+				last := mustReceive(t, frames)
 				if want := len(msg) >= max(p.threshold, 100); (last.RSV == RSV1) != want || !last.Fin {
 					t.Errorf("%d bytes were sent with header %+v", n, last)
 				}

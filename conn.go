@@ -72,6 +72,7 @@ type connExtra struct {
 	left     net.Addr      // the peer's address, once the transport has ended and does not know it any more
 	writeErr *CloseError   // why nothing can be written any more, if that is not the cause
 	bound    bound         // while the connection is closing
+	hooks    *hooks        // nil if no call of a Trace is due
 }
 
 // extraLocked returns extra, and allocates it if it is nil.
@@ -89,12 +90,9 @@ func (l *life) pingsLocked() *pings {
 	return l.extra.pings
 }
 
-// forgetPingsLocked frees the pings, and extra if nothing else is in it.
-func (l *life) forgetPingsLocked() {
-	if l.extra == nil {
-		return
-	}
-	if l.extra.pings = nil; *l.extra == (connExtra{}) {
+// trimExtraLocked frees extra if nothing is in it.
+func (l *life) trimExtraLocked() {
+	if l.extra != nil && *l.extra == (connExtra{}) {
 		l.extra = nil
 	}
 }

@@ -55,7 +55,7 @@ func (c *Conn) readControl(onLoop bool) {
 // whether a user's call has interrupted it.
 func (c *Conn) readControlLocked(onLoop bool) (interrupted bool) {
 	in := &c.in
-	defer in.mu.Unlock() // even if a hook ends the goroutine
+	defer in.mu.Unlock()
 	defer in.readLock.unlockControl()
 	in.unshare()
 	late := !onLoop && c.loopTransport() != nil // started before Attach: the loop would not learn of input that it reads

@@ -27,7 +27,7 @@ func (c *Conn) advance(ev closeEvent, cause *CloseError) {
 func (c *Conn) step(ev closeEvent, cause *CloseError) (closeAction, *lifeContext, *CloseError) {
 	o := &c.out
 	o.lock()
-	defer o.unlock() // even if a hook panics
+	defer o.unlock()
 	if ev == eventWriteError {
 		o.breakLocked()
 	}
@@ -254,6 +254,7 @@ func (c *Conn) end() {
 	}
 	c.forgetContexts()
 	l.mu.Lock()
+	l.traceCloseLocked(c)
 	l.over = true
 	var gone chan struct{}
 	if l.extra != nil {
@@ -263,7 +264,6 @@ func (c *Conn) end() {
 	if gone != nil {
 		close(gone)
 	}
-	c.traceClose()
 }
 
 // maxLinger is how long a client waits, after the closing handshake, for the server

@@ -55,7 +55,7 @@ func (c *Conn) flushNow() {
 func (c *Conn) takeQueued() (ahead *transport.Backlog, closing, owns bool) {
 	o := &c.out
 	o.lock()
-	defer o.unlock() // even if a hook panics
+	defer o.unlock()
 	o.flushing = false
 	if o.write.held() {
 		return nil, false, false

@@ -3,8 +3,6 @@ package websocket
 import (
 	"context"
 	"fmt"
-	"net/http"
-	"runtime"
 	"runtime/debug"
 
 	"github.com/fullduplex-go/websocket/internal/buffer"
@@ -21,12 +19,12 @@ func (h *loopHandler) open(c *Conn) {
 	if h.forget {
 		defer c.forgetRequest()
 	}
-	defer h.contain(c)
+	defer c.containPanic("an EventHandler")
 	h.handler.OnOpen(c)
 }
 
 func (h *loopHandler) message(c *Conn, m Message) {
-	defer h.contain(c)
+	defer c.containPanic("an EventHandler")
 	h.handler.OnMessage(c, m.Type, m.Data)
 	if scribble {
 		for i := range m.Data {
@@ -36,20 +34,8 @@ func (h *loopHandler) message(c *Conn, m Message) {
 }
 
 func (h *loopHandler) close(c *Conn) {
-	defer h.contain(c)
+	defer c.containPanic("an EventHandler")
 	h.handler.OnClose(c, c.life.cause.Load())
-}
-
-// contain confines a handler's panic to its connection.
-func (h *loopHandler) contain(c *Conn) {
-	switch v := recover(); v {
-	case nil:
-	case http.ErrAbortHandler:
-		c.CloseNow()
-	default:
-		c.logPanic("an EventHandler", v)
-		c.startClose(StatusInternalError, "")
-	}
 }
 
 // logPanic reports a panic that belongs to no connection.
@@ -71,10 +57,6 @@ func (h *loopHandler) serve(c *Conn) {
 	for {
 		m, next, err := c.nextLoan(context.Background(), loan, true)
 		loan = next
-		if err == ErrConcurrentRead { // a call that is about to learn that a loop reads
-			runtime.Gosched()
-			continue
-		}
 		if err != nil {
 			break
 		}

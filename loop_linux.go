@@ -306,20 +306,14 @@ func (r *runner) handle(p *pollConn, todo post, events uint32) bool {
 	return false
 }
 
-// abandoned ends r, whose goroutine a handler or a hook has ended. Another handler
-// may do the same during abandoned.
+// abandoned ends r, whose goroutine a handler has ended.
 func (r *runner) abandoned() {
-	s := r.state.Load()
-	if s&1 == 0 && r.state.CompareAndSwap(s, replaced) { // it handled no connection
-		r.worker.replace()
-		return
-	}
 	p := r.cur
-	defer p.finishDetached()
-	defer p.conn.startClose(StatusInternalError, "")
-	if s != replaced {
+	if s := r.state.Load(); s != replaced {
 		r.handOver(s)
 	}
+	p.conn.startClose(StatusInternalError, "")
+	p.finishDetached()
 }
 
 // handOver replaces r by another runner if r still handles the connection that it

@@ -38,19 +38,12 @@ func (m *monitor) busy() {
 }
 
 func (m *monitor) run() {
-	stopped := false
-	defer func() {
-		if !stopped { // by a hook, which is called when a write fails
-			go m.run()
-		}
-	}()
 	tick := time.NewTicker(monitorTick)
 	defer tick.Stop()
 	for idle := 0; ; {
 		select {
 		case <-tick.C:
 		case <-m.done:
-			stopped = true
 			return
 		}
 		if idle++; m.check() {
@@ -68,7 +61,6 @@ func (m *monitor) run() {
 		select {
 		case <-m.wakeup:
 		case <-m.done:
-			stopped = true
 			return
 		}
 		tick.Reset(monitorTick)

@@ -162,9 +162,6 @@ func (p *pollConn) input() {
 	for !p.state.has(pollPaused) {
 		m, next, err := c.nextOnLoop(loan)
 		if loan = next; err != nil {
-			if err == ErrConcurrentRead { // a call that is about to learn that a loop reads
-				p.checkInput()
-			}
 			break
 		}
 		if p.state.has(pollBusy) && c.needsControlReader() {

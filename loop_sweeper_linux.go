@@ -45,16 +45,12 @@ func (s *sweeper) include(e *engine, o *Options) {
 }
 
 func (s *sweeper) sweep(e *engine) {
-	defer s.again() // even if a hook ends the goroutine
 	now := monotonic()
 	e.table.each(func(p *pollConn) {
 		if c := p.conn; c != nil {
 			c.sweep(now)
 		}
 	})
-}
-
-func (s *sweeper) again() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !s.ended {

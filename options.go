@@ -83,23 +83,27 @@ type Options struct {
 	Trace *Trace
 }
 
-// Trace is a set of hooks, each of which may be nil. They run on the
-// connection's own path, from several goroutines: they must be quick, safe
-// for concurrent use, and must not call the connection's reading or writing
-// methods.
+// Trace is a set of hooks, each of which may be nil. The hooks of a connection run
+// on a goroutine of their own, one after the other, in the order of what they
+// report. They may run some time after it: a message may have been read before its
+// FrameIn is called. Hooks of several connections run at the same time.
 //
-// A hook that panics ends the program, unless a caller of the connection's methods
-// recovers. On a [Loop] it closes the connection with [StatusInternalError], and
-// the panic is logged to Options.Logger.
+// A hook may call any method of the connection, and may wait. The calls that are due
+// meanwhile take memory. The connection reads more slowly when there are more than
+// 1000, but writes as fast as before, so hooks must keep up with what is written.
+//
+// A hook that panics or calls [runtime.Goexit] closes the connection with
+// [StatusInternalError], and with [http.ErrAbortHandler] at once, as a method of an
+// [EventHandler] does. Other panics are logged to Options.Logger. The remaining calls
+// are made all the same.
 type Trace struct {
-	// FrameIn is called for each frame header received and accepted, before its payload
-	// is processed.
+	// FrameIn is called for each frame whose header was received and accepted.
 	FrameIn func(*Conn, Header)
-	// FrameOut is called for each frame before it is handed to the
-	// transport.
+	// FrameOut is called for each frame that is handed to the transport, or queued for
+	// it.
 	FrameOut func(*Conn, Header)
-	// Close is called once, when the connection has ended, with the reason
-	// why: a [*CloseError].
+	// Close is called once, as the last call, when the connection has ended, with the
+	// reason why: a [*CloseError].
 	Close func(*Conn, error)
 }
 

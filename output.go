@@ -112,7 +112,7 @@ func (c *Conn) beginWrite(ctx context.Context, stream *messageWriter, f *outFram
 func (c *Conn) tryBeginWrite(ctx context.Context, stream *messageWriter, f *outFrame, mayCoalesce bool) (ahead *transport.Backlog, owns bool, w *writer, err error) {
 	o := &c.out
 	o.lock()
-	defer o.unlock() // even if a hook panics
+	defer o.unlock()
 	switch err := c.writeError(); {
 	case err != nil:
 		return nil, false, nil, err

@@ -138,7 +138,8 @@ func (l *life) trimPingsLocked() {
 	switch ps := l.pingsLocked(); {
 	case ps == nil, len(ps.list) > 0:
 	case ps.probe == nil:
-		l.forgetPingsLocked()
+		l.extra.pings = nil
+		l.trimExtraLocked()
 	default:
 		ps.list = nil
 	}
@@ -150,6 +151,7 @@ func (l *life) dropPingsLocked() {
 		for _, p := range ps.list {
 			close(p.done)
 		}
-		l.forgetPingsLocked()
+		l.extra.pings = nil
+		l.trimExtraLocked()
 	}
 }

@@ -229,12 +229,7 @@ func (c *Conn) acquireRead(ctx context.Context, last *buffer.Buffer, onLoop bool
 		switch {
 		case !in.readLock.busy():
 		case onLoop:
-			// The holder is about to learn that a loop reads, or will never release the
-			// lock because a hook has ended its goroutine.
-			runtime.Gosched()
-			if err := c.readError(); err != nil {
-				return err
-			}
+			runtime.Gosched() // the holder is about to learn that a loop reads
 		default:
 			return ErrConcurrentRead
 		}

@@ -25,8 +25,7 @@ func (closedError) Error() string        { return "hub: shut down" }
 func (closedError) Is(target error) bool { return target == net.ErrClosed }
 
 // Hub holds topics and their subscribers. Its methods may be called from any
-// number of goroutines, but, like those of a connection, not from the hooks of a
-// [websocket.Trace].
+// number of goroutines.
 //
 // A topic is any string, and need not be made: it exists while it has
 // subscribers. A topic that does not exist takes no memory.

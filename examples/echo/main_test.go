@@ -82,12 +82,12 @@ func TestEcho(t *testing.T) {
 	ctx := testContext(t)
 	opts := &websocket.DialOptions{}
 	opts.ReadLimit = 64 << 20
-	fragments := 0
+	fragments, ended := 0, make(chan struct{})
 	opts.Trace = &websocket.Trace{FrameIn: func(_ *websocket.Conn, h websocket.Header) {
 		if !h.Fin || h.Opcode == websocket.OpContinuation {
 			fragments++
 		}
-	}}
+	}, Close: func(*websocket.Conn, error) { close(ended) }}
 	c := dial(t, url, opts)
 	for _, tt := range []struct {
 		name string
@@ -139,6 +139,7 @@ func TestEcho(t *testing.T) {
 	if err := c.Close(websocket.StatusNormalClosure, "bye"); err != nil {
 		t.Error(err)
 	}
+	<-ended
 	if fragments > 0 {
 		t.Errorf("%d frames were fragments, want every echo as one frame", fragments)
 	}
@@ -160,10 +161,8 @@ func TestCompress(t *testing.T) {
 		ctx := testContext(t)
 		opts := &websocket.DialOptions{}
 		opts.Compression = tt.opts
-		compressed := false
-		opts.Trace = &websocket.Trace{FrameIn: func(_ *websocket.Conn, h websocket.Header) {
-			compressed = h.RSV == websocket.RSV1
-		}}
+		frames := make(chan websocket.Header, 10)
+		opts.Trace = &websocket.Trace{FrameIn: func(_ *websocket.Conn, h websocket.Header) { frames <- h }}
 		c, resp, err := websocket.Dial(ctx, url, opts)
 		if err != nil {
 			t.Fatal(err)
@@ -178,7 +177,7 @@ func TestCompress(t *testing.T) {
 		if _, p, err := c.Read(ctx); err != nil || !bytes.Equal(p, msg) {
 			t.Errorf("%q: sent %d bytes, got %d, %v", tt.args, len(msg), len(p), err)
 		}
-		if compressed != (tt.answer != "") {
+		if compressed := (<-frames).RSV == websocket.RSV1; compressed != (tt.answer != "") {
 			t.Errorf("%q: the echo is compressed: %v", tt.args, compressed)
 		}
 		c.Close(websocket.StatusNormalClosure, "")

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/fullduplex-go/websocket"
 )
@@ -126,6 +127,14 @@ func (f *frames) trace() *websocket.Trace {
 	return &websocket.Trace{FrameIn: count(&f.in), FrameOut: count(&f.out)}
 }
 
+// reaches waits until there are that many frames, since hooks may be late.
+func reaches(ctx context.Context, n *atomic.Int32, want int32) bool {
+	for n.Load() < want && ctx.Err() == nil {
+		time.Sleep(time.Millisecond)
+	}
+	return n.Load() >= want
+}
+
 func (s *clientSuite) fragments(t *testing.T) {
 	t.Run("out", func(t *testing.T) {
 		var n frames
@@ -139,7 +148,7 @@ func (s *clientSuite) fragments(t *testing.T) {
 		if err := <-sent; err != nil {
 			t.Fatal(err)
 		}
-		if n.out.Load() < 2 {
+		if !reaches(ctx, &n.out, 2) {
 			t.Errorf("the messages went out in %d fragments", n.out.Load())
 		}
 		s.bye(t, c, websocket.StatusNormalClosure, "")
@@ -151,7 +160,7 @@ func (s *clientSuite) fragments(t *testing.T) {
 		ctx, c := s.dial(t, "fragments", opts)
 		expect(t, ctx, c, websocket.Text, []byte(text))
 		expect(t, ctx, c, websocket.Binary, nil)
-		if n.in.Load() < int32(len(text)) {
+		if !reaches(ctx, &n.in, int32(len(text))) {
 			t.Errorf("the messages came in %d fragments", n.in.Load())
 		}
 		s.bye(t, c, websocket.StatusNormalClosure, "")

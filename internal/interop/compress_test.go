@@ -214,6 +214,7 @@ func dialCompressing(t *testing.T, url string, o websocket.CompressionOptions, a
 type traffic struct {
 	mu      sync.Mutex
 	in, out []onWire
+	ended   chan struct{} // receives when a connection has ended
 }
 
 type onWire struct {
@@ -238,7 +239,9 @@ func (tr *traffic) trace() *websocket.Trace {
 			m.bytes += int(h.Length)
 		}
 	}
-	return &websocket.Trace{FrameIn: record(&tr.in), FrameOut: record(&tr.out)}
+	tr.ended = make(chan struct{}, 100)
+	return &websocket.Trace{FrameIn: record(&tr.in), FrameOut: record(&tr.out),
+		Close: func(*websocket.Conn, error) { tr.ended <- struct{}{} }}
 }
 
 // spoken is a message of the conversation. Its judge, if it has one, says what
@@ -340,6 +343,7 @@ func (tr *traffic) converse(t *testing.T, c *websocket.Conn, fragments bool, our
 	if err := c.Close(websocket.StatusNormalClosure, ""); err != nil {
 		t.Errorf("Close: %v", err)
 	}
+	<-tr.ended // the last call of a hook
 
 	tr.mu.Lock()
 	defer tr.mu.Unlock()

@@ -92,7 +92,7 @@ func startScripted(t *testing.T, reports chan<- websocket.CloseError) (url strin
 			t.Errorf("Shutdown: %v", err)
 		}
 		server.Close()
-		if n.out.Load() < 2 {
+		if !reaches(testContext(t), &n.out, 2) {
 			t.Errorf("a long text went out in %d fragments", n.out.Load())
 		}
 	})

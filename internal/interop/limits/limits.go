@@ -11,7 +11,6 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -43,13 +42,13 @@ func Try(t *testing.T, url string, o *websocket.CompressionOptions) (compressed 
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
-	var squeezed atomic.Int64 // compressed frames that came
+	squeezed, ended := 0, make(chan struct{}) // compressed frames that came
 	opts := &websocket.DialOptions{Options: websocket.Options{Compression: o}}
 	opts.Trace = &websocket.Trace{FrameIn: func(_ *websocket.Conn, h websocket.Header) {
 		if h.RSV&websocket.RSV1 != 0 {
-			squeezed.Add(1)
+			squeezed++
 		}
-	}}
+	}, Close: func(*websocket.Conn, error) { close(ended) }}
 	c, resp, err := websocket.Dial(ctx, url, opts)
 	if resp == nil || err != nil && resp.StatusCode != http.StatusSwitchingProtocols {
 		t.Fatalf("%+v: %v", *o, err)
@@ -74,11 +73,12 @@ func Try(t *testing.T, url string, o *websocket.CompressionOptions) (compressed 
 			t.Fatalf("%+v, answer %q: message %d of %d bytes came back as %d others", *o, answer, i, len(want), len(got))
 		}
 	}
-	if (squeezed.Load() > 0) != (answer != "") {
-		t.Errorf("%+v, answer %q: %d frames were compressed", *o, answer, squeezed.Load())
-	}
 	if err := c.Close(websocket.StatusNormalClosure, ""); err != nil {
 		t.Errorf("%+v, answer %q: Close: %v", *o, answer, err)
+	}
+	<-ended
+	if (squeezed > 0) != (answer != "") {
+		t.Errorf("%+v, answer %q: %d frames were compressed", *o, answer, squeezed)
 	}
 	return answer != "", nil
 }
