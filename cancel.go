@@ -8,6 +8,7 @@ import (
 	"time"
 	"weak"
 
+	"github.com/fullduplex-go/websocket/internal/dial"
 	"github.com/fullduplex-go/websocket/internal/transport"
 )
 
@@ -193,9 +194,5 @@ func (c *Conn) interruption(ctx context.Context) error {
 
 // contextError returns the error of a call whose context has ended.
 func contextError(ctx context.Context) error {
-	err, cause := ctx.Err(), context.Cause(ctx)
-	if cause != err {
-		return fmt.Errorf("websocket: %w: %w", err, cause)
-	}
-	return fmt.Errorf("websocket: %w", err)
+	return fmt.Errorf("websocket: %w", dial.EndOfContext(ctx))
 }

@@ -25,9 +25,9 @@ func startDeadline(parent context.Context, timeout time.Duration) *deadline {
 	s := &deadline{values: context.WithoutCancel(parent)}
 	s.ctx, s.cancel = context.WithCancelCause(s.values)
 	if parent.Err() != nil { // at once, since AfterFunc runs later
-		s.cancel(endOfContext(parent))
+		s.cancel(EndOfContext(parent))
 	}
-	s.detach = context.AfterFunc(parent, func() { s.cancel(endOfContext(parent)) })
+	s.detach = context.AfterFunc(parent, func() { s.cancel(EndOfContext(parent)) })
 	if timeout > 0 {
 		s.timer = time.AfterFunc(timeout, func() {
 			s.cancel(fmt.Errorf("handshake took longer than %v: %w", timeout, context.DeadlineExceeded))
@@ -36,9 +36,9 @@ func startDeadline(parent context.Context, timeout time.Duration) *deadline {
 	return s
 }
 
-// endOfContext returns the error of ctx, in which errors.Is finds both its Err and
+// EndOfContext returns the error of ctx, in which errors.Is finds both its Err and
 // its Cause.
-func endOfContext(ctx context.Context) error {
+func EndOfContext(ctx context.Context) error {
 	err, cause := ctx.Err(), context.Cause(ctx)
 	if errors.Is(cause, err) {
 		return cause
