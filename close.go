@@ -253,3 +253,17 @@ func cutReason(reason string) string {
 	}
 	return reason[:n]
 }
+
+func badText() error {
+	return &ProtocolError{Code: StatusInvalidPayload, Section: "8.1", Text: "text is not UTF-8"}
+}
+
+func tooBig(size, length, limit int64) error {
+	// The sum of two lengths that are not negative fits 64 bits unsigned.
+	return &ProtocolError{
+		Code:    StatusMessageTooBig,
+		Section: "7.4.1",
+		Text:    fmt.Sprintf("message of %d bytes or more is over the read limit of %d", uint64(size)+uint64(length), limit),
+		Err:     ErrMessageTooBig,
+	}
+}

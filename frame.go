@@ -3,6 +3,7 @@ package websocket
 import (
 	"encoding/binary"
 	"fmt"
+	"slices"
 )
 
 // Opcode is the kind of a frame (RFC 6455, section 5.2).
@@ -202,4 +203,17 @@ func (h *Header) append(b []byte) []byte {
 		b = append(b, h.Key[:]...)
 	}
 	return b
+}
+
+// appendFrame appends the frame of header h, as set by sender.header, and payload
+// p, which it masks.
+func (h *Header) appendFrame(dst, p []byte) []byte {
+	dst = h.append(dst)
+	if !h.Masked {
+		return append(dst, p...)
+	}
+	n := len(dst)
+	dst = slices.Grow(dst, len(p))[:n+len(p)]
+	maskCopy(dst[n:], p, h.Key, 0)
+	return dst
 }

@@ -1,7 +1,9 @@
 package websocket
 
 import (
+	"errors"
 	"fmt"
+	"net/http"
 	"net/netip"
 	"path"
 	"strconv"
@@ -116,4 +118,51 @@ func checkOriginPattern(pattern string) error {
 		return fmt.Errorf("websocket: origin pattern %q has a path, and origins have none", pattern)
 	}
 	return nil
+}
+
+// mayBlock reports whether a handshake calls functions of the user's.
+func (o *AcceptOptions) mayBlock() bool { return o.CheckOrigin != nil || o.Admit != nil }
+
+// admit calls AcceptOptions.Admit. It is the last step, so Admit sees valid
+// handshakes only.
+func (hs *serverHandshake) admit() *HandshakeError {
+	if hs.opts.Admit == nil {
+		return nil
+	}
+	header, err := hs.opts.Admit(hs.r)
+	if err != nil {
+		return notAdmitted(err)
+	}
+	if err := checkResponseHeader(header); err != nil {
+		return fault(fmt.Errorf("%w (AcceptOptions.Admit returned it)", err))
+	}
+	hs.admitted = header
+	return nil
+}
+
+// notAdmitted returns the answer to a request for which Admit has returned err.
+func notAdmitted(err error) *HandshakeError {
+	var refusal *HandshakeError
+	if !errors.As(err, &refusal) || refusal == nil {
+		return fault(fmt.Errorf("websocket: AcceptOptions.Admit: %w", err))
+	}
+	e := &HandshakeError{Status: refusal.Status, Reason: refusal.Reason, Header: refusal.Header, err: err}
+	if e.Status == 0 {
+		e.Status = http.StatusForbidden
+	}
+	if e.Reason == "" {
+		e.Reason = http.StatusText(e.Status)
+	}
+	if e.Status < 300 || e.Status > 599 {
+		return fault(fmt.Errorf("websocket: AcceptOptions.Admit refuses with status %d, want one from 300 to 599: %w", e.Status, err))
+	}
+	if invalid := checkHeader(e.Header); invalid != nil {
+		return fault(fmt.Errorf("%w (AcceptOptions.Admit refuses with it)", invalid))
+	}
+	for name := range e.Header {
+		if hopHeader(name) || contentHeader(name) { // the content is Reason, in plain text
+			return fault(fmt.Errorf("websocket: header %s cannot be sent with a refusal (AcceptOptions.Admit refuses with it)", name))
+		}
+	}
+	return e
 }

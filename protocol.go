@@ -1,11 +1,8 @@
 package websocket
 
 import (
-	"crypto/rand"
 	"encoding/binary"
-	"fmt"
 	"math"
-	"slices"
 	"sync"
 
 	"github.com/fullduplex-go/websocket/internal/buffer"
@@ -364,20 +361,6 @@ func (r *receiver) skip() bool {
 	return true
 }
 
-func badText() error {
-	return &ProtocolError{Code: StatusInvalidPayload, Section: "8.1", Text: "text is not UTF-8"}
-}
-
-func tooBig(size, length, limit int64) error {
-	// The sum of two lengths that are not negative fits 64 bits unsigned.
-	return &ProtocolError{
-		Code:    StatusMessageTooBig,
-		Section: "7.4.1",
-		Text:    fmt.Sprintf("message of %d bytes or more is over the read limit of %d", uint64(size)+uint64(length), limit),
-		Err:     ErrMessageTooBig,
-	}
-}
-
 // sender is the sending half of the protocol: it turns messages into frames.
 type sender struct {
 	client bool // frames are masked
@@ -407,42 +390,6 @@ func (s *sender) frame(h *Header, op Opcode, fin bool, rsv uint8, length int) {
 	if s.client {
 		h.Key = newMaskKey()
 	}
-}
-
-// appendFrame appends the frame of header h, as set by sender.header, and payload
-// p, which it masks.
-func (h *Header) appendFrame(dst, p []byte) []byte {
-	dst = h.append(dst)
-	if !h.Masked {
-		return append(dst, p...)
-	}
-	n := len(dst)
-	dst = slices.Grow(dst, len(p))[:n+len(p)]
-	maskCopy(dst[n:], p, h.Key, 0)
-	return dst
-}
-
-// keyBlock holds random bytes not yet used. Section 5.3: "The masking key
-// needs to be unpredictable".
-type keyBlock struct {
-	b    [1024]byte
-	used int
-}
-
-var keyBlocks = sync.Pool{New: func() any { return &keyBlock{used: math.MaxInt} }}
-
-// newMaskKey returns a key from the system's secure random source. It reads many
-// keys at a time.
-func newMaskKey() (key [4]byte) {
-	k := keyBlocks.Get().(*keyBlock)
-	if k.used >= len(k.b) {
-		rand.Read(k.b[:]) // never fails
-		k.used = 0
-	}
-	key = [4]byte(k.b[k.used:])
-	k.used += len(key)
-	keyBlocks.Put(k)
-	return key
 }
 
 // decoders is a pool for connections without takeover, which have a decoder only as

@@ -3,6 +3,7 @@ package websocket
 import (
 	"net/http"
 	"slices"
+	"strings"
 
 	"github.com/fullduplex-go/websocket/internal/fields"
 )
@@ -19,4 +20,24 @@ func IsUpgrade(r *http.Request) bool {
 // chooses among them.
 func Subprotocols(r *http.Request) []string {
 	return slices.Collect(fields.Items(r.Header, "Sec-Websocket-Protocol"))
+}
+
+// checkExtendedConnect refuses WebSocket over HTTP/2 (RFC 8441), which is not
+// served here. A client asks for it if the server has announced it, which net/http
+// does for the whole process. A browser then does not try HTTP/1.1.
+func (hs *serverHandshake) checkExtendedConnect() *HandshakeError {
+	if !extendedConnect(hs.r) {
+		return nil
+	}
+	return refuse(http.StatusHTTPVersionNotSupported, "WebSocket over HTTP/%d (RFC 8441) is not served here; "+
+		"turn it off in net/http, which offers it because GODEBUG has http2xconnect=1, so that clients connect with HTTP/1.1", hs.r.ProtoMajor)
+}
+
+// extendedConnect reports whether r asks for WebSocket over HTTP/2 or HTTP/3.
+func extendedConnect(r *http.Request) bool {
+	if r.Method != http.MethodConnect || r.ProtoMajor < 2 {
+		return false
+	}
+	protocol := r.Header[":protocol"] // net/http's spelling of it
+	return len(protocol) > 0 && strings.EqualFold(protocol[0], "websocket")
 }
