@@ -145,7 +145,7 @@ func (l *Loop) attach(c *Conn, h *loopHandler) error {
 // moveToLoop makes c a connection of h's loop. It holds both halves while the
 // transport changes.
 func (c *Conn) moveToLoop(h *loopHandler) error {
-	if err := c.beginRead(context.Background(), nil); err != nil {
+	if err := c.beginRead(context.Background()); err != nil {
 		return err
 	}
 	ahead, owns, err := c.beginWrite(context.Background(), anyStream, new(outFrame), false)

@@ -146,7 +146,7 @@ func halfAttach(t testing.TB, l *Loop, c *Conn, h EventHandler) (start func()) {
 	if err := l.enter(); err != nil {
 		t.Fatal(err)
 	}
-	if err := c.beginRead(bg, nil); err != nil {
+	if err := c.beginRead(bg); err != nil {
 		t.Fatal(err)
 	}
 	ahead, _, err := c.beginWrite(bg, nil, new(outFrame), false)

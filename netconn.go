@@ -86,7 +86,7 @@ type netConn struct {
 // it again.
 func (n *netConn) liftLimit() {
 	c := n.c
-	if c.beginRead(context.Background(), nil) == nil {
+	if c.beginRead(context.Background()) == nil {
 		c.in.receiver.limit = math.MaxInt64
 		n.lifted = true
 		c.releaseRead()

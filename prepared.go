@@ -7,7 +7,6 @@ import (
 	"sync/atomic"
 
 	"github.com/fullduplex-go/websocket/internal/buffer"
-	"github.com/fullduplex-go/websocket/internal/utf8"
 )
 
 // PreparedMessage is a message that is encoded once and sent to any number of
@@ -43,11 +42,8 @@ var errNilPrepared = errors.New("websocket: nil PreparedMessage")
 // NewPreparedMessage prepares a message with the content p, which it copies. A
 // text that is not UTF-8 is refused.
 func NewPreparedMessage(typ MessageType, p []byte) (*PreparedMessage, error) {
-	if err := checkMessage(context.Background(), typ); err != nil {
+	if err := checkContent(context.Background(), typ, p); err != nil {
 		return nil, err
-	}
-	if typ == Text && !utf8.Valid(p) {
-		return nil, errInvalidText
 	}
 	m := &PreparedMessage{typ: typ, plain: serverFrame(typ, 0, p)}
 	m.payload = m.plain[len(m.plain)-len(p):]

@@ -29,7 +29,7 @@ func (c *Conn) Read(ctx context.Context) (MessageType, []byte, error) {
 // error it returns dst as it was; the connection keeps the part of the message that
 // was read, for the next call.
 func (c *Conn) ReadAppend(ctx context.Context, dst []byte) (MessageType, []byte, error) {
-	if err := c.beginRead(ctx, nil); err != nil {
+	if err := c.beginRead(ctx); err != nil {
 		return 0, dst, err
 	}
 	in, r := &c.in, &c.in.receiver
@@ -196,13 +196,12 @@ func (in *inHalf) takeBack(b *buffer.Buffer) {
 	}
 }
 
-// beginRead acquires the read lock, until endRead. last is the buffer that a
-// Messages loop was lent and does not need any more. If the body of another loop
-// uses the input buffer, the unread input is moved to another one.
-func (c *Conn) beginRead(ctx context.Context, last *buffer.Buffer) error {
-	return c.acquireRead(ctx, last, false)
-}
+// beginRead acquires the read lock, until endRead.
+func (c *Conn) beginRead(ctx context.Context) error { return c.acquireRead(ctx, nil, false) }
 
+// acquireRead is beginRead for nextLoan. last is the buffer that the caller was lent
+// and does not need any more. If the body of a Messages loop uses the input buffer,
+// the unread input is moved to another one.
 func (c *Conn) acquireRead(ctx context.Context, last *buffer.Buffer, onLoop bool) error {
 	if ctx == nil {
 		return errNilContext

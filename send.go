@@ -7,7 +7,6 @@ import (
 
 	"github.com/fullduplex-go/websocket/internal/buffer"
 	"github.com/fullduplex-go/websocket/internal/transport"
-	"github.com/fullduplex-go/websocket/internal/utf8"
 )
 
 // ErrBackpressure is returned by [Conn.Send] and [Conn.SendPrepared] when a message
@@ -34,11 +33,8 @@ var ErrBackpressure = errors.New("websocket: the peer does not keep up: the send
 // for a message of more than 4 KiB, and on connections that cannot tell whether they
 // have room, whenever a queue begins.
 func (c *Conn) Send(typ MessageType, p []byte) error {
-	if err := checkMessage(context.Background(), typ); err != nil {
+	if err := checkContent(context.Background(), typ, p); err != nil {
 		return err
-	}
-	if typ == Text && !utf8.Valid(p) {
-		return errInvalidText
 	}
 	return c.send(&outFrame{op: Opcode(typ), fin: true, p: p})
 }

@@ -21,7 +21,7 @@ var (
 // A reading method called before the message has been read to its end discards
 // the rest of it, also if ctx has ended in the middle.
 func (c *Conn) Reader(ctx context.Context) (MessageType, io.Reader, error) {
-	if err := c.beginRead(ctx, nil); err != nil {
+	if err := c.beginRead(ctx); err != nil {
 		return 0, nil, err
 	}
 	in, r := &c.in, &c.in.receiver
@@ -50,7 +50,7 @@ func (s *messageReader) read(ctx context.Context, p []byte) (int, error) {
 		return 0, nil
 	}
 	c := s.c
-	if err := c.beginRead(ctx, nil); err != nil {
+	if err := c.beginRead(ctx); err != nil {
 		return 0, err
 	}
 	if c.in.stream != s {

@@ -28,11 +28,8 @@ import (
 // the connection (section 8.1). On the client the masked copy takes as much
 // memory as p for the duration of the call; [Conn.Writer] takes less.
 func (c *Conn) Write(ctx context.Context, typ MessageType, p []byte) error {
-	if err := checkMessage(ctx, typ); err != nil {
+	if err := checkContent(ctx, typ, p); err != nil {
 		return err
-	}
-	if typ == Text && !utf8.Valid(p) {
-		return errInvalidText
 	}
 	if d := c.negotiated().deflate; d != nil && len(p) >= d.threshold {
 		return c.writeDeflated(ctx, d, typ, p)
@@ -45,11 +42,8 @@ func (c *Conn) Write(ctx context.Context, typ MessageType, p []byte) error {
 // archives are, or because it holds a secret beside text that others may choose
 // (see [CompressionOptions]).
 func (c *Conn) WriteUncompressed(ctx context.Context, typ MessageType, p []byte) error {
-	if err := checkMessage(ctx, typ); err != nil {
+	if err := checkContent(ctx, typ, p); err != nil {
 		return err
-	}
-	if typ == Text && !utf8.Valid(p) {
-		return errInvalidText
 	}
 	return c.writeFrame(ctx, nil, &outFrame{op: Opcode(typ), fin: true, p: p})
 }
@@ -71,6 +65,17 @@ func checkMessage(ctx context.Context, typ MessageType) error {
 	}
 	if typ != Text && typ != Binary {
 		return fmt.Errorf("websocket: message type %d is neither Text nor Binary", uint8(typ))
+	}
+	return nil
+}
+
+// checkContent is checkMessage for a message of which p is all.
+func checkContent(ctx context.Context, typ MessageType, p []byte) error {
+	if err := checkMessage(ctx, typ); err != nil {
+		return err
+	}
+	if typ == Text && !utf8.Valid(p) {
+		return errInvalidText
 	}
 	return nil
 }
