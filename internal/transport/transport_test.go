@@ -10,6 +10,7 @@ import (
 	"slices"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/fullduplex-go/websocket/internal/buffer"
@@ -348,6 +349,29 @@ func TestTerminate(t *testing.T) {
 		}
 		if err := c.Drain(); err != nil {
 			t.Error(err)
+		}
+	})
+}
+
+// TestAbortPump: closing a pump would wait for its write.
+func TestAbortPump(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		nc, peer := barePair(t)
+		defer peer.Close()
+		c := New(nc)
+		ended := make(chan error)
+		go func() {
+			_, err := c.Writer().Write(pattern(16 << 20))
+			ended <- err
+		}()
+		synctest.Wait()
+		begin := time.Now()
+		c.Terminate(true)
+		if d := time.Since(begin); d != 0 {
+			t.Errorf("it took %v", d)
+		}
+		if err := <-ended; err == nil {
+			t.Error("the write has succeeded")
 		}
 	})
 }
