@@ -83,11 +83,10 @@ func Accept(w http.ResponseWriter, r *http.Request, opts *AcceptOptions) (*Conn,
 		return nil, fmt.Errorf("websocket: sending the handshake response: %w", err)
 	}
 	return newConn(nc, connConfig{
-		opts:        opts.Options.withDefaults(),
-		subprotocol: hs.subprotocol,
-		compression: hs.compression,
-		request:     detach(r, opts.ForgetRequest),
-		early:       early,
+		opts:      opts.Options.withDefaults(),
+		agreement: hs.agreement,
+		request:   detach(r, opts.ForgetRequest),
+		early:     early,
 	}), nil
 }
 

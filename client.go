@@ -101,12 +101,11 @@ func dialHandshake(ctx context.Context, rawURL string, opts *DialOptions) (net.C
 		return nil, connConfig{}, resp, err
 	}
 	return nc, connConfig{
-		client:      true,
-		opts:        opts.Options.withDefaults(),
-		subprotocol: hs.subprotocol,
-		compression: hs.compression,
-		request:     resp.Request,
-		early:       hs.early,
+		client:    true,
+		opts:      opts.Options.withDefaults(),
+		agreement: hs.agreement,
+		request:   resp.Request,
+		early:     hs.early,
 	}, resp, nil
 }
 
@@ -114,15 +113,13 @@ func dialHandshake(ctx context.Context, rawURL string, opts *DialOptions) (net.C
 // goroutine that runs Dial uses it.
 type clientHandshake struct {
 	target   dial.Target
-	offered  []string            // subprotocols
-	deflate  *extension.Offer    // nil if compression is not offered
-	wanted   *CompressionOptions // a copy of the user's, or nil
+	offered  []string // subprotocols
+	wanted   extension.Wanted
 	exchange *dial.Exchange
 
-	key         string // Sec-WebSocket-Key of the last request
-	subprotocol string // the server's choice
-	compression *compression
-	early       []byte // the input behind the response
+	key   string // Sec-WebSocket-Key of the last request
+	early []byte // the input behind the response
+	agreement
 }
 
 // newClientHandshake checks everything that can be checked before a connection is
@@ -138,17 +135,9 @@ func newClientHandshake(ctx context.Context, rawURL string, opts *DialOptions) (
 	if err := checkSubprotocols(opts.Subprotocols); err != nil {
 		return nil, err
 	}
-	if err := opts.Compression.check(); err != nil {
+	hs := &clientHandshake{target: target, offered: slices.Clone(opts.Subprotocols)}
+	if hs.wanted, err = opts.wanted(); err != nil {
 		return nil, err
-	}
-	hs := &clientHandshake{
-		target:  target,
-		offered: slices.Clone(opts.Subprotocols),
-		deflate: extension.NewOffer(opts.Compression.params()),
-	}
-	if opts.Compression != nil {
-		wanted := *opts.Compression
-		hs.wanted = &wanted
 	}
 	for i, name := range hs.offered { // "MUST all be unique strings"
 		if slices.Contains(hs.offered[:i], name) {
@@ -208,8 +197,8 @@ func (hs *clientHandshake) sign(h http.Header) {
 	if len(hs.offered) > 0 {
 		h.Set("Sec-WebSocket-Protocol", strings.Join(hs.offered, ", "))
 	}
-	if hs.deflate != nil {
-		h.Set("Sec-WebSocket-Extensions", hs.deflate.String())
+	if offer := hs.wanted.Offer(); offer != "" {
+		h.Set("Sec-WebSocket-Extensions", offer)
 	}
 }
 

@@ -91,9 +91,8 @@ func (hs *clientHandshake) checkAccept(h http.Header) error {
 }
 
 // checkExtensions: the server may use only what was offered.
-func (hs *clientHandshake) checkExtensions(h http.Header) error {
-	d, err := hs.deflate.Accept(h["Sec-Websocket-Extensions"])
-	hs.compression = hs.wanted.compression(d)
+func (hs *clientHandshake) checkExtensions(h http.Header) (err error) {
+	hs.extensions, err = hs.wanted.Accept(h["Sec-Websocket-Extensions"])
 	return err
 }
 

@@ -61,7 +61,7 @@ func TestCancelledCompressedRead(t *testing.T) {
 		ways[name] = func(int) string { return name }
 	}
 	for i, p := range compressions[:2] {
-		wire, want := takeoverWire(p.recvTakeover)
+		wire, want := takeoverWire(p.RecvTakeover)
 		for way, name := range ways {
 			for _, tr := range transports {
 				t.Run(fmt.Sprintf("%d/%s/%s", i, way, tr.name), func(t *testing.T) {
@@ -137,7 +137,7 @@ func testCancelledReads(t *testing.T, c *Conn, peer net.Conn, wire []byte, want 
 // next messages from being understood.
 func TestAbandonedCompressedReader(t *testing.T) {
 	for i, p := range compressions[:2] {
-		wire, want := takeoverWire(p.recvTakeover)
+		wire, want := takeoverWire(p.RecvTakeover)
 		for _, tr := range transports {
 			for name, read := range readings {
 				if name == "drained Reader" {
@@ -225,7 +225,7 @@ func TestCloseInsideCompressedMessage(t *testing.T) {
 func TestCloseUnderCompressedRead(t *testing.T) {
 	for _, tr := range transports {
 		for i, p := range compressions[:2] {
-			wire, _ := takeoverWire(p.recvTakeover)
+			wire, _ := takeoverWire(p.RecvTakeover)
 			for name, read := range readings {
 				for _, sent := range []int{0, 1, 20, 150, 300, 500} {
 					c, peer := compressedServer(t, tr.pair, Options{}, p)

@@ -48,7 +48,7 @@ func deflated(p string) string { return newDeflater().part(p, true) }
 // inBothRolesCompressed is inBothRoles for receivers that take RSV1.
 func inBothRolesCompressed(t *testing.T, f func(t *testing.T, r receiver, masked bool)) {
 	inBothRoles(t, func(t *testing.T, r receiver, masked bool) {
-		r.rsv = rsv1
+		r.rsv = RSV1
 		f(t, r, masked)
 	})
 }
@@ -232,7 +232,7 @@ func checkDeflated(t *testing.T, payload string, cuts []byte, client, text bool,
 	case text && !strings.HasPrefix(strings.ToValidUTF8(want, "\xff"), want):
 		verdict = "8.1"
 	}
-	r := receiver{client: client, limit: limit, rsv: rsv1}
+	r := receiver{client: client, limit: limit, rsv: RSV1}
 	var each []int
 	for i := range wire {
 		each = append(each, i)
@@ -337,7 +337,7 @@ func TestWindowIsKept(t *testing.T) {
 			{false, []string{far}, 0}, {true, []string{far}, 0},
 			{false, []string{first, again}, 1}, {true, []string{first, again}, 2},
 		} {
-			c, peer := compressedServer(t, transports[0].pair, Options{}, compression{level: 5, sendBits: 15, recvBits: bits, recvTakeover: tt.takeover})
+			c, peer := compressedServer(t, transports[0].pair, Options{}, compression{Level: 5, SendBits: 15, RecvBits: bits, RecvTakeover: tt.takeover})
 			for _, z := range tt.msgs {
 				peer.Write(encode(true, wireFrame{0xc2, z}))
 			}
@@ -375,7 +375,7 @@ func wantCorrupt(t *testing.T, err error) {
 // transport of its peer.
 func compressedServer(t testing.TB, pair func(testing.TB) (net.Conn, net.Conn), opts Options, p compression) (c *Conn, peer net.Conn) {
 	peer, nc := pair(t)
-	c = newConn(nc, connConfig{opts: opts.withDefaults(), compression: &p})
+	c = newConn(nc, connConfig{opts: opts.withDefaults(), agreement: compressing(&p)})
 	t.Cleanup(func() {
 		c.CloseNow()
 		peer.Close()
@@ -497,7 +497,7 @@ func TestCompressedLengthAllocatesNothing(t *testing.T) {
 		grown := heapAfter(func() {
 			for range n {
 				a, b := bufpipe.New(len(wire))
-				c := newConn(b, connConfig{opts: Options{ReadLimit: 10}.withDefaults(), compression: &p})
+				c := newConn(b, connConfig{opts: Options{ReadLimit: 10}.withDefaults(), agreement: compressing(&p)})
 				conns = append(conns, c)
 				go c.Read(bg)
 				a.Write(wire)

@@ -26,12 +26,12 @@ type inflatingPeer struct {
 	r      *frameReader
 	slow   flatetest.Inflater
 	frames int // of the last message
-	rsv1   bool
+	RSV1   bool
 }
 
 // newInflatingPeer returns the peer of a connection that sends as p says.
 func newInflatingPeer(t testing.TB, nc net.Conn, p compression) *inflatingPeer {
-	return &inflatingPeer{t: t, r: &frameReader{nc: nc}, slow: flatetest.Inflater{Window: 1 << p.sendBits, Takeover: p.sendTakeover}}
+	return &inflatingPeer{t: t, r: &frameReader{nc: nc}, slow: flatetest.Inflater{Window: 1 << p.SendBits, Takeover: p.SendTakeover}}
 }
 
 // next returns the next message, and checks the reserved bits of its frames.
@@ -46,13 +46,13 @@ func (p *inflatingPeer) next() string {
 		case f.Opcode.IsControl():
 			continue
 		case p.frames == 0:
-			p.rsv1 = f.RSV == RSV1
+			p.RSV1 = f.RSV == RSV1
 		}
 		if (f.Opcode == OpContinuation) != (p.frames > 0) || f.RSV&^RSV1 != 0 || f.RSV != 0 && p.frames > 0 {
 			p.t.Fatalf("frame %d of a message has header %+v", p.frames, f.Header)
 		}
 		p.frames++
-		if !p.rsv1 {
+		if !p.RSV1 {
 			msg = append(msg, f.payload...)
 		} else if msg, err = p.slow.Part([]byte(f.payload), f.Fin); err != nil {
 			p.t.Fatal(err)
@@ -69,7 +69,7 @@ func overCompressing(t *testing.T, p compression, f func(t *testing.T, c *Conn, 
 	for _, tr := range transports {
 		t.Run(tr.name, func(t *testing.T) {
 			nc, peer := tr.pair(t)
-			c := newConn(nc, connConfig{client: true, opts: Options{}.withDefaults(), compression: &p})
+			c := newConn(nc, connConfig{client: true, opts: Options{}.withDefaults(), agreement: compressing(&p)})
 			defer peer.Close()
 			defer c.CloseNow()
 			f(t, c, newInflatingPeer(t, peer, p))
@@ -81,7 +81,7 @@ func overCompressing(t *testing.T, p compression, f func(t *testing.T, c *Conn, 
 // leaves as it is does not disturb the history of the rest.
 func TestWhatIsCompressed(t *testing.T) {
 	for i, p := range compressions {
-		p.threshold = 100
+		p.Threshold = 100
 		t.Run(fmt.Sprint(i), func(t *testing.T) {
 			overCompressing(t, p, func(t *testing.T, c *Conn, peer *inflatingPeer) {
 				text, random := string(compressible(3000, 3)), string(noise(3000, 1))
@@ -122,8 +122,8 @@ func TestWhatIsCompressed(t *testing.T) {
 					if err := <-errs; err != nil {
 						t.Fatal(err)
 					}
-					if peer.rsv1 != tt.compressed || peer.frames != 1 {
-						t.Errorf("message %d: compressed %v, in %d frames", j, peer.rsv1, peer.frames)
+					if peer.RSV1 != tt.compressed || peer.frames != 1 {
+						t.Errorf("message %d: compressed %v, in %d frames", j, peer.RSV1, peer.frames)
 					}
 				}
 			})
@@ -134,7 +134,7 @@ func TestWhatIsCompressed(t *testing.T) {
 // TestIncompressibleWithTakeover: what was tried and not sent is nothing that
 // a later message may refer to.
 func TestIncompressibleWithTakeover(t *testing.T) {
-	p := compression{level: 5, sendBits: 15, recvBits: 15, sendTakeover: true}
+	p := compression{Level: 5, SendBits: 15, RecvBits: 15, SendTakeover: true}
 	overCompressing(t, p, func(t *testing.T, c *Conn, peer *inflatingPeer) {
 		random := string(noise(2000, 1))
 		for i := range 3 {
@@ -142,8 +142,8 @@ func TestIncompressibleWithTakeover(t *testing.T) {
 				t.Fatal(err)
 			}
 			// The same again compresses well only for one who has seen it.
-			if got := peer.next(); got != random || peer.rsv1 {
-				t.Errorf("%d: %d bytes, compressed %v", i, len(got), peer.rsv1)
+			if got := peer.next(); got != random || peer.RSV1 {
+				t.Errorf("%d: %d bytes, compressed %v", i, len(got), peer.RSV1)
 			}
 		}
 		twice := random[:1000] + random[:1000]
@@ -151,8 +151,8 @@ func TestIncompressibleWithTakeover(t *testing.T) {
 			if err := c.Write(bg, Binary, []byte(twice)); err != nil {
 				t.Fatal(err)
 			}
-			if got := peer.next(); got != twice || !peer.rsv1 {
-				t.Errorf("%d: %d bytes, compressed %v", i, len(got), peer.rsv1)
+			if got := peer.next(); got != twice || !peer.RSV1 {
+				t.Errorf("%d: %d bytes, compressed %v", i, len(got), peer.RSV1)
 			}
 		}
 	})
@@ -163,7 +163,7 @@ func TestLevels(t *testing.T) {
 	size := func(level int) uint64 {
 		a, b := bufpipe.New(1 << 20)
 		defer b.Close()
-		c := newConn(a, connConfig{opts: Options{}.withDefaults(), compression: &compression{level: level, sendBits: 15, recvBits: 15}})
+		c := newConn(a, connConfig{opts: Options{}.withDefaults(), agreement: compressing(&compression{Level: level, SendBits: 15, RecvBits: 15})})
 		defer c.CloseNow()
 		if err := c.Write(bg, Text, compressible(50_000, 7)); err != nil {
 			t.Fatal(err)
@@ -178,7 +178,7 @@ func TestLevels(t *testing.T) {
 // TestCompressedWriter: RSV1 is on the first fragment, and that decides.
 func TestCompressedWriter(t *testing.T) {
 	for i, p := range compressions {
-		p.threshold = 100
+		p.Threshold = 100
 		t.Run(fmt.Sprint(i), func(t *testing.T) {
 			overCompressing(t, p, func(t *testing.T, c *Conn, peer *inflatingPeer) {
 				text := string(compressible(100_000, 3))
@@ -215,8 +215,8 @@ func TestCompressedWriter(t *testing.T) {
 					if err := <-errs; err != nil {
 						t.Fatal(err)
 					}
-					if peer.rsv1 != tt.compressed || tt.frames != 0 && peer.frames != tt.frames {
-						t.Errorf("%d bytes: compressed %v, in %d frames, want %v, %d", len(want), peer.rsv1, peer.frames, tt.compressed, tt.frames)
+					if peer.RSV1 != tt.compressed || tt.frames != 0 && peer.frames != tt.frames {
+						t.Errorf("%d bytes: compressed %v, in %d frames, want %v, %d", len(want), peer.RSV1, peer.frames, tt.compressed, tt.frames)
 					}
 				}
 			})
@@ -225,7 +225,7 @@ func TestCompressedWriter(t *testing.T) {
 }
 
 // withTakeover keeps a window in the direction of writing.
-var withTakeover = compression{level: 5, sendBits: 15, recvBits: 15, sendTakeover: true}
+var withTakeover = compression{Level: 5, SendBits: 15, RecvBits: 15, SendTakeover: true}
 
 // numbered returns a message that resembles the others, and begins with its name.
 func numbered(name string) []byte { return append([]byte(name+": "), compressible(300, 3)...) }
@@ -242,7 +242,7 @@ func nameOf(msg string) string {
 // does not keep the following ones from being understood.
 func TestCancelledCompressedWrite(t *testing.T) {
 	for _, client := range []bool{false, true} {
-		s, c, nc := newShutConn(t, connConfig{client: client, compression: &withTakeover})
+		s, c, nc := newShutConn(t, connConfig{client: client, agreement: compressing(&withTakeover)})
 		peer := newInflatingPeer(t, nc, withTakeover)
 		close(s.open)
 		for i := range 4 {
@@ -250,8 +250,8 @@ func TestCancelledCompressedWrite(t *testing.T) {
 				if err := c.Write(bg, Text, numbered(name)); err != nil {
 					t.Fatal(err)
 				}
-				if got := nameOf(peer.next()); got != name || !peer.rsv1 {
-					t.Errorf("%d: got %s, compressed %v", i, got, peer.rsv1)
+				if got := nameOf(peer.next()); got != name || !peer.RSV1 {
+					t.Errorf("%d: got %s, compressed %v", i, got, peer.RSV1)
 				}
 			}
 			s.shutAgain()
@@ -288,7 +288,7 @@ func TestCancelledCompressedWrite(t *testing.T) {
 // TestCompressedAnswerBehindCancelledWrite: an answer that would be held while
 // somebody else writes must not refer to what that one may yet take back.
 func TestCompressedAnswerBehindCancelledWrite(t *testing.T) {
-	s, c, nc := newShutConn(t, connConfig{compression: &withTakeover})
+	s, c, nc := newShutConn(t, connConfig{agreement: compressing(&withTakeover)})
 	ctx, cancel := context.WithCancel(bg)
 	defer cancel()
 	first, answer := make(chan error, 1), make(chan error, 1)
@@ -317,7 +317,7 @@ func TestCompressedAnswerBehindCancelledWrite(t *testing.T) {
 // which they were compressed.
 func TestCompressedWritersMeet(t *testing.T) {
 	for _, client := range []bool{false, true} {
-		s, c, nc := newShutConn(t, connConfig{client: client, compression: &withTakeover})
+		s, c, nc := newShutConn(t, connConfig{client: client, agreement: compressing(&withTakeover)})
 		const n = 50
 		var wg sync.WaitGroup
 		for i := range n {
@@ -350,7 +350,7 @@ func TestCompressedWritersMeet(t *testing.T) {
 // TestCompressedWritersMeetAndGiveUp: as without compression, and what was
 // compressed for nothing is forgotten.
 func TestCompressedWritersMeetAndGiveUp(t *testing.T) {
-	s, c, nc := newShutConn(t, connConfig{compression: &withTakeover})
+	s, c, nc := newShutConn(t, connConfig{agreement: compressing(&withTakeover)})
 	errs := map[string]chan error{}
 	cancels := map[string]context.CancelFunc{}
 	write := func(name string) {
@@ -409,7 +409,7 @@ func TestCompressedAnswersLeaveTogether(t *testing.T) {
 			a, nc := bufpipe.New(pipeSize)
 			defer nc.Close()
 			conn := &counted{Conn: a}
-			c := newConn(conn, connConfig{opts: Options{}.withDefaults(), compression: &p})
+			c := newConn(conn, connConfig{opts: Options{}.withDefaults(), agreement: compressing(&p)})
 			defer c.CloseNow()
 			go echo(c)
 			peer := newInflatingPeer(t, nc, p)
@@ -419,14 +419,14 @@ func TestCompressedAnswersLeaveTogether(t *testing.T) {
 				var batch []byte
 				for j := range each {
 					batch = append(batch, encode(true, wireFrame{0xc1, d.part(string(numbered(fmt.Sprint(j))), true)})...)
-					if !p.recvTakeover {
+					if !p.RecvTakeover {
 						d.w.Reset(&d.buf)
 					}
 				}
 				nc.Write(batch)
 				for j := range each {
-					if got := nameOf(peer.next()); got != fmt.Sprint(j) || !peer.rsv1 {
-						t.Fatalf("%d: got %s, want %d; compressed %v", i, got, j, peer.rsv1)
+					if got := nameOf(peer.next()); got != fmt.Sprint(j) || !peer.RSV1 {
+						t.Fatalf("%d: got %s, want %d; compressed %v", i, got, j, peer.RSV1)
 					}
 				}
 			}
@@ -448,9 +448,9 @@ func TestConcurrentCompressedWrites(t *testing.T) {
 			t.Run(fmt.Sprintf("%d/%s", i, tr.name), func(t *testing.T) {
 				a, b := tr.pair(t)
 				q := p
-				q.sendBits, q.recvBits, q.sendTakeover, q.recvTakeover = p.recvBits, p.sendBits, p.recvTakeover, p.sendTakeover
-				client := newConn(a, connConfig{client: true, opts: Options{}.withDefaults(), compression: &p})
-				server := newConn(b, connConfig{opts: Options{}.withDefaults(), compression: &q})
+				q.SendBits, q.RecvBits, q.SendTakeover, q.RecvTakeover = p.RecvBits, p.SendBits, p.RecvTakeover, p.SendTakeover
+				client := newConn(a, connConfig{client: true, opts: Options{}.withDefaults(), agreement: compressing(&p)})
+				server := newConn(b, connConfig{opts: Options{}.withDefaults(), agreement: compressing(&q)})
 				defer client.CloseNow()
 				defer server.CloseNow()
 				message := func(w, n int) []byte {
@@ -544,9 +544,9 @@ func (g greedy) WriteAll(b *transport.Backlog) (int, error) {
 // into until it is written, also if something leaves ahead of it.
 func TestCompressedBehindOthers(t *testing.T) {
 	for _, takeover := range []bool{false, true} {
-		p := compression{level: 1, sendBits: 15, recvBits: 15, sendTakeover: takeover}
+		p := compression{Level: 1, SendBits: 15, RecvBits: 15, SendTakeover: takeover}
 		a, b := tcpPair(t)
-		c := newConn(a, connConfig{opts: Options{PingInterval: -1}.withDefaults(), compression: &p})
+		c := newConn(a, connConfig{opts: Options{PingInterval: -1}.withDefaults(), agreement: compressing(&p)})
 		defer c.CloseNow()
 		defer b.Close()
 		c.t = greedy{c.t}

@@ -9,19 +9,31 @@ import (
 	"testing"
 
 	"github.com/fullduplex-go/websocket/internal/bufpipe"
+	"github.com/fullduplex-go/websocket/internal/extension"
 )
+
+// compression is what the ends of a connection that compresses have agreed on.
+type compression = extension.Deflate
+
+// compressing returns the agreement on p alone; nil for none.
+func compressing(p *compression) (a agreement) {
+	if p != nil {
+		a.extensions = extension.Agreed{RSV: RSV1, Deflate: *p}
+	}
+	return a
+}
 
 // compressedPair returns both ends of a connection that compresses as p says,
 // seen from the client.
 func compressedPair(t testing.TB, p compression) (client, server *Conn) {
 	t.Helper()
 	q := p
-	q.sendBits, q.recvBits = p.recvBits, p.sendBits
-	q.sendTakeover, q.recvTakeover = p.recvTakeover, p.sendTakeover
+	q.SendBits, q.RecvBits = p.RecvBits, p.SendBits
+	q.SendTakeover, q.RecvTakeover = p.RecvTakeover, p.SendTakeover
 	a, b := bufpipe.New(1 << 20)
 	opts := Options{ReadLimit: 8 << 20}.withDefaults()
-	client = newConn(a, connConfig{client: true, opts: opts, compression: &p})
-	server = newConn(b, connConfig{opts: opts, compression: &q})
+	client = newConn(a, connConfig{client: true, opts: opts, agreement: compressing(&p)})
+	server = newConn(b, connConfig{opts: opts, agreement: compressing(&q)})
 	t.Cleanup(func() {
 		client.CloseNow()
 		server.CloseNow()
@@ -31,11 +43,11 @@ func compressedPair(t testing.TB, p compression) (client, server *Conn) {
 
 // compressions are a few of those that can be negotiated.
 var compressions = []compression{
-	{level: 5, sendBits: 15, recvBits: 15},
-	{level: 5, sendBits: 15, recvBits: 15, sendTakeover: true, recvTakeover: true},
-	{level: 1, sendBits: 8, recvBits: 12, sendTakeover: true},
-	{level: 9, sendBits: 12, recvBits: 8, recvTakeover: true},
-	{level: 3, threshold: 200, sendBits: 10, recvBits: 9, sendTakeover: true, recvTakeover: true},
+	{Level: 5, SendBits: 15, RecvBits: 15},
+	{Level: 5, SendBits: 15, RecvBits: 15, SendTakeover: true, RecvTakeover: true},
+	{Level: 1, SendBits: 8, RecvBits: 12, SendTakeover: true},
+	{Level: 9, SendBits: 12, RecvBits: 8, RecvTakeover: true},
+	{Level: 3, Threshold: 200, SendBits: 10, RecvBits: 9, SendTakeover: true, RecvTakeover: true},
 }
 
 func compressible(n, seed int) []byte {
@@ -79,7 +91,7 @@ func TestCompressedEcho(t *testing.T) {
 					t.Fatalf("message of %d bytes came back as %v of %d, %v", len(msg), typ, len(got), err)
 				}
 				last := mustReceive(t, frames)
-				if want := len(msg) >= max(p.threshold, 100); (last.RSV == RSV1) != want || !last.Fin {
+				if want := len(msg) >= max(p.Threshold, 100); (last.RSV == RSV1) != want || !last.Fin {
 					t.Errorf("%d bytes were sent with header %+v", n, last)
 				}
 				if last.RSV == RSV1 && last.Length > int64(n) {

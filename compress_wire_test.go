@@ -197,8 +197,8 @@ func TestCompressedAllocs(t *testing.T) {
 	for i, p := range compressions[:2] {
 		a, b := tcpPair(t) // a pipe has a buffer of its own, which grows
 		opts := Options{}.withDefaults()
-		client := newConn(a, connConfig{client: true, opts: opts, compression: &p})
-		server := newConn(b, connConfig{opts: opts, compression: &p}) // the same both ways
+		client := newConn(a, connConfig{client: true, opts: opts, agreement: compressing(&p)})
+		server := newConn(b, connConfig{opts: opts, agreement: compressing(&p)}) // the same both ways
 		defer client.CloseNow()
 		defer server.CloseNow()
 		go func() {

@@ -107,12 +107,11 @@ type lifeContext struct {
 
 // connConfig is the result of a handshake, for newConn.
 type connConfig struct {
-	client      bool          // we mask, and the peer must not
-	opts        Options       // already through withDefaults
-	subprotocol string        // as negotiated, or ""
-	request     *http.Request // for Conn.Request; nil for a Pipe
-	compression *compression  // permessage-deflate as negotiated, or nil
-	early       []byte        // arrived behind the handshake; the Conn owns it from here on
+	client bool    // we mask, and the peer must not
+	opts   Options // already through withDefaults
+	agreement
+	request *http.Request // for Conn.Request; nil for a Pipe
+	early   []byte        // arrived behind the handshake; the Conn owns it from here on
 }
 
 // newConn makes a connection on nc and starts its keepalive. The connection owns nc
@@ -127,11 +126,8 @@ func newConn(nc net.Conn, cfg connConfig) *Conn {
 // init makes c, which is zero, a connection without keepalive.
 func (c *Conn) init(t transport.Conn, cfg connConfig) {
 	c.t, c.opts = t, cfg.opts.shared()
-	c.in.receiver = receiver{client: cfg.client, limit: cfg.opts.ReadLimit}
-	c.negotiation.Store((&negotiated{cfg.subprotocol, cfg.request, newDeflate(cfg.compression)}).shared())
-	if cfg.compression != nil {
-		c.in.receiver.rsv = rsv1
-	}
+	c.in.receiver = receiver{client: cfg.client, limit: cfg.opts.ReadLimit, rsv: cfg.extensions.RSV}
+	c.negotiation.Store((&negotiated{cfg.subprotocol, cfg.request, newExtensions(cfg.extensions)}).shared())
 	if len(cfg.early) > 0 {
 		c.in.buf = &buffer.Buffer{B: cfg.early}
 	}

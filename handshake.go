@@ -96,11 +96,17 @@ type serverHandshake struct {
 	opts      *AcceptOptions
 	inherited http.Header // headers of the ResponseWriter for the response
 
-	key         string // as the client sent it
-	subprotocol string // the chosen one, or ""
-	extensions  string // those accepted, as the response has them, or ""
-	compression *compression
-	admitted    http.Header // headers of AcceptOptions.Admit for the response
+	wanted   extension.Wanted
+	key      string      // as the client sent it
+	answer   string      // the accepted extensions, as the response has them, or ""
+	admitted http.Header // headers of AcceptOptions.Admit for the response
+	agreement
+}
+
+// agreement is what the two ends of a connection have agreed on in the handshake.
+type agreement struct {
+	subprotocol string // or ""
+	extensions  extension.Agreed
 }
 
 // run takes the steps of RFC 6455, section 4.2, in its order, but for the version,
@@ -143,7 +149,8 @@ func (hs *serverHandshake) checkOptions() *HandshakeError {
 	if err := checkSubprotocols(hs.opts.Subprotocols); err != nil {
 		return fault(err)
 	}
-	if err := hs.opts.Compression.check(); err != nil {
+	var err error
+	if hs.wanted, err = hs.opts.wanted(); err != nil {
 		return fault(err)
 	}
 	if err := checkResponseHeader(hs.opts.Header); err != nil {
@@ -321,15 +328,14 @@ func (hs *serverHandshake) chooseSubprotocol() *HandshakeError {
 	return nil
 }
 
-// chooseExtensions accepts compression where it is wanted, and nothing else. An
-// offer that does not suit is skipped; a header that is no list of offers fails the
-// handshake (section 9.1).
+// chooseExtensions accepts what is wanted. An offer that does not suit is skipped; a
+// header that is no list of offers fails the handshake (section 9.1).
 func (hs *serverHandshake) chooseExtensions() *HandshakeError {
-	answer, d, err := extension.Answer(hs.r.Header["Sec-Websocket-Extensions"], hs.opts.Compression.params())
+	var err error
+	hs.answer, hs.extensions, err = hs.wanted.Answer(hs.r.Header["Sec-Websocket-Extensions"])
 	if err != nil {
 		return refuse(http.StatusBadRequest, "%s", err)
 	}
-	hs.extensions, hs.compression = answer, hs.opts.Compression.compression(d)
 	return nil
 }
 
@@ -341,8 +347,8 @@ func (hs *serverHandshake) appendResponse(dst []byte) []byte {
 	if hs.subprotocol != "" {
 		dst = append(dst, "Sec-WebSocket-Protocol: "+hs.subprotocol+"\r\n"...)
 	}
-	if hs.extensions != "" {
-		dst = append(dst, "Sec-WebSocket-Extensions: "+hs.extensions+"\r\n"...)
+	if hs.answer != "" {
+		dst = append(dst, "Sec-WebSocket-Extensions: "+hs.answer+"\r\n"...)
 	}
 	for _, h := range [...]http.Header{hs.inherited, hs.opts.Header, hs.admitted} {
 		if len(h) == 0 { // Sorted would allocate

@@ -208,7 +208,7 @@ func (c *Conn) nextFrame() error {
 		}
 		c.traceIn(&r.hdr)
 		if ev == evData {
-			if r.hdr.RSV != 0 {
+			if r.hdr.RSV&RSV1 != 0 {
 				r.dec = c.decoder()
 			}
 			return nil

@@ -192,12 +192,12 @@ func TestAttachCompressed(t *testing.T) {
 		for _, k := range loopTransports {
 			t.Run(fmt.Sprint(i, " ", k.name), func(t *testing.T) {
 				q := p
-				q.sendBits, q.recvBits = p.recvBits, p.sendBits
-				q.sendTakeover, q.recvTakeover = p.recvTakeover, p.sendTakeover
+				q.SendBits, q.RecvBits = p.RecvBits, p.SendBits
+				q.SendTakeover, q.RecvTakeover = p.RecvTakeover, p.SendTakeover
 				opts := Options{ReadLimit: 8 << 20}.withDefaults()
 				a, b := k.pair(t)
-				client := newConn(a, connConfig{client: true, opts: opts, compression: &p})
-				server := newConn(b, connConfig{opts: opts, compression: &q})
+				client := newConn(a, connConfig{client: true, opts: opts, agreement: compressing(&p)})
+				server := newConn(b, connConfig{opts: opts, agreement: compressing(&q)})
 				defer client.CloseNow()
 				msg := compressible(40_000, 3)
 				w, err := client.Writer(bg, Text)

@@ -38,7 +38,7 @@ func TestSameWithAndWithoutLoop(t *testing.T) {
 			a, b := k.pair(t)
 			client := newConn(a, connConfig{client: true, opts: Options{}.withDefaults()})
 			defer client.CloseNow()
-			c := newConn(b, connConfig{opts: opts, subprotocol: "chat", request: req})
+			c := newConn(b, connConfig{opts: opts, agreement: agreement{subprotocol: "chat"}, request: req})
 			defer c.CloseNow()
 			local, remote := c.LocalAddr().String(), c.RemoteAddr().String()
 			before := c.Context()

@@ -97,12 +97,7 @@ func (a *acceptor) answer(r *http.Request) (response []byte, cfg connConfig, ok 
 	for _, name := range [...]string{"Connection", "Upgrade", "Sec-Websocket-Key", "Sec-Websocket-Version", "Sec-Websocket-Extensions"} {
 		delete(r.Header, name) // as detach does
 	}
-	return response, connConfig{
-		opts:        a.conn,
-		subprotocol: hs.subprotocol,
-		compression: hs.compression,
-		request:     r,
-	}, true
+	return response, connConfig{opts: a.conn, agreement: hs.agreement, request: r}, true
 }
 
 // unparsed encodes the answer to the request that b starts with, which package

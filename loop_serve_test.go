@@ -77,8 +77,8 @@ func TestLoopServe(t *testing.T) {
 					t.Fatal(err)
 				}
 				defer c.CloseNow()
-				if c.Subprotocol() != "chat" || c.deflate() == nil {
-					t.Errorf("subprotocol %q, compression %v", c.Subprotocol(), c.deflate())
+				if c.Subprotocol() != "chat" || c.extensions() == nil {
+					t.Errorf("subprotocol %q, extensions %v", c.Subprotocol(), c.extensions())
 				}
 				if err := c.Write(bg, Text, []byte(strings.Repeat("hello ", 100))); err != nil {
 					t.Fatal(err)

@@ -403,8 +403,8 @@ func newSoakConn(t *testing.T, rnd *rand.Rand, id uint32, logger *slog.Logger) (
 	var z *compression
 	if rnd.IntN(3) == 0 {
 		takeover := rnd.IntN(2) == 0
-		z = &compression{level: 1, threshold: 100, sendBits: 12, recvBits: 12, sendTakeover: takeover, recvTakeover: takeover}
+		z = &compression{Level: 1, Threshold: 100, SendBits: 12, RecvBits: 12, SendTakeover: takeover, RecvTakeover: takeover}
 	}
-	s.client = newConn(a, connConfig{client: true, opts: opts, compression: z})
-	return newConn(b, connConfig{opts: opts, compression: z}), s
+	s.client = newConn(a, connConfig{client: true, opts: opts, agreement: compressing(z)})
+	return newConn(b, connConfig{opts: opts, agreement: compressing(z)}), s
 }

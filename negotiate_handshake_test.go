@@ -7,14 +7,12 @@ import (
 	"slices"
 	"strings"
 	"testing"
-
-	"github.com/fullduplex-go/websocket/internal/extension"
 )
 
 // showCompression writes c as the tables have it: what we send and what we
 // receive, each with its window and a plus if there is takeover.
-func showCompression(c *compression) string {
-	if c == nil {
+func showCompression(c compression) string {
+	if !c.On() {
 		return ""
 	}
 	show := func(bits uint8, takeover bool) string {
@@ -23,7 +21,7 @@ func showCompression(c *compression) string {
 		}
 		return fmt.Sprint(bits)
 	}
-	return "send " + show(c.sendBits, c.sendTakeover) + " recv " + show(c.recvBits, c.recvTakeover)
+	return "send " + show(c.SendBits, c.SendTakeover) + " recv " + show(c.RecvBits, c.RecvTakeover)
 }
 
 func TestCompressionOptions(t *testing.T) {
@@ -49,18 +47,6 @@ func TestCompressionOptions(t *testing.T) {
 		}
 		if got != tt.want {
 			t.Errorf("%+v: got %q, want %q", tt.opts, got, tt.want)
-		}
-	}
-	for _, tt := range []struct {
-		level, threshold, wantLevel, wantThreshold int
-	}{
-		{0, 0, defaultCompressionLevel, defaultCompressionThreshold},
-		{1, -1, 1, 0},
-		{9, 1000, 9, 1000},
-	} {
-		o := &CompressionOptions{Level: tt.level, Threshold: tt.threshold}
-		if c := o.compression(extension.Deflate{SendBits: 8}); c.level != tt.wantLevel || c.threshold != tt.wantThreshold {
-			t.Errorf("%+v: got %+v", tt, c)
 		}
 	}
 }
@@ -112,7 +98,7 @@ func TestAcceptCompression(t *testing.T) {
 			if refusal := hs.run(); refusal != nil {
 				t.Fatal(refusal)
 			}
-			if got := showCompression(hs.compression); got != tt.negotiated {
+			if got := showCompression(hs.extensions.Deflate); got != tt.negotiated {
 				t.Errorf("negotiated %q, want %q", got, tt.negotiated)
 			}
 		})
@@ -212,7 +198,7 @@ func TestDialCompression(t *testing.T) {
 				p.echo()
 			})
 			_, cfg, _ := dialTestConn(t, "ws://"+addr, opts)
-			if got := showCompression(cfg.compression); got != tt.negotiated {
+			if got := showCompression(cfg.extensions.Deflate); got != tt.negotiated {
 				t.Errorf("answer %q: negotiated %q, want %q", tt.answer, got, tt.negotiated)
 			}
 		} else {
@@ -252,7 +238,7 @@ func TestDialCopiesCompressionOptions(t *testing.T) {
 			t.Errorf("offered %q", got)
 		}
 	}
-	if cfg.compression != nil || cfg.opts.Compression != nil {
-		t.Errorf("got %+v and %+v without an answer", cfg.compression, cfg.opts.Compression)
+	if cfg.agreement != (agreement{}) || cfg.opts.Compression != nil {
+		t.Errorf("got %+v and %+v without an answer", cfg.agreement, cfg.opts.Compression)
 	}
 }

@@ -11,7 +11,7 @@ import (
 type negotiated struct {
 	subprotocol string
 	request     *http.Request
-	deflate     *deflate
+	extensions  *extensions
 }
 
 // nothingNegotiated is the result for connections without one of their own.
@@ -26,7 +26,7 @@ func (s *negotiated) shared() *negotiated {
 	switch {
 	case *s == nothingNegotiated:
 		return nil
-	case s.request != nil || !s.deflate.stateless():
+	case s.request != nil || !s.extensions.stateless():
 		return s
 	}
 	if last := lastNegotiated.Load(); last != nil && *last == *s {

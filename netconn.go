@@ -247,10 +247,10 @@ func (n *netConn) Write(p []byte) (int, error) {
 // several that leave together. It returns how many bytes of p have left in whole
 // messages. A text must be UTF-8.
 //
-// Compressed messages leave one by one, since the system call costs little beside
-// the compression; so do messages that a hook observes.
+// With an extension messages leave one by one, since the system call costs little
+// beside compression; so do messages that a hook observes.
 func (c *Conn) writeSome(ctx context.Context, typ MessageType, p []byte) (int, error) {
-	if len(p) <= streamMessage || c.negotiated().deflate != nil || c.opts.Trace != nil || checkMessage(ctx, typ) != nil {
+	if len(p) <= streamMessage || c.extensions() != nil || c.opts.Trace != nil || checkMessage(ctx, typ) != nil {
 		p = cutText(typ, p, streamMessage)
 		if err := c.Write(ctx, typ, p); err != nil {
 			return 0, err

@@ -222,12 +222,12 @@ func TestNetConnLimitBeforeRead(t *testing.T) {
 // inflate to more than any read limit.
 func TestNetConnCompressed(t *testing.T) {
 	for _, p := range []compression{
-		{level: 5, sendBits: 15, recvBits: 15, threshold: 1},
-		{level: 5, sendBits: 15, recvBits: 15, threshold: 1, sendTakeover: true, recvTakeover: true},
+		{Level: 5, SendBits: 15, RecvBits: 15, Threshold: 1},
+		{Level: 5, SendBits: 15, RecvBits: 15, Threshold: 1, SendTakeover: true, RecvTakeover: true},
 	} {
 		a, b := tcpPair(t)
-		client := newConn(a, connConfig{client: true, opts: Options{ReadLimit: 1000}.withDefaults(), compression: &p})
-		server := newConn(b, connConfig{opts: Options{ReadLimit: 1000}.withDefaults(), compression: &p})
+		client := newConn(a, connConfig{client: true, opts: Options{ReadLimit: 1000}.withDefaults(), agreement: compressing(&p)})
+		server := newConn(b, connConfig{opts: Options{ReadLimit: 1000}.withDefaults(), agreement: compressing(&p)})
 		defer client.CloseNow()
 		defer server.CloseNow()
 		want := bytes.Repeat([]byte("all the same, "), 300_000)

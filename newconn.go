@@ -9,7 +9,6 @@ import (
 	"net/http"
 
 	"github.com/fullduplex-go/websocket/internal/bufpipe"
-	"github.com/fullduplex-go/websocket/internal/extension"
 	"github.com/fullduplex-go/websocket/internal/pump"
 	"github.com/fullduplex-go/websocket/internal/transport"
 )
@@ -91,20 +90,20 @@ func (o *ConnOptions) config() (cfg connConfig, err error) {
 			return cfg, err
 		}
 	}
-	if err := o.Compression.check(); err != nil {
+	wanted, err := o.wanted()
+	if err != nil {
 		return cfg, err
 	}
-	cfg = connConfig{
-		client:      o.Client,
-		opts:        o.Options.withDefaults(),
-		subprotocol: o.Subprotocol,
-		early:       bytes.Clone(o.Early),
-	}
-	agreed, err := extension.Agreed(o.Extensions, o.Compression.params(), o.Client)
+	agreed, err := wanted.Keep(o.Extensions, o.Client)
 	if err != nil {
 		return cfg, fmt.Errorf("websocket: ConnOptions.Extensions: %w", err)
 	}
-	cfg.compression = o.Compression.compression(agreed)
+	cfg = connConfig{
+		client:    o.Client,
+		opts:      o.Options.withDefaults(),
+		agreement: agreement{o.Subprotocol, agreed},
+		early:     bytes.Clone(o.Early),
+	}
 	switch {
 	case o.Request == nil:
 	case o.Client:

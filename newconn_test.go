@@ -77,10 +77,10 @@ func TestNewConnExtensions(t *testing.T) {
 		opts   Options
 		want   compression // of the server's end; of the client's it is the reverse
 	}{
-		{"permessage-deflate", on, compression{sendBits: 15, recvBits: 15, sendTakeover: true, recvTakeover: true}},
-		{"permessage-deflate; server_no_context_takeover; client_no_context_takeover", on, compression{sendBits: 15, recvBits: 15}},
-		{"permessage-deflate; server_max_window_bits=10; client_max_window_bits=11", on, compression{sendBits: 10, recvBits: 11, sendTakeover: true, recvTakeover: true}},
-		{"permessage-deflate; server_no_context_takeover; client_no_context_takeover", small, compression{sendBits: 15, recvBits: 15}},
+		{"permessage-deflate", on, compression{SendBits: 15, RecvBits: 15, SendTakeover: true, RecvTakeover: true}},
+		{"permessage-deflate; server_no_context_takeover; client_no_context_takeover", on, compression{SendBits: 15, RecvBits: 15}},
+		{"permessage-deflate; server_max_window_bits=10; client_max_window_bits=11", on, compression{SendBits: 10, RecvBits: 11, SendTakeover: true, RecvTakeover: true}},
+		{"permessage-deflate; server_no_context_takeover; client_no_context_takeover", small, compression{SendBits: 15, RecvBits: 15}},
 	} {
 		o := ConnOptions{Options: tt.opts, Extensions: tt.agreed}
 		cfg, err := o.config()
@@ -88,8 +88,8 @@ func TestNewConnExtensions(t *testing.T) {
 			t.Errorf("%s: %v", tt.agreed, err)
 			continue
 		}
-		got := *cfg.compression
-		got.level, got.threshold = 0, 0
+		got := cfg.extensions.Deflate
+		got.Level, got.Threshold = 0, 0
 		if got != tt.want {
 			t.Errorf("%s: the server has %+v, want %+v", tt.agreed, got, tt.want)
 		}
@@ -98,11 +98,11 @@ func TestNewConnExtensions(t *testing.T) {
 			t.Errorf("%s: client: %v", tt.agreed, err)
 			continue
 		}
-		got = *cfg.compression
+		got = cfg.extensions.Deflate
 		if tt.opts.Compression == small.Compression { // a client then never uses more, takeover or not
-			got.sendBits = max(got.sendBits, tt.want.recvBits)
+			got.SendBits = max(got.SendBits, tt.want.RecvBits)
 		}
-		if want := tt.want; got.sendBits != want.recvBits || got.recvBits != want.sendBits || got.sendTakeover != want.recvTakeover || got.recvTakeover != want.sendTakeover {
+		if want := tt.want; got.SendBits != want.RecvBits || got.RecvBits != want.SendBits || got.SendTakeover != want.RecvTakeover || got.RecvTakeover != want.SendTakeover {
 			t.Errorf("%s: the client has %+v, want the reverse of %+v", tt.agreed, got, want)
 		}
 		c, s := newConnPair(t, o, ofServer(o))
@@ -145,7 +145,7 @@ func TestNewConnErrors(t *testing.T) {
 		{ConnOptions{Extensions: "x-other"}, `extension "x-other" is not known`},
 		{ConnOptions{Client: true, Options: on, Extensions: "x-other"}, `extension "x-other" is not known`},
 		{ConnOptions{Options: on, Extensions: "permessage-deflate, permessage-deflate"}, "2 extensions"},
-		{ConnOptions{Options: on, Extensions: "permessage-deflate; client_max_window_bits"}, "client_max_window_bits has no value"},
+		{ConnOptions{Options: on, Extensions: "permessage-deflate; client_max_window_bits"}, "client_max_window_bits without a value"},
 		{ConnOptions{Client: true, Options: on, Extensions: "permessage-deflate; client_max_window_bits"}, "without a value"},
 		{ConnOptions{Options: on, Extensions: "permessage-deflate; strange"}, `no parameter "strange"`},
 		{ConnOptions{Options: on, Extensions: "permessage-deflate;;"}, "malformed"},

@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"sync/atomic"
 	"time"
+
+	"github.com/fullduplex-go/websocket/internal/extension"
 )
 
 // Defaults of [Options].
@@ -207,6 +209,15 @@ func (o Options) shared() *Options {
 	*p = o
 	lastOptions.Store(p)
 	return p
+}
+
+// wanted returns the extensions that o wants, or an error if a setting has no
+// meaning.
+func (o *Options) wanted() (w extension.Wanted, err error) {
+	if z := o.Compression; z != nil {
+		w.Compression, w.Deflate = true, extension.Params(*z)
+	}
+	return w, o.Compression.check()
 }
 
 // withDefaults returns o with every zero value replaced by its meaning. A

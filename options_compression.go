@@ -3,21 +3,7 @@ package websocket
 import (
 	"fmt"
 
-	"github.com/fullduplex-go/websocket/internal/extension"
 	"github.com/fullduplex-go/websocket/internal/flate"
-)
-
-// Defaults of [CompressionOptions].
-const (
-	defaultCompressionLevel     = flate.DefaultLevel
-	defaultCompressionThreshold = 128
-)
-
-// Window sizes that can be negotiated, as base-2 logarithms (RFC 7692,
-// section 7.1.2). Where nothing is said about a window it has the largest.
-const (
-	minWindowBits = flate.MinWindowBits
-	maxWindowBits = flate.MaxWindowBits
 )
 
 // CompressionOptions are the settings of permessage-deflate (RFC 7692), with which
@@ -86,53 +72,10 @@ func (o *CompressionOptions) check() error {
 	case o == nil:
 	case o.Level < 0 || o.Level > 9:
 		return fmt.Errorf("websocket: CompressionOptions.Level is %d, want 1 to 9, or 0", o.Level)
-	case o.WindowBits != 0 && (o.WindowBits < minWindowBits || o.WindowBits > maxWindowBits):
-		return fmt.Errorf("websocket: CompressionOptions.WindowBits is %d, want %d to %d, or 0", o.WindowBits, minWindowBits, maxWindowBits)
+	case o.WindowBits != 0 && (o.WindowBits < flate.MinWindowBits || o.WindowBits > flate.MaxWindowBits):
+		return fmt.Errorf("websocket: CompressionOptions.WindowBits is %d, want %d to %d, or 0", o.WindowBits, flate.MinWindowBits, flate.MaxWindowBits)
 	case o.MemoryBudget < 0:
 		return fmt.Errorf("websocket: CompressionOptions.MemoryBudget is %d, want bytes, or 0", o.MemoryBudget)
 	}
 	return nil
-}
-
-// params returns the parameters that the handshake negotiates with; nil for nil.
-func (o *CompressionOptions) params() *extension.Params {
-	if o == nil {
-		return nil
-	}
-	return &extension.Params{
-		Level:                   o.Level,
-		WindowBits:              o.WindowBits,
-		ServerNoContextTakeover: o.ServerNoContextTakeover,
-		ClientNoContextTakeover: o.ClientNoContextTakeover,
-		MemoryBudget:            o.MemoryBudget,
-	}
-}
-
-// compression is the result of the negotiation, seen from this end.
-type compression struct {
-	level, threshold           int
-	sendBits, recvBits         uint8 // windows of what we send and of what we receive
-	sendTakeover, recvTakeover bool  // whether messages refer to earlier ones
-}
-
-// compression returns the result of o and the handshake; nil for no compression.
-func (o *CompressionOptions) compression(d extension.Deflate) *compression {
-	if d == (extension.Deflate{}) {
-		return nil
-	}
-	c := &compression{
-		level:        o.Level,
-		threshold:    max(o.Threshold, 0),
-		sendBits:     d.SendBits,
-		recvBits:     d.RecvBits,
-		sendTakeover: d.SendTakeover,
-		recvTakeover: d.RecvTakeover,
-	}
-	if o.Level == 0 {
-		c.level = defaultCompressionLevel
-	}
-	if o.Threshold == 0 {
-		c.threshold = defaultCompressionThreshold
-	}
-	return c
 }

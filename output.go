@@ -22,14 +22,15 @@ const vectorSize = 4 << 10
 
 // outFrame is a data frame on its way out.
 type outFrame struct {
-	op   Opcode
-	fin  bool
-	rsv  uint8   // reserved bits, if it is the first of its message
-	pack packing // what the connection's own encoder does with it
-	wire bool    // p is whole frames, with their headers, and does not change
-	cut  bool    // its write was interrupted by its context
-	sent uint16  // once writeFrame has failed: how many bytes of it have left, at most 65535
-	p    []byte
+	op    Opcode
+	fin   bool
+	rsv   uint8   // reserved bits, if it is the first of its message
+	plain bool    // it is not to be compressed
+	pack  packing // what encodeLate is to do with it
+	wire  bool    // p is whole frames, with their headers, and does not change
+	cut   bool    // its write was interrupted by its context
+	sent  uint16  // once writeFrame has failed: how many bytes of it have left, at most 65535
+	p     []byte
 
 	until int64 // when its write has to be over, by monotonic; 0 for no bound but the context
 }
@@ -161,7 +162,7 @@ func (c *Conn) writeFrame(ctx context.Context, stream *messageWriter, f *outFram
 	if ahead != nil {
 		return c.writeBehind(ctx, ahead, f)
 	}
-	z := c.pack(f)
+	z := c.encodeLate(f)
 	var h Header
 	c.header(&h, f)
 	var n int64
@@ -228,7 +229,7 @@ func (f *outFrame) encode(h *Header) *buffer.Buffer {
 //go:noinline
 func (c *Conn) writeBehind(ctx context.Context, ahead *transport.Backlog, f *outFrame) error {
 	ahead.Mark = ahead.Len()
-	z := c.pack(f)
+	z := c.encodeLate(f)
 	var h Header
 	c.header(&h, f)
 	if !f.wire && !h.Masked && len(f.p) >= vectorSize && c.t.Vectored() {
@@ -321,7 +322,7 @@ func (c *Conn) endWrite(ctx context.Context, ahead *transport.Backlog, n int, f 
 // the end of the connection, before anything of f was written.
 func (c *Conn) takeBackWrite(ctx context.Context, ahead *transport.Backlog, n int, f *outFrame) error {
 	if f.pack != packNone {
-		c.deflate().enc.Reset() // the peer has not seen the message
+		c.extensions().enc.Reset() // the peer has not seen the message
 	}
 	if ahead != nil {
 		ahead.Truncate(ahead.Mark)

@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 
 	"github.com/fullduplex-go/websocket/internal/buffer"
+	"github.com/fullduplex-go/websocket/internal/extension"
 )
 
 // PreparedMessage is a message that is encoded once and sent to any number of
@@ -15,9 +16,9 @@ import (
 //
 // All connections of servers send the same memory, uncompressed or compressed. The
 // message is compressed when the first connection needs that, once for each window
-// size and level in use. On a connection with context takeover it is compressed
-// without reference to earlier messages, and later messages do not refer to it or
-// to earlier ones: correct, but with less gain from the takeover than usual.
+// size, level and threshold in use. On a connection with context takeover it is
+// compressed without reference to earlier messages, and later messages do not refer
+// to it or to earlier ones: correct, but with less gain from the takeover than usual.
 // Clients mask each frame with a key of its own (section 5.3), so they share
 // nothing.
 type PreparedMessage struct {
@@ -25,16 +26,15 @@ type PreparedMessage struct {
 	plain   []byte // the frame that a server sends
 	payload []byte // of it
 
-	mu     sync.Mutex             // held while a packed is made
-	packed atomic.Pointer[packed] // the newest of them; nil if there is none
+	mu      sync.Mutex              // held while an encoded is made
+	encoded atomic.Pointer[encoded] // the newest of them; nil if there is none
 }
 
-// packed is a message compressed for connections of one kind.
-type packed struct {
-	level, bits uint8
-	smaller     bool
-	frame       []byte // the plain one unless it is smaller
-	next        *packed
+// encoded is a message as connections with the same extensions send it.
+type encoded struct {
+	by    extension.Agreed
+	frame []byte // the plain one if they leave it as it is
+	next  *encoded
 }
 
 var errNilPrepared = errors.New("websocket: nil PreparedMessage")
@@ -66,52 +66,53 @@ func (c *Conn) WritePrepared(ctx context.Context, m *PreparedMessage) error {
 	}
 	var f outFrame
 	m.frame(c, &f)
-	if d := c.negotiated().deflate; d != nil && !f.wire && len(f.p) >= d.threshold {
-		return c.writeDeflated(ctx, d, m.typ, f.p)
-	}
-	return c.writeFrame(ctx, nil, &f)
+	z := c.encodeEarly(&f, nil)
+	err := c.writeFrame(ctx, nil, &f)
+	buffer.Put(z)
+	return err
 }
 
 // frame sets f to the frame by which c sends m.
 func (m *PreparedMessage) frame(c *Conn, f *outFrame) {
-	f.op, f.fin = Opcode(m.typ), true
+	f.op, f.fin, f.p = Opcode(m.typ), true, m.payload
 	if c.client() {
-		f.p = m.payload
 		return
 	}
-	f.wire, f.p = true, m.plain
-	if d := c.negotiated().deflate; d != nil && len(m.payload) >= d.threshold {
-		v := m.packedFor(&d.compression)
-		f.p = v.frame
-		if d.enc != nil && v.smaller {
-			f.pack = packAlone
-		}
+	x := c.extensions()
+	if x == nil || x.leaves(f) {
+		f.wire, f.p = true, m.plain
+		return
+	}
+	f.wire, f.p = true, m.encodedFor(x)
+	if x.enc != nil && f.p[0]&RSV1 != 0 {
+		f.pack = packAlone
 	}
 }
 
-// packedFor returns m for connections that have agreed on p.
-func (m *PreparedMessage) packedFor(p *compression) *packed {
-	if v := m.find(p); v != nil {
-		return v
+// encodedFor returns the frame by which connections with the extensions x send m.
+func (m *PreparedMessage) encodedFor(x *extensions) []byte {
+	by := x.alone()
+	if v := m.find(by); v != nil {
+		return v.frame
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if v := m.find(p); v != nil {
-		return v
+	if v := m.find(by); v != nil {
+		return v.frame
 	}
-	v := &packed{level: uint8(p.level), bits: p.sendBits, frame: m.plain, next: m.packed.Load()}
-	f := outFrame{fin: true, p: m.payload}
-	if z := f.deflateAlone(p); z != nil {
-		v.smaller, v.frame = true, serverFrame(m.typ, f.rsv, z.B)
+	v := &encoded{by: by, frame: m.plain, next: m.encoded.Load()}
+	f := outFrame{op: Opcode(m.typ), fin: true, p: m.payload}
+	if z := x.encodeAlone(&f); z != nil {
+		v.frame = serverFrame(m.typ, f.rsv, f.p)
 		buffer.Put(z)
 	}
-	m.packed.Store(v)
-	return v
+	m.encoded.Store(v)
+	return v.frame
 }
 
-func (m *PreparedMessage) find(p *compression) *packed {
-	v := m.packed.Load()
-	for v != nil && (v.level != uint8(p.level) || v.bits != p.sendBits) {
+func (m *PreparedMessage) find(by extension.Agreed) *encoded {
+	v := m.encoded.Load()
+	for v != nil && v.by != by {
 		v = v.next
 	}
 	return v

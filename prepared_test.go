@@ -32,23 +32,23 @@ func TestPreparedIsEncodedOnce(t *testing.T) {
 	}
 	kinds := []*compression{
 		nil,
-		{level: 4, sendBits: 15, recvBits: 15},
-		{level: 4, sendBits: 9, recvBits: 15},
-		{level: 4, sendBits: 15, recvBits: 9, sendTakeover: true, recvTakeover: true},
-		{level: 1, sendBits: 15, recvBits: 15},
-		{level: 4, sendBits: 15, recvBits: 15, threshold: 1001},
+		{Level: 4, SendBits: 15, RecvBits: 15},
+		{Level: 4, SendBits: 9, RecvBits: 15},
+		{Level: 4, SendBits: 15, RecvBits: 9, SendTakeover: true, RecvTakeover: true},
+		{Level: 1, SendBits: 15, RecvBits: 15},
+		{Level: 4, SendBits: 15, RecvBits: 15, Threshold: 1001},
 	}
 	frames := make(map[*byte]int)
 	for range 3 {
 		for _, k := range kinds {
 			a, b := net.Pipe()
 			defer b.Close()
-			c := newConn(a, connConfig{opts: Options{}.withDefaults(), compression: k})
+			c := newConn(a, connConfig{opts: Options{}.withDefaults(), agreement: compressing(k)})
 			defer c.CloseNow()
 			var f outFrame
 			m.frame(c, &f)
 			frames[unsafe.SliceData(f.p)]++
-			if f.pack != packNone != (k != nil && k.sendTakeover) {
+			if f.pack != packNone != (k != nil && k.SendTakeover) {
 				t.Errorf("%+v: packing %d", k, f.pack)
 			}
 		}
@@ -57,7 +57,7 @@ func TestPreparedIsEncodedOnce(t *testing.T) {
 		t.Errorf("%d encodings", len(frames))
 	}
 	n := 0
-	for v := m.packed.Load(); v != nil; v = v.next {
+	for v := m.encoded.Load(); v != nil; v = v.next {
 		n++
 	}
 	if n != 3 {
@@ -74,7 +74,7 @@ func TestPreparedGetsNoSmaller(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	client, server := compressedPair(t, compression{level: 4, sendBits: 15, recvBits: 15, sendTakeover: true, recvTakeover: true})
+	client, server := compressedPair(t, compression{Level: 4, SendBits: 15, RecvBits: 15, SendTakeover: true, RecvTakeover: true})
 	var f outFrame
 	if m.frame(server, &f); f.pack != packNone || unsafe.SliceData(f.p) != unsafe.SliceData(m.plain) {
 		t.Error("something else than the plain frame", f.pack)
@@ -91,19 +91,19 @@ func TestPreparedGetsNoSmaller(t *testing.T) {
 // and without takeover, while the peer keeps up and while it does not.
 func TestCompressedSends(t *testing.T) {
 	for _, p := range []compression{
-		{level: 4, sendBits: 15, recvBits: 15},
-		{level: 4, sendBits: 10, recvBits: 10, sendTakeover: true, recvTakeover: true},
-		{level: 1, sendBits: 15, recvBits: 15, sendTakeover: true, recvTakeover: true},
+		{Level: 4, SendBits: 15, RecvBits: 15},
+		{Level: 4, SendBits: 10, RecvBits: 10, SendTakeover: true, RecvTakeover: true},
+		{Level: 1, SendBits: 15, RecvBits: 15, SendTakeover: true, RecvTakeover: true},
 	} {
 		for _, k := range kinds {
 			for _, fromClient := range []bool{false, true} {
-				t.Run(fmt.Sprintf("%d bits/%v/%s/client=%v", p.sendBits, p.sendTakeover, k.name, fromClient), func(t *testing.T) {
+				t.Run(fmt.Sprintf("%d bits/%v/%s/client=%v", p.SendBits, p.SendTakeover, k.name, fromClient), func(t *testing.T) {
 					a, b := k.pair(t)
 					smallBuffers(a)
 					smallBuffers(b)
 					opts := Options{SendBuffer: 20_000}.withDefaults()
-					from := newConn(a, connConfig{client: fromClient, opts: opts, compression: &p})
-					to := newConn(b, connConfig{client: !fromClient, opts: opts, compression: &p})
+					from := newConn(a, connConfig{client: fromClient, opts: opts, agreement: compressing(&p)})
+					to := newConn(b, connConfig{client: !fromClient, opts: opts, agreement: compressing(&p)})
 					defer from.CloseNow()
 					defer to.CloseNow()
 					if k.loop {

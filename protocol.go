@@ -58,6 +58,7 @@ type receiver struct {
 type partial struct {
 	hdr   Header // of the frame
 	left  int64  // payload bytes of it still to come
+	marks uint8  // reserved bits of the message's first frame
 	size  int64  // bytes in the frames of the message so far, inflated if it is compressed; never above limit
 	err   *ProtocolError
 	ctl   *buffer.Buffer      // the start of a control payload that came in pieces
@@ -234,10 +235,10 @@ func (r *receiver) begin() error {
 	case h.Opcode != OpContinuation && r.msg != 0:
 		return violation("5.4", "new message inside a fragmented one")
 	case h.Opcode != OpContinuation:
-		r.msg, r.size = h.Opcode, 0
+		r.msg, r.size, r.marks = h.Opcode, 0, h.RSV
 	}
 	r.phase = inPayload
-	if r.more = r.dec != nil || h.RSV != 0; r.more {
+	if r.more = r.marks&RSV1 != 0; r.more {
 		return nil // the inflated size counts
 	}
 	if h.Length > r.limit-r.size {
@@ -354,7 +355,7 @@ func (r *receiver) skip() bool {
 	if r.dec != nil {
 		putDecoder(r.dec)
 	}
-	r.phase, r.limit, r.text, r.dec, r.more = r.was, math.MaxInt64, utf8.Validator{}, nil, false
+	r.phase, r.limit, r.text, r.dec, r.more, r.marks = r.was, math.MaxInt64, utf8.Validator{}, nil, false, 0
 	if r.msg = 0; r.phase == inPayload {
 		r.msg = OpBinary
 	}

@@ -183,7 +183,7 @@ func (c *Conn) coalesceLocked(f outFrame) {
 	if f.pack != packNone {
 		c.encoderLocked()
 	}
-	z := c.pack(&f)
+	z := c.encodeLate(&f)
 	var h Header
 	c.header(&h, &f)
 	f.queue(backlogIn(&q.pending), &h)
@@ -195,7 +195,7 @@ func (c *Conn) coalesceLocked(f outFrame) {
 // caller owns the write lock, or it has no owner.
 func (c *Conn) encoderLocked() {
 	if q := c.out.queue; q != nil && q.anew {
-		c.deflate().enc.Reset()
+		c.extensions().enc.Reset()
 		q.anew = false
 	}
 }

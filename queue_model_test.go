@@ -80,7 +80,7 @@ func runModel(t *testing.T, seed uint64) {
 		r.sent = make(map[[2]uint32]*sentMessage)
 		r.cfg = connConfig{client: rnd.IntN(2) == 0, opts: Options{PingInterval: -1, CloseTimeout: time.Second}.withDefaults()}
 		if rnd.IntN(2) == 0 {
-			r.cfg.compression = &compression{level: 1, threshold: 64, sendBits: 15, recvBits: 15, sendTakeover: rnd.IntN(3) > 0}
+			r.cfg.agreement = compressing(&compression{Level: 1, Threshold: 64, SendBits: 15, RecvBits: 15, SendTakeover: rnd.IntN(3) > 0})
 		}
 		r.abandons, r.reads = rnd.IntN(4) == 0, rnd.IntN(2) == 0
 		r.run(t)
@@ -155,7 +155,7 @@ func (r *modelRun) judge(t *testing.T, way string, exact, complete bool) {
 	// It was not cut off for lack of room, nor was a write before.
 	complete = complete && r.nc.atEnd >= 3*transport.MaxRoom && r.nc.failAt < 0 && (r.c.life.extra == nil || r.c.life.extra.writeErr == nil)
 	if err := r.check(r.nc.wire, r.cfg, exact, complete); err != nil {
-		t.Errorf("%s, room %d, exact %v, compression %+v: %v", way, r.nc.atEnd, exact, r.cfg.compression, err)
+		t.Errorf("%s, room %d, exact %v, compression %+v: %v", way, r.nc.atEnd, exact, r.cfg.extensions.Deflate, err)
 	}
 	if n := r.c.Buffered(); n != 0 {
 		t.Errorf("%s: %d bytes are buffered in the end", way, n)

@@ -55,7 +55,7 @@ func runSockets(t *testing.T, k kind, seed uint64) {
 	r.sent = make(map[[2]uint32]*sentMessage)
 	r.cfg = connConfig{opts: Options{PingInterval: -1, CloseTimeout: 2 * time.Second}.withDefaults()}
 	if rnd.IntN(2) == 0 {
-		r.cfg.compression = &compression{level: 1, threshold: 64, sendBits: 15, recvBits: 15, sendTakeover: rnd.IntN(3) > 0}
+		r.cfg.agreement = compressing(&compression{Level: 1, Threshold: 64, SendBits: 15, RecvBits: 15, SendTakeover: rnd.IntN(3) > 0})
 	}
 	r.abandons, r.reads = rnd.IntN(4) == 0, true // there is nobody who answers pings
 	a, b := k.pair(t)
@@ -122,7 +122,7 @@ func (r *socketRun) run(t *testing.T) {
 	default:
 	}
 	if err := r.check(r.wire, r.cfg, r.c.currentTransport().Exact(), false); err != nil {
-		t.Errorf("%s, compression %+v: %v", way, r.cfg.compression, err)
+		t.Errorf("%s, compression %+v: %v", way, r.cfg.extensions.Deflate, err)
 	}
 	if n := r.c.Buffered(); n != 0 {
 		t.Errorf("%s: %d bytes are buffered in the end", way, n)

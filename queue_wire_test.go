@@ -88,10 +88,9 @@ func (m *sentModel) check(wire []byte, cfg connConfig, exact, complete bool) err
 		return err
 	}
 	peer := connConfig{client: !cfg.client, opts: Options{PingInterval: -1, ReadLimit: 1 << 30}.withDefaults()}
-	if z := cfg.compression; z != nil {
-		peer.compression = &compression{level: z.level, threshold: z.threshold, sendBits: z.recvBits, recvBits: z.sendBits,
-			sendTakeover: z.recvTakeover, recvTakeover: z.sendTakeover}
-	}
+	peer.agreement = cfg.agreement
+	z, y := &cfg.extensions.Deflate, &peer.extensions.Deflate
+	y.SendBits, y.RecvBits, y.SendTakeover, y.RecvTakeover = z.RecvBits, z.SendBits, z.RecvTakeover, z.SendTakeover
 	c := newConn(&replay{wire: bytes.Clone(wire)}, peer)
 	defer c.CloseNow()
 	last := make(map[uint32]uint32)

@@ -107,14 +107,7 @@ func (c *Conn) send(f *outFrame) error {
 	if n := f.sizeLimit(); n > c.opts.SendBuffer {
 		return fmt.Errorf("websocket: %w: of %d bytes, where Options.SendBuffer is %d", ErrMessageTooBig, len(f.p), c.opts.SendBuffer)
 	}
-	var z *buffer.Buffer
-	if d := c.negotiated().deflate; d != nil && !f.wire && len(f.p) >= d.threshold {
-		if d.enc != nil {
-			f.pack = packMessage
-		} else {
-			z = f.deflateAlone(&d.compression)
-		}
-	}
+	z := c.encodeEarly(f, nil)
 	err := c.sendFrame(f)
 	buffer.Put(z)
 	return err
@@ -139,9 +132,7 @@ func (c *Conn) sendFrame(f *outFrame) error {
 	}
 	var z *buffer.Buffer
 	if f.pack == packMessage {
-		// p may change before it leaves, so it is compressed now, and alone.
-		z = f.deflateAlone(&c.deflate().compression)
-		f.pack = packAlone
+		z = c.extensions().encodeAlone(f) // now, because p may change before it leaves
 	}
 	owns, err := c.beginSend(f)
 	if owns {
@@ -198,7 +189,7 @@ func (c *Conn) enqueueLocked(f *outFrame) error {
 // pending. The caller owns the write lock.
 func (c *Conn) sendOwned(f *outFrame, quick bool) error {
 	o := &c.out
-	z := c.pack(f)
+	z := c.encodeLate(f)
 	var h Header
 	c.header(&h, f)
 	var b *buffer.Buffer
@@ -233,7 +224,7 @@ func (c *Conn) sendOwned(f *outFrame, quick bool) error {
 	case err == ErrBackpressure:
 		buffer.Put(b)
 		if f.pack != packNone {
-			c.deflate().enc.Reset() // the peer will not see the message
+			c.extensions().enc.Reset() // the peer will not see the message
 		}
 	default:
 		buffer.Put(b)

@@ -232,7 +232,7 @@ func (w *messageWriter) send(fin bool, p []byte) error {
 		p = w.buf.B
 	}
 	f := outFrame{op: Opcode(w.typ), fin: fin, p: p}
-	z := w.deflate(&f)
+	z := w.c.encodeEarly(&f, w)
 	err := w.c.writeFrame(w.ctx, w, &f)
 	buffer.Put(z)
 	buffer.Put(w.buf)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/fullduplex-go/websocket/internal/buffer"
 	"github.com/fullduplex-go/websocket/internal/utf8"
 )
 
@@ -28,13 +29,7 @@ import (
 // the connection (section 8.1). On the client the masked copy takes as much
 // memory as p for the duration of the call; [Conn.Writer] takes less.
 func (c *Conn) Write(ctx context.Context, typ MessageType, p []byte) error {
-	if err := checkContent(ctx, typ, p); err != nil {
-		return err
-	}
-	if d := c.negotiated().deflate; d != nil && len(p) >= d.threshold {
-		return c.writeDeflated(ctx, d, typ, p)
-	}
-	return c.writeFrame(ctx, nil, &outFrame{op: Opcode(typ), fin: true, p: p})
+	return c.writeMessage(ctx, &outFrame{op: Opcode(typ), fin: true, p: p})
 }
 
 // WriteUncompressed is Write for a message that is not to be compressed, on a
@@ -42,10 +37,18 @@ func (c *Conn) Write(ctx context.Context, typ MessageType, p []byte) error {
 // archives are, or because it holds a secret beside text that others may choose
 // (see [CompressionOptions]).
 func (c *Conn) WriteUncompressed(ctx context.Context, typ MessageType, p []byte) error {
-	if err := checkContent(ctx, typ, p); err != nil {
+	return c.writeMessage(ctx, &outFrame{op: Opcode(typ), fin: true, p: p, plain: true})
+}
+
+// writeMessage writes f, a whole message.
+func (c *Conn) writeMessage(ctx context.Context, f *outFrame) error {
+	if err := checkContent(ctx, MessageType(f.op), f.p); err != nil {
 		return err
 	}
-	return c.writeFrame(ctx, nil, &outFrame{op: Opcode(typ), fin: true, p: p})
+	z := c.encodeEarly(f, nil)
+	err := c.writeFrame(ctx, nil, f)
+	buffer.Put(z)
+	return err
 }
 
 // Buffered returns how many bytes wait to be taken by the transport: those being

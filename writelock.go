@@ -41,8 +41,7 @@ type messageWriter struct {
 	mu    sync.Mutex     // for callers that use it from several goroutines
 	buf   *buffer.Buffer // collects small writes
 	text  utf8.Validator
-	pack  packing        // how the message is compressed
-	enc   *flate.Encoder // the encoder, if it is not the connection's
+	enc   *flate.Encoder // made if the message is compressed, in several frames, and not by the connection's own
 	begun bool           // a frame has been sent
 	err   error
 }

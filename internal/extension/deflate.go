@@ -22,10 +22,25 @@ const (
 // saves next to no memory, and finds fewer matches.
 const minBudgetBits = 9
 
-// Params are the settings of one end, as the program has chosen them. The zero value
-// is valid. Errors name the fields of CompressionOptions.
+// defaultThreshold stands for a Threshold of zero.
+const defaultThreshold = 128
+
+// deflateKind is permessage-deflate. Bit RSV1 marks a compressed message (RFC 7692,
+// section 6).
+var deflateKind = kind{
+	name:     deflateName,
+	rsv:      0x40,
+	off:      "Options.Compression is nil",
+	offer:    offerDeflate,
+	answer:   answerDeflate,
+	accepted: acceptedDeflate,
+}
+
+// Params are the settings of one end, as the program has chosen them. Its fields are
+// those of CompressionOptions, which errors name. The zero value is valid.
 type Params struct {
 	Level                   int // of our compressor, 1 to 9; 0 is [flate.DefaultLevel]
+	Threshold               int // the size of the smallest message to compress; 0 is 128
 	WindowBits              int // of the largest window, 8 to 15; 0 is 15
 	ServerNoContextTakeover bool
 	ClientNoContextTakeover bool
@@ -47,10 +62,14 @@ func (o *Params) deflate() Deflate {
 		RecvBits:     o.windowBits(),
 		SendTakeover: true,
 		RecvTakeover: true,
-		level:        o.Level,
+		Level:        o.Level,
+		Threshold:    max(o.Threshold, 0),
 	}
 	if o.Level == 0 {
-		d.level = flate.DefaultLevel
+		d.Level = flate.DefaultLevel
+	}
+	if o.Threshold == 0 {
+		d.Threshold = defaultThreshold
 	}
 	return d
 }
@@ -61,15 +80,19 @@ type Deflate struct {
 	SendBits, RecvBits         uint8 // window sizes of each direction, as base-2 logarithms
 	SendTakeover, RecvTakeover bool  // whether messages refer to earlier ones
 
-	level int // of our compressor
+	Level     int // of our compressor
+	Threshold int // the size of the smallest message to compress
 }
+
+// On reports whether there is compression.
+func (c *Deflate) On() bool { return c.SendBits != 0 }
 
 // sendMemory is how many bytes the sending direction keeps between messages.
 func (c *Deflate) sendMemory() int {
 	if !c.SendTakeover {
 		return 0
 	}
-	return flate.EncoderMemory(c.level, int(c.SendBits))
+	return flate.EncoderMemory(c.Level, int(c.SendBits))
 }
 
 // recvMemory is how many bytes the receiving direction keeps between messages.
@@ -200,28 +223,15 @@ func (p deflateParams) String() string {
 	return s
 }
 
-// Answer is the server's side: it accepts the first valid offer of permessage-deflate,
-// by o. lines are those of the header Sec-WebSocket-Extensions. It returns the
-// answer for the header, and the negotiated parameters. Both are zero if it accepts
-// no offer, or if o is nil. "A server MUST decline an extension negotiation offer"
-// with an unknown parameter, an invalid value, or the same parameter twice
-// (section 7.1); then the next offer is tried. If the header is not a list of
-// offers, the error is an [*Error].
-func Answer(lines []string, o *Params) (answer string, d Deflate, err error) {
-	offers, err := parse(lines)
-	if err != nil || o == nil {
-		return "", d, err
+// answerDeflate: "A server MUST decline an extension negotiation offer" with an
+// unknown parameter, an invalid value, or the same parameter twice (section 7.1).
+func answerDeflate(w *Wanted, offer []param, a *Agreed) string {
+	p, err := parseDeflate(offer)
+	if err != nil || !w.Compression {
+		return ""
 	}
-	for _, offer := range offers {
-		if offer.name != deflateName {
-			continue
-		}
-		if p, err := parseDeflate(offer.params); err == nil {
-			params, d := o.answer(p)
-			return params.String(), d, nil
-		}
-	}
-	return "", d, nil
+	p, a.Deflate = w.Deflate.answer(p)
+	return p.String()
 }
 
 // answer accepts an offer.
@@ -263,4 +273,30 @@ func (o *Params) answer(offer deflateParams) (answer deflateParams, c Deflate) {
 		answer.clientBits = c.RecvBits
 	}
 	return answer, c
+}
+
+// keepTo returns the parameters of an answer that was given in the server's name.
+// The server may always use less than agreed for its own messages. The client's
+// messages may use all that the answer allows.
+func (o *Params) keepTo(answer deflateParams) (Deflate, error) {
+	c := o.deflate()
+	c.SendTakeover = !answer.serverNoTakeover && !o.ServerNoContextTakeover
+	c.RecvTakeover = !answer.clientNoTakeover
+	if answer.serverBits != 0 {
+		c.SendBits = min(c.SendBits, answer.serverBits)
+	}
+	allowed := 1 << c.RecvBits
+	if o.MemoryBudget != 0 {
+		allowed = min(allowed, o.MemoryBudget)
+	}
+	c.RecvBits = flate.MaxWindowBits
+	if answer.clientBits != 0 {
+		c.RecvBits = answer.clientBits
+	}
+	if kept := c.recvMemory(); kept > allowed {
+		return Deflate{}, fmt.Errorf("the client's messages keep %d bytes, and CompressionOptions allows %d: answer %s, or a smaller %s",
+			kept, allowed, clientNoTakeoverName, clientMaxWindowBitsName)
+	}
+	c.fitSend(o.MemoryBudget)
+	return c, nil
 }

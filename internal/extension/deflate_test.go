@@ -28,6 +28,31 @@ func show(c Deflate) string {
 func keeps(level, bits int) int { return sends(level, bits) + 1<<bits }
 func sends(level, bits int) int { return flate.EncoderMemory(level, bits) }
 
+// wanted returns what an end with these settings wants; nil is nothing.
+func wanted(o *Params) *Wanted {
+	if o == nil {
+		return new(Wanted)
+	}
+	return &Wanted{Compression: true, Deflate: *o}
+}
+
+func TestDeflateDefaults(t *testing.T) {
+	for _, tt := range []struct{ level, threshold, wantLevel, wantThreshold int }{
+		{0, 0, flate.DefaultLevel, 128},
+		{1, -1, 1, 0},
+		{9, 1000, 9, 1000},
+	} {
+		o := &Params{Level: tt.level, Threshold: tt.threshold}
+		_, server, _ := wanted(o).Answer([]string{"permessage-deflate"})
+		client, _ := wanted(o).Accept([]string{"permessage-deflate"})
+		for _, a := range []Agreed{server, client} {
+			if d := a.Deflate; d.Level != tt.wantLevel || d.Threshold != tt.wantThreshold {
+				t.Errorf("%+v: got %+v", tt, d)
+			}
+		}
+	}
+}
+
 func TestAnswer(t *testing.T) {
 	const name = "permessage-deflate"
 	type options = Params
@@ -151,8 +176,8 @@ func TestAnswer(t *testing.T) {
 		{options{MemoryBudget: 8000}, name + "; client_no_context_takeover; client_max_window_bits",
 			name + "; client_no_context_takeover", "send 11+ recv 15"},
 	} {
-		answer, c, err := Answer([]string{tt.offer}, &tt.opts)
-		if got := show(c); answer != tt.answer || got != tt.want || err != nil {
+		answer, a, err := wanted(&tt.opts).Answer([]string{tt.offer})
+		if got := show(a.Deflate); (a.RSV == 0x40) != (got != "") || answer != tt.answer || got != tt.want || err != nil {
 			t.Errorf("%+v\noffer %q\ngot  %q, %q, %v\nwant %q, %q", tt.opts, tt.offer, answer, got, err, tt.answer, tt.want)
 		}
 	}
@@ -163,13 +188,13 @@ func TestAnswer(t *testing.T) {
 func TestAnswerMalformed(t *testing.T) {
 	for _, o := range []*Params{nil, {}} {
 		var fault *Error
-		answer, d, err := Answer([]string{"permessage-deflate", "a b"}, o)
-		if answer != "" || d != (Deflate{}) || !errors.As(err, &fault) || fault.Rule != "RFC 6455, section 9.1" {
-			t.Errorf("%+v: got %q, %+v, %v", o, answer, d, err)
+		answer, a, err := wanted(o).Answer([]string{"permessage-deflate", "a b"})
+		if answer != "" || a != (Agreed{}) || !errors.As(err, &fault) || fault.Rule != "RFC 6455, section 9.1" {
+			t.Errorf("%+v: got %q, %+v, %v", o, answer, a, err)
 		}
 	}
-	if answer, d, err := Answer([]string{"permessage-deflate"}, nil); answer != "" || d != (Deflate{}) || err != nil {
-		t.Errorf("an end that wants no compression answers %q, %+v, %v", answer, d, err)
+	if answer, a, err := new(Wanted).Answer([]string{"permessage-deflate"}); answer != "" || a != (Agreed{}) || err != nil {
+		t.Errorf("an end that wants no compression answers %q, %+v, %v", answer, a, err)
 	}
 }
 
@@ -203,10 +228,10 @@ func FuzzNegotiation(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text string, level, sWindow uint8, sBudget uint32, sServer, sClient bool, cWindow uint8, cBudget uint32, cServer, cClient bool) {
 		so := fuzzParams(level, sWindow, sBudget, sServer, sClient)
 		var co *Params
-		var offers []*Offer
+		var offers []*deflateOffer
 		if text == "" {
 			co = fuzzParams(level, cWindow, cBudget, cServer, cClient)
-			f := NewOffer(co)
+			f := newDeflateOffer(co)
 			for range f.offers {
 				offers = append(offers, f)
 			}
@@ -227,7 +252,7 @@ func FuzzNegotiation(f *testing.F) {
 				t.Fatalf("%q is written as %q, and that read as %q, %v", text, p, q, err)
 			}
 			if co == nil {
-				f := NewOffer(new(Params))
+				f := newDeflateOffer(new(Params))
 				f.offers[0], f.own.SendTakeover = p, !p.clientNoTakeover
 				if p.clientBits != 0 {
 					f.own.SendBits = p.clientBits
@@ -236,17 +261,26 @@ func FuzzNegotiation(f *testing.F) {
 			}
 		}
 
-		answer, server, err := Answer([]string{text}, so)
+		answer, agreed, err := wanted(so).Answer([]string{text})
 		if err != nil {
 			t.Fatal(err)
 		}
+		server := agreed.Deflate
 		if (server != Deflate{}) != (len(offers) > 0) || (server != Deflate{}) != (answer != "") {
 			t.Fatalf("answer %q and %+v to %d offers in %q", answer, server, len(offers), text)
 		}
 		if answer == "" {
 			return
 		}
-		client, err := offers[0].Accept([]string{answer})
+		list, err = parse([]string{answer})
+		if err != nil || len(list) != 1 || list[0].name != name {
+			t.Fatalf("answer %q to %q: %v", answer, text, err)
+		}
+		p, err := parseDeflate(list[0].params)
+		if err != nil {
+			t.Fatalf("answer %q to %q: %v", answer, text, err)
+		}
+		client, err := offers[0].accept(p)
 		if err != nil {
 			t.Fatalf("answer %q to %q: %v", answer, text, err)
 		}

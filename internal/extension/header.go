@@ -1,9 +1,10 @@
 // Package extension negotiates the extensions of a connection: the grammar of the
-// header Sec-WebSocket-Extensions (RFC 6455, section 9.1), and the offers and answers
-// of permessage-deflate (RFC 7692, section 7), the only extension.
+// header Sec-WebSocket-Extensions (RFC 6455, section 9.1), a list of the extensions
+// that are known, and the offers and answers of permessage-deflate (RFC 7692,
+// section 7), the only one.
 //
-// A client makes an [Offer] and has it judge the server's answer; a server calls
-// [Answer]. Either end gets a [Deflate].
+// Each end has a [Wanted]. A client sends its Offer and has Accept judge the server's
+// answer; a server calls Answer. Either end gets an [Agreed].
 package extension
 
 import (

@@ -5,28 +5,24 @@ import (
 	"strings"
 
 	"github.com/fullduplex-go/websocket/internal/flate"
-	"github.com/fullduplex-go/websocket/internal/quote"
 )
 
-// Offer is the client's side of the negotiation of permessage-deflate: its offers,
-// and the options that an answer must keep to. A nil Offer offers nothing.
-type Offer struct {
-	opts   Params
+// deflateOffer is the client's side of the negotiation of permessage-deflate: its
+// offers, and the options that an answer must keep to.
+type deflateOffer struct {
+	opts   *Params
 	own    Deflate         // parameters by the first offer; the sending half is always kept to
 	offers []deflateParams // the preferred one first; all include that sending half
 }
 
-// NewOffer makes the offers for o; nil for nil.
+// newDeflateOffer makes the offers for o.
 //
 // The first offer asks for what suits o best. Many servers do not know
 // server_max_window_bits, and some do not know server_no_context_takeover.
 // "A server MUST decline an extension negotiation offer" that it cannot accept
 // (RFC 7692, section 7.1), so plainer offers follow, each of which still
 // holds o.
-func NewOffer(o *Params) *Offer {
-	if o == nil {
-		return nil
-	}
+func newDeflateOffer(o *Params) *deflateOffer {
 	c := o.deflate()
 	c.SendTakeover = !o.ClientNoContextTakeover
 	c.RecvTakeover = !o.ServerNoContextTakeover
@@ -42,7 +38,7 @@ func NewOffer(o *Params) *Offer {
 	if c.SendBits < flate.MaxWindowBits {
 		first.clientBits = c.SendBits
 	}
-	f := &Offer{opts: *o, own: c, offers: []deflateParams{first}}
+	f := &deflateOffer{opts: o, own: c, offers: []deflateParams{first}}
 
 	// Without takeover the window is not kept, so its size does not matter.
 	if first.serverBits != 0 {
@@ -59,8 +55,15 @@ func NewOffer(o *Params) *Offer {
 	return f
 }
 
+func offerDeflate(w *Wanted) string {
+	if !w.Compression {
+		return ""
+	}
+	return newDeflateOffer(&w.Deflate).String()
+}
+
 // String writes the offers as Sec-WebSocket-Extensions has them.
-func (f *Offer) String() string {
+func (f *deflateOffer) String() string {
 	list := make([]string, len(f.offers))
 	for i, p := range f.offers {
 		list[i] = p.String()
@@ -68,37 +71,27 @@ func (f *Offer) String() string {
 	return strings.Join(list, ", ")
 }
 
-// Accept checks the Sec-WebSocket-Extensions header of a server's answer, given as
-// its lines, and returns the negotiated parameters. The server may accept nothing;
-// otherwise there must be one extension, the one offered. If the answer breaks a rule
-// of the extension or of the header, the error is an [*Error].
-func (f *Offer) Accept(lines []string) (d Deflate, err error) {
-	answer, err := parse(lines)
-	if err != nil {
-		return d, err
+func acceptedDeflate(w *Wanted, answer []param, client bool, a *Agreed) error {
+	p, err := parseDeflate(answer)
+	switch {
+	case err != nil:
+		return &Error{"RFC 7692, section 7.1", fmt.Errorf("server's %w", err)}
+	case p.clientLimitable && p.clientBits == 0:
+		return &Error{"RFC 7692, section 7.1.2.2", fmt.Errorf("server answers %s without a value", clientMaxWindowBitsName)}
+	case client:
+		a.Deflate, err = newDeflateOffer(&w.Deflate).accept(p)
+	default:
+		a.Deflate, err = w.Deflate.keepTo(p)
 	}
-	for i, e := range answer {
-		switch {
-		case f == nil || e.name != deflateName:
-			return d, fmt.Errorf("server uses extension %q, which was not offered", quote.Clip(e.String()))
-		case i > 0:
-			return d, fmt.Errorf("server uses %s %d times, want once", deflateName, len(answer))
-		}
+	return err
+}
+
+// accept returns the parameters of an answer.
+func (f *deflateOffer) accept(answer deflateParams) (Deflate, error) {
+	if err := f.holds(answer); err != nil {
+		return Deflate{}, err
 	}
-	if len(answer) == 0 {
-		return d, nil
-	}
-	p, err := parseDeflate(answer[0].params)
-	if err != nil {
-		return d, &Error{"RFC 7692, section 7.1", fmt.Errorf("server's %w", err)}
-	}
-	if p.clientLimitable && p.clientBits == 0 {
-		return d, &Error{"RFC 7692, section 7.1.2.2", fmt.Errorf("server answers %s without a value", clientMaxWindowBitsName)}
-	}
-	if err := f.holds(p); err != nil {
-		return d, err
-	}
-	return f.settle(p), nil
+	return f.settle(answer), nil
 }
 
 // holds returns nil if an answer keeps to the options. The answer need not match an
@@ -109,7 +102,7 @@ func (f *Offer) Accept(lines []string) (d Deflate, err error) {
 //
 // ServerNoContextTakeover is only a wish: if the server does not grant it, the answer
 // must still keep to WindowBits and MemoryBudget.
-func (f *Offer) holds(answer deflateParams) error {
+func (f *deflateOffer) holds(answer deflateParams) error {
 	if answer.serverNoTakeover {
 		return nil // nothing is kept
 	}
@@ -136,7 +129,7 @@ func (f *Offer) holds(answer deflateParams) error {
 }
 
 // settle returns the parameters of an answer that holds has accepted.
-func (f *Offer) settle(answer deflateParams) Deflate {
+func (f *deflateOffer) settle(answer deflateParams) Deflate {
 	c := f.own
 	c.RecvBits, c.RecvTakeover = answer.serverWindow(), !answer.serverNoTakeover
 	// 7.1.1.2 and 7.1.2.2: both may come unasked, and bind the client. If they

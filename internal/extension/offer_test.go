@@ -51,14 +51,14 @@ func TestDeflateOffer(t *testing.T) {
 		{options{MemoryBudget: 32767, ServerNoContextTakeover: true}, name + "; server_no_context_takeover; client_max_window_bits=14", []string{"send 14+ recv 15"}},
 		{options{MemoryBudget: 8000, ServerNoContextTakeover: true}, name + "; server_no_context_takeover; client_max_window_bits=11", []string{"send 11+ recv 15"}},
 	} {
-		f := NewOffer(&tt.opts)
-		if got := f.String(); got != tt.offer {
+		if got := wanted(&tt.opts).Offer(); got != tt.offer {
 			t.Errorf("%+v\ngot  %q\nwant %q", tt.opts, got, tt.offer)
 			continue
 		}
-		for i, least := range f.offers {
+		for i, least := range newDeflateOffer(&tt.opts).offers {
 			least.clientNoTakeover, least.clientLimitable, least.clientBits = false, false, 0
-			c, err := f.Accept([]string{least.String()})
+			a, err := wanted(&tt.opts).Accept([]string{least.String()})
+			c := a.Deflate
 			if got := show(c); got != tt.want[i] || err != nil {
 				t.Errorf("%+v\nanswer %q\ngot  %q, %v\nwant %q", tt.opts, least, got, err, tt.want[i])
 			}
@@ -67,7 +67,7 @@ func TestDeflateOffer(t *testing.T) {
 			}
 		}
 	}
-	if NewOffer(nil) != nil {
+	if wanted(nil).Offer() != "" {
 		t.Error("an offer of nothing")
 	}
 }
@@ -156,7 +156,8 @@ func TestDeflateAnswer(t *testing.T) {
 		{opts: &options{MemoryBudget: 512, WindowBits: 10, ServerNoContextTakeover: true}, answer: name + "; server_max_window_bits=11", rule: "7.1.2.1",
 			text: "and CompressionOptions allows 512; set WindowBits to 11 and MemoryBudget to 2048 or more, or turn Compression off"},
 	} {
-		c, err := NewOffer(tt.opts).Accept([]string{tt.answer})
+		a, err := wanted(tt.opts).Accept([]string{tt.answer})
+		c := a.Deflate
 		if got := show(c); got != tt.want {
 			t.Errorf("%+v\nanswer %q\ngot %q, want %q", tt.opts, tt.answer, got, tt.want)
 		}
@@ -188,7 +189,8 @@ func FuzzDeflateAnswer(f *testing.F) {
 		if err != nil {
 			return
 		}
-		c, err := NewOffer(o).Accept([]string{answer})
+		a, err := wanted(o).Accept([]string{answer})
+		c := a.Deflate
 		if c == (Deflate{}) {
 			if err == nil && len(list) > 0 {
 				t.Fatalf("%+v, answer %q: neither compression nor an error", o, answer)
