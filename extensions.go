@@ -15,6 +15,8 @@ type extensions struct {
 	extension.Agreed
 	enc *flate.Encoder // nil without takeover; used by the owner of the write lock
 	dec *flate.Decoder // nil without takeover; used by the holder of the read lock
+
+	alone extension.Agreed // what encodeAlone depends on: without takeover, and the receiving direction
 }
 
 // lastExtensions are the extensions that were made most recently, of those that can
@@ -25,13 +27,15 @@ func newExtensions(a extension.Agreed) *extensions {
 	if a == (extension.Agreed{}) {
 		return nil
 	}
-	x := &extensions{Agreed: a}
-	if d := &a.Deflate; d.SendTakeover {
+	x := &extensions{Agreed: a, alone: a}
+	d := &x.alone.Deflate
+	if d.SendTakeover {
 		x.enc = flate.NewEncoder(d.Level, int(d.SendBits), true)
 	}
-	if d := &a.Deflate; d.RecvTakeover {
+	if d.RecvTakeover {
 		x.dec = flate.NewDecoder(int(d.RecvBits), true)
 	}
+	d.SendTakeover, d.RecvTakeover, d.RecvBits = false, false, 0
 	if !x.stateless() {
 		return x
 	}
@@ -44,13 +48,6 @@ func newExtensions(a extension.Agreed) *extensions {
 
 // stateless reports whether x, which may be nil, can be shared.
 func (x *extensions) stateless() bool { return x == nil || x.enc == nil && x.dec == nil }
-
-// alone returns what messages depend on that are sent without reference to others.
-func (x *extensions) alone() extension.Agreed {
-	a := x.Agreed
-	a.Deflate.SendTakeover, a.Deflate.RecvTakeover, a.Deflate.RecvBits = false, false, 0
-	return a
-}
 
 // extensions returns the connection's extensions, nil if it has none.
 func (c *Conn) extensions() *extensions { return c.negotiated().extensions }

@@ -91,16 +91,15 @@ func (m *PreparedMessage) frame(c *Conn, f *outFrame) {
 
 // encodedFor returns the frame by which connections with the extensions x send m.
 func (m *PreparedMessage) encodedFor(x *extensions) []byte {
-	by := x.alone()
-	if v := m.find(by); v != nil {
+	if v := m.find(&x.alone); v != nil {
 		return v.frame
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if v := m.find(by); v != nil {
+	if v := m.find(&x.alone); v != nil {
 		return v.frame
 	}
-	v := &encoded{by: by, frame: m.plain, next: m.encoded.Load()}
+	v := &encoded{by: x.alone, frame: m.plain, next: m.encoded.Load()}
 	f := outFrame{op: Opcode(m.typ), fin: true, p: m.payload}
 	if z := x.encodeAlone(&f); z != nil {
 		v.frame = serverFrame(m.typ, f.rsv, f.p)
@@ -110,9 +109,9 @@ func (m *PreparedMessage) encodedFor(x *extensions) []byte {
 	return v.frame
 }
 
-func (m *PreparedMessage) find(by extension.Agreed) *encoded {
+func (m *PreparedMessage) find(by *extension.Agreed) *encoded {
 	v := m.encoded.Load()
-	for v != nil && v.by != by {
+	for v != nil && v.by != *by {
 		v = v.next
 	}
 	return v

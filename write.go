@@ -45,6 +45,9 @@ func (c *Conn) writeMessage(ctx context.Context, f *outFrame) error {
 	if err := checkContent(ctx, MessageType(f.op), f.p); err != nil {
 		return err
 	}
+	if c.extensions() == nil { // two calls less in the most common case
+		return c.writeFrame(ctx, nil, f)
+	}
 	z := c.encodeEarly(f, nil)
 	err := c.writeFrame(ctx, nil, f)
 	buffer.Put(z)
