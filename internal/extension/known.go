@@ -24,7 +24,7 @@ type Agreed struct {
 // known are the extensions that can be negotiated, in the order in which a client
 // offers them. Another one takes a file, a line here, and a field of Wanted and of
 // Agreed.
-var known = [...]kind{deflateKind}
+var known = []kind{deflateKind}
 
 // kind is an extension that can be negotiated.
 type kind struct {
