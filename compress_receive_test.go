@@ -486,6 +486,38 @@ func TestCompressedLimit(t *testing.T) {
 	}
 }
 
+// TestCompressedSkipped: when a compressed message is over the limit, its other
+// frames are discarded as they are.
+func TestCompressedSkipped(t *testing.T) {
+	r := receiver{client: true, limit: 10, rsv: RSV1}
+	d := newDeflater()
+	first, second := d.part(strings.Repeat("a", 100), false), d.part("b", true)
+	for i, p := range []string{first, second} {
+		h := Header{Fin: i == 1, Opcode: OpContinuation, Length: int64(len(p))}
+		if i == 0 {
+			h.Opcode, h.RSV = OpBinary, RSV1
+		}
+		if _, ev, _, err := r.next(h.Append(nil)); ev != evData || err != nil {
+			t.Fatalf("frame %d: %v, %v", i, ev, err)
+		}
+		if i == 0 {
+			r.dec = newExtensions(compressing(&compressions[1]).extensions).dec
+			if _, _, err := r.inflate(make([]byte, 0, 100), 0, []byte(p)); err == nil || !r.skip() {
+				t.Fatalf("frame %d: error %v, cannot go on", i, err)
+			}
+		}
+		if r.more {
+			t.Fatalf("frame %d has to be inflated", i)
+		}
+		if err := r.discard([]byte(p)[len(p)-int(r.left):]); err != nil {
+			t.Fatalf("frame %d: %v", i, err)
+		}
+		if end, err := r.endFrame(); end != (i == 1) || err != nil {
+			t.Fatalf("frame %d: end %v, %v", i, end, err)
+		}
+	}
+}
+
 // TestCompressedLengthAllocatesNothing: frames that announce much more than the
 // limit, and bring next to nothing, or nothing in many bytes.
 func TestCompressedLengthAllocatesNothing(t *testing.T) {
