@@ -58,7 +58,7 @@ func (c *Conn) decoder() *flate.Decoder {
 	if x.dec != nil {
 		return x.dec
 	}
-	dec := decoders.Get().(*flate.Decoder)
+	dec := flate.GetDecoder()
 	dec.Init(int(x.Deflate.RecvBits), false)
 	return dec
 }

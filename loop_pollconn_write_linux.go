@@ -355,22 +355,6 @@ func (p *pollConn) awaitDrained() {
 	p.state.set(pollAwaited)
 }
 
-func (p *pollConn) Probe(ask transport.Ask) (st transport.State) {
-	if ask&transport.AskPeer != 0 {
-		p.mu.Lock()
-		defer p.mu.Unlock()
-		if p.fd >= 0 {
-			st = transport.ProbeDescriptor(int(p.fd))
-			st.Queued = int64(p.queue.Len())
-		}
-	}
-	st.Room = transport.Yes
-	if p.state.has(pollPaused) { // Write waits
-		st.Room = transport.No
-	}
-	return st
-}
-
 func (p *pollConn) LimitUnsent(n int) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()

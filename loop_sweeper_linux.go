@@ -5,6 +5,8 @@ package websocket
 import (
 	"sync"
 	"time"
+
+	"github.com/fullduplex-go/websocket/internal/transport"
 )
 
 // sweeper runs keepalive for all connections periodically. Unlike timers it takes
@@ -65,4 +67,21 @@ func (s *sweeper) stop() {
 	if s.timer != nil {
 		s.timer.Stop()
 	}
+}
+
+// Probe tells keepalive what can be seen of p.
+func (p *pollConn) Probe(ask transport.Ask) (st transport.State) {
+	if ask&transport.AskPeer != 0 {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		if p.fd >= 0 {
+			st = transport.ProbeDescriptor(int(p.fd))
+			st.Queued = int64(p.queue.Len())
+		}
+	}
+	st.Room = transport.Yes
+	if p.state.has(pollPaused) { // Write waits
+		st.Room = transport.No
+	}
+	return st
 }

@@ -332,7 +332,7 @@ func (r *receiver) endFrame() (end bool, err error) {
 	}
 	r.msg = 0
 	if r.dec != nil {
-		putDecoder(r.dec)
+		r.dec.Release()
 		r.dec = nil
 	}
 	return true, nil
@@ -353,7 +353,7 @@ func (r *receiver) skip() bool {
 		return false
 	}
 	if r.dec != nil {
-		putDecoder(r.dec)
+		r.dec.Release()
 	}
 	r.phase, r.limit, r.text, r.dec, r.more, r.marks = r.was, math.MaxInt64, utf8.Validator{}, nil, false, 0
 	if r.msg = 0; r.phase == inPayload {
@@ -390,16 +390,5 @@ func (s *sender) frame(h *Header, op Opcode, fin bool, rsv uint8, length int) {
 	h.Fin, h.RSV, h.Opcode, h.Masked, h.Length = fin, rsv, op, s.client, int64(length)
 	if s.client {
 		h.Key = newMaskKey()
-	}
-}
-
-// decoders is a pool for connections without takeover, which have a decoder only as
-// long as a message is under way.
-var decoders = sync.Pool{New: func() any { return new(flate.Decoder) }}
-
-// putDecoder ends the use of a decoder for one message.
-func putDecoder(d *flate.Decoder) {
-	if !d.Takeover() {
-		decoders.Put(d)
 	}
 }
