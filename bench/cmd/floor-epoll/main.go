@@ -23,7 +23,7 @@ func main() {
 	}, serve)
 }
 
-func serve(l net.Listener, _ contract.Mode, _ contract.Compression) error {
+func serve(l net.Listener, _ contract.Setting) error {
 	runtime.LockOSThread()
 	ep, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
 	if err != nil {

@@ -2,6 +2,9 @@
 // any WebSocket: after the handshake it writes back the bytes that it reads,
 // on "/broadcast" to every connection.
 //
+// Under TLS it shows the cost of crypto/tls: a record comes with a read, and is sent
+// back as a record of its own.
+//
 // Each connection starts with a small buffer and gets a larger one whenever a
 // read fills it: 4 KiB with the first real traffic, up to 256 KiB.
 package main
@@ -20,23 +23,24 @@ const (
 
 func main() {
 	contract.Main(contract.Support{
-		{Mode: contract.Conn, Compress: []contract.Compression{contract.Off}},
+		{Mode: contract.Conn, Compress: []contract.Compression{contract.Off}, TLS: true},
 	}, serve)
 }
 
-func serve(l net.Listener, _ contract.Mode, _ contract.Compression) error {
+func serve(l net.Listener, set contract.Setting) error {
+	l = set.Listener(l)
 	for {
 		c, err := l.Accept()
 		if err != nil {
 			return err
 		}
-		go open(c.(*net.TCPConn))
+		go open(c)
 	}
 }
 
 // open answers the handshake and leaves the rest to a goroutine with a fresh
 // stack.
-func open(c *net.TCPConn) {
+func open(c net.Conn) {
 	request := make([]byte, 0, contract.MaxRequest)
 	for {
 		n, err := c.Read(request[len(request):cap(request)])
@@ -66,7 +70,7 @@ func open(c *net.TCPConn) {
 	}
 }
 
-func echo(c *net.TCPConn) {
+func echo(c net.Conn) {
 	defer c.Close()
 	buf := make([]byte, firstBuffer)
 	for {
@@ -81,9 +85,9 @@ func echo(c *net.TCPConn) {
 	}
 }
 
-var everyone contract.Set[*net.TCPConn]
+var everyone contract.Set[net.Conn]
 
-func broadcast(c *net.TCPConn) {
+func broadcast(c net.Conn) {
 	defer c.Close()
 	everyone.Add(c)
 	defer everyone.Remove(c)

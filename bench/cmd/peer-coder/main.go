@@ -29,16 +29,16 @@ import (
 
 func main() {
 	contract.Main(contract.Support{
-		{Mode: contract.Conn, Compress: []contract.Compression{contract.Off, contract.NoTakeover, contract.Takeover}},
+		{Mode: contract.Conn, Compress: []contract.Compression{contract.Off, contract.NoTakeover, contract.Takeover}, TLS: true},
 	}, serve)
 }
 
-func serve(l net.Listener, _ contract.Mode, compress contract.Compression) error {
+func serve(l net.Listener, set contract.Setting) error {
 	options := websocket.AcceptOptions{CompressionMode: map[contract.Compression]websocket.CompressionMode{
 		contract.Off:        websocket.CompressionDisabled,
 		contract.NoTakeover: websocket.CompressionNoContextTakeover,
 		contract.Takeover:   websocket.CompressionContextTakeover,
-	}[compress]}
+	}[set.Compress]}
 	accept := func(loop func(context.Context, *websocket.Conn)) http.HandlerFunc {
 		return func(w http.ResponseWriter, r *http.Request) {
 			c, err := websocket.Accept(w, r, &options)
@@ -49,7 +49,7 @@ func serve(l net.Listener, _ contract.Mode, compress contract.Compression) error
 			go loop(context.Background(), c)
 		}
 	}
-	return contract.ServeHTTP(l, accept(echo), accept(broadcast))
+	return contract.ServeHTTP(set.Listener(l), accept(echo), accept(broadcast))
 }
 
 // buffers holds a *bytes.Buffer for each message being handled.

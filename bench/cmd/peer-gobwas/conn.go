@@ -19,14 +19,14 @@ var (
 // conn is one connection. One goroutine reads; any may write, since a frame is
 // one call of nc.Write, which does not mix with another.
 type conn struct {
-	nc      *net.TCPConn
+	nc      net.Conn
 	in      source
 	state   ws.State
 	deflate bool                   // permessage-deflate was negotiated
 	scratch [ws.MaxHeaderSize]byte // for ws.ReadHeaderBuffer
 }
 
-func newConn(nc *net.TCPConn, deflate bool) (*conn, error) {
+func newConn(nc net.Conn, deflate bool) (*conn, error) {
 	c := &conn{nc: nc, state: ws.StateServerSide, deflate: deflate}
 	if deflate {
 		c.state = c.state.Set(ws.StateExtended)

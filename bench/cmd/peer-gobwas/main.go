@@ -9,7 +9,8 @@
 //     ws.Cipher in place, for no allocations per message.
 //   - I/O buffers reused between connections, which the README names as the
 //     package's aim: a connection borrows a read buffer only while bytes are
-//     in it, and a message buffer only while it handles a message.
+//     in it, and a message buffer only while it handles a message. Under TLS it
+//     borrows none for reading: crypto/tls has one that holds the record.
 //   - Header and payload leave in one write, where ws.WriteFrame would make
 //     two: the payload is read behind room for the header.
 //   - ws.CheckHeader and a limit for the length, as its section on limits asks
@@ -36,22 +37,23 @@ import (
 
 func main() {
 	contract.Main(contract.Support{
-		{Mode: contract.Conn, Compress: []contract.Compression{contract.Off, contract.NoTakeover}},
+		{Mode: contract.Conn, Compress: []contract.Compression{contract.Off, contract.NoTakeover}, TLS: true},
 	}, serve)
 }
 
-func serve(l net.Listener, _ contract.Mode, compress contract.Compression) error {
+func serve(l net.Listener, set contract.Setting) error {
+	l = set.Listener(l)
 	for {
 		nc, err := l.Accept()
 		if err != nil {
 			return err
 		}
-		go open(nc.(*net.TCPConn), compress == contract.NoTakeover)
+		go open(nc, set.Compress == contract.NoTakeover)
 	}
 }
 
 // open upgrades nc and leaves the rest to a goroutine with a fresh stack.
-func open(nc *net.TCPConn, compress bool) {
+func open(nc net.Conn, compress bool) {
 	run := echo
 	extension := wsflate.Extension{Parameters: wsflate.DefaultParameters}
 	upgrader := ws.Upgrader{OnRequest: func(uri []byte) error {

@@ -60,18 +60,20 @@ const readBuffer = 4 << 10
 // source reads from a socket and owns a buffer only while bytes are in it, so
 // that a connection that waits has none.
 type source struct {
-	nc     *net.TCPConn
-	raw    syscall.RawConn
+	nc     net.Conn
+	raw    syscall.RawConn       // nil under TLS
 	fill   func(fd uintptr) bool // s.tryFill, bound once
 	buf    *[readBuffer]byte
 	unread []byte // in buf
 	err    error  // of the last fill
 }
 
-func (s *source) init(nc *net.TCPConn) (err error) {
+func (s *source) init(nc net.Conn) (err error) {
 	s.nc = nc
-	s.fill = s.tryFill
-	s.raw, err = nc.SyscallConn()
+	if tcp, ok := nc.(*net.TCPConn); ok {
+		s.fill = s.tryFill
+		s.raw, err = tcp.SyscallConn()
+	}
 	return err
 }
 
@@ -98,7 +100,7 @@ func (s *source) tryFill(fd uintptr) bool {
 
 func (s *source) Read(p []byte) (int, error) {
 	if len(s.unread) == 0 {
-		if len(p) >= readBuffer {
+		if len(p) >= readBuffer || s.raw == nil {
 			return s.nc.Read(p)
 		}
 		s.err = nil

@@ -31,16 +31,16 @@ import (
 
 func main() {
 	contract.Main(contract.Support{
-		{Mode: contract.Conn, Compress: []contract.Compression{contract.Off, contract.NoTakeover}},
+		{Mode: contract.Conn, Compress: []contract.Compression{contract.Off, contract.NoTakeover}, TLS: true},
 	}, serve)
 }
 
-func serve(l net.Listener, _ contract.Mode, compress contract.Compression) error {
+func serve(l net.Listener, set contract.Setting) error {
 	upgrader := websocket.Upgrader{
 		ReadBufferSize:    4096,
 		WriteBufferSize:   32 << 10,
 		WriteBufferPool:   new(sync.Pool),
-		EnableCompression: compress == contract.NoTakeover,
+		EnableCompression: set.Compress == contract.NoTakeover,
 	}
 	upgrade := func(loop func(*websocket.Conn)) http.HandlerFunc {
 		return func(w http.ResponseWriter, r *http.Request) {
@@ -52,7 +52,7 @@ func serve(l net.Listener, _ contract.Mode, compress contract.Compression) error
 			go loop(c)
 		}
 	}
-	return contract.ServeHTTP(l, upgrade(echo), upgrade(broadcast))
+	return contract.ServeHTTP(set.Listener(l), upgrade(echo), upgrade(broadcast))
 }
 
 // buffers holds a *bytes.Buffer for each message being handled.

@@ -32,18 +32,18 @@ import (
 
 func main() {
 	contract.Main(contract.Support{
-		{Mode: contract.Conn, Compress: []contract.Compression{contract.Off, contract.NoTakeover, contract.Takeover}},
+		{Mode: contract.Conn, Compress: []contract.Compression{contract.Off, contract.NoTakeover, contract.Takeover}, TLS: true},
 	}, serve)
 }
 
-func serve(l net.Listener, _ contract.Mode, compress contract.Compression) error {
-	takeover := compress == contract.Takeover
+func serve(l net.Listener, set contract.Setting) error {
+	takeover := set.Compress == contract.Takeover
 	options := func() *gws.ServerOption {
 		return &gws.ServerOption{
 			ReadMaxPayloadSize:  contract.ReadLimit,
 			WriteMaxPayloadSize: contract.ReadLimit,
 			PermessageDeflate: gws.PermessageDeflate{
-				Enabled:               compress != contract.Off,
+				Enabled:               set.Compress != contract.Off,
 				ServerContextTakeover: takeover,
 				ClientContextTakeover: takeover,
 			},
@@ -67,7 +67,7 @@ func serve(l net.Listener, _ contract.Mode, compress contract.Compression) error
 			nc.Close()
 		}
 	}
-	return server.RunListener(l)
+	return server.RunListener(set.Listener(l)) // as RunTLS does
 }
 
 type echo struct{ gws.BuiltinEventHandler }

@@ -19,6 +19,9 @@
 //   - Buffers keep their defaults: 4 KiB for a connection in blocking mode,
 //     64 KiB for a poller.
 //
+// TLS is its own copy of crypto/tls, of an earlier version, which it needs for its
+// pollers and uses in blocking mode, too.
+//
 // It has permessage-deflate without context takeover, and no prepared message.
 // In this version an empty message never gets to OnMessage, so it is not
 // echoed. The log goes to standard output by default, where only the contract's
@@ -26,12 +29,14 @@
 package main
 
 import (
+	std "crypto/tls"
 	"net"
 	"net/http"
 	"os"
 	"sync/atomic"
 
 	"github.com/fullduplex-go/websocket/bench/internal/contract"
+	"github.com/lesismal/llib/std/crypto/tls"
 	"github.com/lesismal/nbio/logging"
 	"github.com/lesismal/nbio/nbhttp"
 	"github.com/lesismal/nbio/nbhttp/websocket"
@@ -40,12 +45,12 @@ import (
 func main() {
 	compressions := []contract.Compression{contract.Off, contract.NoTakeover}
 	contract.Main(contract.Support{
-		{Mode: contract.Conn, Compress: compressions},
-		{Mode: contract.Loop, Compress: compressions},
+		{Mode: contract.Conn, Compress: compressions, TLS: true},
+		{Mode: contract.Loop, Compress: compressions, TLS: true},
 	}, serve)
 }
 
-func serve(l net.Listener, mode contract.Mode, compress contract.Compression) error {
+func serve(l net.Listener, set contract.Setting) error {
 	logging.Output = os.Stderr
 	logging.SetLevel(logging.LevelError)
 
@@ -75,14 +80,19 @@ func serve(l net.Listener, mode contract.Mode, compress contract.Compression) er
 	mux.HandleFunc("/", upgrade(echoes))
 	mux.HandleFunc("/broadcast", upgrade(broadcasts))
 	config := nbhttp.Config{
-		Addrs:                        []string{l.Addr().String()},
 		Listen:                       func(string, string) (net.Listener, error) { return l, nil },
 		Handler:                      mux,
 		IOMod:                        nbhttp.IOModBlocking,
 		ReleaseWebsocketPayload:      true,
 		MaxWebsocketFramePayloadSize: contract.ReadLimit,
 	}
-	if mode == contract.Loop {
+	addrs := []string{l.Addr().String()}
+	if set.TLS == nil {
+		config.Addrs = addrs
+	} else {
+		config.AddrsTLS, config.TLSConfig = addrs, fork(set.TLS)
+	}
+	if set.Mode == contract.Loop {
 		config.IOMod = nbhttp.IOModNonBlocking
 		config.ServerExecutor = func(f func()) {
 			// A write that fails executes the closing of its connection,
@@ -100,7 +110,7 @@ func serve(l net.Listener, mode contract.Mode, compress contract.Compression) er
 		u.Engine = engine
 		u.KeepaliveTime = 0
 		u.MessageLengthLimit = contract.ReadLimit
-		u.EnableCompression(compress == contract.NoTakeover)
+		u.EnableCompression(set.Compress == contract.NoTakeover)
 	}
 	if err := engine.Start(); err != nil {
 		return err
@@ -112,4 +122,13 @@ func upgrade(u *websocket.Upgrader) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		u.Upgrade(w, r, nil) // on failure the client has been told
 	}
+}
+
+// fork returns config as one of nbio's copy of crypto/tls.
+func fork(config *std.Config) *tls.Config {
+	var certificates []tls.Certificate
+	for _, c := range config.Certificates {
+		certificates = append(certificates, tls.Certificate{Certificate: c.Certificate, PrivateKey: c.PrivateKey})
+	}
+	return &tls.Config{Certificates: certificates, MinVersion: config.MinVersion, NextProtos: config.NextProtos}
 }

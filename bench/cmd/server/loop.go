@@ -11,7 +11,7 @@ import (
 
 // serveLoop serves all connections on an event loop. Keepalive is on here: its cost
 // does not depend on the number of connections.
-func serveLoop(l net.Listener, options *websocket.AcceptOptions) error {
+func serveLoop(l net.Listener, set contract.Setting, options *websocket.AcceptOptions) error {
 	loop, err := websocket.NewLoop(nil)
 	if err != nil {
 		return err
@@ -20,6 +20,9 @@ func serveLoop(l net.Listener, options *websocket.AcceptOptions) error {
 	e := new(events)
 	if *byHub {
 		e.hub = hub.New(nil)
+	}
+	if set.TLS != nil {
+		l = set.Listener(loop.Listener(l))
 	}
 	return loop.Serve(l, options, e)
 }

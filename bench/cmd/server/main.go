@@ -9,6 +9,8 @@
 //
 // In the mode "loop", [websocket.Loop] serves the listener itself.
 //
+// Under TLS, net/http serves a TLS listener, and the loop one over [websocket.Loop.Listener].
+//
 // Compression has its defaults but for the takeover, and for the window where
 // -window says so.
 package main
@@ -30,12 +32,12 @@ var byHub = flag.Bool("hub", false, "in the mode loop: broadcast by a hub")
 
 func main() {
 	contract.Main(contract.Support{
-		{Mode: contract.Conn, Compress: []contract.Compression{contract.Off, contract.NoTakeover, contract.Takeover}},
-		{Mode: contract.Loop, Compress: []contract.Compression{contract.Off, contract.NoTakeover, contract.Takeover}},
+		{Mode: contract.Conn, Compress: []contract.Compression{contract.Off, contract.NoTakeover, contract.Takeover}, TLS: true},
+		{Mode: contract.Loop, Compress: []contract.Compression{contract.Off, contract.NoTakeover, contract.Takeover}, TLS: true},
 	}, serve)
 }
 
-func serve(l net.Listener, mode contract.Mode, compress contract.Compression) error {
+func serve(l net.Listener, set contract.Setting) error {
 	options := websocket.AcceptOptions{
 		Options: websocket.Options{
 			ReadLimit:    contract.ReadLimit,
@@ -43,14 +45,14 @@ func serve(l net.Listener, mode contract.Mode, compress contract.Compression) er
 		},
 		ForgetRequest: true,
 	}
-	switch compress {
+	switch set.Compress {
 	case contract.NoTakeover:
 		options.Compression = &websocket.CompressionOptions{ServerNoContextTakeover: true, ClientNoContextTakeover: true}
 	case contract.Takeover:
 		options.Compression = &websocket.CompressionOptions{WindowBits: *window}
 	}
-	if mode == contract.Loop {
-		return serveLoop(l, &options)
+	if set.Mode == contract.Loop {
+		return serveLoop(l, set, &options)
 	}
 	var everyone contract.Set[*websocket.Conn]
 	echoes := websocket.Server{AcceptOptions: options, Handler: echo}
@@ -59,7 +61,7 @@ func serve(l net.Listener, mode contract.Mode, compress contract.Compression) er
 		defer everyone.Remove(c)
 		broadcast(c, &everyone)
 	}}
-	return contract.ServeHTTP(l, echoes.ServeHTTP, broadcasts.ServeHTTP)
+	return contract.ServeHTTP(set.Listener(l), echoes.ServeHTTP, broadcasts.ServeHTTP)
 }
 
 func echo(c *websocket.Conn) {

@@ -9,7 +9,9 @@
 //   - SIGUSR1 collects garbage twice, returns memory to the system and then
 //     prints the line "collected";
 //   - SIGTERM ends it with status 0, however many connections are open;
-//   - a mode or compression that it does not have ends it with status 3;
+//   - with -tls all this is over TLS 1.3, with a certificate that nobody checks;
+//   - a mode or compression that it does not have ends it with status 3, and so does
+//     -tls if it has no TLS;
 //   - a peer that resets its connection is no reason to write to standard
 //     error.
 //
@@ -18,6 +20,7 @@
 package contract
 
 import (
+	"crypto/tls"
 	"flag"
 	"fmt"
 	"net"
@@ -52,19 +55,36 @@ const (
 )
 
 // Support lists the modes of a server, and for each the compressions that it
-// can do there. The first one is the default of the -mode flag.
+// can do there, and whether it can do TLS. The first one is the default of the -mode
+// flag.
 type Support []struct {
 	Mode     Mode
 	Compress []Compression
+	TLS      bool
 }
 
-func (s Support) has(m Mode, c Compression) bool {
+func (s Support) has(m Mode, c Compression, secure bool) bool {
 	for _, one := range s {
 		if one.Mode == m {
-			return slices.Contains(one.Compress, c)
+			return slices.Contains(one.Compress, c) && (one.TLS || !secure)
 		}
 	}
 	return false
+}
+
+// Setting is how a server was asked to serve.
+type Setting struct {
+	Mode     Mode
+	Compress Compression
+	TLS      *tls.Config // nil in the clear
+}
+
+// Listener returns l, under TLS if the setting has it.
+func (s Setting) Listener(l net.Listener) net.Listener {
+	if s.TLS == nil {
+		return l
+	}
+	return tls.NewListener(l, s.TLS)
 }
 
 // Exit statuses of a server.
@@ -74,14 +94,23 @@ const (
 )
 
 // Main is the main function of a server: it reads the flags, listens, installs
-// the signals and calls serve, which is to accept connections from l for ever.
-func Main(s Support, serve func(l net.Listener, m Mode, c Compression) error) {
+// the signals and calls serve, which is to accept connections from l for ever. l is
+// a TCP listener, with TLS, too: see [Setting.Listener].
+func Main(s Support, serve func(l net.Listener, set Setting) error) {
 	addr := flag.String("addr", "127.0.0.1:0", "address to listen on")
 	compress := flag.String("compress", string(Off), "permessage-deflate: off, notakeover or takeover")
 	mode := flag.String("mode", string(s[0].Mode), "how to wait for connections: conn or loop")
+	secure := flag.Bool("tls", false, "serve TLS 1.3, with a certificate made for this process")
 	flag.Parse()
-	if !s.has(Mode(*mode), Compression(*compress)) {
-		fail(exitUnsupported, fmt.Errorf("-mode %s -compress %s is not supported", *mode, *compress))
+	set := Setting{Mode: Mode(*mode), Compress: Compression(*compress)}
+	if !s.has(set.Mode, set.Compress, *secure) {
+		fail(exitUnsupported, fmt.Errorf("-mode %s -compress %s -tls=%v is not supported", *mode, *compress, *secure))
+	}
+	if *secure {
+		var err error
+		if set.TLS, err = serverTLS(); err != nil {
+			fail(exitFailed, err)
+		}
 	}
 	if err := raiseFileLimit(); err != nil {
 		fail(exitFailed, err)
@@ -95,7 +124,7 @@ func Main(s Support, serve func(l net.Listener, m Mode, c Compression) error) {
 	go obey(signals)
 	// Connections from now on wait in the socket's queue.
 	fmt.Printf("listening on %s\n", l.Addr())
-	fail(exitFailed, serve(l, Mode(*mode), Compression(*compress)))
+	fail(exitFailed, serve(l, set))
 }
 
 func fail(status int, err error) {

@@ -16,23 +16,24 @@ import (
 // servers lists what each server claims to do. All else it must refuse.
 var servers = []struct {
 	name     string
-	flags    []string // besides those of a setting
-	floor    bool     // it sends frames back as they came, masks included
+	flags    []string        // besides those of a setting
+	floor    bool            // it sends frames back as they came, masks included
+	secure   []contract.Mode // the modes in which it can do TLS
 	quirks   quirks
 	supports []setting
 }{
-	{name: "server", supports: settingsOf(contract.Conn, contract.Loop)},
+	{name: "server", secure: []contract.Mode{contract.Conn, contract.Loop}, supports: settingsOf(contract.Conn, contract.Loop)},
 	{name: "server", flags: []string{"-window", "12"}, quirks: quirks{takeover: []string{"client_max_window_bits=12"}},
 		supports: settingsOf(contract.Conn, contract.Loop)},
-	{name: "peer-gorilla", supports: []setting{{contract.Conn, contract.Off}, {contract.Conn, contract.NoTakeover}}},
-	{name: "peer-coder", supports: []setting{{contract.Conn, contract.Off}, {contract.Conn, contract.NoTakeover}, {contract.Conn, contract.Takeover}}},
-	{name: "peer-gobwas", supports: []setting{{contract.Conn, contract.Off}, {contract.Conn, contract.NoTakeover}}},
-	{name: "peer-gws", quirks: quirks{takeover: []string{"client_max_window_bits=12", "server_max_window_bits=12"}}, supports: []setting{{contract.Conn, contract.Off}, {contract.Conn, contract.NoTakeover}, {contract.Conn, contract.Takeover}}},
-	{name: "peer-nbio", quirks: quirks{noEmpty: true, mayCut: true}, supports: []setting{
+	{name: "peer-gorilla", secure: []contract.Mode{contract.Conn}, supports: []setting{{contract.Conn, contract.Off}, {contract.Conn, contract.NoTakeover}}},
+	{name: "peer-coder", secure: []contract.Mode{contract.Conn}, supports: []setting{{contract.Conn, contract.Off}, {contract.Conn, contract.NoTakeover}, {contract.Conn, contract.Takeover}}},
+	{name: "peer-gobwas", secure: []contract.Mode{contract.Conn}, supports: []setting{{contract.Conn, contract.Off}, {contract.Conn, contract.NoTakeover}}},
+	{name: "peer-gws", secure: []contract.Mode{contract.Conn}, quirks: quirks{takeover: []string{"client_max_window_bits=12", "server_max_window_bits=12"}}, supports: []setting{{contract.Conn, contract.Off}, {contract.Conn, contract.NoTakeover}, {contract.Conn, contract.Takeover}}},
+	{name: "peer-nbio", secure: []contract.Mode{contract.Conn, contract.Loop}, quirks: quirks{noEmpty: true, mayCut: true}, supports: []setting{
 		{contract.Conn, contract.Off}, {contract.Conn, contract.NoTakeover},
 		{contract.Loop, contract.Off}, {contract.Loop, contract.NoTakeover},
 	}},
-	{name: "floor-goroutine", floor: true, supports: []setting{{contract.Conn, contract.Off}}},
+	{name: "floor-goroutine", floor: true, secure: []contract.Mode{contract.Conn}, supports: []setting{{contract.Conn, contract.Off}}},
 	{name: "floor-epoll", floor: true, supports: []setting{{contract.Loop, contract.Off}}},
 }
 
@@ -104,6 +105,9 @@ func TestServers(t *testing.T) {
 						testPeer(t, start(t, path, append(set.flags(), s.flags...)...), set.compress, s.quirks)
 					}
 				})
+			}
+			if s.flags == nil {
+				testTLS(t, path, s.floor, s.secure)
 			}
 		})
 	}
@@ -348,58 +352,4 @@ func testResets(t *testing.T, p *process) {
 	for _, c := range all {
 		c.reset()
 	}
-}
-
-// testFloor is testPeer for a server that does not know frames.
-func testFloor(t *testing.T, p *process) {
-	t.Run("echo", func(t *testing.T) {
-		c := dialRaw(t, p.addr, "/", offer)
-		if c.extensions != "" {
-			t.Errorf("extensions: %q", c.extensions)
-		}
-		for _, size := range []int{0, 1, 125, 126, 65535, 65536, 1 << 20, contract.ReadLimit} {
-			frame := masked(websocket.OpBinary, 0, payload(size, size))
-			sent := make(chan error, 1)
-			go func() {
-				_, err := c.Write(frame)
-				sent <- err
-			}()
-			c.expect(frame)
-			if err := <-sent; err != nil {
-				t.Fatal(err)
-			}
-		}
-	})
-	t.Run("broadcast", func(t *testing.T) {
-		var in []*rawConn
-		for i := range 5 {
-			in = append(in, dialRaw(t, p.addr, "/broadcast", ""))
-			frame := masked(websocket.OpText, 0, payload(300, i))
-			in[i].write(frame)
-			for _, c := range in {
-				c.expect(frame)
-			}
-		}
-		in[3].reset()
-		in = slices.Delete(in, 3, 4)
-		for i := range 20 {
-			frame := masked(websocket.OpText, 0, payload(5000, i))
-			in[i%4].write(frame)
-			for _, c := range in {
-				c.expect(frame)
-			}
-		}
-	})
-	t.Run("reset", func(t *testing.T) {
-		testResets(t, p)
-		p.collect()
-		frame := masked(websocket.OpText, 0, payload(10, 0))
-		c := dialRaw(t, p.addr, "/", "")
-		c.write(frame)
-		c.expect(frame)
-	})
-	for range 100 {
-		dialRaw(t, p.addr, "/", "")
-	}
-	p.terminate()
 }

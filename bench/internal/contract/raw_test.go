@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"compress/flate"
+	"crypto/tls"
 	"fmt"
 	"io"
 	"net"
@@ -23,7 +24,8 @@ const (
 // rawConn is a client without a library: what it sends and receives are bytes.
 type rawConn struct {
 	t *testing.T
-	*net.TCPConn
+	net.Conn
+	tcp        *net.TCPConn // under Conn
 	in         *bufio.Reader
 	extensions string // Sec-WebSocket-Extensions of the response
 }
@@ -43,9 +45,28 @@ func tryRaw(t *testing.T, addr, path, offer string) (*rawConn, error) {
 	if err != nil {
 		return nil, err
 	}
+	return upgrade(t, nc.(*net.TCPConn), nc, path, offer)
+}
+
+// dialSecure makes the handshake over TLS.
+func dialSecure(t *testing.T, addr, path string) *rawConn {
+	t.Helper()
+	nc, err := net.DialTimeout("tcp", addr, patience)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := upgrade(t, nc.(*net.TCPConn), tls.Client(nc, &tls.Config{InsecureSkipVerify: true}), path, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// upgrade makes the handshake on nc, which is tcp or TLS over it.
+func upgrade(t *testing.T, tcp *net.TCPConn, nc net.Conn, path, offer string) (*rawConn, error) {
 	t.Cleanup(func() { nc.Close() })
 	nc.SetDeadline(time.Now().Add(patience))
-	request := "GET " + path + " HTTP/1.1\r\nHost: " + addr + "\r\n" +
+	request := "GET " + path + " HTTP/1.1\r\nHost: " + nc.RemoteAddr().String() + "\r\n" +
 		"Upgrade: websocket\r\nConnection: Upgrade\r\n" +
 		"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: " + sampleKey + "\r\n"
 	if offer != "" {
@@ -54,7 +75,7 @@ func tryRaw(t *testing.T, addr, path, offer string) (*rawConn, error) {
 	if _, err := io.WriteString(nc, request+"\r\n"); err != nil {
 		return nil, err
 	}
-	c := &rawConn{t: t, TCPConn: nc.(*net.TCPConn), in: bufio.NewReader(nc)}
+	c := &rawConn{t: t, Conn: nc, tcp: tcp, in: bufio.NewReader(nc)}
 	response, err := http.ReadResponse(c.in, nil)
 	if err != nil {
 		return nil, err
@@ -88,7 +109,7 @@ func (c *rawConn) expect(want []byte) {
 // reset ends the connection with a TCP reset instead of a FIN.
 func (c *rawConn) reset() {
 	c.t.Helper()
-	if err := c.SetLinger(0); err != nil {
+	if err := c.tcp.SetLinger(0); err != nil {
 		c.t.Fatal(err)
 	}
 	c.Close()
