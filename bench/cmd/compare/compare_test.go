@@ -104,6 +104,7 @@ func fakeBench(t *testing.T, flaw string) *bench {
 		stdout:    io.Discard,
 		stderr:    io.Discard,
 		launcher:  rig.NewLauncher(),
+		cpus:      cpus,
 		serverCPU: cpus[0], loadCPU: cpus[len(cpus)-1],
 		results: &report.Results{},
 	}
@@ -179,7 +180,7 @@ func TestBadServers(t *testing.T) {
 // when the run is interrupted.
 func TestNothingStays(t *testing.T) {
 	b := fakeBench(t, "stubborn")
-	p, err := b.launcher.StartServer(t.Context(), b.serverCPU, exec.Command(filepath.Join(b.dir, b.servers[0].pkg)))
+	p, err := b.launcher.StartServer(t.Context(), exec.Command(filepath.Join(b.dir, b.servers[0].pkg)), b.serverCPU)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -215,6 +216,14 @@ func TestParse(t *testing.T) {
 	full, err := parse([]string{"-time", "1s", "full", "-rounds=9"}, io.Discard)
 	if err != nil || full.rounds != 9 || full.time != time.Second || len(full.scenarios) != len(scenarios(1)) || len(quick.scenarios) >= len(full.scenarios) {
 		t.Errorf("%+v, %v", full, err)
+	}
+	secure, err := parse([]string{"tls"}, io.Discard)
+	if err != nil || secure.out != "" || secure.rounds != 5 || len(secure.scenarios) != 5 {
+		t.Errorf("%+v, %v", secure, err)
+	}
+	edges, err := parse([]string{"edges", "-time", "1s"}, io.Discard)
+	if err != nil || edges.time != time.Second || len(edges.scenarios) <= len(secure.scenarios) || len(edges.scenarios) >= len(full.scenarios) {
+		t.Errorf("%+v, %v", edges, err)
 	}
 	some, err := parse([]string{"-servers", "ours,floor-epoll", "-scenarios", "echo-64-d1$"}, io.Discard)
 	if err != nil || some.out != "" || !slices.Equal(names(some), []string{"echo-64-d1"}) || len(some.servers) != 2 {

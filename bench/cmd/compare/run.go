@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -25,6 +24,7 @@ type bench struct {
 	stdout, stderr io.Writer
 	launcher       *rig.Launcher
 	dir            string // of the binaries
+	cpus           []int  // that it may use
 	serverCPU      int
 	loadCPU        int
 	results        *report.Results
@@ -45,7 +45,7 @@ func prepare(ctx context.Context, s *settings, stdout, stderr io.Writer) (*bench
 	if err != nil {
 		return nil, err
 	}
-	b.serverCPU, b.loadCPU = cpus[0], cpus[min(1, len(cpus)-1)]
+	b.cpus, b.serverCPU, b.loadCPU = cpus, cpus[0], cpus[min(1, len(cpus)-1)]
 	b.results.Machine.CPUs = len(cpus)
 	b.results.Machine.Pinning = fmt.Sprintf("server on CPU %d, load on CPU %d", b.serverCPU, b.loadCPU)
 	if len(cpus) == 1 {
@@ -139,6 +139,14 @@ func (b *bench) measureAll(ctx context.Context) error {
 		if sc.job.Kind == load.Memory {
 			rounds = max(1, min(rounds/2, memoryRounds))
 		}
+		if sc.sameRate {
+			rate, err := b.sameRate(ctx, sc)
+			if err != nil {
+				return err
+			}
+			sc.job.Rate = rate
+			b.note(fmt.Sprintf("%s: %s messages a second, half of what the slowest server can do.", sc.Name, report.Thousands(int(rate))))
+		}
 		for round := range rounds {
 			for i := range b.servers {
 				sv := b.servers[(i+round)%len(b.servers)]
@@ -174,71 +182,3 @@ func (b *bench) measureAll(ctx context.Context) error {
 	}
 	return nil
 }
-
-// measure does one job with one server, which is started for it and stopped.
-func (b *bench) measure(ctx context.Context, sc scenario, sv server) (map[string]float64, error) {
-	if sv.kind == report.Floor && !sc.floors || sv.window != "" && sc.job.Compress != load.Takeover ||
-		sv.hub && sc.job.Kind != load.Broadcast || sv.kind != report.Ours && sc.ours {
-		return nil, rig.ErrUnsupported
-	}
-	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
-	defer cancel()
-	compress := sc.job.Compress
-	if compress == "" {
-		compress = "off"
-	}
-	args := append(sv.flags(), "-addr", "127.0.0.1:0", "-compress", compress)
-	p, err := b.launcher.StartServer(ctx, b.serverCPU, exec.Command(filepath.Join(b.dir, sv.pkg), args...))
-	if err != nil {
-		return nil, err
-	}
-	defer p.Stop()
-	job := sc.job
-	job.Addr, job.PID, job.Raw = p.Addr, p.PID(), sv.kind == report.Floor
-	job.Warmup, job.Time = b.time/2, b.time
-	job.Spin = b.serverCPU != b.loadCPU
-	resident := make(map[string]float64)
-	result, err := rig.RunLoad[load.Result](ctx, b.launcher, b.loadCPU, loadEnv, job, func(state string) error {
-		if err := p.Collect(ctx); err != nil {
-			return err
-		}
-		n, err := load.Resident(job.PID)
-		resident[state] = float64(n)
-		return err
-	})
-	if err != nil {
-		return nil, p.Blame(ctx, err)
-	}
-	if err := p.Alive(); err != nil {
-		return nil, err
-	}
-	p.Stop()
-	if text := p.Stderr(); text != "" {
-		b.results.Note(sc.Name, sv.name, "writes to standard error: "+text)
-	}
-	if job.Kind == load.Memory {
-		base, n := resident[load.PauseEmpty], float64(job.Conns)
-		return map[string]float64{
-			report.Baseline: base,
-			report.Idle:     (resident[load.PauseIdle] - base) / n,
-			report.Used:     (resident[load.PauseUsed] - base) / n,
-		}, nil
-	}
-	samples := map[string]float64{
-		report.CPU:  micros(result.CPU) / result.Messages,
-		report.Rate: result.Messages / result.Wall.Seconds(),
-		report.Busy: result.CPU.Seconds() / result.Wall.Seconds(),
-		report.P50:  micros(result.P50),
-		report.P99:  micros(result.P99),
-	}
-	if job.Kind == load.Echo {
-		samples[report.Wire] = float64(result.Wire) / result.Messages
-		samples[report.Sent] = float64(result.Sent) / result.Messages
-	}
-	if result.Extensions != "" {
-		b.results.Note(sc.Name, sv.name, "negotiates "+result.Extensions)
-	}
-	return samples, nil
-}
-
-func micros(d time.Duration) float64 { return float64(d) / float64(time.Microsecond) }

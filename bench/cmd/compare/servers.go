@@ -40,6 +40,7 @@ var servers = []server{
 	{"ours-w12", report.Ours, "server", rig.OurModule, "conn", "floor-goroutine", "12", false},
 	{"ours-loop", report.Ours, "server", rig.OurModule, "loop", "floor-epoll", "", false},
 	{"ours-hub", report.Ours, "server", rig.OurModule, "loop", "floor-epoll", "", true},
+	{"ours-hub-conn", report.Ours, "server", rig.OurModule, "conn", "floor-goroutine", "", true},
 	{"gorilla", report.Peer, "peer-gorilla", "github.com/gorilla/websocket", "conn", "floor-goroutine", "", false},
 	{"coder", report.Peer, "peer-coder", "github.com/coder/websocket", "conn", "floor-goroutine", "", false},
 	{"gobwas", report.Peer, "peer-gobwas", "github.com/gobwas/ws", "conn", "floor-goroutine", "", false},

@@ -129,7 +129,7 @@ func (b *bench) measure(ctx context.Context, t transport, row *row) (wire.Result
 	cmd := exec.Command(self, "-mode", string(mode), "-compress", string(compress), fmt.Sprintf("-tls=%v", t.job.TLS),
 		"-topics", fmt.Sprint(b.clients), "-every", t.every(b.settings).String(), "-size", fmt.Sprint(b.size))
 	cmd.Env = append(os.Environ(), serverEnv+"=1")
-	server, err := b.launcher.StartServer(ctx, b.serverCPU, cmd)
+	server, err := b.launcher.StartServer(ctx, cmd, b.serverCPU)
 	if err != nil {
 		return wire.Result{}, err
 	}
@@ -138,7 +138,7 @@ func (b *bench) measure(ctx context.Context, t transport, row *row) (wire.Result
 	job.Addr, job.PID = server.Addr, server.PID()
 	job.Clients, job.Size, job.Every, job.Poll = b.clients, b.size, t.every(b.settings), b.every
 	job.Warmup, job.Time = b.time/4, b.time
-	result, err := rig.RunLoad[wire.Result](ctx, b.launcher, b.loadCPU, nil, job, nil)
+	result, err := rig.RunLoad[wire.Result](ctx, b.launcher, []int{b.loadCPU}, nil, job, nil)
 	if err != nil {
 		return wire.Result{}, server.Blame(ctx, err)
 	}

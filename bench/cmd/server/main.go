@@ -22,13 +22,14 @@ import (
 
 	"github.com/fullduplex-go/websocket"
 	"github.com/fullduplex-go/websocket/bench/internal/contract"
+	"github.com/fullduplex-go/websocket/hub"
 )
 
 // window is a flag of its own, besides those of the contract.
 var window = flag.Int("window", 0, "with takeover: `bits` of the windows, 8 to 15; 0 for the default")
 
-// byHub, too.
-var byHub = flag.Bool("hub", false, "in the mode loop: broadcast by a hub")
+// byHub is another.
+var byHub = flag.Bool("hub", false, "broadcast by a hub")
 
 func main() {
 	contract.Main(contract.Support{
@@ -61,6 +62,10 @@ func serve(l net.Listener, set contract.Setting) error {
 		defer everyone.Remove(c)
 		broadcast(c, &everyone)
 	}}
+	if *byHub {
+		h := hub.New(nil)
+		broadcasts.Handler = func(c *websocket.Conn) { publish(c, h) }
+	}
 	return contract.ServeHTTP(set.Listener(l), echoes.ServeHTTP, broadcasts.ServeHTTP)
 }
 
@@ -91,5 +96,16 @@ func broadcast(c *websocket.Conn, everyone *contract.Set[*websocket.Conn]) {
 			return
 		}
 		sendAll(everyone.All(), m.Type, m.Data)
+	}
+}
+
+func publish(c *websocket.Conn, h *hub.Hub) {
+	if _, err := h.Subscribe("", c, nil); err != nil {
+		return // the connection is ending
+	}
+	for m, err := range c.Messages(context.Background()) {
+		if err != nil || h.Publish("", m.Type, m.Data) != nil {
+			return
+		}
 	}
 }

@@ -22,7 +22,7 @@ func (r *runner) broadcast() error {
 	if err := WaitIdle(r.ctx, r.PID); err != nil {
 		return err
 	}
-	r.script = plainScript(r.Size, 1)
+	r.script = plainScript(r.Size, max(r.Depth, 1))
 	look, err := r.verifyBroadcast()
 	if err != nil {
 		return fmt.Errorf("before the measurement: %w", err)
@@ -69,9 +69,9 @@ func (r *runner) stall() error {
 	return nil
 }
 
-// verifyBroadcast sends one message and compares what each connection gets.
+// verifyBroadcast sends a batch and compares what each connection gets.
 func (r *runner) verifyBroadcast() (reply, error) {
-	first, err := r.begin(0, r.conns[0], 1)
+	first, err := r.begin(0, r.conns[0], max(r.Depth, 1))
 	if err != nil {
 		return reply{}, err
 	}
@@ -81,28 +81,29 @@ func (r *runner) verifyBroadcast() (reply, error) {
 		if err := x.finish(); err != nil {
 			return look, fmt.Errorf("connection %d: %w", i+1, err)
 		}
-		one := reply{x.wire, x.frames == 1 || x.raw != nil}
+		one := reply{x.wire / x.done, x.frames == x.done && x.wire%x.done == 0 || x.raw != nil}
 		if i == 0 {
 			look = one
 		}
 		if one != look || !one.single {
-			return look, fmt.Errorf("connection %d: a broadcast of %d bytes in %d frames", i+1, x.wire, x.frames)
+			return look, fmt.Errorf("connection %d: a broadcast of %d messages has %d bytes in %d frames", i+1, x.done, x.wire, x.frames)
 		}
 	}
 	return look, nil
 }
 
-// runBroadcast sends a message as soon as all connections have got the previous one.
+// runBroadcast sends a batch as soon as all connections have got the previous one.
 func (r *runner) runBroadcast(look reply) error {
 	size := int64(look.size)
+	goal := size * int64(max(r.Depth, 1))
 	sender := r.conns[0]
 	sender.batch = r.script.batches[0]
 	if len(sender.batch) > 64<<10 {
-		return fmt.Errorf("load: a broadcast of %d bytes may not fit into a socket", r.Size)
+		return fmt.Errorf("load: a batch of %d bytes may not fit into a socket", len(sender.batch))
 	}
 	var (
 		wire    int64
-		missing int // connections that have not got all of the message
+		missing int // connections that have not got all of the batch
 		began   time.Duration
 	)
 	r.buffer()
@@ -146,10 +147,10 @@ func (r *runner) runBroadcast(look reply) error {
 				continue
 			}
 			wire += int64(n)
-			if c.got += int64(n); c.got > size {
+			if c.got += int64(n); c.got > goal {
 				return fmt.Errorf("connection %d has received a message that was not sent", events[i].Fd+1)
 			}
-			if c.got == size {
+			if c.got == goal {
 				missing--
 			}
 		}

@@ -4,6 +4,7 @@ package load
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"time"
@@ -53,4 +54,18 @@ func Resident(pid int) (int64, error) {
 		return 0, err
 	}
 	return parseResident(text)
+}
+
+// WriteCalls returns how many write system calls (write, writev and their like) a
+// process has made so far, those to files and to wake its own pollers included. It is
+// 0 where the kernel does not count them.
+func WriteCalls(pid int) (int64, error) {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/io", pid))
+	if errors.Is(err, os.ErrNotExist) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, err
+	}
+	return parseWriteCalls(text)
 }

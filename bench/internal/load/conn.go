@@ -16,10 +16,12 @@ import (
 // conn is a connection and the batch that is under way on it.
 type conn struct {
 	fd      int
-	batches int    // begun so far: the next one is the script's batches modulo its length
-	batch   []byte // what is being sent
-	sent    int    // bytes of batch that the socket has taken
-	got     int64  // bytes of the reply, or whole messages where those are counted
+	tls     *secured // nil in the clear
+	batches int      // begun so far: the next one is the script's batches modulo its length
+	batch   []byte   // what is being sent
+	record  int      // over TLS: bytes of batch in a record, or 0 for as many as there is room for
+	sent    int      // bytes of batch that the socket, or TLS, has taken
+	got     int64    // bytes of the reply, or whole messages where those are counted
 	since   time.Duration
 	walk    walker
 }
@@ -31,6 +33,37 @@ func (c *conn) close() {
 		unix.Close(c.fd)
 		c.fd = -1
 	}
+}
+
+// push sends more of the batch if the socket takes it.
+func (c *conn) push() error {
+	if c.tls != nil {
+		b := c.batch[c.sent:]
+		c.sent = len(c.batch)
+		return c.tls.write(b, c.record)
+	}
+	for c.sent < len(c.batch) {
+		n, err := send(c.fd, c.batch[c.sent:])
+		if err != nil || n == again {
+			return err
+		}
+		c.sent += n
+	}
+	return nil
+}
+
+// unsent reports whether push has left anything.
+func (c *conn) unsent() bool {
+	return c.sent < len(c.batch) || c.tls != nil && len(c.tls.socket.out) > 0
+}
+
+// recv is recv on the socket, or the content of a TLS record. After the latter more
+// may be left, however little it is.
+func (c *conn) recv(b []byte, flags int) (int, error) {
+	if c.tls != nil {
+		return c.tls.read(b)
+	}
+	return recv(c.fd, b, flags)
 }
 
 // connect opens a socket. It is a blocking one, for on loopback the kernel
@@ -108,8 +141,15 @@ func (r *runner) open(n int) error {
 			if err != nil {
 				return fmt.Errorf("connection %d: %w", len(r.conns)+1, err)
 			}
-			r.conns = append(r.conns, &conn{fd: fd})
-			if sent, err := send(fd, request); err != nil || sent != len(request) {
+			c := &conn{fd: fd}
+			r.conns = append(r.conns, c)
+			if r.TLS {
+				if c.tls, err = r.secure(fd); err != nil {
+					return fmt.Errorf("connection %d: %w", len(r.conns), err)
+				}
+			}
+			c.batch, c.sent = request, 0
+			if err := c.push(); err != nil || c.unsent() {
 				return fmt.Errorf("connection %d: request not sent: %w", len(r.conns), err)
 			}
 		}
@@ -131,7 +171,7 @@ func (r *runner) readResponse(c *conn) error {
 	var buf [4096]byte
 	have := 0
 	for {
-		n, err := recv(c.fd, buf[have:], 0)
+		n, err := c.recv(buf[have:], 0)
 		if err != nil {
 			return err
 		}

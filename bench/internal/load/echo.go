@@ -16,7 +16,7 @@ type echoing struct {
 	reply    reply // valid if the replies can be counted by their bytes alone
 	goal     int64 // a conn's got when its batch is answered
 	flags    int   // for recv
-	wire     int64 // bytes received so far
+	wire     int64 // bytes received so far, without those of TLS
 	messages int64 // messages received so far, where they are counted
 	busy     int   // connections with a batch under way
 	window   *window
@@ -93,7 +93,7 @@ func (e *echoing) run() error {
 		}
 		now := e.now()
 		if e.window.due(now) {
-			if err := e.window.step(e.count(), e.wire); err != nil {
+			if err := e.window.step(e.count(), e.onWire()); err != nil {
 				return err
 			}
 		}
@@ -125,24 +125,33 @@ func (e *echoing) count() float64 {
 	return float64(e.messages)
 }
 
+// onWire returns how many bytes have come back, those of TLS included.
+func (e *echoing) onWire() int64 {
+	if e.TLS {
+		return e.traffic.bytes
+	}
+	return e.wire
+}
+
 // start sends the next batch.
 func (e *echoing) start(c *conn, now time.Duration) error {
 	e.busy++
 	c.batch = e.script.batches[c.batches%len(e.script.batches)]
 	c.batches++
 	c.sent, c.got, c.since = 0, 0, now
+	c.record = e.recordSize(c.batch, e.Depth)
 	return c.push()
 }
 
 // event reads from a connection. When the batch is answered it sends the next one.
 func (e *echoing) event(c *conn) error {
-	if c.sent < len(c.batch) {
+	if c.unsent() {
 		if err := c.push(); err != nil {
 			return err
 		}
 	}
 	for {
-		n, err := recv(c.fd, e.scratch, e.flags)
+		n, err := c.recv(e.scratch, e.flags)
 		if err != nil {
 			return err
 		}
@@ -160,7 +169,7 @@ func (e *echoing) event(c *conn) error {
 			c.got += int64(messages)
 			e.messages += int64(messages)
 		}
-		if c.got > e.goal || c.got == e.goal && c.sent < len(c.batch) {
+		if c.got > e.goal || c.got == e.goal && c.unsent() {
 			return errors.New("more has come back than was sent")
 		}
 		if c.got == e.goal {
@@ -177,7 +186,7 @@ func (e *echoing) event(c *conn) error {
 				return err
 			}
 		}
-		if n < len(e.scratch) {
+		if c.tls == nil && n < len(e.scratch) {
 			return nil // nothing is left; later bytes are a new event
 		}
 	}

@@ -15,6 +15,7 @@ const (
 	Broadcast = "broadcast" // one sender, everybody receives
 	Handshake = "handshake" // connect, upgrade, reset
 	Memory    = "memory"    // open connections, pause, echo a little, pause
+	FixedRate = "fixedrate" // single messages at fixed times, echoed
 )
 
 // The kinds of permessage-deflate of a job. The empty string means that the
@@ -41,12 +42,16 @@ type Job struct {
 	// that it receives after the handshake.
 	Raw bool
 
-	Conns    int    // connections; for Handshake, how many are in the making at a time
-	Size     int    // bytes per message
-	Depth    int    // messages in flight per connection
-	Messages int    // Memory: messages that each connection echoes
-	Stalled  int    // Broadcast: connections besides, which read nothing
-	Compress string // "", NoTakeover or Takeover
+	Conns    int     // connections; for Handshake, how many are in the making at a time
+	Size     int     // bytes per message
+	Depth    int     // messages in flight per connection; Broadcast: messages sent at a time
+	Rate     float64 // FixedRate: messages a second, or 0 for half of what the server can do
+	Messages int     // Memory: messages that each connection echoes
+	Stalled  int     // Broadcast: connections besides, which read nothing
+	Compress string  // "", NoTakeover or Takeover
+
+	TLS     bool // everything is over TLS 1.3
+	Records bool // over TLS: each message of a batch has a record of its own
 
 	Warmup time.Duration // load before the clock starts
 	Time   time.Duration // load while it runs
@@ -67,11 +72,18 @@ type Result struct {
 	CPU      time.Duration // of the server's process
 	Wall     time.Duration
 	Wire     int64 // bytes of the replies, headers included
-	Sent     int64 // Echo: bytes of the batches that were answered, likewise
+	Sent     int64 // Echo: bytes of the batches that were answered, likewise, without those of TLS
+	Writes   int64 // write system calls of the server's process, or -1 if the kernel does not count them
+	Records  int64 // Echo over TLS: records of the replies
 
 	// Round trips of batches (Echo), of messages to their last receiver
-	// (Broadcast), or of connect and upgrade (Handshake).
-	P50, P99 time.Duration
+	// (Broadcast), or of connect and upgrade (Handshake); of messages from the
+	// moment at which they were due (FixedRate).
+	P50, P99, P999 time.Duration
+
+	// Capacity is how many messages a second the server can do (FixedRate without a
+	// rate).
+	Capacity float64
 
 	// Extensions is the server's Sec-WebSocket-Extensions header.
 	Extensions string
@@ -108,7 +120,13 @@ func Run(ctx context.Context, job Job, pause Pause) (Result, error) {
 	case Broadcast:
 		err = r.broadcast()
 	case Handshake:
-		err = r.handshakes()
+		if r.TLS {
+			err = r.secureHandshakes()
+		} else {
+			err = r.handshakes()
+		}
+	case FixedRate:
+		err = r.fixedRate()
 	case Memory:
 		err = r.memory(pause)
 	default:
@@ -132,6 +150,7 @@ type runner struct {
 	started time.Time // origin of now
 	result  Result
 	sent    int64 // bytes of the batches answered under load
+	traffic traffic
 
 	// serverWindow is the window of the server's messages, in bytes: 0 without
 	// takeover. It is known when the script is written.

@@ -25,6 +25,14 @@ func plainScript(size, depth int) *script {
 	return s
 }
 
+// recordSize is how much of a batch of so many messages goes into a TLS record.
+func (r *runner) recordSize(batch []byte, messages int) int {
+	if !r.Records {
+		return 0
+	}
+	return len(batch) / messages // all have the same size
+}
+
 // frames encodes messages for one write.
 func frames(first byte, messages [][]byte) []byte {
 	var b []byte

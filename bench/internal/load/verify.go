@@ -54,20 +54,8 @@ func (r *runner) begin(number int, c *conn, count int) (*exchange, error) {
 		}
 	}
 	c.batches++
-	c.sent = 0
+	c.sent, c.record = 0, r.recordSize(c.batch, len(x.messages))
 	return x, c.push()
-}
-
-// push sends more of the batch if the socket takes it.
-func (c *conn) push() error {
-	for c.sent < len(c.batch) {
-		n, err := send(c.fd, c.batch[c.sent:])
-		if err != nil || n == again {
-			return err
-		}
-		c.sent += n
-	}
-	return nil
 }
 
 // finish reads the replies, and goes on sending, until all is there. An error
@@ -84,7 +72,7 @@ func (x *exchange) finish() error {
 		if err := x.c.push(); err != nil {
 			return err
 		}
-		n, err := recv(x.c.fd, x.r.buffer(), 0)
+		n, err := x.c.recv(x.r.buffer(), 0)
 		if err != nil {
 			return err
 		}
@@ -93,7 +81,7 @@ func (x *exchange) finish() error {
 			continue
 		}
 		events := int16(unix.POLLIN)
-		if x.c.sent < len(x.c.batch) {
+		if x.c.unsent() {
 			events |= unix.POLLOUT
 		}
 		if err := await(x.c.fd, events, x.r.Timeout); err != nil {

@@ -13,6 +13,8 @@ type mark struct {
 	messages float64
 	wire     int64
 	sent     int64
+	writes   int64
+	records  int64
 }
 
 // window is the part of a load that is measured: after the warm-up, for the
@@ -34,6 +36,11 @@ func (w *window) due(now time.Duration) bool { return !w.over && now >= w.look }
 // patience bounds how many times as long as asked a measurement may take.
 const patience = 4
 
+// holds reports whether the clock ran at that time, as far as is known by now.
+func (w *window) holds(at time.Duration) bool {
+	return (w.open || w.over) && at >= w.from.at && (!w.over || at < w.to.at)
+}
+
 // step starts or stops the clock, given how much has come back so far. On a busy
 // machine a measurement takes longer, so that the server gets enough CPU time.
 func (w *window) step(messages float64, wire int64) error {
@@ -41,7 +48,11 @@ func (w *window) step(messages float64, wire int64) error {
 	if err != nil {
 		return err
 	}
-	m := mark{w.r.now(), cpu, messages, wire, w.r.sent}
+	writes, err := WriteCalls(w.r.PID)
+	if err != nil {
+		return err
+	}
+	m := mark{w.r.now(), cpu, messages, wire, w.r.sent, writes, w.r.traffic.records}
 	if !w.open {
 		w.open, w.from, w.look = true, m, m.at+w.r.Time
 		w.r.lat.reset()
@@ -64,7 +75,13 @@ func (w *window) close() error {
 	res.Wall = w.to.at - w.from.at
 	res.Wire = w.to.wire - w.from.wire
 	res.Sent = w.to.sent - w.from.sent
+	res.Writes = w.to.writes - w.from.writes
+	if w.to.writes == 0 { // a server has at least said that it listens
+		res.Writes = -1
+	}
+	res.Records = w.to.records - w.from.records
 	res.P50, res.P99 = w.r.lat.quantile(0.50), w.r.lat.quantile(0.99)
+	res.P999 = w.r.lat.quantile(0.999)
 	if res.Messages <= 0 {
 		return fmt.Errorf("load: no reply in %v", res.Wall)
 	}

@@ -108,7 +108,7 @@ func (r *Results) writeSummary(w io.Writer) {
 	})
 	head := []string{"less is better"}
 	for _, s := range ours {
-		head = append(head, "**"+s.Name+"**", "÷ raw TCP", "÷ best other")
+		head = append(head, "**"+s.Name+"**", "÷ floor", "÷ best other")
 	}
 	t := Table{w}
 	t.Head(append(head, "best other, goroutines", "best other, event loop")...)
@@ -121,7 +121,7 @@ func (r *Results) writeSummary(w io.Writer) {
 				cells = append(cells, r.absent(row, s), "–", "–")
 				continue
 			}
-			floor, hasFloor := r.metric(row.Scenario.Name, s.Floor, row.Metric)
+			floor, hasFloor := r.floor(row, s)
 			vs := "–"
 			if ratio, verdict := r.verdict(row, s); verdict != "" {
 				vs = fmt.Sprintf("%.2f %s", ratio, verdict)
@@ -174,7 +174,7 @@ func (r *Results) absent(row row, s Server) string {
 }
 
 func (r *Results) writeOverview(w io.Writer) {
-	fmt.Fprint(w, "## All servers\n\nMedians. ★ is the best WebSocket server; the floors are no WebSocket servers, they echo bytes. – is what a server does not have.\n\n")
+	fmt.Fprint(w, "## All servers\n\nMedians. ★ is the best WebSocket server; the floors are no WebSocket servers, they echo bytes, under TLS by crypto/tls alone. – is what a server does not have.\n\n")
 	head := []string{""}
 	for _, s := range r.present() {
 		name := s.Name
@@ -217,7 +217,7 @@ func (r *Results) writeDetails(w io.Writer) {
 	fmt.Fprint(w, "## Spread\n\nThe middle half is between the first and the third quartile of the rounds.\n")
 	for _, row := range r.rows() {
 		fmt.Fprintf(w, "\n### %s\n\n`%s`: %s\n\n", row.title(), row.Scenario.Name, row.unit().heading())
-		head := []string{"", "median", "middle half", "min–max", "÷ raw TCP", "÷ best other"}
+		head := []string{"", "median", "middle half", "min–max", "÷ floor", "÷ best other"}
 		for _, name := range row.Scenario.Show {
 			head = append(head, units[name].heading())
 		}

@@ -45,6 +45,9 @@ text.ours, text.peer, text.floor { stroke: none } }
 var plotTitles = map[string]string{
 	"echo":           "Echo: server CPU per message",
 	"many":           "Broadcast and handshakes: server CPU",
+	"tls":            "TLS 1.3: server CPU, write system calls, resident memory",
+	"tail":           "Round trips at a fixed rate",
+	"two-cpus":       "Two CPUs, shared with the load: server CPU",
 	"memory":         "Resident memory per connection",
 	"deflate":        "permessage-deflate: CPU and bytes",
 	"deflate-memory": "permessage-deflate: resident memory per connection",
@@ -54,22 +57,24 @@ var plotTitles = map[string]string{
 func Plot(r *Results, group string) []byte {
 	var rows []row
 	for _, row := range r.rows() {
-		if row.Scenario.Group == group {
+		if row.Scenario.Group == group && len(r.shown(row)) > 0 {
 			rows = append(rows, row)
 		}
 	}
 	if len(rows) == 0 {
 		return nil
 	}
-	// A floor without figures in the group needs no line; a library does.
-	p := &plot{r: r, servers: slices.DeleteFunc(r.present(), func(s Server) bool {
-		return s.Kind == Floor && !slices.ContainsFunc(rows, func(w row) bool {
-			_, ok := r.metric(w.Scenario.Name, s.Name, w.Metric)
-			return ok
-		})
-	})}
-	panel := panelHead + barStep*len(p.servers) + panelFoot
-	height := plotHead + (len(rows)+1)/2*panel + plotFoot
+	p := &plot{r: r}
+	// A panel is as high as the one beside it. tops has one end more.
+	tops := []int{plotHead}
+	for pair := range slices.Chunk(rows, 2) {
+		bars := 0
+		for _, row := range pair {
+			bars = max(bars, len(r.shown(row)))
+		}
+		tops = append(tops, tops[len(tops)-1]+panelHead+barStep*bars+panelFoot)
+	}
+	height := tops[len(tops)-1] + plotFoot
 	title := plotTitles[group]
 	if title == "" {
 		title = group
@@ -80,7 +85,7 @@ func Plot(r *Results, group string) []byte {
 	p.text(panelGap/2, 24, "big", title+" (less is better)")
 	p.legend(panelGap/2, 48)
 	for i, row := range rows {
-		p.panel(panelGap/2+i%2*(panelWidth+panelGap), plotHead+i/2*panel, row)
+		p.panel(panelGap/2+i%2*(panelWidth+panelGap), tops[i/2], row)
 	}
 	p.text(panelGap/2, height-28, "soft small", r.environment())
 	p.text(panelGap/2, height-12, "soft small", r.manner())
@@ -89,9 +94,8 @@ func Plot(r *Results, group string) []byte {
 }
 
 type plot struct {
-	r       *Results
-	servers []Server
-	b       bytes.Buffer
+	r *Results
+	b bytes.Buffer
 }
 
 func quote(s string) string {
@@ -114,7 +118,7 @@ func (p *plot) bar(class string, x, y int, width float64) {
 
 func (p *plot) legend(x, y int) {
 	for _, k := range []struct{ class, text string }{
-		{Ours, "this library"}, {Peer, "other Go libraries"}, {Floor, "raw TCP echo, no WebSocket"},
+		{Ours, "this library"}, {Peer, "other Go libraries"}, {Floor, "raw echo, no WebSocket"},
 	} {
 		p.bar(k.class, x, y-11, 22)
 		p.text(x+29, y, "small", k.text)
@@ -124,26 +128,35 @@ func (p *plot) legend(x, y int) {
 	p.text(x+29, y, "small", "middle half of the rounds")
 }
 
+// shown are the servers that have a bar in the row, or have failed there.
+func (r *Results) shown(row row) []Server {
+	return slices.DeleteFunc(r.present(), func(s Server) bool {
+		_, ok := r.metric(row.Scenario.Name, s.Name, row.Metric)
+		return !ok && r.absent(row, s) != "failed"
+	})
+}
+
 // panel draws one row.
 func (p *plot) panel(x, y int, row row) {
 	r, u := p.r, row.unit()
 	p.text(x, y+16, "head", row.title())
 	var most float64
-	for _, s := range p.servers {
+	servers := r.shown(row)
+	for _, s := range servers {
 		if m, ok := r.metric(row.Scenario.Name, s.Name, row.Metric); ok {
 			most = max(most, m.Median, m.Q3)
 		}
 	}
 	step := tick(most)
 	left, top := x+nameWidth, y+panelHead
-	bottom := top + barStep*len(p.servers)
+	bottom := top + barStep*len(servers)
 	at := func(v float64) float64 { return float64(left) + v/most*scaleWidth }
 	for v := 0.0; most > 0 && v <= most; v += step {
 		p.line("grid", at(v), float64(top-2), at(v), float64(bottom))
 		p.text(int(at(v)), bottom+14, "soft small mid", axisNumber(v))
 	}
 	p.text(left+scaleWidth/2, bottom+30, "soft small mid", u.axis(r.best(row, func(s Server) bool { return s.Kind == Floor }) != ""))
-	for i, s := range p.servers {
+	for i, s := range servers {
 		p.server(x, top+i*barStep, row, s, at)
 	}
 }
@@ -166,7 +179,7 @@ func (p *plot) server(x, y int, row row, s Server, at func(float64) float64) {
 		p.line("whisker", at(m.Q1), float64(y)+barHeight/2.0+0.5, at(m.Q3), float64(y)+barHeight/2.0+0.5)
 	}
 	label := number(m.Median, row.unit())
-	if floor, ok := r.metric(row.Scenario.Name, s.Floor, row.Metric); ok && s.Kind != Floor && floor.Median > 0 {
+	if floor, ok := r.floor(row, s); ok && s.Kind != Floor && floor.Median > 0 {
 		label += " · " + ratio(m, floor, true) + " ×"
 	}
 	class = "small"
@@ -183,7 +196,7 @@ func (u unit) axis(floor bool) string {
 		text = u.name + ", bytes"
 	}
 	if floor {
-		text += "; × the raw TCP echo of its kind"
+		text += "; × the raw echo of its kind"
 	}
 	return text
 }

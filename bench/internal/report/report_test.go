@@ -100,7 +100,7 @@ func line(t *testing.T, text, after, prefix string) string {
 func TestSummary(t *testing.T) {
 	text := string(Summary(sample()))
 	for prefix, want := range map[string]string{
-		"| less":            "| less is better | **ours** | ÷ raw TCP | ÷ best other | best other, goroutines | best other, event loop |",
+		"| less":            "| less is better | **ours** | ÷ floor | ÷ best other | best other, goroutines | best other, event loop |",
 		"| Title of won":    "| Title of won | **5.50 µs** | 1.10 | 0.50 ✓ | 11.0 µs alpha | 20.0 µs beta |",
 		"| Title of level":  "| Title of level | **6.00 µs** | – | 1.03 ≈ | 5.80 µs alpha | – |",
 		"| Title of lost":   "| Title of lost | **8.00 µs** | – | 2.00 ✗ | 4.00 µs alpha | – |",
@@ -210,7 +210,7 @@ func TestPlot(t *testing.T) {
 		}
 	}
 	text := string(svg)
-	for _, want := range []string{"prefers-color-scheme: dark", "this library", ">Title of lost<", ">5.50 · 1.10 ×<", ">failed<", ">server CPU, µs; × the raw TCP echo of its kind<", ">server CPU, µs<", "Abacus 9000"} {
+	for _, want := range []string{"prefers-color-scheme: dark", "this library", ">Title of lost<", ">5.50 · 1.10 ×<", ">failed<", ">server CPU, µs; × the raw echo of its kind<", ">server CPU, µs<", "Abacus 9000"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("no %q in the plot", want)
 		}
@@ -232,6 +232,39 @@ func TestPlot(t *testing.T) {
 	}
 	if Plot(sample(), "deflate") != nil {
 		t.Error("a plot of nothing")
+	}
+}
+
+// A panel has a line for each server that has a bar or has failed, and for no other.
+func TestPlotHasNoEmptyLines(t *testing.T) {
+	panels := strings.Split(string(Plot(sample(), "echo")), ">Title of ")
+	for i, want := range [][]string{{"ours", "alpha", "beta", "floor"}, {"ours", "alpha"}, {"ours", "alpha"}, {"ours", "alpha"}, {"alpha"}} {
+		var got []string
+		for _, m := range serverName.FindAllStringSubmatch(panels[i+1], -1) {
+			got = append(got, m[1])
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("panel %d has lines for %q, want %q", i+1, got, want)
+		}
+	}
+	r := sample()
+	r.Scenarios[0].Compare = append(r.Scenarios[0].Compare, Writes)
+	if text := string(Plot(r, "echo")); strings.Contains(text, "writes") {
+		t.Error("a metric that nobody has is a panel")
+	}
+}
+
+var serverName = regexp.MustCompile(`<text x="\d+" y="\d+" class="right small[^"]*">([^<]+)<`)
+
+// A scenario may have a floor of its own for all servers.
+func TestScenarioFloor(t *testing.T) {
+	r := sample()
+	r.Scenarios[0].Floor = "beta"
+	if got := line(t, string(Summary(r)), "", "| Title of won"); !strings.Contains(got, "**5.50 µs** | 0.28 |") {
+		t.Error(got)
+	}
+	if got := line(t, string(Markdown(r)), "### Title of won", "| alpha"); !strings.Contains(got, "| 0.55 |") {
+		t.Error(got)
 	}
 }
 

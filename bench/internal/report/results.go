@@ -59,6 +59,7 @@ type Scenario struct {
 	Name    string
 	Title   string
 	Group   string   // scenarios of a group share a plot
+	Floor   string   `json:",omitempty"` // the floor of all servers, or "" if each has that of its kind
 	Compare []string // the metrics that are compared, a row each; less is better
 	Show    []string // other metrics worth a column, in this order
 }
@@ -80,6 +81,10 @@ const (
 	Busy     = "busy"     // share of its CPU that the server used: 1 is all of it
 	P50      = "p50"      // round trip in microseconds
 	P99      = "p99"      // round trip in microseconds
+	P999     = "p999"     // round trip in microseconds
+	Capacity = "capacity" // messages per second without a fixed rate
+	Writes   = "writes"   // write system calls per message, delivery or handshake
+	Records  = "records"  // TLS records per reply
 	Wire     = "wire"     // bytes of a reply on the wire
 	Sent     = "sent"     // bytes of a request on the wire
 	Idle     = "idle"     // resident bytes per connection that has done nothing yet
@@ -99,6 +104,10 @@ var units = map[string]unit{
 	Busy:     {"server busy", "", false},
 	P50:      {"p50", "µs", true},
 	P99:      {"p99", "µs", true},
+	P999:     {"p99.9", "µs", true},
+	Capacity: {"capacity", "/s", true},
+	Writes:   {"writes", "", false},
+	Records:  {"records", "", false},
 	Wire:     {"reply on the wire", "B", true},
 	Sent:     {"request on the wire", "B", true},
 	Idle:     {"idle", "B", true},
@@ -171,6 +180,15 @@ func (r *Results) metric(scenario, server, name string) (m Metric, ok bool) {
 		m, ok = c.Metrics[name]
 	}
 	return m, ok
+}
+
+// floor returns the metric of the floor with which s is compared.
+func (r *Results) floor(row row, s Server) (m Metric, ok bool) {
+	name := s.Floor
+	if row.Scenario.Floor != "" {
+		name = row.Scenario.Floor
+	}
+	return r.metric(row.Scenario.Name, name, row.Metric)
 }
 
 // best returns the server with the lowest median of those that are wanted,

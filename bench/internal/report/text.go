@@ -91,7 +91,7 @@ func (r *Results) detail(row row, s Server) []string {
 		return nil
 	}
 	u := row.unit()
-	floor, hasFloor := r.metric(row.Scenario.Name, s.Floor, row.Metric)
+	floor, hasFloor := r.floor(row, s)
 	best, hasBest := r.metric(row.Scenario.Name, r.rival(row, s), row.Metric)
 	cells := []string{
 		number(m.Median, u),

@@ -32,20 +32,22 @@ func NewLauncher() *Launcher {
 	return l
 }
 
-// Start starts the command on a CPU.
-func (l *Launcher) Start(cmd *exec.Cmd, cpu int) error {
+// Start starts the command on the given CPUs.
+func (l *Launcher) Start(cmd *exec.Cmd, cpus ...int) error {
 	// Its own process group: ^C is for this program, which ends its processes.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	result := make(chan error)
 	l.work <- func() {
-		var old, one unix.CPUSet
-		one.Set(cpu)
+		var old, chosen unix.CPUSet
+		for _, cpu := range cpus {
+			chosen.Set(cpu)
+		}
 		err := unix.SchedGetaffinity(0, &old)
 		if err == nil {
-			err = unix.SchedSetaffinity(0, &one)
+			err = unix.SchedSetaffinity(0, &chosen)
 		}
 		if err != nil {
-			err = fmt.Errorf("cannot choose CPU %d: %w", cpu, err)
+			err = fmt.Errorf("cannot choose CPUs %v: %w", cpus, err)
 		} else {
 			err = errors.Join(cmd.Start(), unix.SchedSetaffinity(0, &old))
 		}

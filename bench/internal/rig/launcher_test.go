@@ -30,4 +30,16 @@ func TestLauncherPins(t *testing.T) {
 			t.Errorf("started on %v, want %d", got, cpu)
 		}
 	}
+	var out strings.Builder
+	cmd := exec.Command("nproc")
+	cmd.Stdout = &out
+	if err := l.Start(cmd, cpus...); err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	if got := strings.TrimSpace(out.String()); got != fmt.Sprint(len(cpus)) {
+		t.Errorf("started on %s CPUs, want %d", got, len(cpus))
+	}
 }

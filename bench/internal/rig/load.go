@@ -34,7 +34,7 @@ type resume struct{ Go bool }
 // has to call LoadMain.
 func IsLoad() bool { return os.Getenv(loadEnv) != "" }
 
-// LoadMain is the main function of a load generator. All its threads run on the CPU
+// LoadMain is the main function of a load generator. All its threads run on the CPUs
 // on which it was started, and run is called on a locked one. When run calls pause,
 // the pause function of [RunLoad] is called with the same state.
 func LoadMain[J, R any](run func(ctx context.Context, job J, pause func(state string) error) (R, error)) {
@@ -61,9 +61,9 @@ func LoadMain[J, R any](run func(ctx context.Context, job J, pause func(state st
 	enc.Encode(message[R]{Result: result})
 }
 
-// RunLoad does the job in a process of its own, on the given CPU. Env is added
+// RunLoad does the job in a process of its own, on the given CPUs. Env is added
 // to its environment. Pause may be nil if the job has no pauses.
-func RunLoad[R, J any](ctx context.Context, l *Launcher, cpu int, env []string, job J, pause func(state string) error) (R, error) {
+func RunLoad[R, J any](ctx context.Context, l *Launcher, cpus []int, env []string, job J, pause func(state string) error) (R, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	var result R
@@ -83,7 +83,7 @@ func RunLoad[R, J any](ctx context.Context, l *Launcher, cpu int, env []string, 
 	if err != nil {
 		return result, err
 	}
-	if err := l.Start(cmd, cpu); err != nil {
+	if err := l.Start(cmd, cpus...); err != nil {
 		return result, err
 	}
 	stopKill := context.AfterFunc(ctx, func() { cmd.Process.Kill() })

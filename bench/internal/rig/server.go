@@ -32,9 +32,9 @@ var ErrUnsupported = errors.New("not supported")
 // exitUnsupported is the exit status for ErrUnsupported.
 const exitUnsupported = 3
 
-// StartServer starts a program of the contract on a CPU and waits until it
+// StartServer starts a program of the contract on the given CPUs and waits until it
 // listens.
-func (l *Launcher) StartServer(ctx context.Context, cpu int, cmd *exec.Cmd) (*Server, error) {
+func (l *Launcher) StartServer(ctx context.Context, cmd *exec.Cmd, cpus ...int) (*Server, error) {
 	s := &Server{cmd: cmd, stderr: new(tail), lines: make(chan string, 16), done: make(chan struct{})}
 	cmd.Stderr = s.stderr
 	out, in, err := os.Pipe()
@@ -42,7 +42,7 @@ func (l *Launcher) StartServer(ctx context.Context, cpu int, cmd *exec.Cmd) (*Se
 		return nil, err
 	}
 	cmd.Stdout = in
-	err = l.Start(cmd, cpu)
+	err = l.Start(cmd, cpus...)
 	in.Close()
 	if err != nil {
 		out.Close()
