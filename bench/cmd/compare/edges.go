@@ -23,16 +23,15 @@ func tlsScenarios(conns int) []scenario {
 			floors:   true,
 		}
 	}
-	echo := func(name, title string, depth int, records bool) scenario {
-		return secure(name, title, load.Job{Kind: load.Echo, Conns: 64, Size: 128, Depth: depth, Records: records},
-			[]string{report.CPU, report.Writes},
-			[]string{report.Records, report.Wire, report.Rate, report.P50, report.P99, report.Busy})
+	echo := func(name, title string, depth int, records bool, compare ...string) scenario {
+		return secure(name, title, load.Job{Kind: load.Echo, Conns: 64, Size: 128, Depth: depth, Records: records}, compare,
+			[]string{report.Writes, report.Records, report.Wire, report.Rate, report.P50, report.P99, report.Busy})
 	}
 	some := min(conns, 2000)
 	return []scenario{
-		echo("tls-echo-d1", "TLS echo 128 B, 1 in flight", 1, true),
-		echo("tls-echo-d16-records", "TLS echo 128 B, 16 in flight, each in a record of its own", 16, true),
-		echo("tls-echo-d16", "TLS echo 128 B, 16 in flight in one record", 16, false),
+		echo("tls-echo-d1", "TLS echo 128 B, 1 in flight", 1, false, report.CPU),
+		echo("tls-echo-d16-records", "TLS echo 128 B, 16 in flight, each in a record of its own", 16, true, report.CPU, report.Writes),
+		echo("tls-echo-d16", "TLS echo 128 B, 16 in flight in one record", 16, false, report.CPU, report.Writes),
 		secure("tls-memory", fmt.Sprintf("Memory per TLS connection, of %s", report.Thousands(some)),
 			load.Job{Kind: load.Memory, Conns: some, Size: 1 << 10, Messages: 1},
 			[]string{report.Idle, report.Used}, []string{report.Baseline}),
@@ -47,7 +46,7 @@ func tailScenarios() []scenario {
 			Scenario: report.Scenario{
 				Name: name, Title: title, Group: groupTail,
 				Compare: []string{report.P99, report.P999},
-				Show:    []string{report.P50, report.Rate, report.Capacity, report.CPU, report.Busy},
+				Show:    []string{report.P50, report.Rate, report.CPU, report.Busy},
 			},
 			job:    load.Job{Kind: load.FixedRate, Conns: 64, Size: 64},
 			edge:   true,
@@ -55,7 +54,7 @@ func tailScenarios() []scenario {
 		}
 	}
 	half, same := tail("tail-half", "Echo 64 B at half of the server's capacity"), tail("tail-same", "Echo 64 B at the same rate for all")
-	same.sameRate = true
+	half.Show, same.sameRate = append(half.Show, report.Capacity), true
 	return []scenario{half, same}
 }
 

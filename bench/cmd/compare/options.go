@@ -42,7 +42,7 @@ var presets = []preset{
 		func(sc scenario) bool { return sc.quick }},
 	{"full", "everything, seven rounds: some 50 minutes", 7, 500 * time.Millisecond, "results",
 		func(scenario) bool { return true }},
-	{"tls", "everything over TLS, five rounds: some 8 minutes", 5, 500 * time.Millisecond, "",
+	{"tls", "everything over TLS, five rounds: some 6 minutes", 5, 500 * time.Millisecond, "",
 		func(sc scenario) bool { return sc.job.TLS }},
 	{"edges", "TLS, bursts, fixed rates, two CPUs and the like, five rounds: some 20 minutes", 5, 500 * time.Millisecond, "",
 		func(sc scenario) bool { return sc.edge }},

@@ -121,6 +121,9 @@ func memoryScenarios(conns int) []scenario {
 	}}
 }
 
+// windowMessages messages of 1 KiB fill a window of 32 KiB.
+const windowMessages = 40
+
 func deflateScenarios(conns int) (list []scenario) {
 	everybody := min(conns, 1000)
 	for _, compress := range []struct{ name, title string }{{load.NoTakeover, "no takeover"}, {load.Takeover, "takeover"}} {
@@ -136,7 +139,8 @@ func deflateScenarios(conns int) (list []scenario) {
 		if compress.name == load.Takeover {
 			echo.Name += "-many"
 			echo.Title += ", " + report.Thousands(everybody) + " connections"
-			echo.job.Conns, echo.quick, echo.edge = everybody, false, true
+			echo.job.Conns, echo.job.Messages = everybody, windowMessages
+			echo.quick, echo.edge = false, true
 			list = append(list, echo)
 		}
 		list = append(list, scenario{
@@ -145,8 +149,7 @@ func deflateScenarios(conns int) (list []scenario) {
 				Title:   fmt.Sprintf("Memory per compressed connection, %s, of %s", compress.title, report.Thousands(everybody)),
 				Compare: []string{report.Idle, report.Used}, Show: []string{report.Baseline},
 			},
-			// So many messages fill a window of 32 KiB.
-			job: load.Job{Kind: load.Memory, Conns: everybody, Size: 1 << 10, Messages: 40, Compress: compress.name},
+			job: load.Job{Kind: load.Memory, Conns: everybody, Size: 1 << 10, Messages: windowMessages, Compress: compress.name},
 		})
 	}
 	return list

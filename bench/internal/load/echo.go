@@ -92,7 +92,7 @@ func (e *echoing) run() error {
 			return err
 		}
 		now := e.now()
-		if e.window.due(now) {
+		if e.window.due(now) && (e.window.open || e.warm()) {
 			if err := e.window.step(e.count(), e.onWire()); err != nil {
 				return err
 			}
@@ -115,6 +115,9 @@ func (e *echoing) run() error {
 	}
 	return e.window.close()
 }
+
+// warm reports whether the warm-up has had enough messages.
+func (e *echoing) warm() bool { return e.count() >= float64(e.Messages*len(e.conns)) }
 
 // count returns how many messages have come back. If bytes are counted, half a
 // message counts for a half.

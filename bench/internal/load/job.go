@@ -46,7 +46,7 @@ type Job struct {
 	Size     int     // bytes per message
 	Depth    int     // messages in flight per connection; Broadcast: messages sent at a time
 	Rate     float64 // FixedRate: messages a second, or 0 for half of what the server can do
-	Messages int     // Memory: messages that each connection echoes
+	Messages int     // Memory: messages that each connection echoes; Echo: at least, on average, in the warm-up
 	Stalled  int     // Broadcast: connections besides, which read nothing
 	Compress string  // "", NoTakeover or Takeover
 

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -113,6 +114,24 @@ func TestEcho(t *testing.T) {
 		if r.CPU <= 0 || r.Wall < job.Time || r.P99 < r.P50 || batches > 2 && r.P50 <= 0 {
 			t.Errorf("size %d: %+v", size, r)
 		}
+	}
+}
+
+// The clock starts only after so many messages.
+func TestWarmUp(t *testing.T) {
+	var served atomic.Int64
+	srv := serve(t, echo(func(_ int, m websocket.Message) websocket.Message {
+		served.Add(1)
+		return m
+	}))
+	job := testJob(srv, Echo)
+	job.Warmup, job.Time, job.Messages = time.Nanosecond, 10*time.Millisecond, 500
+	r, err := Run(t.Context(), job, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if before := float64(served.Load()) - r.Messages; before < 500*float64(job.Conns) {
+		t.Errorf("%v messages outside of the measurement, want %d", before, 500*job.Conns)
 	}
 }
 
