@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/fullduplex-go/websocket"
+	"golang.org/x/sys/unix"
 )
 
 // The generator sends as many messages as are due, of its own rate or at half of what
@@ -92,6 +93,29 @@ func TestDueTimes(t *testing.T) {
 		}
 		if _, ok := d.pop(); ok {
 			t.Fatal("it gives more than it was given")
+		}
+	}
+}
+
+// A message that is sent late was due at its time nevertheless.
+func TestSentLate(t *testing.T) {
+	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(pair[1])
+	c := &conn{fd: pair[0]}
+	defer c.close()
+	s := &schedule{
+		runner:   &runner{conns: []*conn{c}, script: plainScript(64, 1), started: time.Now().Add(-time.Hour)},
+		interval: time.Second, next: time.Minute, due: make([]dueTimes, 1),
+	}
+	for _, want := range []time.Duration{time.Minute, time.Minute + time.Second} {
+		if err := s.send(); err != nil {
+			t.Fatal(err)
+		}
+		if at, ok := s.due[0].pop(); !ok || at != want {
+			t.Errorf("due at %v, %v, want %v", at, ok, want)
 		}
 	}
 }
