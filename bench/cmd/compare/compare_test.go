@@ -47,7 +47,7 @@ func fakeServer(flaw string) {
 	case "dies":
 		fmt.Fprintln(os.Stderr, "out of luck")
 		os.Exit(1)
-	case "mumbles":
+	case "no address":
 		fmt.Println("hello")
 	}
 	signals := make(chan os.Signal, 1)
@@ -60,7 +60,7 @@ func fakeServer(flaw string) {
 			fmt.Println("collected")
 		}
 	}()
-	if flaw == "stubborn" {
+	if flaw == "ignores SIGTERM" {
 		signal.Ignore(syscall.SIGTERM)
 	}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -79,7 +79,7 @@ func fakeServer(flaw string) {
 			if flaw == "hangs up" {
 				c.CloseNow()
 			}
-			if flaw == "chatters" {
+			if flaw == "writes to stderr" {
 				fmt.Fprintln(os.Stderr, "what a message")
 			}
 			c.Write(c.Context(), msg.Type, msg.Data)
@@ -134,7 +134,7 @@ func TestMeasure(t *testing.T) {
 }
 
 func TestMeasureAll(t *testing.T) {
-	b := fakeBench(t, "chatters")
+	b := fakeBench(t, "writes to stderr")
 	b.scenarios = []scenario{tiny(load.Echo)}
 	if err := b.measureAll(t.Context()); err != nil {
 		t.Fatal(err)
@@ -148,7 +148,7 @@ func TestMeasureAll(t *testing.T) {
 func TestBadServers(t *testing.T) {
 	for _, tt := range []struct{ flaw, kind, want string }{
 		{"dies", load.Echo, "out of luck"},
-		{"mumbles", load.Echo, `prints "hello"`},
+		{"no address", load.Echo, `prints "hello"`},
 		{"dies under load", load.Echo, "the server has ended"},
 		{"dies under load", load.Memory, "the server has ended"},
 		{"dies when asked", load.Memory, "the server has ended"},
@@ -179,7 +179,7 @@ func TestBadServers(t *testing.T) {
 // A server that ignores SIGTERM is gone nevertheless, and so is everything
 // when the run is interrupted.
 func TestNothingStays(t *testing.T) {
-	b := fakeBench(t, "stubborn")
+	b := fakeBench(t, "ignores SIGTERM")
 	p, err := b.launcher.StartServer(t.Context(), exec.Command(filepath.Join(b.dir, b.servers[0].pkg)), b.serverCPU)
 	if err != nil {
 		t.Fatal(err)

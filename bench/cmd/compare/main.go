@@ -59,7 +59,7 @@ type usageError struct{ text string }
 
 func (e *usageError) Error() string { return e.text }
 
-func wrong(format string, args ...any) error { return &usageError{fmt.Sprintf(format, args...)} }
+func usageErrorf(format string, args ...any) error { return &usageError{fmt.Sprintf(format, args...)} }
 
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	s, err := parse(args, stderr)

@@ -61,7 +61,7 @@ func (b *bench) measure(ctx context.Context, sc scenario, sv server) (map[string
 		return err
 	})
 	if err != nil {
-		return nil, p.Blame(ctx, err)
+		return nil, p.Diagnose(ctx, err)
 	}
 	if err := p.Alive(); err != nil {
 		return nil, err

@@ -96,14 +96,14 @@ func parse(args []string, out io.Writer) (*settings, error) {
 			if errors.Is(err, flag.ErrHelp) {
 				return nil, err
 			}
-			return nil, wrong("%v", err)
+			return nil, usageErrorf("%v", err)
 		}
 		if flags.NArg() == 0 {
 			break
 		}
 		i := slices.IndexFunc(presets, func(p preset) bool { return p.name == flags.Arg(0) })
 		if s.preset != nil || i < 0 {
-			return nil, wrong("one of %s, not %q", presetNames(), flags.Arg(0))
+			return nil, usageErrorf("one of %s, not %q", presetNames(), flags.Arg(0))
 		}
 		s.preset, rest = &presets[i], flags.Args()[1:]
 	}
@@ -117,7 +117,7 @@ func parse(args []string, out io.Writer) (*settings, error) {
 		s.time = s.preset.time
 	}
 	if s.rounds < 1 || s.time < 10*time.Millisecond || s.time > time.Minute || s.conns < 1 {
-		return nil, wrong("-rounds and -conns are at least 1, -time is between 10ms and 1m")
+		return nil, usageErrorf("-rounds and -conns are at least 1, -time is between 10ms and 1m")
 	}
 	if s.out == "" && *names == "" && *pattern == "" {
 		s.out = s.preset.out
@@ -133,14 +133,14 @@ func (s *settings) choose(names, pattern string) error {
 		for name := range strings.SplitSeq(names, ",") {
 			i := slices.IndexFunc(servers, func(sv server) bool { return sv.name == strings.TrimSpace(name) })
 			if i < 0 {
-				return wrong("there is no server %q; -h lists them", name)
+				return usageErrorf("there is no server %q; -h lists them", name)
 			}
 			s.servers = append(s.servers, servers[i])
 		}
 	}
 	want, err := regexp.Compile(pattern)
 	if err != nil {
-		return wrong("-scenarios: %v", err)
+		return usageErrorf("-scenarios: %v", err)
 	}
 	for _, sc := range scenarios(s.conns) {
 		if want.MatchString(sc.Name) && (pattern != "" || s.preset.has(sc)) {
@@ -148,7 +148,7 @@ func (s *settings) choose(names, pattern string) error {
 		}
 	}
 	if len(s.scenarios) == 0 {
-		return wrong("no scenario matches %q; -h lists them", pattern)
+		return usageErrorf("no scenario matches %q; -h lists them", pattern)
 	}
 	return nil
 }

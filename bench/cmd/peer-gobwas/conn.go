@@ -162,11 +162,11 @@ func (m *message) frame(compressed bool) []byte {
 	}
 	start := headroom - ws.HeaderSize(h)
 	// It cannot fail: the buffer is large enough.
-	ws.WriteHeaderBuffer(into(m.data[start:headroom]), h, m.header[:])
+	ws.WriteHeaderBuffer(fixedBuffer(m.data[start:headroom]), h, m.header[:])
 	return m.data[start:]
 }
 
-// into is a writer to a slice of the right size.
-type into []byte
+// fixedBuffer is a writer to a slice of the right size.
+type fixedBuffer []byte
 
-func (b into) Write(p []byte) (int, error) { return copy(b, p), nil }
+func (b fixedBuffer) Write(p []byte) (int, error) { return copy(b, p), nil }

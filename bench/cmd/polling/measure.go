@@ -140,7 +140,7 @@ func (b *bench) measure(ctx context.Context, t transport, row *row) (wire.Result
 	job.Warmup, job.Time = b.time/4, b.time
 	result, err := rig.RunLoad[wire.Result](ctx, b.launcher, []int{b.loadCPU}, nil, job, nil)
 	if err != nil {
-		return wire.Result{}, server.Blame(ctx, err)
+		return wire.Result{}, server.Diagnose(ctx, err)
 	}
 	if err := server.Alive(); err != nil {
 		return wire.Result{}, err

@@ -121,7 +121,7 @@ func Main(s Support, serve func(l net.Listener, set Setting) error) {
 	}
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGUSR1)
-	go obey(signals)
+	go handleSignals(signals)
 	// Connections from now on wait in the socket's queue.
 	fmt.Printf("listening on %s\n", l.Addr())
 	fail(exitFailed, serve(l, set))
@@ -145,7 +145,7 @@ func raiseFileLimit() error {
 	return nil
 }
 
-func obey(signals <-chan os.Signal) {
+func handleSignals(signals <-chan os.Signal) {
 	for s := range signals {
 		if s == syscall.SIGTERM {
 			os.Exit(0) // the kernel closes the connections

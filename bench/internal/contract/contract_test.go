@@ -145,7 +145,7 @@ func testPeer(t *testing.T, p *process, compress contract.Compression, q quirks)
 
 func dial(t *testing.T, p *process, path string) *websocket.Conn {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), testTimeout)
 	defer cancel()
 	c, _, err := websocket.Dial(ctx, "ws://"+p.addr+path, &websocket.DialOptions{
 		Options: websocket.Options{ReadLimit: contract.ReadLimit},
@@ -159,7 +159,7 @@ func dial(t *testing.T, p *process, path string) *websocket.Conn {
 
 // limited is a context for the messages of one test.
 func limited(t *testing.T) context.Context {
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), testTimeout)
 	t.Cleanup(cancel)
 	return ctx
 }

@@ -12,9 +12,9 @@ import (
 	"time"
 )
 
-// patience bounds every wait of these tests. It is long, because nothing
+// testTimeout bounds every wait of these tests. It is long, because nothing
 // depends on it but how soon a hang is noticed.
-const patience = 30 * time.Second
+const testTimeout = 30 * time.Second
 
 // build compiles the servers named and returns the directory they are in.
 func build(t *testing.T, servers []string) string {
@@ -83,7 +83,7 @@ func (p *process) line() string {
 			p.t.Fatalf("the server has ended (%v) and says: %s", p.cmd.ProcessState, &p.stderr)
 		}
 		return line
-	case <-time.After(patience):
+	case <-time.After(testTimeout):
 		p.t.Fatal("the server prints nothing")
 	}
 	return ""
@@ -110,7 +110,7 @@ func (p *process) collect() {
 func (p *process) terminate() {
 	p.t.Helper()
 	p.signal(syscall.SIGTERM)
-	late := time.AfterFunc(patience, func() { p.cmd.Process.Kill() })
+	late := time.AfterFunc(testTimeout, func() { p.cmd.Process.Kill() })
 	defer late.Stop()
 	for line := range p.lines {
 		p.t.Errorf("printed %q", line)
@@ -128,7 +128,7 @@ func (p *process) terminate() {
 // exitStatus runs a server that is to refuse its flags.
 func exitStatus(t *testing.T, path string, args ...string) int {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), testTimeout)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, path, args...)
 	if err := cmd.Run(); err == nil {

@@ -41,7 +41,7 @@ func dialRaw(t *testing.T, addr, path, offer string) *rawConn {
 }
 
 func tryRaw(t *testing.T, addr, path, offer string) (*rawConn, error) {
-	nc, err := net.DialTimeout("tcp", addr, patience)
+	nc, err := net.DialTimeout("tcp", addr, testTimeout)
 	if err != nil {
 		return nil, err
 	}
@@ -51,7 +51,7 @@ func tryRaw(t *testing.T, addr, path, offer string) (*rawConn, error) {
 // dialSecure makes the handshake over TLS.
 func dialSecure(t *testing.T, addr, path string) *rawConn {
 	t.Helper()
-	nc, err := net.DialTimeout("tcp", addr, patience)
+	nc, err := net.DialTimeout("tcp", addr, testTimeout)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -65,7 +65,7 @@ func dialSecure(t *testing.T, addr, path string) *rawConn {
 // upgrade makes the handshake on nc, which is tcp or TLS over it.
 func upgrade(t *testing.T, tcp *net.TCPConn, nc net.Conn, path, offer string) (*rawConn, error) {
 	t.Cleanup(func() { nc.Close() })
-	nc.SetDeadline(time.Now().Add(patience))
+	nc.SetDeadline(time.Now().Add(testTimeout))
 	request := "GET " + path + " HTTP/1.1\r\nHost: " + nc.RemoteAddr().String() + "\r\n" +
 		"Upgrade: websocket\r\nConnection: Upgrade\r\n" +
 		"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: " + sampleKey + "\r\n"

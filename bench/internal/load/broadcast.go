@@ -23,11 +23,11 @@ func (r *runner) broadcast() error {
 		return err
 	}
 	r.script = plainScript(r.Size, max(r.Depth, 1))
-	look, err := r.verifyBroadcast()
+	format, err := r.verifyBroadcast()
 	if err != nil {
 		return fmt.Errorf("before the measurement: %w", err)
 	}
-	if err := r.runBroadcast(look); err != nil {
+	if err := r.runBroadcast(format); err != nil {
 		return err
 	}
 	if _, err := r.verifyBroadcast(); err != nil {
@@ -70,31 +70,31 @@ func (r *runner) stall() error {
 }
 
 // verifyBroadcast sends a batch and compares what each connection gets.
-func (r *runner) verifyBroadcast() (reply, error) {
+func (r *runner) verifyBroadcast() (replyFormat, error) {
 	first, err := r.begin(0, r.conns[0], max(r.Depth, 1))
 	if err != nil {
-		return reply{}, err
+		return replyFormat{}, err
 	}
-	var look reply
+	var format replyFormat
 	for i, c := range r.conns {
 		x := &exchange{r: r, c: c, opcode: opBinary, messages: first.messages, raw: first.raw}
 		if err := x.finish(); err != nil {
-			return look, fmt.Errorf("connection %d: %w", i+1, err)
+			return format, fmt.Errorf("connection %d: %w", i+1, err)
 		}
-		one := reply{x.wire / x.done, x.frames == x.done && x.wire%x.done == 0 || x.raw != nil}
+		one := replyFormat{x.wire / x.done, x.frames == x.done && x.wire%x.done == 0 || x.raw != nil}
 		if i == 0 {
-			look = one
+			format = one
 		}
-		if one != look || !one.single {
-			return look, fmt.Errorf("connection %d: a broadcast of %d messages has %d bytes in %d frames", i+1, x.done, x.wire, x.frames)
+		if one != format || !one.single {
+			return format, fmt.Errorf("connection %d: a broadcast of %d messages has %d bytes in %d frames", i+1, x.done, x.wire, x.frames)
 		}
 	}
-	return look, nil
+	return format, nil
 }
 
 // runBroadcast sends a batch as soon as all connections have got the previous one.
-func (r *runner) runBroadcast(look reply) error {
-	size := int64(look.size)
+func (r *runner) runBroadcast(format replyFormat) error {
+	size := int64(format.size)
 	goal := size * int64(max(r.Depth, 1))
 	sender := r.conns[0]
 	sender.batch = r.script.batches[0]
@@ -107,7 +107,7 @@ func (r *runner) runBroadcast(look reply) error {
 		began   time.Duration
 	)
 	r.buffer()
-	w := r.newWindow()
+	w := r.newMeasurement()
 	for !w.over || missing > 0 {
 		now := r.now()
 		if w.due(now) {

@@ -23,7 +23,7 @@ type conn struct {
 	sent    int      // bytes of batch that the socket, or TLS, has taken
 	got     int64    // bytes of the reply, or whole messages where those are counted
 	since   time.Duration
-	walk    walker
+	frames  frameScanner
 }
 
 // close resets the connection: a client that closes properly would keep its
@@ -124,16 +124,16 @@ func (r *runner) request() []byte {
 		"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: %s\r\n%s\r\n", path, r.addr, handshakeKey, offer)
 }
 
-// group is how many connections are dealt with at a time outside of the
+// atOnce is how many connections are dealt with at a time outside of the
 // measurement. It stays far below any listen queue.
-const group = 64
+const atOnce = 64
 
 // open makes n connections, in addition to those there are.
 func (r *runner) open(n int) error {
 	request := r.request()
 	for n > 0 {
 		first := len(r.conns)
-		for ; n > 0 && len(r.conns) < first+group; n-- {
+		for ; n > 0 && len(r.conns) < first+atOnce; n-- {
 			if err := r.ctx.Err(); err != nil {
 				return err
 			}
@@ -166,7 +166,7 @@ func (r *runner) open(n int) error {
 }
 
 // readResponse reads the answer to the handshake, and nothing beyond it,
-// judges it, and notes the extensions.
+// checks it, and notes the extensions.
 func (r *runner) readResponse(c *conn) error {
 	var buf [4096]byte
 	have := 0
@@ -185,7 +185,7 @@ func (r *runner) readResponse(c *conn) error {
 		head, rest, whole := bytes.Cut(buf[:have], []byte("\r\n\r\n"))
 		switch {
 		case whole:
-			if err := r.judge(head); err != nil {
+			if err := r.checkResponse(head); err != nil {
 				return err
 			}
 			if len(rest) > 0 {
@@ -198,7 +198,7 @@ func (r *runner) readResponse(c *conn) error {
 	}
 }
 
-func (r *runner) judge(head []byte) error {
+func (r *runner) checkResponse(head []byte) error {
 	status, fields, _ := bytes.Cut(head, []byte("\r\n"))
 	if !bytes.HasPrefix(status, []byte("HTTP/1.1 101")) {
 		return fmt.Errorf("the handshake was answered with %q", status)

@@ -10,16 +10,16 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// echoing is the state of an Echo job under load.
-type echoing struct {
+// echoLoad is the state of an Echo job under load.
+type echoLoad struct {
 	*runner
-	reply    reply // valid if the replies can be counted by their bytes alone
-	goal     int64 // a conn's got when its batch is answered
-	flags    int   // for recv
-	wire     int64 // bytes received so far, without those of TLS
-	messages int64 // messages received so far, where they are counted
-	busy     int   // connections with a batch under way
-	window   *window
+	reply    replyFormat // valid if the replies can be counted by their bytes alone
+	goal     int64       // a conn's got when its batch is answered
+	flags    int         // for recv
+	wire     int64       // bytes received so far, without those of TLS
+	messages int64       // messages received so far, where they are counted
+	busy     int         // connections with a batch under way
+	measured *measurement
 }
 
 func (r *runner) echo() error {
@@ -29,16 +29,16 @@ func (r *runner) echo() error {
 	if err := r.write(); err != nil {
 		return err
 	}
-	look, err := r.verify(r.Depth)
+	format, err := r.verify(r.Depth)
 	if err != nil {
 		return fmt.Errorf("before the measurement: %w", err)
 	}
-	e := &echoing{runner: r, reply: look, goal: int64(r.Depth)}
+	e := &echoLoad{runner: r, reply: format, goal: int64(r.Depth)}
 	if r.Compress != "" {
 		e.reply.single, e.goal = false, 1
 	}
 	if e.reply.single {
-		e.goal = int64(look.size) * int64(r.Depth)
+		e.goal = int64(format.size) * int64(r.Depth)
 		e.flags = unix.MSG_TRUNC
 	}
 	if err := e.run(); err != nil {
@@ -76,11 +76,11 @@ func (r *runner) write() error {
 }
 
 // run loads the server: warm-up, measurement, and then until all is answered.
-func (e *echoing) run() error {
+func (e *echoLoad) run() error {
 	e.buffer()
-	e.window = e.newWindow()
+	e.measured = e.newMeasurement()
 	for _, c := range e.conns {
-		c.walk = walker{rsv1: e.Compress != ""}
+		c.frames = frameScanner{rsv1: e.Compress != ""}
 		if err := e.start(c, e.now()); err != nil {
 			return err
 		}
@@ -92,8 +92,8 @@ func (e *echoing) run() error {
 			return err
 		}
 		now := e.now()
-		if e.window.due(now) && (e.window.open || e.warm()) {
-			if err := e.window.step(e.count(), e.onWire()); err != nil {
+		if e.measured.due(now) && (e.measured.open || e.warm()) {
+			if err := e.measured.step(e.count(), e.onWire()); err != nil {
 				return err
 			}
 		}
@@ -113,15 +113,15 @@ func (e *echoing) run() error {
 			}
 		}
 	}
-	return e.window.close()
+	return e.measured.close()
 }
 
 // warm reports whether the warm-up has had enough messages.
-func (e *echoing) warm() bool { return e.count() >= float64(e.Messages*len(e.conns)) }
+func (e *echoLoad) warm() bool { return e.count() >= float64(e.Messages*len(e.conns)) }
 
 // count returns how many messages have come back. If bytes are counted, half a
 // message counts for a half.
-func (e *echoing) count() float64 {
+func (e *echoLoad) count() float64 {
 	if e.reply.single {
 		return float64(e.wire) / float64(e.reply.size)
 	}
@@ -129,7 +129,7 @@ func (e *echoing) count() float64 {
 }
 
 // onWire returns how many bytes have come back, those of TLS included.
-func (e *echoing) onWire() int64 {
+func (e *echoLoad) onWire() int64 {
 	if e.TLS {
 		return e.traffic.bytes
 	}
@@ -137,7 +137,7 @@ func (e *echoing) onWire() int64 {
 }
 
 // start sends the next batch.
-func (e *echoing) start(c *conn, now time.Duration) error {
+func (e *echoLoad) start(c *conn, now time.Duration) error {
 	e.busy++
 	c.batch = e.script.batches[c.batches%len(e.script.batches)]
 	c.batches++
@@ -147,7 +147,7 @@ func (e *echoing) start(c *conn, now time.Duration) error {
 }
 
 // event reads from a connection. When the batch is answered it sends the next one.
-func (e *echoing) event(c *conn) error {
+func (e *echoLoad) event(c *conn) error {
 	if c.unsent() {
 		if err := c.push(); err != nil {
 			return err
@@ -165,7 +165,7 @@ func (e *echoing) event(c *conn) error {
 		if e.reply.single {
 			c.got += int64(n)
 		} else {
-			messages, err := c.walk.feed(e.scratch[:n])
+			messages, err := c.frames.feed(e.scratch[:n])
 			if err != nil {
 				return err
 			}
@@ -177,12 +177,12 @@ func (e *echoing) event(c *conn) error {
 		}
 		if c.got == e.goal {
 			now := e.now()
-			if e.window.open {
+			if e.measured.open {
 				e.lat.add(now - c.since)
 			}
 			e.sent += int64(len(c.batch))
 			e.busy--
-			if e.window.over {
+			if e.measured.over {
 				return nil
 			}
 			if err := e.start(c, now); err != nil {

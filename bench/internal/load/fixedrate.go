@@ -29,7 +29,7 @@ type schedule struct {
 	due      []dueTimes    // of each connection
 	waiting  int           // messages without a reply
 	replies  float64
-	window   *window
+	measured *measurement
 }
 
 // dueTimes is a queue of the times at which the messages without a reply were due.
@@ -62,17 +62,17 @@ func (r *runner) fixedRate() error {
 		return err
 	}
 	r.script = plainScript(r.Size, 1)
-	look, err := r.verify(1)
+	format, err := r.verify(1)
 	if err != nil {
 		return fmt.Errorf("before the measurement: %w", err)
 	}
-	if !look.single {
+	if !format.single {
 		return errors.New("load: at a fixed rate every reply is one frame")
 	}
 	rate := r.Rate
 	var capacity float64
 	if rate == 0 {
-		e := &echoing{runner: r, reply: look, goal: int64(look.size), flags: unix.MSG_TRUNC}
+		e := &echoLoad{runner: r, reply: format, goal: int64(format.size), flags: unix.MSG_TRUNC}
 		if err := e.run(); err != nil {
 			return err
 		}
@@ -82,7 +82,7 @@ func (r *runner) fixedRate() error {
 	if rate <= 0 || rate > 1e8 {
 		return fmt.Errorf("load: a rate of %v messages a second", rate)
 	}
-	s := &schedule{runner: r, size: int64(look.size), interval: time.Duration(float64(time.Second) / rate), due: make([]dueTimes, len(r.conns))}
+	s := &schedule{runner: r, size: int64(format.size), interval: time.Duration(float64(time.Second) / rate), due: make([]dueTimes, len(r.conns))}
 	if err := s.run(); err != nil {
 		return err
 	}
@@ -99,21 +99,21 @@ const burst = 32
 func (s *schedule) run() error {
 	s.buffer()
 	s.lat.reset()
-	s.window = s.newWindow()
+	s.measured = s.newMeasurement()
 	for _, c := range s.conns {
 		c.got = 0
 	}
 	s.next = s.now()
 	last := s.next // time of a reply
-	for !s.window.over || s.waiting > 0 {
+	for !s.measured.over || s.waiting > 0 {
 		now := s.now()
-		if s.window.due(now) {
-			if err := s.window.step(s.replies, int64(s.replies)*s.size); err != nil {
+		if s.measured.due(now) {
+			if err := s.measured.step(s.replies, int64(s.replies)*s.size); err != nil {
 				return err
 			}
 		}
 		for range burst {
-			if s.window.over || s.next > now {
+			if s.measured.over || s.next > now {
 				break
 			}
 			if err := s.send(); err != nil {
@@ -138,7 +138,7 @@ func (s *schedule) run() error {
 			}
 		}
 	}
-	return s.window.close()
+	return s.measured.close()
 }
 
 // send sends the message that is due.
@@ -176,7 +176,7 @@ func (s *schedule) receive(number int) error {
 			}
 			s.waiting--
 			s.replies++
-			if s.window.holds(due) {
+			if s.measured.holds(due) {
 				s.lat.add(now - due)
 			}
 		}

@@ -66,7 +66,7 @@ func TestNoCoordinatedOmission(t *testing.T) {
 
 // Messages that were due while the clock ran count, also if their replies come later.
 func TestWindowHolds(t *testing.T) {
-	w := &window{}
+	w := &measurement{}
 	if w.holds(5) {
 		t.Error("before the clock runs")
 	}

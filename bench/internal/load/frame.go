@@ -81,8 +81,8 @@ func parseHeader(b []byte) (h header, n int, err error) {
 	return h, n, nil
 }
 
-// walker follows a stream of frames by their headers alone.
-type walker struct {
+// frameScanner follows a stream of frames by their headers alone.
+type frameScanner struct {
 	head [10]byte // the header so far, if it came in pieces
 	have int
 	skip int64 // what is left of the payload
@@ -92,7 +92,7 @@ type walker struct {
 
 // feed takes the next bytes of the stream and returns how many messages have
 // ended in them.
-func (w *walker) feed(b []byte) (messages int, err error) {
+func (w *frameScanner) feed(b []byte) (messages int, err error) {
 	for len(b) > 0 {
 		if w.skip > 0 {
 			n := min(w.skip, int64(len(b)))

@@ -38,8 +38,8 @@ func serverFrame(first byte, payload []byte) []byte {
 	return append(b[:n], payload...)
 }
 
-// The walker counts the same however the stream is cut.
-func TestWalker(t *testing.T) {
+// The frameScanner counts the same however the stream is cut.
+func TestFrameScanner(t *testing.T) {
 	var stream []byte
 	for _, f := range []struct {
 		first byte
@@ -49,7 +49,7 @@ func TestWalker(t *testing.T) {
 	}
 	const messages = 6
 	for cut := 1; cut < 600; cut++ {
-		var w walker
+		var w frameScanner
 		got := 0
 		for part := range slices.Chunk(stream, cut) {
 			n, err := w.feed(part)
@@ -64,12 +64,12 @@ func TestWalker(t *testing.T) {
 	}
 }
 
-func TestWalkerRefuses(t *testing.T) {
+func TestFrameScannerRefuses(t *testing.T) {
 	for name, b := range map[string][]byte{
 		"masked": {0x82, 0x81, 0, 0, 0, 0, 1}, "ping": {0x89, 0}, "close": {0x88, 2, 3, 0xe8},
 		"reserved bit": {0xa2, 0}, "compressed": {0xc2, 1, 0}, "endless": {0x82, 127, 0xff, 0, 0, 0, 0, 0, 0, 0},
 	} {
-		if _, err := new(walker).feed(b); err == nil {
+		if _, err := new(frameScanner).feed(b); err == nil {
 			t.Errorf("%s: no error", name)
 		}
 	}

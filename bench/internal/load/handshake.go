@@ -37,7 +37,7 @@ func (r *runner) handshakes() error {
 		made float64
 	)
 	last := r.now() // time of an event
-	w := r.newWindow()
+	w := r.newMeasurement()
 	for !w.over {
 		events, err := r.poll.wait(10 * time.Millisecond)
 		if err != nil {

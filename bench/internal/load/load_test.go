@@ -55,19 +55,19 @@ func unstarted(t *testing.T, handler func(*websocket.Conn)) *httptest.Server {
 	return srv
 }
 
-// lie is how an echo may differ from what was sent.
-type lie func(n int, m websocket.Message) websocket.Message
+// alteration is how an echo may differ from what was sent.
+type alteration func(n int, m websocket.Message) websocket.Message
 
-// echo answers each message with what the lie makes of it; n counts them.
-func echo(lie lie) func(*websocket.Conn) {
+// echo answers each message with what alter makes of it; n counts them.
+func echo(alter alteration) func(*websocket.Conn) {
 	return func(c *websocket.Conn) {
 		n := 0
 		for msg, err := range c.Messages(c.Context()) {
 			if err != nil {
 				return
 			}
-			if lie != nil {
-				msg = lie(n, msg)
+			if alter != nil {
+				msg = alter(n, msg)
 			}
 			n++
 			if c.Write(c.Context(), msg.Type, msg.Data) != nil {
@@ -109,7 +109,7 @@ func TestEcho(t *testing.T) {
 		if got := float64(r.Sent); got < want-batch*float64(job.Conns) || got > want+batch*float64(job.Conns) {
 			t.Errorf("size %d: %v bytes sent, want %v or so", size, got, want)
 		}
-		// On a machine that is slow enough, no whole batch may be in the window.
+		// On a machine that is slow enough, no whole batch may be in the measurement.
 		batches := r.Messages / float64(job.Conns*job.Depth)
 		if r.CPU <= 0 || r.Wall < job.Time || r.P99 < r.P50 || batches > 2 && r.P50 <= 0 {
 			t.Errorf("size %d: %+v", size, r)
@@ -229,7 +229,7 @@ func TestCompressedEcho(t *testing.T) {
 }
 
 // An echo that is not what was sent is noticed through its compression.
-func TestCompressedLie(t *testing.T) {
+func TestWrongCompressedReply(t *testing.T) {
 	srv := httptest.NewServer(&websocket.Server{
 		AcceptOptions: websocket.AcceptOptions{Options: websocket.Options{Compression: new(websocket.CompressionOptions)}},
 		Handler: echo(func(_ int, m websocket.Message) websocket.Message {
@@ -342,7 +342,7 @@ func TestCancelled(t *testing.T) {
 
 // The floors have no frames: the same bytes come back.
 func TestRawEcho(t *testing.T) {
-	for name, spoil := range map[string]bool{"honest": false, "lying": true} {
+	for name, spoil := range map[string]bool{"right": false, "wrong": true} {
 		srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			c, rw, err := http.NewResponseController(w).Hijack()
 			if err != nil {

@@ -12,14 +12,14 @@ func (r *runner) memory(pause Pause) error {
 		case 0:
 			if err = r.open(min(r.Conns, 16)); err == nil {
 				if err = r.write(); err == nil {
-					err = r.converse()
+					err = r.echoMessages()
 				}
 			}
 			r.closeConns()
 		case 1:
 			err = r.open(r.Conns)
 		case 2:
-			err = r.converse()
+			err = r.echoMessages()
 		}
 		if err != nil {
 			return err
@@ -34,8 +34,8 @@ func (r *runner) memory(pause Pause) error {
 	return nil
 }
 
-// converse has every connection echo its messages, one at a time.
-func (r *runner) converse() error {
+// echoMessages has every connection echo its messages, one at a time.
+func (r *runner) echoMessages() error {
 	for range max(r.Messages, 1) {
 		if _, err := r.verify(1); err != nil {
 			return err

@@ -84,7 +84,7 @@ type socket struct {
 	buf     []byte
 	in      []byte // the part of buf that was received and not read
 	out     []byte // what it has not taken yet
-	head    records
+	head    recordScanner
 }
 
 // Write takes everything: the bytes leave with flush.
@@ -146,16 +146,16 @@ func (s *socket) Read(b []byte) (int, error) {
 // traffic counts what has come from a server over TLS.
 type traffic struct{ bytes, records int64 }
 
-// records follows a stream of TLS records by their headers: type, version and length
+// recordScanner follows a stream of TLS records by their headers: type, version and length
 // (RFC 8446, section 5.1).
-type records struct {
+type recordScanner struct {
 	head [5]byte
 	have int
 	skip int // bytes of the record that are still to come
 }
 
 // feed takes the next bytes of the stream and returns how many records begin in them.
-func (r *records) feed(b []byte) (n int64) {
+func (r *recordScanner) feed(b []byte) (n int64) {
 	for len(b) > 0 {
 		if r.skip > 0 {
 			k := min(r.skip, len(b))

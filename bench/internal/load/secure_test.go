@@ -63,7 +63,7 @@ func oneByOne(c *websocket.Conn) {
 // counting is a connection that counts the TLS records that it receives.
 type counting struct {
 	net.Conn
-	head records
+	head recordScanner
 	n    atomic.Int64
 }
 
@@ -134,7 +134,7 @@ func TestRecordsSent(t *testing.T) {
 func TestRecordCounter(t *testing.T) {
 	stream := slices.Concat([]byte{23, 3, 3, 0, 4}, make([]byte, 4), []byte{23, 3, 3, 1, 0}, make([]byte, 256), []byte{23, 3})
 	for size := 1; size <= len(stream); size++ {
-		var r records
+		var r recordScanner
 		var n int64
 		for part := range slices.Chunk(stream, size) {
 			n += r.feed(part)
@@ -145,7 +145,7 @@ func TestRecordCounter(t *testing.T) {
 	}
 }
 
-func TestSecureLie(t *testing.T) {
+func TestWrongSecureReply(t *testing.T) {
 	job := secureJob(t, echo(func(n int, m websocket.Message) websocket.Message {
 		if n > 10 {
 			m.Data[0] ^= 1

@@ -49,7 +49,7 @@ func (r *runner) secureHandshakes() error {
 			}
 		})
 	}
-	w := r.newWindow()
+	w := r.newMeasurement()
 	for !w.over {
 		time.Sleep(time.Millisecond)
 		err := r.ctx.Err()

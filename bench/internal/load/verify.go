@@ -12,8 +12,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// reply describes what a server's replies look like on the wire.
-type reply struct {
+// replyFormat describes what a server's replies look like on the wire.
+type replyFormat struct {
 	size   int  // bytes per message with its headers
 	single bool // every message is one frame, all of the same size
 }
@@ -173,10 +173,10 @@ func inflate(data, history []byte, limit int) ([]byte, error) {
 // verify makes every connection echo messages in one batch, and compares them. The
 // first connection echoes count of them, the others only as many of the large ones as
 // show that the order is kept. It also learns the form of the replies.
-func (r *runner) verify(count int) (reply, error) {
-	var look reply
-	for i := 0; i < len(r.conns); i += group {
-		some := r.conns[i:min(i+group, len(r.conns))]
+func (r *runner) verify(count int) (replyFormat, error) {
+	var format replyFormat
+	for i := 0; i < len(r.conns); i += atOnce {
+		some := r.conns[i:min(i+atOnce, len(r.conns))]
 		started := make([]*exchange, len(some))
 		for j, c := range some {
 			var err error
@@ -185,19 +185,19 @@ func (r *runner) verify(count int) (reply, error) {
 				n = min(count, max(2, 64<<10/r.Size))
 			}
 			if started[j], err = r.begin(i+j, c, n); err != nil {
-				return look, fmt.Errorf("connection %d: %w", i+j+1, err)
+				return format, fmt.Errorf("connection %d: %w", i+j+1, err)
 			}
 		}
 		for j, x := range started {
 			if err := x.finish(); err != nil {
-				return look, fmt.Errorf("connection %d: %w", i+j+1, err)
+				return format, fmt.Errorf("connection %d: %w", i+j+1, err)
 			}
-			one := reply{x.wire / x.done, x.frames == x.done && x.wire%x.done == 0 || x.raw != nil}
+			one := replyFormat{x.wire / x.done, x.frames == x.done && x.wire%x.done == 0 || x.raw != nil}
 			if i+j == 0 {
-				look = one
+				format = one
 			}
-			look.single = look.single && one == look
+			format.single = format.single && one == format
 		}
 	}
-	return look, nil
+	return format, nil
 }

@@ -55,8 +55,8 @@ func (r *Results) environment() string {
 	return fmt.Sprintf("%s, %s.", r.Date.Format("2 January 2006"), r.Machine)
 }
 
-// manner describes how it was measured.
-func (r *Results) manner() string {
+// method describes how it was measured.
+func (r *Results) method() string {
 	text := fmt.Sprintf("Medians of up to %d rounds of %v; %s.", r.Rounds, r.Time, r.Machine.Pinning)
 	if r.Machine.Revision != "" {
 		text = "Revision " + r.Machine.Revision + ". " + text
@@ -66,7 +66,7 @@ func (r *Results) manner() string {
 
 // ours are our servers that have any figures.
 func (r *Results) ours() []Server {
-	return slices.DeleteFunc(r.present(), func(s Server) bool { return s.Kind != Ours })
+	return slices.DeleteFunc(r.measured(), func(s Server) bool { return s.Kind != Ours })
 }
 
 // The verdicts on a row.
@@ -80,7 +80,7 @@ const (
 // It is ahead or behind only where the middle halves of the samples are apart.
 func (r *Results) verdict(row row, s Server) (ratio float64, verdict string) {
 	m, ok := r.metric(row.Scenario.Name, s.Name, row.Metric)
-	best, hasBest := r.metric(row.Scenario.Name, r.rival(row, s), row.Metric)
+	best, hasBest := r.metric(row.Scenario.Name, r.bestOther(row, s), row.Metric)
 	switch {
 	case !ok || !hasBest || best.Median <= 0:
 		return 0, ""
@@ -95,7 +95,7 @@ func (r *Results) verdict(row row, s Server) (ratio float64, verdict string) {
 }
 
 func (r *Results) writeSummary(w io.Writer) {
-	fmt.Fprintf(w, "%s\n%s\n\n", r.environment(), r.manner())
+	fmt.Fprintf(w, "%s\n%s\n\n", r.environment(), r.method())
 	// A server with other settings has no columns: it is compared in rows of
 	// its own, under the name of the original server.
 	ours, variants := r.ours(), []Server(nil)
@@ -176,7 +176,7 @@ func (r *Results) absent(row row, s Server) string {
 func (r *Results) writeOverview(w io.Writer) {
 	fmt.Fprint(w, "## All servers\n\nMedians. ★ is the best WebSocket server; the floors are no WebSocket servers, they echo bytes, under TLS by crypto/tls alone. – is what a server does not have.\n\n")
 	head := []string{""}
-	for _, s := range r.present() {
+	for _, s := range r.measured() {
 		name := s.Name
 		if s.Kind == Ours {
 			name = "**" + name + "**"
@@ -188,7 +188,7 @@ func (r *Results) writeOverview(w io.Writer) {
 	for _, row := range r.rows() {
 		least := r.leader(row)
 		cells := []string{row.title() + ", " + row.unit().short}
-		for _, s := range r.present() {
+		for _, s := range r.measured() {
 			m, ok := r.metric(row.Scenario.Name, s.Name, row.Metric)
 			if !ok {
 				cells = append(cells, r.absent(row, s))

@@ -88,7 +88,7 @@ func Plot(r *Results, group string) []byte {
 		p.panel(panelGap/2+i%2*(panelWidth+panelGap), tops[i/2], row)
 	}
 	p.text(panelGap/2, height-28, "soft small", r.environment())
-	p.text(panelGap/2, height-12, "soft small", r.manner())
+	p.text(panelGap/2, height-12, "soft small", r.method())
 	fmt.Fprintln(&p.b, "</svg>")
 	return p.b.Bytes()
 }
@@ -130,7 +130,7 @@ func (p *plot) legend(x, y int) {
 
 // shown are the servers that have a bar in the row, or have failed there.
 func (r *Results) shown(row row) []Server {
-	return slices.DeleteFunc(r.present(), func(s Server) bool {
+	return slices.DeleteFunc(r.measured(), func(s Server) bool {
 		_, ok := r.metric(row.Scenario.Name, s.Name, row.Metric)
 		return !ok && r.absent(row, s) != "failed"
 	})

@@ -123,7 +123,7 @@ func TestSummary(t *testing.T) {
 }
 
 // An event loop is compared with everybody.
-func TestLoopHasAllRivals(t *testing.T) {
+func TestLoopIsComparedWithAll(t *testing.T) {
 	r := sample()
 	r.Add("memory", "ours-loop", map[string]float64{Idle: 430})
 	if got, want := line(t, string(Summary(r)), "", "| Memory: idle"), "| Memory: idle | **4,000 B** | 1.00 | 0.24 ✓ | **430 B** | 0.11 | 0.50 ✓ | 16,722 B alpha | 860 B beta |"; got != want {

@@ -206,12 +206,12 @@ func (r *Results) best(row row, wanted func(Server) bool) string {
 // rival returns the best of the other libraries with which s is compared: an event
 // loop is compared with all of them, a server with a goroutine for each connection
 // only with others of that kind.
-func (r *Results) rival(row row, s Server) string {
+func (r *Results) bestOther(row row, s Server) string {
 	return r.best(row, func(other Server) bool { return other.Kind == Peer && (s.Loop || !other.Loop) })
 }
 
-// present are the servers that have any figures, or should have.
-func (r *Results) present() []Server {
+// measured are the servers that have any figures, or should have.
+func (r *Results) measured() []Server {
 	return slices.DeleteFunc(slices.Clone(r.Servers), func(s Server) bool {
 		return !slices.ContainsFunc(r.Cells, func(c Cell) bool { return c.Server == s.Name && (len(c.Metrics) > 0 || c.Failed != "") })
 	})

@@ -92,7 +92,7 @@ func (r *Results) detail(row row, s Server) []string {
 	}
 	u := row.unit()
 	floor, hasFloor := r.floor(row, s)
-	best, hasBest := r.metric(row.Scenario.Name, r.rival(row, s), row.Metric)
+	best, hasBest := r.metric(row.Scenario.Name, r.bestOther(row, s), row.Metric)
 	cells := []string{
 		number(m.Median, u),
 		number(m.Q1, u) + "–" + number(m.Q3, u),

@@ -71,7 +71,7 @@ func RunLoad[R, J any](ctx context.Context, l *Launcher, cpus []int, env []strin
 	if err != nil {
 		return result, err
 	}
-	stderr := new(tail)
+	stderr := new(limitedBuffer)
 	cmd := exec.Command(self)
 	cmd.Env = append(append(os.Environ(), loadEnv+"=1"), env...)
 	cmd.Stderr = stderr
@@ -87,7 +87,7 @@ func RunLoad[R, J any](ctx context.Context, l *Launcher, cpus []int, env []strin
 		return result, err
 	}
 	stopKill := context.AfterFunc(ctx, func() { cmd.Process.Kill() })
-	result, err = converse[R](in, out, job, pause)
+	result, err = exchange[R](in, out, job, pause)
 	stopKill()
 	in.Close()
 	cmd.Process.Kill() // the result has arrived
@@ -101,8 +101,8 @@ func RunLoad[R, J any](ctx context.Context, l *Launcher, cpus []int, env []strin
 	return result, err
 }
 
-// converse exchanges the messages with the load generator.
-func converse[R, J any](to io.Writer, from io.Reader, job J, pause func(state string) error) (R, error) {
+// exchange exchanges the messages with the load generator.
+func exchange[R, J any](to io.Writer, from io.Reader, job J, pause func(state string) error) (R, error) {
 	enc, dec := json.NewEncoder(to), json.NewDecoder(from)
 	var none R
 	if err := enc.Encode(job); err != nil {

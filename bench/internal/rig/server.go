@@ -22,7 +22,7 @@ type Server struct {
 
 	cmd    *exec.Cmd
 	lines  chan string // of its standard output, after the first
-	stderr *tail
+	stderr *limitedBuffer
 	done   chan struct{} // closed when it has ended
 }
 
@@ -35,7 +35,7 @@ const exitUnsupported = 3
 // StartServer starts a program of the contract on the given CPUs and waits until it
 // listens.
 func (l *Launcher) StartServer(ctx context.Context, cmd *exec.Cmd, cpus ...int) (*Server, error) {
-	s := &Server{cmd: cmd, stderr: new(tail), lines: make(chan string, 16), done: make(chan struct{})}
+	s := &Server{cmd: cmd, stderr: new(limitedBuffer), lines: make(chan string, 16), done: make(chan struct{})}
 	cmd.Stderr = s.stderr
 	out, in, err := os.Pipe()
 	if err != nil {
@@ -137,11 +137,11 @@ func (s *Server) Collect(ctx context.Context) error {
 	return err
 }
 
-// Blame returns why a measurement has failed: err, an error of the load generator, or
+// Diagnose returns why a measurement has failed: err, an error of the load generator, or
 // the end of the server, which caused err. The kernel closes the connections of a
-// process before it tells the parent, so Blame waits for an answer of the server to
+// process before it tells the parent, so Diagnose waits for an answer of the server to
 // know that it lives.
-func (s *Server) Blame(ctx context.Context, err error) error {
+func (s *Server) Diagnose(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return err
 	}
@@ -164,20 +164,20 @@ func (s *Server) Stop() {
 	}
 }
 
-// tail keeps the beginning of a server's standard error.
-type tail struct {
+// limitedBuffer keeps the beginning of a server's standard error.
+type limitedBuffer struct {
 	mu   sync.Mutex
 	text []byte
 }
 
-func (t *tail) Write(b []byte) (int, error) {
+func (t *limitedBuffer) Write(b []byte) (int, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.text = append(t.text, b[:min(len(b), 500-len(t.text))]...)
 	return len(b), nil
 }
 
-func (t *tail) String() string {
+func (t *limitedBuffer) String() string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return string(bytes.TrimSpace(t.text))

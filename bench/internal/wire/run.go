@@ -105,8 +105,8 @@ func (r *runner) sleepUntil(at time.Time) error {
 	}
 }
 
-// mark is the sum of all counts at one moment.
-type mark struct {
+// snapshot is the sum of all counts at one moment.
+type snapshot struct {
 	at                     time.Time
 	cpu                    time.Duration
 	updates, missed, polls int64
@@ -114,9 +114,9 @@ type mark struct {
 	packets, headers       int64
 }
 
-// mark adds up client by client, each with its connection: what one has under
+// snapshot adds up client by client, each with its connection: what one has under
 // way may be counted on one side and not on the other.
-func (r *runner) mark() (m mark, err error) {
+func (r *runner) snapshot() (m snapshot, err error) {
 	for _, c := range r.clients {
 		m.updates += c.updates.Load()
 		m.missed += c.missed.Load()
@@ -147,7 +147,7 @@ func (r *runner) measure() (Result, error) {
 	if err := r.sleepUntil(time.Now().Add(warmup)); err != nil {
 		return Result{}, err
 	}
-	from, err := r.mark()
+	from, err := r.snapshot()
 	if err != nil {
 		return Result{}, err
 	}
@@ -157,7 +157,7 @@ func (r *runner) measure() (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
-	to, err := r.mark()
+	to, err := r.snapshot()
 	if err != nil {
 		return Result{}, err
 	}

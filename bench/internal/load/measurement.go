@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// mark is the state of all counters at one moment.
-type mark struct {
+// snapshot is the state of all counters at one moment.
+type snapshot struct {
 	at, cpu  time.Duration
 	messages float64
 	wire     int64
@@ -17,33 +17,33 @@ type mark struct {
 	records  int64
 }
 
-// window is the part of a load that is measured: after the warm-up, for the
-// job's time, between two marks.
-type window struct {
+// measurement is the part of a load that is measured: after the warm-up, for the
+// job's time, between two snapshots.
+type measurement struct {
 	r        *runner
-	from, to mark
+	from, to snapshot
 	open     bool // the clock runs
 	over     bool
-	look     time.Duration // when to check again whether to end
+	next     time.Duration // when step has to be called again
 }
 
-// newWindow begins the warm-up.
-func (r *runner) newWindow() *window { return &window{r: r, look: r.now() + r.Warmup} }
+// newMeasurement begins the warm-up.
+func (r *runner) newMeasurement() *measurement { return &measurement{r: r, next: r.now() + r.Warmup} }
 
 // due reports whether step has to be called, which is only a few times.
-func (w *window) due(now time.Duration) bool { return !w.over && now >= w.look }
+func (w *measurement) due(now time.Duration) bool { return !w.over && now >= w.next }
 
-// patience bounds how many times as long as asked a measurement may take.
-const patience = 4
+// maxProlongation bounds how many times as long as asked a measurement may take.
+const maxProlongation = 4
 
 // holds reports whether the clock ran at that time, as far as is known by now.
-func (w *window) holds(at time.Duration) bool {
+func (w *measurement) holds(at time.Duration) bool {
 	return (w.open || w.over) && at >= w.from.at && (!w.over || at < w.to.at)
 }
 
 // step starts or stops the clock, given how much has come back so far. On a busy
 // machine a measurement takes longer, so that the server gets enough CPU time.
-func (w *window) step(messages float64, wire int64) error {
+func (w *measurement) step(messages float64, wire int64) error {
 	cpu, err := ProcessCPU(w.r.PID)
 	if err != nil {
 		return err
@@ -52,15 +52,15 @@ func (w *window) step(messages float64, wire int64) error {
 	if err != nil {
 		return err
 	}
-	m := mark{w.r.now(), cpu, messages, wire, w.r.sent, writes, w.r.traffic.records}
+	m := snapshot{w.r.now(), cpu, messages, wire, w.r.sent, writes, w.r.traffic.records}
 	if !w.open {
-		w.open, w.from, w.look = true, m, m.at+w.r.Time
+		w.open, w.from, w.next = true, m, m.at+w.r.Time
 		w.r.lat.reset()
 		return nil
 	}
 	used, wall := m.cpu-w.from.cpu, m.at-w.from.at
-	if (used < w.r.Time/4 || messages <= w.from.messages || w.r.lat.n == 0) && wall < patience*w.r.Time {
-		w.look = m.at + w.r.Time/8
+	if (used < w.r.Time/4 || messages <= w.from.messages || w.r.lat.n == 0) && wall < maxProlongation*w.r.Time {
+		w.next = m.at + w.r.Time/8
 		return nil
 	}
 	w.open, w.over, w.to = false, true, m
@@ -68,7 +68,7 @@ func (w *window) step(messages float64, wire int64) error {
 }
 
 // close stores the result.
-func (w *window) close() error {
+func (w *measurement) close() error {
 	res := &w.r.result
 	res.Messages = w.to.messages - w.from.messages
 	res.CPU = w.to.cpu - w.from.cpu

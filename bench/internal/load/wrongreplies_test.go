@@ -10,10 +10,10 @@ import (
 	"github.com/fullduplex-go/websocket"
 )
 
-func TestLyingServers(t *testing.T) {
+func TestWrongReplies(t *testing.T) {
 	for name, test := range map[string]struct {
-		lie  lie
-		want string
+		alter alteration
+		want  string
 	}{
 		"other byte": {func(n int, m websocket.Message) websocket.Message {
 			m.Data[len(m.Data)-1] ^= 1
@@ -33,7 +33,7 @@ func TestLyingServers(t *testing.T) {
 			}
 			return m
 		}, "more has come back"},
-		"always the same": {func() lie {
+		"always the same": {func() alteration {
 			var first []byte
 			return func(n int, m websocket.Message) websocket.Message {
 				if first == nil {
@@ -45,7 +45,7 @@ func TestLyingServers(t *testing.T) {
 		}(), "differs"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			job := testJob(serve(t, echo(test.lie)), Echo)
+			job := testJob(serve(t, echo(test.alter)), Echo)
 			job.Conns = 1
 			_, err := Run(t.Context(), job, nil)
 			if err == nil || !strings.Contains(err.Error(), test.want) {
@@ -56,7 +56,7 @@ func TestLyingServers(t *testing.T) {
 }
 
 // A server that answers wrongly while nobody looks is found out afterwards.
-func TestLieFoundAfterwards(t *testing.T) {
+func TestWrongReplyFoundAfterwards(t *testing.T) {
 	srv := serve(t, echo(func(n int, m websocket.Message) websocket.Message {
 		if n > 10 {
 			m.Data[0] ^= 1
