@@ -1,11 +1,10 @@
 // Command server is this library's server in the comparison.
 //
-// ForgetRequest is set, the setting for very many connections: with it
-// [websocket.Server] runs the handler on a goroutine of its own and lets go of the
-// request and of net/http's goroutine and buffers, as the peers' servers do here,
-// too. Without it the handler would run inside ServeHTTP. Keepalive is
-// off, as no peer has one by default: the idle connections that are weighed are
-// to stay idle.
+// ForgetRequest is set, the setting for very many connections: [websocket.Server] runs
+// the handler on a goroutine of its own and releases the request and net/http's
+// goroutine and buffers. The peers' servers do the same here. Without it the handler
+// would run inside ServeHTTP. Keepalive is off, since no peer has one by default and
+// idle connections must stay idle while their memory is measured.
 //
 // In the mode "loop", [websocket.Loop] serves the listener itself.
 //
@@ -25,7 +24,7 @@ import (
 	"github.com/fullduplex-go/websocket/hub"
 )
 
-// window is a flag of its own, besides those of the contract.
+// window is a flag that the contract does not have.
 var window = flag.Int("window", 0, "with takeover: `bits` of the windows, 8 to 15; 0 for the default")
 
 // byHub is another.
@@ -85,7 +84,7 @@ func sendAll(all []*websocket.Conn, typ websocket.MessageType, p []byte) {
 		return // never, since a received message is valid
 	}
 	for _, c := range all {
-		c.SendPrepared(m) // one that fails ends by itself
+		c.SendPrepared(m) // a connection that fails ends by itself; one without room misses the message
 	}
 }
 

@@ -18,7 +18,7 @@ func (r *runner) broadcast() error {
 	if err := r.open(r.Conns - len(r.conns)); err != nil {
 		return err
 	}
-	// A client that has been answered may not have joined the others yet.
+	// The server may add a connection to its list after it has answered the handshake.
 	if err := WaitIdle(r.ctx, r.PID); err != nil {
 		return err
 	}
@@ -36,9 +36,8 @@ func (r *runner) broadcast() error {
 	return nil
 }
 
-// stall opens the connections that read nothing, and the one that sends. That one
-// then sends more than the kernel has room for. From then on the server has to
-// handle the slow connections.
+// stall opens the connections that read nothing and the sender. The sender then sends
+// more than the kernel has room for, so that the server has bytes queued for the others.
 func (r *runner) stall() error {
 	const size, bytes = 60 << 10, 16 << 20
 	if err := r.open(1 + r.Stalled); err != nil {

@@ -13,7 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// conn is a connection and the batch that is under way on it.
+// conn is a connection and its current batch.
 type conn struct {
 	fd      int
 	tls     *secured // nil in the clear
@@ -21,7 +21,7 @@ type conn struct {
 	batch   []byte   // what is being sent
 	record  int      // over TLS: bytes of batch in a record, or 0 for as many as there is room for
 	sent    int      // bytes of batch that the socket, or TLS, has taken
-	got     int64    // bytes of the reply, or whole messages where those are counted
+	got     int64    // bytes of the reply, or its messages where those are counted
 	since   time.Duration
 	frames  frameScanner
 }
@@ -66,9 +66,9 @@ func (c *conn) recv(b []byte, flags int) (int, error) {
 	return recv(c.fd, b, flags)
 }
 
-// connect opens a socket. It is a blocking one, for on loopback the kernel
-// completes the connection during the call; transfers say themselves that
-// they do not want to wait.
+// connect opens a socket and connects it. The socket is a blocking one: on loopback the
+// kernel completes the connection during the call. Transfers do not block, because they
+// have the flag MSG_DONTWAIT.
 func connect(addr netip.AddrPort) (int, error) {
 	family := unix.AF_INET
 	var to unix.Sockaddr
@@ -165,8 +165,8 @@ func (r *runner) open(n int) error {
 	return nil
 }
 
-// readResponse reads the answer to the handshake, and nothing beyond it,
-// checks it, and notes the extensions.
+// readResponse reads and checks the response to the handshake, and stores its
+// extensions. A byte after the response is an error.
 func (r *runner) readResponse(c *conn) error {
 	var buf [4096]byte
 	have := 0

@@ -18,7 +18,7 @@ type echoLoad struct {
 	flags    int         // for recv
 	wire     int64       // bytes received so far, without those of TLS
 	messages int64       // messages received so far, where they are counted
-	busy     int         // connections with a batch under way
+	busy     int         // connections that wait for a reply
 	measured *measurement
 }
 

@@ -11,10 +11,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// handshakes makes connections, so many at a time, and resets each as soon as
-// its handshake has been answered.
+// handshakes makes connections, Conns at a time, and resets each as soon as its
+// handshake has been answered.
 func (r *runner) handshakes() error {
-	// The whole of some responses is read and judged beforehand.
+	// Some responses are read and checked completely beforehand.
 	if err := r.open(min(r.Conns, 16)); err != nil {
 		return err
 	}

@@ -2,9 +2,9 @@
 
 package load
 
-// memory opens the connections and pauses with them in each state. A few have
-// come and gone before the first pause: a server that was never used has code
-// and tables that are not in memory yet, and they are not the connections'.
+// memory opens the connections and pauses in each state. Some connections are opened and
+// closed before the first pause: they load code and tables of the server into memory,
+// which do not belong to the connections that are measured.
 func (r *runner) memory(pause Pause) error {
 	for step := range 3 {
 		var err error

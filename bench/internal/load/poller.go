@@ -37,8 +37,8 @@ func (p *poller) add(fd, index int) error {
 // wait returns the events there are. A spinning poller does not wait at all;
 // another one waits for up to limit.
 //
-// Here and below, the system calls of the hot path are raw: the scheduler is
-// not told of them, as there is nothing else that it could run.
+// The system calls of the hot path are raw, here and below: Go's scheduler does not need
+// to know of them, since no other goroutine is waiting to run.
 func (p *poller) wait(limit time.Duration) ([]unix.EpollEvent, error) {
 	if !p.spin {
 		n, err := unix.EpollWait(p.fd, p.events[:], int(max(limit.Milliseconds(), 1)))

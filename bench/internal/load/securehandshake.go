@@ -16,7 +16,7 @@ import (
 // goroutine makes them one after the other, as crypto/tls cannot pause in the middle
 // of one.
 func (r *runner) secureHandshakes() error {
-	// The whole of some responses is read and judged beforehand.
+	// Some responses are read and checked completely beforehand.
 	if err := r.open(min(r.Conns, 16)); err != nil {
 		return err
 	}
@@ -67,7 +67,7 @@ func (r *runner) secureHandshakes() error {
 			return err
 		}
 	}
-	all.Wait() // none is cut off, so no server has anything to complain of
+	all.Wait() // a handshake that is cut off would be an error on the server's standard error
 	return w.close()
 }
 

@@ -27,17 +27,17 @@ type exchange struct {
 	raw      []byte   // or, from a floor, the expected bytes
 
 	in      []byte // received and not yet parsed
-	part    []byte // payload of the message under way
+	part    []byte // payload of the message whose frames have not all come
 	partial bool
-	deflate bool // the message under way is compressed
+	deflate bool // that message is compressed
 	frames  int
 	wire    int
 	done    int    // messages that were right
 	history []byte // the window of the server's messages
 }
 
-// begin sends a batch that no other connection sends, or the next of the
-// script if it is compressed. finish sends the bytes that the socket does not take.
+// begin sends a batch that no other connection sends, or the next batch of the script if
+// the job is compressed. finish sends the bytes that the socket does not take.
 func (r *runner) begin(number int, c *conn, count int) (*exchange, error) {
 	x := &exchange{r: r, c: c, opcode: opBinary}
 	if r.Compress != "" {
@@ -58,8 +58,8 @@ func (r *runner) begin(number int, c *conn, count int) (*exchange, error) {
 	return x, c.push()
 }
 
-// finish reads the replies, and goes on sending, until all is there. An error
-// says what is wrong with them.
+// finish sends the rest of the batch and reads the replies until all have come. It
+// returns an error if one is wrong.
 func (x *exchange) finish() error {
 	for {
 		ok, err := x.complete()
@@ -98,7 +98,7 @@ func (r *runner) buffer() []byte {
 	return r.scratch
 }
 
-// complete compares what has come and reports whether it is all that should.
+// complete compares the replies so far and reports whether all have come.
 func (x *exchange) complete() (bool, error) {
 	if x.raw != nil {
 		n := min(len(x.in), len(x.raw))
@@ -159,8 +159,8 @@ func (x *exchange) frame(h header, payload []byte) error {
 	return nil
 }
 
-// inflate undoes deflate: RFC 7692, section 7.2.2. The block added is a final
-// one, so that the reader does not wait for more.
+// inflate decompresses a message (RFC 7692, section 7.2.2). It appends a final block, so
+// that the reader does not wait for more.
 func inflate(data, history []byte, limit int) ([]byte, error) {
 	src := io.MultiReader(bytes.NewReader(data), bytes.NewReader([]byte{0, 0, 0xff, 0xff, 1, 0, 0, 0xff, 0xff}))
 	got, err := io.ReadAll(io.LimitReader(flate.NewReaderDict(src, history), int64(limit)+1))
