@@ -1,5 +1,5 @@
-// Package rig runs the processes of a measurement: a server and a load generator, each
-// on a CPU of its own.
+// Package rig runs the processes of a measurement, a server and a load generator, on
+// the CPUs that are chosen for each.
 //
 // Linux only.
 package rig
