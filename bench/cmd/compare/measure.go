@@ -4,7 +4,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os/exec"
 	"path/filepath"
@@ -114,25 +113,20 @@ func samplesOf(job load.Job, result load.Result) map[string]float64 {
 
 func micros(d time.Duration) float64 { return float64(d) / float64(time.Microsecond) }
 
-// sameRate measures what each server can do, and returns half of the least.
+// sameRate measures what each server can do, and returns half of the least. It is 0 if
+// none can do the scenario; a server that fails does so in its rounds, too.
 func (b *bench) sameRate(ctx context.Context, sc scenario) (float64, error) {
 	var least float64
-	var failed error
 	for _, sv := range b.servers {
 		b.progress("%s, how much is possible: %s", sc.Name, sv.name)
 		samples, err := b.measure(ctx, sc, sv)
 		b.progress("")
-		switch {
-		case ctx.Err() != nil:
+		if ctx.Err() != nil {
 			return 0, fmt.Errorf("interrupted: %w", ctx.Err())
-		case err != nil && !errors.Is(err, rig.ErrUnsupported):
-			failed = err // its rounds will tell
-		case err == nil && (least == 0 || samples[report.Capacity] < least):
-			least = samples[report.Capacity]
 		}
-	}
-	if least == 0 {
-		return 0, fmt.Errorf("%s: no server can do it: %w", sc.Name, errors.Join(failed, rig.ErrUnsupported))
+		if capacity := samples[report.Capacity]; err == nil && (least == 0 || capacity < least) {
+			least = capacity
+		}
 	}
 	return least / 2, nil
 }

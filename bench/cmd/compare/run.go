@@ -144,8 +144,10 @@ func (b *bench) measureAll(ctx context.Context) error {
 			if err != nil {
 				return err
 			}
+			if rate > 0 {
+				b.note(fmt.Sprintf("%s: %s messages a second, half of what the slowest server can do.", sc.Name, report.Thousands(int(rate))))
+			}
 			sc.job.Rate = rate
-			b.note(fmt.Sprintf("%s: %s messages a second, half of what the slowest server can do.", sc.Name, report.Thousands(int(rate))))
 		}
 		for round := range rounds {
 			for i := range b.servers {
