@@ -15,6 +15,7 @@ import (
 
 	"github.com/fullduplex-go/websocket/internal/bufpipe"
 	"github.com/fullduplex-go/websocket/internal/transport"
+	"github.com/fullduplex-go/websocket/internal/wstest"
 )
 
 // deaf is a connection whose deadlines have no effect, though they may be set. An
@@ -104,7 +105,7 @@ func TestContextsHold(t *testing.T) {
 func TestCutInTheMiddle(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, b := bufpipe.New(1 << 10)
-		c := newConn(noDeadlines{a, a}, connConfig{opts: Options{}.withDefaults()})
+		c := newConn(wstest.NoDeadlines{Conn: a}, connConfig{opts: Options{}.withDefaults()})
 		defer b.Close()
 		ctx, cancel := context.WithTimeout(bg, 300*time.Millisecond)
 		defer cancel()
@@ -225,7 +226,7 @@ func TestLoopRequestWithoutDeadlines(t *testing.T) {
 			a, b := bufpipe.New(pipeSize)
 			l := &Loop{handshakes: make(map[*blockingHandshake]struct{})}
 			acc := &acceptor{handler: &loopHandler{loop: l}}
-			h := l.beginHandshake(transport.WithDeadlines(noDeadlines{b, b}))
+			h := l.beginHandshake(transport.WithDeadlines(wstest.NoDeadlines{Conn: b}))
 			begin := time.Now()
 			go acc.serveHandshake(h)
 			io.WriteString(a, "GET / HTTP/1.1\r\nHost: ")
@@ -251,19 +252,19 @@ func TestLoopRequestWithoutDeadlines(t *testing.T) {
 
 // TestDialWithoutDeadlines: a dialer's connection has no deadlines.
 func TestDialWithoutDeadlines(t *testing.T) {
-	serverTLS, _ := dialTestTLS()
+	serverTLS, _ := wstest.TLS()
 	for _, scheme := range []string{"ws", "wss"} {
 		cfg := serverTLS
 		if scheme == "ws" {
 			cfg = nil
 		}
-		addr := dialTestListen(t, cfg, (*dialTestPeer).accept)
-		tr := dialTestTransport(nil)
+		addr := wstest.Listen(t, cfg, (*wstest.Peer).Accept)
+		tr := wstest.Transport(nil)
 		tr.DialContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
 			nc, err := new(net.Dialer).DialContext(ctx, network, addr)
-			return &dialTestBare{nc}, err
+			return wstest.NoDeadlines{Conn: nc}, err
 		}
-		c, _, err := Dial(t.Context(), scheme+"://"+addr, dialTestOptions(tr))
+		c, _, err := Dial(t.Context(), scheme+"://"+addr, &DialOptions{HTTPClient: &http.Client{Transport: tr}})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -87,7 +87,7 @@ func TestEmptyReadsInHandshakes(t *testing.T) {
 		nc, err := d.DialContext(ctx, network, addr)
 		return &halting{Conn: nc, empty: 99}, err
 	}}
-	c, _, err := Dial(t.Context(), "ws://"+ln.Addr().String(), dialTestOptions(tr))
+	c, _, err := Dial(t.Context(), "ws://"+ln.Addr().String(), &DialOptions{HTTPClient: &http.Client{Transport: tr}})
 	if err != nil {
 		t.Fatal(err)
 	}

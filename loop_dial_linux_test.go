@@ -12,6 +12,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/fullduplex-go/websocket/internal/wstest"
 )
 
 // TestLoopPollsDialled: connections of Dial have no goroutine on a loop, whatever
@@ -49,17 +51,17 @@ func TestLoopPollsDialled(t *testing.T) {
 	}
 	serve(ln, true)
 
-	serverTLS, _ := dialTestTLS()
+	serverTLS, _ := wstest.TLS()
 	known := make(map[string]string) // to the proxies
 	for _, u := range []string{clear, secure} {
 		_, host, _ := strings.Cut(u, "://")
 		known[host] = host
 	}
-	handle := dialTestHTTPProxy(nil, dialTestConnected, known)
+	handle := wstest.HTTPProxy(nil, wstest.Connected, known)
 	proxy := func(scheme, at string) func(*http.Transport) {
 		return func(tr *http.Transport) { tr.Proxy = http.ProxyURL(&url.URL{Scheme: scheme, Host: at}) }
 	}
-	byProxy, byTLSProxy := proxy("http", dialTestListen(t, nil, handle)), proxy("https", dialTestListen(t, serverTLS, handle))
+	byProxy, byTLSProxy := proxy("http", wstest.Listen(t, nil, handle)), proxy("https", wstest.Listen(t, serverTLS, handle))
 
 	for _, tt := range []struct {
 		name, url string
@@ -111,12 +113,12 @@ func TestLoopPollsDialled(t *testing.T) {
 					}
 				}
 				for range conns {
-					if p := mustReceive(t, got); p != msg {
+					if p := wstest.Receive(t, got); p != msg {
 						t.Fatalf("%d bytes came back as %d", len(msg), len(p))
 					}
 				}
 			}
-			for _, g := range ourGoroutines() {
+			for _, g := range wstest.Goroutines() {
 				if strings.Contains(g, "(*loopHandler).serve") || strings.Contains(g, "net/http.(*persistConn)") {
 					t.Fatalf("a connection that was dialled has a goroutine:\n%s", g)
 				}
@@ -127,7 +129,7 @@ func TestLoopPollsDialled(t *testing.T) {
 				t.Error(err)
 			}
 			for range conns {
-				if err := mustReceive(t, closed); CloseCode(err) != StatusGoingAway {
+				if err := wstest.Receive(t, closed); CloseCode(err) != StatusGoingAway {
 					t.Error(err)
 				}
 			}

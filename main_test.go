@@ -1,96 +1,17 @@
 package websocket
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/tls"
-	"crypto/x509"
-	"flag"
-	"fmt"
-	"math/big"
 	"net"
-	"net/http"
 	"os"
-	"runtime"
 	"slices"
-	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/fullduplex-go/websocket/internal/bufpipe"
+	"github.com/fullduplex-go/websocket/internal/wstest"
 )
 
-// TestMain fails the run if the tests leave goroutines or descriptors behind.
-func TestMain(m *testing.M) {
-	parallelWaits()
-	fds := openDescriptors()
-	code := m.Run()
-	if code == 0 {
-		http.DefaultTransport.(*http.Transport).CloseIdleConnections()
-		if err := checkLeaks(fds); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			code = 1
-		}
-	}
-	os.Exit(code)
-}
-
-// parallelWaits has 32 parallel tests run at once, unless -parallel says otherwise:
-// they wait more than they compute.
-func parallelWaits() {
-	flag.Parse()
-	given := false
-	flag.Visit(func(f *flag.Flag) { given = given || f.Name == "test.parallel" })
-	if !given {
-		if err := flag.Set("test.parallel", "32"); err != nil {
-			panic(err)
-		}
-	}
-}
-
-// checkLeaks waits until the goroutines of this package are gone and no more
-// descriptors are open than there were, and tells what is left after a while.
-func checkLeaks(fds int) error {
-	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(20 * time.Millisecond) {
-		left := ourGoroutines()
-		runtime.GC() // closes what only a finalizer holds, which is not our way but net/http's
-		now := openDescriptors()
-		if len(left) == 0 && now <= fds {
-			return nil
-		}
-		if time.Now().After(deadline) {
-			return fmt.Errorf("leaked: %d descriptors (%d before), goroutines:\n%s", now, fds, strings.Join(left, "\n\n"))
-		}
-	}
-}
-
-func ourGoroutines() (stacks []string) {
-	buf := make([]byte, 8<<20)
-	buf = buf[:runtime.Stack(buf, true)]
-	for i, g := range strings.Split(string(buf), "\n\n") {
-		if i > 0 && strings.Contains(g, "fullduplex-go/websocket") {
-			stacks = append(stacks, g)
-		}
-	}
-	return stacks
-}
-
-// openDescriptors counts this process's sockets; where the system does not
-// tell, it is 0.
-func openDescriptors() (n int) {
-	entries, err := os.ReadDir("/proc/self/fd")
-	if err != nil {
-		return 0
-	}
-	for _, e := range entries {
-		if target, err := os.Readlink("/proc/self/fd/" + e.Name()); err == nil && strings.HasPrefix(target, "socket:") {
-			n++
-		}
-	}
-	return n
-}
+func TestMain(m *testing.M) { os.Exit(wstest.Main(m)) }
 
 // kind is a kind of connection that the behaviour tests run over.
 type kind struct {
@@ -109,21 +30,9 @@ var transports = []kind{
 	{"tls", tlsPair, false},
 	{"no deadlines", func(testing.TB) (net.Conn, net.Conn) {
 		a, b := bufpipe.New(pipeSize)
-		return noDeadlines{a, a}, noDeadlines{b, b}
+		return wstest.NoDeadlines{Conn: a}, wstest.NoDeadlines{Conn: b}
 	}, false},
 }
-
-// noDeadlines is a connection that knows no deadlines, as a channel of SSH. It has
-// half-close, but shows nothing else of what it is made of.
-type noDeadlines struct {
-	net.Conn
-	under *bufpipe.Conn
-}
-
-func (noDeadlines) SetDeadline(time.Time) error      { return os.ErrNoDeadline }
-func (noDeadlines) SetReadDeadline(time.Time) error  { return os.ErrNoDeadline }
-func (noDeadlines) SetWriteDeadline(time.Time) error { return os.ErrNoDeadline }
-func (n noDeadlines) CloseWrite() error              { return n.under.CloseWrite() }
 
 // seesUnread reports whether keepalive sees input that nobody has read.
 func (k kind) seesUnread() bool { return k.name != "no deadlines" }
@@ -134,62 +43,21 @@ var kinds = append(slices.Clip(transports),
 	kind{"loop tcp", tcpPair, true},
 	kind{"loop tls", pollableTLSPair, true})
 
-func tcpPair(t testing.TB) (client, server net.Conn) {
-	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer ln.Close()
-	accepted := make(chan net.Conn, 1)
-	go func() {
-		nc, err := ln.Accept()
-		if err != nil {
-			t.Error(err)
-		}
-		accepted <- nc
-	}()
-	client, err = net.Dial("tcp", ln.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return client, <-accepted
-}
+// Short names for what most tests use.
+var (
+	tcpPair         = wstest.TCPPair
+	tlsPair         = wstest.TLSPair
+	tlsOver         = wstest.TLSOver
+	testTLS         = wstest.Certificate
+	ourGoroutines   = wstest.Goroutines
+	openDescriptors = wstest.Sockets
+	until           = wstest.Until
+)
 
-func tlsPair(t testing.TB) (client, server net.Conn) {
+func mustReceive[T any](t testing.TB, ch <-chan T) T {
 	t.Helper()
-	a, b := tcpPair(t)
-	return tlsOver(t, a, b)
+	return wstest.Receive(t, ch)
 }
-
-func tlsOver(t testing.TB, a, b net.Conn) (client, server net.Conn) {
-	t.Helper()
-	cfg := testTLS()
-	c := tls.Client(a, &tls.Config{InsecureSkipVerify: true})
-	s := tls.Server(b, cfg)
-	done := make(chan error, 1)
-	go func() { done <- s.Handshake() }()
-	if err := c.Handshake(); err != nil {
-		t.Fatal(err)
-	}
-	if err := <-done; err != nil {
-		t.Fatal(err)
-	}
-	return c, s
-}
-
-var testTLS = sync.OnceValue(func() *tls.Config {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		panic(err)
-	}
-	tmpl := &x509.Certificate{SerialNumber: big.NewInt(1), DNSNames: []string{"localhost"}, NotAfter: time.Now().Add(24 * time.Hour)}
-	der, err := x509.CreateCertificate(rand.Reader, tmpl, tmpl, &key.PublicKey, key)
-	if err != nil {
-		panic(err)
-	}
-	return &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}}
-})
 
 // overTransports runs f with a connected pair over every kind of connection. It
 // reads by reads.
@@ -252,8 +120,8 @@ func (k kind) raw(t testing.TB, client bool, opts Options) (c *Conn, peer net.Co
 	if !client {
 		a, b = b, a
 	}
-	if n, ok := b.(noDeadlines); ok { // the peer is not what is tested
-		b = n.under
+	if n, ok := b.(wstest.NoDeadlines); ok { // the peer is not what is tested
+		b = n.Conn
 	}
 	b.SetDeadline(time.Now().Add(20 * time.Second))
 	c = newConn(a, connConfig{client: client, opts: opts.withDefaults()})
@@ -311,18 +179,6 @@ func (r *frameReader) next() (rawFrame, error) {
 		if m == 0 && err != nil {
 			return rawFrame{}, err
 		}
-	}
-}
-
-// until waits for something that no event announces.
-func until(t testing.TB, what string, ok func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); !ok(); {
-		if time.Now().After(deadline) {
-			t.Fatalf("still not: %s", what)
-		}
-		runtime.Gosched()
-		time.Sleep(50 * time.Microsecond)
 	}
 }
 

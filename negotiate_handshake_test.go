@@ -1,12 +1,15 @@
 package websocket
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/fullduplex-go/websocket/internal/wstest"
 )
 
 // showCompression writes c as the tables have it: what we send and what we
@@ -74,13 +77,13 @@ func TestAcceptCompression(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			opts := &AcceptOptions{Options: Options{Compression: tt.opts}, Subprotocols: []string{"a"}}
 			addr, outcomes := acceptServer(t, opts)
-			q := newHandshakeRequest().add("Sec-WebSocket-Protocol: a").add(tt.offer...)
-			resp, _ := exchangeRaw(t, addr, q.String())
-			if err := mustReceive(t, outcomes); err != nil {
+			q := wstest.NewRequest().Add("Sec-WebSocket-Protocol: a").Add(tt.offer...)
+			resp, _ := wstest.Exchange(t, addr, q.String())
+			if err := wstest.Receive(t, outcomes); err != nil {
 				t.Fatal(err)
 			}
 			want := http.Header{
-				"Upgrade": {"websocket"}, "Connection": {"Upgrade"}, "Sec-Websocket-Accept": {rfcAccept}, "Sec-Websocket-Protocol": {"a"},
+				"Upgrade": {"websocket"}, "Connection": {"Upgrade"}, "Sec-Websocket-Accept": {wstest.Accept}, "Sec-Websocket-Protocol": {"a"},
 			}
 			if tt.answer != "" {
 				want["Sec-Websocket-Extensions"] = []string{tt.answer}
@@ -90,7 +93,7 @@ func TestAcceptCompression(t *testing.T) {
 			}
 
 			r := httptest.NewRequest("GET", "/", nil)
-			for _, line := range q.lines {
+			for _, line := range q.Lines {
 				name, value, _ := strings.Cut(line, ":")
 				r.Header.Add(name, strings.TrimSpace(value))
 			}
@@ -123,7 +126,7 @@ func TestConnForgetsCompressionOptions(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer client.CloseNow()
-	server := mustReceive(t, conns)
+	server := wstest.Receive(t, conns)
 	defer server.CloseNow()
 	for _, c := range []*Conn{client, server} {
 		if c.opts.Compression != nil {
@@ -188,30 +191,31 @@ func TestDialCompression(t *testing.T) {
 			if tt.answer == "" {
 				lines = ""
 			}
-			return dialTestSwitch(r, lines)
+			return wstest.Switch(r, lines)
 		}
-		opts := dialTestOptions(dialTestTransport(nil))
-		opts.Compression = tt.opts
-		if tt.err == "" {
-			addr := dialTestListen(t, nil, func(p *dialTestPeer) {
-				p.Write([]byte(answer(p.request())))
-				p.echo()
-			})
-			_, cfg, _ := dialTestConn(t, "ws://"+addr, opts)
+		addr := wstest.Listen(t, nil, func(p *wstest.Peer) {
+			p.Write([]byte(answer(p.Request())))
+			p.Echo()
+		})
+		nc, cfg, _, err := dialHandshake(t.Context(), "ws://"+addr, &DialOptions{Options: Options{Compression: tt.opts}})
+		switch he := (*HandshakeError)(nil); {
+		case tt.err != "":
+			if !errors.As(err, &he) || he.Status != 101 || he.Reason != tt.err || !strings.Contains(err.Error(), "server's handshake is invalid: "+tt.err) {
+				t.Errorf("answer %q: got %v, want %q", tt.answer, err, tt.err)
+			}
+		case err != nil:
+			t.Errorf("answer %q: %v", tt.answer, err)
+		default:
 			if got := showCompression(cfg.extensions.Deflate); got != tt.negotiated {
 				t.Errorf("answer %q: negotiated %q, want %q", tt.answer, got, tt.negotiated)
 			}
-		} else {
-			_, err := dialTestAnswer(t, opts, answer)
-			if he := dialTestRefused(t, err, 101, "server's handshake is invalid: "+tt.err); he.Reason != tt.err {
-				t.Errorf("answer %q: reason %q, want %q", tt.answer, he.Reason, tt.err)
-			}
+			nc.Close()
 		}
 		var want []string
 		if tt.offer != "" {
 			want = []string{tt.offer}
 		}
-		if got := mustReceive(t, offers); !slices.Equal(got, want) {
+		if got := wstest.Receive(t, offers); !slices.Equal(got, want) {
 			t.Errorf("offered %q, want %q", got, want)
 		}
 	}
@@ -220,20 +224,31 @@ func TestDialCompression(t *testing.T) {
 // TestDialCopiesCompressionOptions: every request of a chain offers what the
 // options said when Dial was called.
 func TestDialCopiesCompressionOptions(t *testing.T) {
-	c := newDialTestChain(t, "http://a.example")
-	opts := c.options()
+	seen := make(chan *http.Request, 2)
+	addr := wstest.Listen(t, nil, func(p *wstest.Peer) {
+		for req := p.Request(); req != nil; req = p.Request() {
+			seen <- req
+			if req.URL.Path == "/b" {
+				p.Write([]byte(wstest.Switch(req, "")))
+				return
+			}
+			p.Write([]byte("HTTP/1.1 302 Found\r\nLocation: /b\r\nContent-Length: 0\r\n\r\n"))
+		}
+	})
+	opts := &DialOptions{HTTPClient: new(http.Client)}
 	opts.Compression = &CompressionOptions{Level: 3, Threshold: 4, WindowBits: 12}
 	opts.HTTPClient.CheckRedirect = func(req *http.Request, _ []*http.Request) error {
 		req.Header.Set("Sec-WebSocket-Extensions", "mine")
 		*opts.Compression = CompressionOptions{Level: 5, Threshold: 6, WindowBits: 9, ClientNoContextTakeover: true}
 		return nil
 	}
-	_, cfg, _ := dialTestConn(t, "ws://a.example/?to=/b", opts)
-	seen := c.requests()
-	if len(seen) != 2 {
-		t.Fatalf("%d requests", len(seen))
+	nc, cfg, _, err := dialHandshake(t.Context(), "ws://"+addr, opts)
+	if err != nil {
+		t.Fatal(err)
 	}
-	for _, r := range seen {
+	nc.Close()
+	for range 2 {
+		r := wstest.Receive(t, seen)
 		if got := r.Header["Sec-Websocket-Extensions"]; !slices.Equal(got, []string{"permessage-deflate; server_max_window_bits=12; client_max_window_bits=12, permessage-deflate; server_no_context_takeover; client_max_window_bits"}) {
 			t.Errorf("offered %q", got)
 		}

@@ -104,18 +104,6 @@ func exchangeRaw(t *testing.T, addr, request string) (*http.Response, string) {
 	return resp, string(body) + string(behind)
 }
 
-// mustReceive returns what comes through ch, within a bound.
-func mustReceive[T any](t *testing.T, ch <-chan T) T {
-	t.Helper()
-	select {
-	case v := <-ch:
-		return v
-	case <-time.After(10 * time.Second):
-		t.Fatal("nothing came in 10 seconds")
-		panic("unreachable")
-	}
-}
-
 // rawPeer is a client that speaks frames by hand.
 type rawPeer struct {
 	t  *testing.T

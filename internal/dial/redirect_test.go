@@ -1,4 +1,4 @@
-package websocket
+package dial_test
 
 import (
 	"cmp"
@@ -14,14 +14,16 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/fullduplex-go/websocket"
 	"github.com/fullduplex-go/websocket/internal/fields"
+	"github.com/fullduplex-go/websocket/internal/wstest"
 )
 
 // dialTestChain is a set of servers on names that a test makes up. They
 // answer /from?to=… with a redirect, anything else with a handshake, and
 // remember what they were asked.
 type dialTestChain struct {
-	dialer dialTestDialer
+	dialer wstest.Dialer
 	mu     sync.Mutex
 	seen   []*http.Request
 }
@@ -30,10 +32,10 @@ type dialTestChain struct {
 // TLS at every https host.
 func newDialTestChain(t *testing.T, hosts ...string) *dialTestChain {
 	c := new(dialTestChain)
-	serverTLS, _ := dialTestTLS()
-	plain := dialTestListen(t, nil, c.serve)
-	secure := dialTestListen(t, serverTLS, c.serve)
-	c.dialer.hosts = make(map[string]string)
+	serverTLS, _ := wstest.TLS()
+	plain := wstest.Listen(t, nil, c.serve)
+	secure := wstest.Listen(t, serverTLS, c.serve)
+	c.dialer.Hosts = make(map[string]string)
 	for _, host := range hosts {
 		u, err := url.Parse(host)
 		if err != nil {
@@ -43,20 +45,20 @@ func newDialTestChain(t *testing.T, hosts ...string) *dialTestChain {
 		if u.Scheme == "https" {
 			addr, port = secure, "443"
 		}
-		c.dialer.hosts[net.JoinHostPort(u.Hostname(), cmp.Or(u.Port(), port))] = addr
+		c.dialer.Hosts[net.JoinHostPort(u.Hostname(), cmp.Or(u.Port(), port))] = addr
 	}
 	return c
 }
 
-func (c *dialTestChain) serve(p *dialTestPeer) {
-	for req := p.request(); req != nil; req = p.request() {
+func (c *dialTestChain) serve(p *wstest.Peer) {
+	for req := p.Request(); req != nil; req = p.Request() {
 		c.mu.Lock()
 		c.seen = append(c.seen, req)
 		c.mu.Unlock()
 		q := req.URL.Query()
 		if !q.Has("to") {
-			io.WriteString(p, dialTestSwitch(req, ""))
-			p.echo()
+			io.WriteString(p, wstest.Switch(req, ""))
+			p.Echo()
 			return
 		}
 		status, lines := "302", ""
@@ -80,8 +82,8 @@ func (c *dialTestChain) requests() []*http.Request {
 }
 
 // options trust the servers whatever they are called.
-func (c *dialTestChain) options() *DialOptions {
-	tr := dialTestTransport(&c.dialer)
+func (c *dialTestChain) options() *websocket.DialOptions {
+	tr := wstest.Transport(&c.dialer)
 	tr.TLSClientConfig.ServerName = "example.com"
 	return dialTestOptions(tr)
 }
@@ -115,9 +117,9 @@ func TestDialFollowsRedirects(t *testing.T) {
 		{[]string{"ws://a.test/1?status=301", "/2?status=303", "/3?status=307", "/4?status=308", "/5"}, "http://a.test/5"},
 		{[]string{"ws://a.test/1", "/2", "/3", "/4", "/5", "/6", "/7", "/8", "/9", "/10"}, "http://a.test/10"},
 	} {
-		nc, cfg, resp := dialTestConn(t, dialTestVia(tt.hops...), c.options())
-		dialTestEcho(t, nc, cfg.early, "")
-		if got := cfg.request.URL.String(); got != tt.want || cfg.request.Response != nil || resp.StatusCode != 101 {
+		nc, early, resp := dialTestConn(t, dialTestVia(tt.hops...), c.options())
+		dialTestEcho(t, nc, early, "")
+		if got := resp.Request.URL.String(); got != tt.want || resp.Request.Response != nil || resp.StatusCode != 101 {
 			t.Errorf("%q: ended at %s, want %s", tt.hops, got, tt.want)
 		}
 		var keys []string
@@ -136,8 +138,8 @@ func TestDialFollowsRedirects(t *testing.T) {
 			t.Errorf("%q: %d requests, want %d", tt.hops, len(requests), len(tt.hops))
 		}
 	}
-	dialTestEventually(t, func() bool { return c.dialer.open() == 9 }, func() string {
-		return fmt.Sprintf("%d connections are open, want those of 9 dials", c.dialer.open())
+	wstest.Eventually(t, func() bool { return c.dialer.Open() == 9 }, func() string {
+		return fmt.Sprintf("%d connections are open, want those of 9 dials", c.dialer.Open())
 	})
 }
 
@@ -164,7 +166,7 @@ func TestDialRefusesRedirects(t *testing.T) {
 	} {
 		opts := c.options()
 		opts.HTTPClient.CheckRedirect = tt.check
-		conn, resp, err := Dial(t.Context(), dialTestVia(tt.hops...), opts)
+		conn, resp, err := websocket.Dial(t.Context(), dialTestVia(tt.hops...), opts)
 		if conn != nil || err == nil || !strings.Contains(err.Error(), tt.want) || strings.Contains(err.Error(), "token") {
 			t.Fatalf("%q: got %v, want %q", tt.hops, err, tt.want)
 		}
@@ -174,14 +176,14 @@ func TestDialRefusesRedirects(t *testing.T) {
 		if b, err := io.ReadAll(resp.Body); resp.StatusCode != 302 || string(b) != "over ther" || err != nil {
 			t.Errorf("%q: got status %d, body %q, %v", tt.hops, resp.StatusCode, b, err)
 		}
-		if n := c.dialer.open(); n != 0 {
+		if n := c.dialer.Open(); n != 0 {
 			t.Errorf("%q: %d connections are open", tt.hops, n)
 		}
 	}
 
 	opts := c.options()
 	opts.HTTPClient.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	_, _, err := Dial(t.Context(), dialTestVia("ws://a.test/1", "/2"), opts)
+	_, _, err := websocket.Dial(t.Context(), dialTestVia("ws://a.test/1", "/2"), opts)
 	dialTestRefused(t, err, 302, "302 Moved: over ther")
 }
 
@@ -275,14 +277,14 @@ func TestDialCookieJar(t *testing.T) {
 	opts := c.options()
 	opts.HTTPClient.Jar = jar
 	opts.Header = http.Header{"Cookie": {"hand=1"}}
-	_, cfg, _ := dialTestConn(t, dialTestVia("ws://a.test/1?set=new%3Da", "ws://b.test/2?set=new%3Db", "/3", "ws://a.test/4"), opts)
+	_, _, resp := dialTestConn(t, dialTestVia("ws://a.test/1?set=new%3Da", "ws://b.test/2?set=new%3Db", "/3", "ws://a.test/4"), opts)
 	want := []string{"hand=1; jar=a", "", "new=b", "jar=a; new=a"}
 	for i, r := range c.requests() {
 		if got := r.Header.Get("Cookie"); got != want[i] {
 			t.Errorf("request %d has cookies %q, want %q", i+1, got, want[i])
 		}
 	}
-	if got := cfg.request.Header.Get("Cookie"); got != want[3] {
+	if got := resp.Request.Header.Get("Cookie"); got != want[3] {
 		t.Errorf("Conn.Request has cookies %q", got)
 	}
 }

@@ -1,4 +1,4 @@
-package websocket
+package dial_test
 
 import (
 	"context"
@@ -12,7 +12,9 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/fullduplex-go/websocket"
 	"github.com/fullduplex-go/websocket/internal/fields"
+	"github.com/fullduplex-go/websocket/internal/wstest"
 )
 
 // dialTestCloses are answers to a handshake that list "close" beside "Upgrade",
@@ -33,17 +35,17 @@ var dialTestCloses = map[string]string{
 
 // dialTestCloseServer answers with lines, and tail right behind it.
 func dialTestCloseServer(t *testing.T, cfg *tls.Config, lines, tail string) (addr string) {
-	return dialTestListen(t, cfg, func(p *dialTestPeer) {
-		if req := p.request(); req != nil {
+	return wstest.Listen(t, cfg, func(p *wstest.Peer) {
+		if req := p.Request(); req != nil {
 			io.WriteString(p, "HTTP/1.1 101 Switching Protocols\r\n"+lines+
-				"Sec-WebSocket-Accept: "+AcceptKey(req.Header.Get("Sec-WebSocket-Key"))+"\r\n\r\n"+tail)
-			p.echo()
+				"Sec-WebSocket-Accept: "+websocket.AcceptKey(req.Header.Get("Sec-WebSocket-Key"))+"\r\n\r\n"+tail)
+			p.Echo()
 		}
 	})
 }
 
 func TestDialConnectionClose(t *testing.T) {
-	serverTLS, _ := dialTestTLS()
+	serverTLS, _ := wstest.TLS()
 	for name, lines := range dialTestCloses {
 		t.Run(name, func(t *testing.T) {
 			tail := dialTestPattern(5000)
@@ -51,10 +53,10 @@ func TestDialConnectionClose(t *testing.T) {
 				"a.test:80":       dialTestCloseServer(t, nil, lines, tail),
 				"example.com:443": dialTestCloseServer(t, serverTLS, lines, tail),
 			}
-			check := func(url string, opts *DialOptions) {
+			check := func(url string, opts *websocket.DialOptions) {
 				t.Helper()
-				nc, cfg, resp := dialTestConn(t, url, opts)
-				dialTestEcho(t, nc, cfg.early, tail)
+				nc, early, resp := dialTestConn(t, url, opts)
+				dialTestEcho(t, nc, early, tail)
 				if !fields.HasToken(resp.Header, "Connection", "Upgrade") || resp.Close {
 					t.Errorf("%s: got response %+v", url, resp)
 				}
@@ -63,24 +65,24 @@ func TestDialConnectionClose(t *testing.T) {
 				}
 			}
 			check("ws://"+hosts["a.test:80"], nil)
-			d := &dialTestDialer{hosts: hosts}
-			own := dialTestTransport(d)
+			d := &wstest.Dialer{Hosts: hosts}
+			own := wstest.Transport(d)
 			own.DialTLSContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
-				return dialTestTLSDialer(dialTestTransport(d), "")(ctx, network, addr)
+				return dialTestTLSDialer(wstest.Transport(d), "")(ctx, network, addr)
 			}
-			bare := dialTestTransport(nil)
+			bare := wstest.Transport(nil)
 			bare.DialContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
 				nc, err := d.DialContext(ctx, network, addr)
-				return &dialTestBare{nc}, err
+				return wstest.NoDeadlines{Conn: nc}, err
 			}
-			transports := []*http.Transport{dialTestTransport(d), own, bare}
+			transports := []*http.Transport{wstest.Transport(d), own, bare}
 			for _, proxy := range []string{
-				"http://" + dialTestListen(t, nil, dialTestHTTPProxy(nil, dialTestConnected, hosts)),
-				"https://" + dialTestListen(t, serverTLS, dialTestHTTPProxy(nil, dialTestConnected, hosts)),
-				"socks5://me:secret@" + dialTestListen(t, nil, dialTestSOCKS(make(chan string, 10), hosts)),
+				"http://" + wstest.Listen(t, nil, wstest.HTTPProxy(nil, wstest.Connected, hosts)),
+				"https://" + wstest.Listen(t, serverTLS, wstest.HTTPProxy(nil, wstest.Connected, hosts)),
+				"socks5://me:secret@" + wstest.Listen(t, nil, wstest.SOCKS(make(chan string, 10), hosts)),
 			} {
-				tr := dialTestTransport(nil)
-				tr.Proxy = dialTestProxy(t, proxy)
+				tr := wstest.Transport(nil)
+				tr.Proxy = wstest.ProxyURL(t, proxy)
 				transports = append(transports, tr)
 			}
 			for _, tr := range transports {
@@ -95,13 +97,13 @@ func TestDialConnectionClose(t *testing.T) {
 // can be done, and the error says so. Where there is no "Upgrade" it is the
 // server's fault on any Transport.
 func TestDialConnectionCloseForeign(t *testing.T) {
-	opts := dialTestOptions(dialTestTripper(dialTestTransport(nil).RoundTrip))
-	_, _, err := Dial(t.Context(), "ws://"+dialTestCloseServer(t, nil, dialTestCloses["one line"], ""), opts)
+	opts := dialTestOptions(dialTestTripper(wstest.Transport(nil).RoundTrip))
+	_, _, err := websocket.Dial(t.Context(), "ws://"+dialTestCloseServer(t, nil, dialTestCloses["one line"], ""), opts)
 	dialTestRefused(t, err, 101, `header Connection lists "close", so net/http has removed it and closed the connection before Dial could see either; `+
-		`that can be prevented with a Transport that is an *http.Transport, not with websocket.dialTestTripper`)
+		`that can be prevented with a Transport that is an *http.Transport, not with dial_test.dialTestTripper`)
 
-	for _, opts := range []*DialOptions{nil, dialTestOptions(dialTestTransport(nil))} {
-		_, _, err := Dial(t.Context(), "ws://"+dialTestCloseServer(t, nil, "Upgrade: websocket\r\nConnection: close\r\n", ""), opts)
+	for _, opts := range []*websocket.DialOptions{nil, dialTestOptions(wstest.Transport(nil))} {
+		_, _, err := websocket.Dial(t.Context(), "ws://"+dialTestCloseServer(t, nil, "Upgrade: websocket\r\nConnection: close\r\n", ""), opts)
 		dialTestRefused(t, err, 101, `header Connection does not list "Upgrade"`)
 	}
 }
@@ -122,34 +124,34 @@ func TestDialConnectionCloseRefusal(t *testing.T) {
 // TestDialDetour: a dialer of the user's makes a request, and even a dial, on
 // the way, under the same trace. Their connections are not ours.
 func TestDialDetour(t *testing.T) {
-	addr := dialTestListen(t, nil, (*dialTestPeer).accept)
-	other := dialTestListen(t, nil, func(p *dialTestPeer) {
-		req := p.request()
+	addr := wstest.Listen(t, nil, (*wstest.Peer).Accept)
+	other := wstest.Listen(t, nil, func(p *wstest.Peer) {
+		req := p.Request()
 		switch {
 		case req == nil:
 		case req.Header.Get("Upgrade") != "":
-			io.WriteString(p, dialTestSwitch(req, ""))
-			p.echo()
+			io.WriteString(p, wstest.Switch(req, ""))
+			p.Echo()
 		default:
 			io.WriteString(p, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
 		}
 	})
 	detour := func(ctx context.Context) {
 		req, _ := http.NewRequestWithContext(ctx, "GET", "http://"+other, nil)
-		resp, err := dialTestTransport(nil).RoundTrip(req)
+		resp, err := wstest.Transport(nil).RoundTrip(req)
 		if err != nil {
 			t.Error(err)
 			return
 		}
 		resp.Body.Close()
-		nc, _, _, err := dialHandshake(ctx, "ws://"+other, dialTestOptions(dialTestTransport(nil)))
+		nc, _, _, err := dialHandshake(ctx, "ws://"+other, dialTestOptions(wstest.Transport(nil)))
 		if err != nil {
 			t.Error(err)
 			return
 		}
 		t.Cleanup(func() { nc.Close() })
 	}
-	tr := dialTestTransport(nil)
+	tr := wstest.Transport(nil)
 	tr.DialContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
 		nc, err := new(net.Dialer).DialContext(ctx, network, addr)
 		detour(ctx)
@@ -159,22 +161,22 @@ func TestDialDetour(t *testing.T) {
 		detour(r.Context())
 		return nil, nil
 	}
-	nc, cfg, _ := dialTestConn(t, "ws://"+addr, dialTestOptions(tr))
+	nc, early, _ := dialTestConn(t, "ws://"+addr, dialTestOptions(tr))
 	if reflect.TypeOf(nc) != reflect.TypeFor[*net.TCPConn]() || nc.RemoteAddr().String() != addr {
 		t.Errorf("got a %T to %v, want one to %v", nc, nc.RemoteAddr(), addr)
 	}
-	dialTestEcho(t, nc, cfg.early, "")
+	dialTestEcho(t, nc, early, "")
 
 	// Nor is what happens to them told of ours.
-	silent := dialTestListen(t, nil, func(p *dialTestPeer) { p.request() })
+	silent := wstest.Listen(t, nil, func(p *wstest.Peer) { p.Request() })
 	tr.Proxy = nil
 	tr.DialContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
-		_, _, err := Dial(ctx, "ws://"+silent, dialTestOptions(dialTestTransport(nil)))
+		_, _, err := websocket.Dial(ctx, "ws://"+silent, dialTestOptions(wstest.Transport(nil)))
 		dialTestRefused(t, err, 0, "server closed the connection without an answer")
 		return nil, io.ErrNoProgress
 	}
-	_, _, err := Dial(t.Context(), "ws://"+addr, dialTestOptions(tr))
-	if e := (*HandshakeError)(nil); !errors.Is(err, io.ErrNoProgress) || errors.As(err, &e) {
+	_, _, err := websocket.Dial(t.Context(), "ws://"+addr, dialTestOptions(tr))
+	if e := (*websocket.HandshakeError)(nil); !errors.Is(err, io.ErrNoProgress) || errors.As(err, &e) {
 		t.Errorf("got %v, want the error of the dialer", err)
 	}
 }

@@ -1,4 +1,4 @@
-package websocket
+package dial_test
 
 import (
 	"context"
@@ -13,12 +13,15 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/fullduplex-go/websocket"
+	"github.com/fullduplex-go/websocket/internal/wstest"
 )
 
 // TestDialNoAnswer: what a server does instead of answering is told in words,
 // by a HandshakeError without a status.
 func TestDialNoAnswer(t *testing.T) {
-	serverTLS, _ := dialTestTLS()
+	serverTLS, _ := wstest.TLS()
 	const settings = "\x00\x00\x06\x04\x00\x00\x00\x00\x00\x00\x03\x00\x00\x00\x64"
 	for _, tt := range []struct {
 		name, answer, want string
@@ -41,19 +44,19 @@ func TestDialNoAnswer(t *testing.T) {
 				if scheme == "ws" {
 					cfg = nil
 				}
-				addr := dialTestListen(t, cfg, func(p *dialTestPeer) {
-					if p.request() != nil {
+				addr := wstest.Listen(t, cfg, func(p *wstest.Peer) {
+					if p.Request() != nil {
 						io.WriteString(p, tt.answer)
 						p.Close()
 					}
 				})
-				d := new(dialTestDialer)
+				d := new(wstest.Dialer)
 				var (
 					resp *http.Response
 					err  error
 				)
-				dialTestGone(t, func() {
-					_, resp, err = Dial(t.Context(), scheme+"://user:secret@"+addr+"/?secret", dialTestOptions(dialTestTransport(d)))
+				wstest.NoGoroutines(t, func() {
+					_, resp, err = websocket.Dial(t.Context(), scheme+"://user:secret@"+addr+"/?secret", dialTestOptions(wstest.Transport(d)))
 				})
 				e := dialTestRefused(t, err, 0, "websocket: dial "+scheme+"://"+addr+"/: "+tt.want)
 				if resp != nil || e.Proxy != "" || !strings.HasPrefix(e.Reason, "server ") || strings.Contains(err.Error(), "secret") {
@@ -68,7 +71,7 @@ func TestDialNoAnswer(t *testing.T) {
 				if strings.Contains(err.Error(), "one for wss") != (scheme == "ws" && tt.answer == "") {
 					t.Errorf("got %q", err)
 				}
-				if n := d.open(); n != 0 {
+				if n := d.Open(); n != 0 {
 					t.Errorf("%d connections are open", n)
 				}
 			})
@@ -78,8 +81,8 @@ func TestDialNoAnswer(t *testing.T) {
 
 // TestDialNoAnswerForeign: less is known behind a RoundTripper of the user's.
 func TestDialNoAnswerForeign(t *testing.T) {
-	addr := dialTestListen(t, nil, func(p *dialTestPeer) { p.request() })
-	_, _, err := Dial(t.Context(), "ws://"+addr, dialTestOptions(dialTestTripper(dialTestTransport(nil).RoundTrip)))
+	addr := wstest.Listen(t, nil, func(p *wstest.Peer) { p.Request() })
+	_, _, err := websocket.Dial(t.Context(), "ws://"+addr, dialTestOptions(dialTestTripper(wstest.Transport(nil).RoundTrip)))
 	dialTestRefused(t, err, 0, "server closed the connection without a complete answer")
 	if !errors.Is(err, io.EOF) {
 		t.Errorf("%v does not wrap io.EOF", err)
@@ -88,13 +91,13 @@ func TestDialNoAnswerForeign(t *testing.T) {
 
 // TestDialReset: a reset is told with what the system says.
 func TestDialReset(t *testing.T) {
-	addr := dialTestListen(t, nil, func(p *dialTestPeer) {
-		if p.request() != nil {
+	addr := wstest.Listen(t, nil, func(p *wstest.Peer) {
+		if p.Request() != nil {
 			p.Conn.(*net.TCPConn).SetLinger(0)
 			p.Close()
 		}
 	})
-	_, _, err := Dial(t.Context(), "ws://"+addr, nil)
+	_, _, err := websocket.Dial(t.Context(), "ws://"+addr, nil)
 	dialTestRefused(t, err, 0, "server closed the connection without an answer (read tcp ")
 	if e := (*net.OpError)(nil); !errors.As(err, &e) || e.Op != "read" {
 		t.Errorf("%v wraps no error of reading", err)
@@ -105,16 +108,16 @@ func TestDialReset(t *testing.T) {
 // doing, and so are failures of the user's dialer.
 func TestDialNoAnswerInTime(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
-	addr := dialTestListen(t, nil, func(p *dialTestPeer) {
-		p.request()
+	addr := wstest.Listen(t, nil, func(p *wstest.Peer) {
+		p.Request()
 		cancel()
-		io.Copy(io.Discard, p.br)
+		io.Copy(io.Discard, p.R)
 	})
-	_, _, err := Dial(ctx, "ws://"+addr, nil)
-	if e := (*HandshakeError)(nil); !errors.Is(err, context.Canceled) || errors.As(err, &e) {
+	_, _, err := websocket.Dial(ctx, "ws://"+addr, nil)
+	if e := (*websocket.HandshakeError)(nil); !errors.Is(err, context.Canceled) || errors.As(err, &e) {
 		t.Errorf("cancelled: got %v", err)
 	}
-	tr := dialTestTransport(nil)
+	tr := wstest.Transport(nil)
 	tr.DialContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
 		nc, err := new(net.Dialer).DialContext(ctx, network, addr)
 		if err == nil {
@@ -122,13 +125,13 @@ func TestDialNoAnswerInTime(t *testing.T) {
 		}
 		return nc, err
 	}
-	_, _, err = Dial(t.Context(), "ws://"+addr, dialTestOptions(tr))
-	if e := (*HandshakeError)(nil); !errors.Is(err, os.ErrDeadlineExceeded) || errors.As(err, &e) {
+	_, _, err = websocket.Dial(t.Context(), "ws://"+addr, dialTestOptions(tr))
+	if e := (*websocket.HandshakeError)(nil); !errors.Is(err, os.ErrDeadlineExceeded) || errors.As(err, &e) {
 		t.Errorf("connection with a deadline: got %v", err)
 	}
 	tr.DialContext = func(context.Context, string, string) (net.Conn, error) { return nil, io.EOF }
-	_, _, err = Dial(t.Context(), "ws://"+addr, dialTestOptions(tr))
-	if e := (*HandshakeError)(nil); !errors.Is(err, io.EOF) || errors.As(err, &e) {
+	_, _, err = websocket.Dial(t.Context(), "ws://"+addr, dialTestOptions(tr))
+	if e := (*websocket.HandshakeError)(nil); !errors.Is(err, io.EOF) || errors.As(err, &e) {
 		t.Errorf("dialer that fails: got %v", err)
 	}
 }
@@ -179,7 +182,7 @@ func TestDialAgreedOnHTTP2(t *testing.T) {
 		{"of another package", func(tc *tls.Conn) net.Conn { return &dialTestOtherTLS{tc, tc} }, `DialTLSContext agreed with the server on "h2"`},
 		{"opaque", func(tc *tls.Conn) net.Conn { return &dialTestOpaqueTLS{tc} }, "server "}, // its SETTINGS may get lost in a reset
 	} {
-		d := new(dialTestDialer)
+		d := new(wstest.Dialer)
 		tr := ts.Client().Transport.(*http.Transport).Clone()
 		tr.DialContext = d.DialContext
 		dial := dialTestTLSDialer(tr, "h2")
@@ -190,12 +193,12 @@ func TestDialAgreedOnHTTP2(t *testing.T) {
 			}
 			return tt.wrap(nc.(*tls.Conn)), nil
 		}
-		_, _, err := Dial(t.Context(), ts.URL, dialTestOptions(tr))
+		_, _, err := websocket.Dial(t.Context(), ts.URL, dialTestOptions(tr))
 		dialTestRefused(t, err, 0, tt.want)
 		if !strings.Contains(err.Error(), "must offer http/1.1 only") {
 			t.Errorf("%s: got %v", tt.name, err)
 		}
-		if n := d.open(); n != 0 {
+		if n := d.Open(); n != 0 {
 			t.Errorf("%s: %d connections are open", tt.name, n)
 		}
 	}
@@ -203,11 +206,11 @@ func TestDialAgreedOnHTTP2(t *testing.T) {
 
 // TestDialSchemeMismatch: wss to a server without TLS.
 func TestDialSchemeMismatch(t *testing.T) {
-	addr := dialTestListen(t, nil, func(p *dialTestPeer) {
-		p.request() // a ClientHello is none
+	addr := wstest.Listen(t, nil, func(p *wstest.Peer) {
+		p.Request() // a ClientHello is none
 		io.WriteString(p, "HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
 	})
-	_, _, err := Dial(t.Context(), "wss://"+addr, nil)
+	_, _, err := websocket.Dial(t.Context(), "wss://"+addr, nil)
 	if !errors.Is(err, http.ErrSchemeMismatch) || !strings.Contains(err.Error(), "the URL begins with ws") {
 		t.Errorf("got %v", err)
 	}
@@ -216,7 +219,7 @@ func TestDialSchemeMismatch(t *testing.T) {
 // TestDialALPN: the server sees the protocols of the user's configuration, but
 // for those that have no HTTP/1.1 handshake.
 func TestDialALPN(t *testing.T) {
-	serverTLS, _ := dialTestTLS()
+	serverTLS, _ := wstest.TLS()
 	offers := make(chan []string, 1)
 	serverTLS = serverTLS.Clone()
 	serverTLS.NextProtos = []string{"private", "h2", "http/1.1"}
@@ -224,8 +227,8 @@ func TestDialALPN(t *testing.T) {
 		offers <- hello.SupportedProtos
 		return nil, nil
 	}
-	hosts := map[string]string{"example.com:443": dialTestListen(t, serverTLS, (*dialTestPeer).accept)}
-	proxy := dialTestListen(t, nil, dialTestHTTPProxy(nil, dialTestConnected, hosts))
+	hosts := map[string]string{"example.com:443": wstest.Listen(t, serverTLS, (*wstest.Peer).Accept)}
+	proxy := wstest.Listen(t, nil, wstest.HTTPProxy(nil, wstest.Connected, hosts))
 	for _, tt := range []struct{ given, offered, agreed string }{
 		{"", "", ""},
 		{"http/1.1", "http/1.1", "http/1.1"},
@@ -234,20 +237,20 @@ func TestDialALPN(t *testing.T) {
 		{"private,h2", "private", "private"},
 	} {
 		for _, by := range []string{"", proxy} {
-			tr := dialTestTransport(&dialTestDialer{hosts: hosts})
+			tr := wstest.Transport(&wstest.Dialer{Hosts: hosts})
 			given := strings.FieldsFunc(tt.given, func(r rune) bool { return r == ',' })
 			tr.TLSClientConfig.NextProtos = given
 			if by != "" {
-				tr.Proxy = dialTestProxy(t, "http://"+by)
+				tr.Proxy = wstest.ProxyURL(t, "http://"+by)
 			}
-			nc, cfg, resp := dialTestConn(t, "wss://example.com", dialTestOptions(tr))
-			if got := strings.Join(dialTestWait(t, offers, "a handshake"), ","); got != tt.offered || resp.TLS.NegotiatedProtocol != tt.agreed {
+			nc, early, resp := dialTestConn(t, "wss://example.com", dialTestOptions(tr))
+			if got := strings.Join(wstest.ReceiveFor(t, offers, "a handshake"), ","); got != tt.offered || resp.TLS.NegotiatedProtocol != tt.agreed {
 				t.Errorf("%q: server was offered %q, and %q was agreed on; want %q, %q", tt.given, got, resp.TLS.NegotiatedProtocol, tt.offered, tt.agreed)
 			}
 			if got := strings.Join(given, ","); got != tt.given {
 				t.Errorf("%q: the user's has become %q", tt.given, got)
 			}
-			dialTestEcho(t, nc, cfg.early, "")
+			dialTestEcho(t, nc, early, "")
 		}
 	}
 }

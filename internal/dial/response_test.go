@@ -1,4 +1,4 @@
-package websocket
+package dial_test
 
 import (
 	"context"
@@ -10,30 +10,33 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/fullduplex-go/websocket"
+	"github.com/fullduplex-go/websocket/internal/wstest"
 )
 
 // dialTestAnswer dials a server that answers with what answer makes of the
 // request, and then waits for the client to go.
-func dialTestAnswer(t *testing.T, opts *DialOptions, answer func(*http.Request) string) (resp *http.Response, err error) {
+func dialTestAnswer(t *testing.T, opts *websocket.DialOptions, answer func(*http.Request) string) (resp *http.Response, err error) {
 	t.Helper()
 	gone := make(chan struct{})
-	addr := dialTestListen(t, nil, func(p *dialTestPeer) {
+	addr := wstest.Listen(t, nil, func(p *wstest.Peer) {
 		defer close(gone)
-		if req := p.request(); req != nil {
+		if req := p.Request(); req != nil {
 			io.WriteString(p, answer(req))
 		}
-		io.Copy(io.Discard, p.br)
+		io.Copy(io.Discard, p.R)
 	})
 	if opts == nil {
-		opts = dialTestOptions(dialTestTransport(nil))
+		opts = dialTestOptions(wstest.Transport(nil))
 	}
-	dialTestGone(t, func() {
-		var c *Conn
-		if c, resp, err = Dial(t.Context(), "ws://user:secret@"+addr+"/?token=secret", opts); c != nil {
+	wstest.NoGoroutines(t, func() {
+		var c *websocket.Conn
+		if c, resp, err = websocket.Dial(t.Context(), "ws://user:secret@"+addr+"/?token=secret", opts); c != nil {
 			c.CloseNow()
 		}
 	})
-	dialTestWait(t, gone, "the connection is still open")
+	wstest.ReceiveFor(t, gone, "the connection is still open")
 	if err != nil && (strings.Contains(err.Error(), "secret") || !strings.HasPrefix(err.Error(), "websocket: ")) {
 		t.Errorf("got %q", err)
 	}
@@ -43,7 +46,7 @@ func dialTestAnswer(t *testing.T, opts *DialOptions, answer func(*http.Request) 
 func TestDialChecksResponse(t *testing.T) {
 	const head = "HTTP/1.1 101 Switching Protocols\r\n"
 	accept := func(r *http.Request) string {
-		return "Sec-WebSocket-Accept: " + AcceptKey(r.Header.Get("Sec-WebSocket-Key")) + "\r\n"
+		return "Sec-WebSocket-Accept: " + websocket.AcceptKey(r.Header.Get("Sec-WebSocket-Key")) + "\r\n"
 	}
 	for _, tt := range []struct {
 		name   string
@@ -82,7 +85,7 @@ func TestDialChecksResponse(t *testing.T) {
 			return head + "Upgrade: websocket\r\nConnection: Upgrade\r\n"
 		}, "Sec-WebSocket-Accept is missing"},
 		{"Accept for another key", func(r *http.Request) string {
-			return head + "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: " + AcceptKey("x") + "\r\n"
+			return head + "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: " + websocket.AcceptKey("x") + "\r\n"
 		}, "does not answer the key"},
 		{"Accept in another case", func(r *http.Request) string {
 			return head + "Upgrade: websocket\r\nConnection: Upgrade\r\n" + strings.ToLower(accept(r))
@@ -110,7 +113,7 @@ func TestDialChecksResponse(t *testing.T) {
 		}, "more than one subprotocol"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			opts := dialTestOptions(dialTestTransport(nil))
+			opts := dialTestOptions(wstest.Transport(nil))
 			opts.Subprotocols = []string{"a", "b"}
 			resp, err := dialTestAnswer(t, opts, func(r *http.Request) string { return tt.answer(r) + "\r\n" + "\x81\x02hi" })
 			if tt.want == "" {
@@ -182,16 +185,16 @@ func TestDialDoesNotWaitForBody(t *testing.T) {
 			t.Parallel()
 			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()
-			addr := dialTestListen(t, nil, func(p *dialTestPeer) {
-				p.request()
+			addr := wstest.Listen(t, nil, func(p *wstest.Peer) {
+				p.Request()
 				io.WriteString(p, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n7\r\nevent\r\n\r\n")
-				io.Copy(io.Discard, p.br)
+				io.Copy(io.Discard, p.R)
 			})
-			d := new(dialTestDialer)
-			opts := dialTestOptions(dialTestTransport(d))
+			d := new(wstest.Dialer)
+			opts := dialTestOptions(wstest.Transport(d))
 			if by == "context" {
 				opts.HTTPClient.Transport = dialTestTripper(func(r *http.Request) (*http.Response, error) {
-					resp, err := dialTestTransport(d).RoundTrip(r)
+					resp, err := wstest.Transport(d).RoundTrip(r)
 					if err == nil {
 						resp.Body = &dialTestBody{resp.Body, cancel}
 					}
@@ -203,7 +206,7 @@ func TestDialDoesNotWaitForBody(t *testing.T) {
 				err  error
 			)
 			start := time.Now()
-			dialTestGone(t, func() { _, resp, err = Dial(ctx, "ws://"+addr, opts) })
+			wstest.NoGoroutines(t, func() { _, resp, err = websocket.Dial(ctx, "ws://"+addr, opts) })
 			if d := time.Since(start); d > 10*time.Second {
 				t.Errorf("it took %v", d)
 			}
@@ -211,7 +214,7 @@ func TestDialDoesNotWaitForBody(t *testing.T) {
 			if b, err := io.ReadAll(resp.Body); string(b) != "event\r\n" || err != nil {
 				t.Errorf("got body %q, %v", b, err)
 			}
-			if n := d.open(); n != 0 {
+			if n := d.Open(); n != 0 {
 				t.Errorf("%d connections are open", n)
 			}
 		})
@@ -232,7 +235,7 @@ func (b *dialTestBody) Read(p []byte) (int, error) {
 func TestDialBoundsHeader(t *testing.T) {
 	answer := func(size int) func(*http.Request) string {
 		return func(r *http.Request) string {
-			return dialTestSwitch(r, "X-Pad: "+strings.Repeat("x", size)+"\r\n")
+			return wstest.Switch(r, "X-Pad: "+strings.Repeat("x", size)+"\r\n")
 		}
 	}
 	if _, err := dialTestAnswer(t, nil, answer(60<<10)); err != nil {
@@ -246,7 +249,7 @@ func TestDialBoundsHeader(t *testing.T) {
 	if _, err := dialTestAnswer(t, nil, func(r *http.Request) string { return interim + answer(1)(r) }); err == nil || !strings.Contains(err.Error(), "exceeded 65536 bytes") {
 		t.Errorf("interim responses without end: got %v", err)
 	}
-	tr := dialTestTransport(nil)
+	tr := wstest.Transport(nil)
 	tr.MaxResponseHeaderBytes = 1 << 20
 	if _, err := dialTestAnswer(t, dialTestOptions(tr), answer(100<<10)); err != nil {
 		t.Errorf("100 KiB with a bound of 1 MiB: %v", err)
@@ -259,12 +262,12 @@ func TestDialBoundsHeader(t *testing.T) {
 
 func TestDialGarbage(t *testing.T) {
 	for _, answer := range []string{"HTTP/1.1 101 x\r\nUpgrade websocket\r\n\r\n", "HTTP/2.0 abc\r\n\r\n", "HTTP/1.1\r\n\r\n"} {
-		addr := dialTestListen(t, nil, func(p *dialTestPeer) {
-			p.request()
+		addr := wstest.Listen(t, nil, func(p *wstest.Peer) {
+			p.Request()
 			io.WriteString(p, answer)
 		})
-		c, resp, err := Dial(t.Context(), "ws://"+addr, nil)
-		var he *HandshakeError
+		c, resp, err := websocket.Dial(t.Context(), "ws://"+addr, nil)
+		var he *websocket.HandshakeError
 		if c != nil || resp != nil || err == nil || errors.As(err, &he) {
 			t.Errorf("%q: got %v, %v, %v", answer, c, resp, err)
 		}
@@ -272,10 +275,10 @@ func TestDialGarbage(t *testing.T) {
 }
 
 func TestDialResponseHeaderTimeout(t *testing.T) {
-	tr := dialTestTransport(nil)
+	tr := wstest.Transport(nil)
 	tr.ResponseHeaderTimeout = 10 * time.Millisecond
-	addr := dialTestListen(t, nil, func(p *dialTestPeer) { io.Copy(io.Discard, p.br) })
-	_, _, err := Dial(t.Context(), "ws://"+addr, dialTestOptions(tr))
+	addr := wstest.Listen(t, nil, func(p *wstest.Peer) { io.Copy(io.Discard, p.R) })
+	_, _, err := websocket.Dial(t.Context(), "ws://"+addr, dialTestOptions(tr))
 	if !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "awaiting response headers") {
 		t.Errorf("got %v", err)
 	}
@@ -291,7 +294,7 @@ func TestDialTimeout(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
 			defer cancel()
 			start := time.Now()
-			_, _, err := Dial(ctx, "ws://h/", &DialOptions{HandshakeTimeout: tt.handshake, HTTPClient: &http.Client{
+			_, _, err := websocket.Dial(ctx, "ws://h/", &websocket.DialOptions{HandshakeTimeout: tt.handshake, HTTPClient: &http.Client{
 				Timeout: tt.client,
 				Transport: dialTestTripper(func(r *http.Request) (*http.Response, error) {
 					<-r.Context().Done()
@@ -303,12 +306,12 @@ func TestDialTimeout(t *testing.T) {
 			}
 		})
 	}
-	addr := dialTestListen(t, nil, func(p *dialTestPeer) { io.Copy(io.Discard, p.br) })
-	for _, opts := range []*DialOptions{
+	addr := wstest.Listen(t, nil, func(p *wstest.Peer) { io.Copy(io.Discard, p.R) })
+	for _, opts := range []*websocket.DialOptions{
 		{HandshakeTimeout: tick},
 		{HTTPClient: &http.Client{Timeout: tick}},
 	} {
-		_, _, err := Dial(t.Context(), "ws://"+addr, opts)
+		_, _, err := websocket.Dial(t.Context(), "ws://"+addr, opts)
 		if !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), fmt.Sprint("longer than ", tick)) {
 			t.Errorf("got %v", err)
 		}

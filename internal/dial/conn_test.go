@@ -1,4 +1,4 @@
-package websocket
+package dial_test
 
 import (
 	"bufio"
@@ -10,11 +10,13 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"os"
 	"reflect"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/fullduplex-go/websocket"
+	"github.com/fullduplex-go/websocket/internal/wstest"
 )
 
 // dialTestTripper is a RoundTripper that is no *http.Transport.
@@ -33,7 +35,7 @@ func dialTestPattern(n int) string {
 
 // TestDialEarlyBytes sends them in the same packet as the response.
 func TestDialEarlyBytes(t *testing.T) {
-	serverTLS, _ := dialTestTLS()
+	serverTLS, _ := wstest.TLS()
 	for _, scheme := range []string{"ws", "wss"} {
 		var cfg *tls.Config
 		want := reflect.TypeFor[*net.TCPConn]()
@@ -43,18 +45,18 @@ func TestDialEarlyBytes(t *testing.T) {
 		// The sizes around 4 KiB meet the end of net/http's buffer.
 		for _, size := range []int{0, 1, 2, 100, 3950, 3960, 3966, 3967, 3968, 3969, 3970, 4096, 10 << 10, 40 << 10} {
 			tail := dialTestPattern(size)
-			addr := dialTestListen(t, cfg, func(p *dialTestPeer) {
-				io.WriteString(p, dialTestSwitch(p.request(), "")+tail)
-				p.echo()
+			addr := wstest.Listen(t, cfg, func(p *wstest.Peer) {
+				io.WriteString(p, wstest.Switch(p.Request(), "")+tail)
+				p.Echo()
 			})
-			nc, conf, _ := dialTestConn(t, scheme+"://"+addr, dialTestOptions(dialTestTransport(nil)))
+			nc, early, _ := dialTestConn(t, scheme+"://"+addr, dialTestOptions(wstest.Transport(nil)))
 			if reflect.TypeOf(nc) != want {
 				t.Errorf("got a %T, want a %v", nc, want)
 			}
-			if size > 0 && len(conf.early) == 0 {
+			if size > 0 && len(early) == 0 {
 				t.Errorf("%s: none of %d bytes came early", scheme, size)
 			}
-			dialTestEcho(t, nc, conf.early, tail)
+			dialTestEcho(t, nc, early, tail)
 		}
 	}
 }
@@ -80,7 +82,7 @@ func (c *dialTestCork) Write(p []byte) (int, error) {
 // records of their own, so that the cut leaves whole and half records.
 func TestDialEarlyBytesCut(t *testing.T) {
 	t.Parallel()
-	serverTLS, _ := dialTestTLS()
+	serverTLS, _ := wstest.TLS()
 	frames := []string{"\x81\x02hi", "\x82\x05" + "\x00\xff\x80\r\n", "\x89\x00"}
 	for _, scheme := range []string{"ws", "wss"} {
 		var (
@@ -88,19 +90,19 @@ func TestDialEarlyBytesCut(t *testing.T) {
 			dialled = make(chan struct{}, 1)
 			records = make(chan []int, 1) // where they end
 		)
-		addr := dialTestListen(t, nil, func(p *dialTestPeer) {
+		addr := wstest.Listen(t, nil, func(p *wstest.Peer) {
 			cork := &dialTestCork{Conn: p.Conn}
 			if p.Conn = cork; scheme == "wss" {
 				p.Conn = tls.Server(cork, serverTLS)
-				p.br = bufio.NewReader(p.Conn)
+				p.R = bufio.NewReader(p.Conn)
 			}
-			req := p.request()
+			req := p.Request()
 			if req == nil {
 				return
 			}
 			cork.corked = true
 			var ends []int
-			for _, s := range append([]string{dialTestSwitch(req, "")}, frames...) {
+			for _, s := range append([]string{wstest.Switch(req, "")}, frames...) {
 				io.WriteString(p.Conn, s)
 				ends = append(ends, cork.held.Len())
 			}
@@ -112,23 +114,23 @@ func TestDialEarlyBytesCut(t *testing.T) {
 				<-dialled
 			}
 			cork.Conn.Write(cork.held.Bytes())
-			p.echo()
+			p.Echo()
 		})
-		opts := dialTestOptions(dialTestTransport(nil))
+		opts := dialTestOptions(wstest.Transport(nil))
 		try := func(cut int) (ends []int) {
 			cuts <- cut
-			nc, cfg, _ := dialTestConn(t, scheme+"://"+addr, opts)
+			nc, early, _ := dialTestConn(t, scheme+"://"+addr, opts)
 			defer nc.Close()
 			ends = <-records
 			if cut >= ends[0] {
 				dialled <- struct{}{}
 			}
-			dialTestEcho(t, nc, cfg.early, strings.Join(frames, ""))
+			dialTestEcho(t, nc, early, strings.Join(frames, ""))
 			// What was there when the dial ended must have come early. Under
 			// TLS that goes for whole records only.
 			for i, end := range ends[1:] {
-				if n := len(strings.Join(frames[:i+1], "")); cut >= end && len(cfg.early) < n {
-					t.Errorf("%s: cut at %d, %d bytes came early, want %d", scheme, cut, len(cfg.early), n)
+				if n := len(strings.Join(frames[:i+1], "")); cut >= end && len(early) < n {
+					t.Errorf("%s: cut at %d, %d bytes came early, want %d", scheme, cut, len(early), n)
 				}
 			}
 			return ends
@@ -144,17 +146,10 @@ func TestDialEarlyBytesCut(t *testing.T) {
 	}
 }
 
-// dialTestBare is a connection that knows no deadlines, as those through SSH.
-type dialTestBare struct{ net.Conn }
-
-func (c *dialTestBare) SetDeadline(time.Time) error      { return os.ErrNoDeadline }
-func (c *dialTestBare) SetReadDeadline(time.Time) error  { return os.ErrNoDeadline }
-func (c *dialTestBare) SetWriteDeadline(time.Time) error { return os.ErrNoDeadline }
-
 // TestDialForeignConn: a dialer of the user's returns a type of its own, on
 // which no read can be stopped. Nothing may wait, and nothing be lost.
 func TestDialForeignConn(t *testing.T) {
-	serverTLS, _ := dialTestTLS()
+	serverTLS, _ := wstest.TLS()
 	for _, scheme := range []string{"ws", "wss"} {
 		cfg := serverTLS
 		if scheme == "ws" {
@@ -162,20 +157,20 @@ func TestDialForeignConn(t *testing.T) {
 		}
 		for _, size := range []int{0, 5, 10 << 10} {
 			tail := dialTestPattern(size)
-			addr := dialTestListen(t, cfg, func(p *dialTestPeer) {
-				io.WriteString(p, dialTestSwitch(p.request(), "")+tail)
-				p.echo()
+			addr := wstest.Listen(t, cfg, func(p *wstest.Peer) {
+				io.WriteString(p, wstest.Switch(p.Request(), "")+tail)
+				p.Echo()
 			})
-			tr := dialTestTransport(nil)
+			tr := wstest.Transport(nil)
 			tr.DialContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
 				nc, err := new(net.Dialer).DialContext(ctx, network, addr)
-				return &dialTestBare{nc}, err
+				return wstest.NoDeadlines{Conn: nc}, err
 			}
-			nc, conf, _ := dialTestConn(t, scheme+"://"+addr, dialTestOptions(tr))
+			nc, early, _ := dialTestConn(t, scheme+"://"+addr, dialTestOptions(tr))
 			if nc.RemoteAddr().String() != addr {
 				t.Errorf("remote address is %v, want %v", nc.RemoteAddr(), addr)
 			}
-			dialTestEcho(t, nc, conf.early, tail)
+			dialTestEcho(t, nc, early, tail)
 		}
 	}
 }
@@ -183,12 +178,12 @@ func TestDialForeignConn(t *testing.T) {
 // TestDialOutlivesContext: the end of the context, and of the time for the
 // handshake, are of no concern to a connection that has been made.
 func TestDialOutlivesContext(t *testing.T) {
-	serverTLS, _ := dialTestTLS()
-	plain := dialTestListen(t, nil, (*dialTestPeer).accept)
-	secure := dialTestListen(t, serverTLS, (*dialTestPeer).accept)
+	serverTLS, _ := wstest.TLS()
+	plain := wstest.Listen(t, nil, (*wstest.Peer).Accept)
+	secure := wstest.Listen(t, serverTLS, (*wstest.Peer).Accept)
 	// Closes the body with the request's context, as RoundTrippers may.
 	tied := dialTestTripper(func(r *http.Request) (*http.Response, error) {
-		resp, err := dialTestTransport(nil).RoundTrip(r)
+		resp, err := wstest.Transport(nil).RoundTrip(r)
 		if err == nil {
 			body := resp.Body
 			context.AfterFunc(r.Context(), func() { body.Close() })
@@ -199,11 +194,11 @@ func TestDialOutlivesContext(t *testing.T) {
 	for _, tt := range []struct {
 		url string
 		rt  http.RoundTripper
-	}{{"ws://" + plain, dialTestTransport(nil)}, {"wss://" + secure, dialTestTransport(nil)}, {"ws://" + plain, tied}} {
+	}{{"ws://" + plain, wstest.Transport(nil)}, {"wss://" + secure, wstest.Transport(nil)}, {"ws://" + plain, tied}} {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
 		opts := dialTestOptions(tt.rt)
 		opts.HTTPClient.Timeout = time.Hour
-		nc, cfg, resp, err := dialHandshake(ctx, tt.url, opts)
+		nc, early, resp, err := dialHandshake(ctx, tt.url, opts)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -212,7 +207,7 @@ func TestDialOutlivesContext(t *testing.T) {
 			t.Errorf("context of the request: %v", err)
 		}
 		for range 3 {
-			dialTestEcho(t, nc, cfg.early, "")
+			dialTestEcho(t, nc, early, "")
 		}
 		nc.Close()
 	}
@@ -223,16 +218,16 @@ type dialTestOpaque struct{ io.ReadWriteCloser }
 
 func TestDialRoundTripper(t *testing.T) {
 	tail := dialTestPattern(5000)
-	addr := dialTestListen(t, nil, func(p *dialTestPeer) {
-		io.WriteString(p, dialTestSwitch(p.request(), "")+tail)
-		p.echo()
+	addr := wstest.Listen(t, nil, func(p *wstest.Peer) {
+		io.WriteString(p, wstest.Switch(p.Request(), "")+tail)
+		p.Echo()
 	})
-	other := dialTestListen(t, nil, func(p *dialTestPeer) {
-		for p.request() != nil {
+	other := wstest.Listen(t, nil, func(p *wstest.Peer) {
+		for p.Request() != nil {
 			io.WriteString(p, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
 		}
 	})
-	tr := dialTestTransport(nil)
+	tr := wstest.Transport(nil)
 	tr.ReadBufferSize = 100 // another than Dial expects
 	defer tr.CloseIdleConnections()
 	// A RoundTripper that makes a second request with the context of the
@@ -270,17 +265,17 @@ func TestDialRoundTripper(t *testing.T) {
 		}, "*dial.bodyConn"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			nc, cfg, resp := dialTestConn(t, "ws://"+addr+"/x", dialTestOptions(tt.rt))
+			nc, early, resp := dialTestConn(t, "ws://"+addr+"/x", dialTestOptions(tt.rt))
 			if fmt.Sprintf("%T", nc) != tt.want {
 				t.Errorf("got a %T, want a %s", nc, tt.want)
 			}
 			if nc.RemoteAddr().String() != addr {
 				t.Errorf("remote address is %v, want %v", nc.RemoteAddr(), addr)
 			}
-			if cfg.request == nil || cfg.request.URL.Path != "/x" || resp.Request != cfg.request {
-				t.Errorf("got request %+v", cfg.request)
+			if resp.Request == nil || resp.Request.URL.Path != "/x" {
+				t.Errorf("got request %+v", resp.Request)
 			}
-			dialTestEcho(t, nc, cfg.early, tail)
+			dialTestEcho(t, nc, early, tail)
 		})
 	}
 
@@ -288,15 +283,15 @@ func TestDialRoundTripper(t *testing.T) {
 		return &http.Response{StatusCode: 101, Header: http.Header{
 			"Upgrade": {"websocket"}, "Connection": {"Upgrade"},
 			//lint:ignore SA1008 the spelling of RFC 6455, in which it is sent
-			"Sec-Websocket-Accept": {AcceptKey(r.Header["Sec-WebSocket-Key"][0])},
+			"Sec-Websocket-Accept": {websocket.AcceptKey(r.Header["Sec-WebSocket-Key"][0])},
 		}}, nil
 	})
-	_, resp, err := Dial(t.Context(), "ws://"+addr, dialTestOptions(mute))
+	_, resp, err := websocket.Dial(t.Context(), "ws://"+addr, dialTestOptions(mute))
 	if resp != nil || err == nil || !strings.Contains(err.Error(), "dialTestTripper gave a 101 response with a Body") {
 		t.Errorf("body that cannot be written to: got %v", err)
 	}
 	failing := dialTestTripper(func(r *http.Request) (*http.Response, error) { return nil, io.ErrNoProgress })
-	if _, _, err := Dial(t.Context(), "ws://"+addr, dialTestOptions(failing)); !errors.Is(err, io.ErrNoProgress) {
+	if _, _, err := websocket.Dial(t.Context(), "ws://"+addr, dialTestOptions(failing)); !errors.Is(err, io.ErrNoProgress) {
 		t.Errorf("RoundTripper that fails: got %v", err)
 	}
 }
@@ -304,10 +299,10 @@ func TestDialRoundTripper(t *testing.T) {
 // TestDialLeavesNothing: one connection is open after a success, none after
 // it was closed, and no goroutine but the connection's own.
 func TestDialLeavesNothing(t *testing.T) {
-	serverTLS, _ := dialTestTLS()
+	serverTLS, _ := wstest.TLS()
 	var addr string
-	addr = dialTestListen(t, serverTLS, func(p *dialTestPeer) {
-		for req := p.request(); req != nil; req = p.request() {
+	addr = wstest.Listen(t, serverTLS, func(p *wstest.Peer) {
+		for req := p.Request(); req != nil; req = p.Request() {
 			if n := 0; !strings.HasPrefix(req.URL.Path, "/end") {
 				fmt.Sscanf(req.URL.Path, "/%d", &n)
 				next := fmt.Sprintf("/%d", n-1)
@@ -317,24 +312,24 @@ func TestDialLeavesNothing(t *testing.T) {
 				fmt.Fprintf(p, "HTTP/1.1 302 Found\r\nLocation: wss://%s%s\r\nContent-Length: 2\r\n\r\nhi", addr, next)
 				continue
 			}
-			io.WriteString(p, dialTestSwitch(req, ""))
-			p.echo()
+			io.WriteString(p, wstest.Switch(req, ""))
+			p.Echo()
 			return
 		}
 	})
-	d := new(dialTestDialer)
-	dialTestGone(t, func() {
-		nc, cfg, _, err := dialHandshake(t.Context(), "wss://"+addr+"/3", dialTestOptions(dialTestTransport(d)))
+	d := new(wstest.Dialer)
+	wstest.NoGoroutines(t, func() {
+		nc, early, _, err := dialHandshake(t.Context(), "wss://"+addr+"/3", dialTestOptions(wstest.Transport(d)))
 		if err != nil {
 			t.Fatal(err)
 		}
-		dialTestEcho(t, nc, cfg.early, "")
-		dialTestEventually(t, func() bool { return d.open() == 1 && len(d.conns) == 5 }, func() string {
-			return fmt.Sprintf("%d of %d connections are open, want 1 of 5", d.open(), len(d.conns))
+		dialTestEcho(t, nc, early, "")
+		wstest.Eventually(t, func() bool { return d.Open() == 1 && len(d.Conns) == 5 }, func() string {
+			return fmt.Sprintf("%d of %d connections are open, want 1 of 5", d.Open(), len(d.Conns))
 		})
 		nc.Close()
 	})
-	if n := d.open(); n != 0 {
+	if n := d.Open(); n != 0 {
 		t.Errorf("%d connections are open after Close", n)
 	}
 }

@@ -1,4 +1,4 @@
-package websocket
+package dial_test
 
 import (
 	"bufio"
@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -22,6 +21,9 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/fullduplex-go/websocket"
+	"github.com/fullduplex-go/websocket/internal/wstest"
 )
 
 func TestDialRefusesURL(t *testing.T) {
@@ -51,7 +53,7 @@ func TestDialRefusesURL(t *testing.T) {
 		{"ws://user:secret@:80/", "no host"},
 		{"ws://user:secret@h/#", "fragment"},
 	} {
-		c, resp, err := Dial(t.Context(), tt.raw, nil)
+		c, resp, err := websocket.Dial(t.Context(), tt.raw, nil)
 		if c != nil || resp != nil || err == nil {
 			t.Fatalf("%s: got %v, %v, %v", tt.raw, c, resp, err)
 		}
@@ -67,31 +69,31 @@ func TestDialRefusesOptions(t *testing.T) {
 		return nil, io.EOF
 	}}
 	for _, tt := range []struct {
-		opts DialOptions
+		opts websocket.DialOptions
 		want string
 	}{
-		{DialOptions{Header: http.Header{"X": {"a\r\nB: c"}}}, "CR, LF or NUL"},
-		{DialOptions{Header: http.Header{"X Y": {"a"}}}, "not a header name"},
-		{DialOptions{Header: http.Header{"sec-websocket-key": {"a"}}}, "belongs to the handshake"},
-		{DialOptions{Header: http.Header{"Upgrade": {"a"}}}, "belongs to the handshake"},
-		{DialOptions{Header: http.Header{"Host": {"a", "b"}}}, "Host must have one value"},
-		{DialOptions{Header: http.Header{"Host": {"a"}, "host": {"b"}}}, "Host must have one value"},
-		{DialOptions{Header: http.Header{"Host": nil}}, "Host must have one value"},
-		{DialOptions{Subprotocols: []string{"a", "b c"}}, "not a token"},
-		{DialOptions{Subprotocols: []string{"a", "b", "a"}}, "offered twice"},
-		{DialOptions{Header: http.Header{"Sec-WebSocket-Extensions": {"a"}}}, "belongs to the handshake"},
-		{DialOptions{Options: Options{Compression: &CompressionOptions{Level: 10}}}, "Level is 10"},
-		{DialOptions{Options: Options{Compression: &CompressionOptions{WindowBits: 7}}}, "WindowBits is 7"},
-		{DialOptions{Options: Options{Compression: &CompressionOptions{MemoryBudget: -1}}}, "MemoryBudget is -1"},
+		{websocket.DialOptions{Header: http.Header{"X": {"a\r\nB: c"}}}, "CR, LF or NUL"},
+		{websocket.DialOptions{Header: http.Header{"X Y": {"a"}}}, "not a header name"},
+		{websocket.DialOptions{Header: http.Header{"sec-websocket-key": {"a"}}}, "belongs to the handshake"},
+		{websocket.DialOptions{Header: http.Header{"Upgrade": {"a"}}}, "belongs to the handshake"},
+		{websocket.DialOptions{Header: http.Header{"Host": {"a", "b"}}}, "Host must have one value"},
+		{websocket.DialOptions{Header: http.Header{"Host": {"a"}, "host": {"b"}}}, "Host must have one value"},
+		{websocket.DialOptions{Header: http.Header{"Host": nil}}, "Host must have one value"},
+		{websocket.DialOptions{Subprotocols: []string{"a", "b c"}}, "not a token"},
+		{websocket.DialOptions{Subprotocols: []string{"a", "b", "a"}}, "offered twice"},
+		{websocket.DialOptions{Header: http.Header{"Sec-WebSocket-Extensions": {"a"}}}, "belongs to the handshake"},
+		{websocket.DialOptions{Options: websocket.Options{Compression: &websocket.CompressionOptions{Level: 10}}}, "Level is 10"},
+		{websocket.DialOptions{Options: websocket.Options{Compression: &websocket.CompressionOptions{WindowBits: 7}}}, "WindowBits is 7"},
+		{websocket.DialOptions{Options: websocket.Options{Compression: &websocket.CompressionOptions{MemoryBudget: -1}}}, "MemoryBudget is -1"},
 	} {
 		tt.opts.HTTPClient = &http.Client{Transport: never}
-		c, resp, err := Dial(t.Context(), "ws://127.0.0.1/", &tt.opts)
+		c, resp, err := websocket.Dial(t.Context(), "ws://127.0.0.1/", &tt.opts)
 		if c != nil || resp != nil || err == nil || !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%+v: got %v, %v, %v; want %q", tt.opts, c, resp, err, tt.want)
 		}
 	}
 	var none context.Context
-	if _, _, err := Dial(none, "ws://127.0.0.1/", nil); err == nil || !strings.Contains(err.Error(), "nil context") {
+	if _, _, err := websocket.Dial(none, "ws://127.0.0.1/", nil); err == nil || !strings.Contains(err.Error(), "nil context") {
 		t.Errorf("nil context: got %v", err)
 	}
 }
@@ -99,9 +101,9 @@ func TestDialRefusesOptions(t *testing.T) {
 // TestDialRequest looks at the bytes that a server gets to see.
 func TestDialRequest(t *testing.T) {
 	heads := make(chan []string, 2)
-	addr := dialTestListen(t, nil, func(p *dialTestPeer) {
+	addr := wstest.Listen(t, nil, func(p *wstest.Peer) {
 		var head []string
-		r := textproto.NewReader(p.br)
+		r := textproto.NewReader(p.R)
 		for {
 			line, err := r.ReadLine()
 			if err != nil {
@@ -114,21 +116,21 @@ func TestDialRequest(t *testing.T) {
 		}
 		heads <- head
 		req, _ := http.ReadRequest(bufio.NewReader(strings.NewReader(strings.Join(head, "\r\n") + "\r\n\r\n")))
-		io.WriteString(p, dialTestSwitch(req, "Sec-WebSocket-Protocol: b\r\nX-Served: yes\r\n"))
-		p.echo()
+		io.WriteString(p, wstest.Switch(req, "Sec-WebSocket-Protocol: b\r\nX-Served: yes\r\n"))
+		p.Echo()
 	})
-	opts := &DialOptions{
+	opts := &websocket.DialOptions{
 		Header:       http.Header{"host": {"example.org"}, "Origin": {"https://o"}, "x-tOKEN": {"1"}, "X-Token": {"2"}, "User-Agent": {"me"}},
 		Subprotocols: []string{"a", "b"},
 	}
 	var keys []string
 	for range 2 {
-		c, resp, err := Dial(t.Context(), "ws://user:pa%20ss@"+addr+"/p%2Fq?x=y&z", opts)
+		c, resp, err := websocket.Dial(t.Context(), "ws://user:pa%20ss@"+addr+"/p%2Fq?x=y&z", opts)
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer c.CloseNow()
-		head := dialTestWait(t, heads, "the request")
+		head := wstest.ReceiveFor(t, heads, "the request")
 		for _, want := range []string{
 			"GET /p%2Fq?x=y&z HTTP/1.1",
 			"Host: example.org",
@@ -187,21 +189,18 @@ func TestDialRequest(t *testing.T) {
 }
 
 func TestDialSchemes(t *testing.T) {
-	serverTLS, _ := dialTestTLS()
-	plain := dialTestListen(t, nil, (*dialTestPeer).accept)
-	secure := dialTestListen(t, serverTLS, (*dialTestPeer).accept)
+	serverTLS, _ := wstest.TLS()
+	plain := wstest.Listen(t, nil, (*wstest.Peer).Accept)
+	secure := wstest.Listen(t, serverTLS, (*wstest.Peer).Accept)
 	for _, url := range []string{"ws://" + plain, "http://" + plain, "wss://" + secure, "https://" + secure} {
-		d := new(dialTestDialer)
-		nc, cfg, resp := dialTestConn(t, url+"/x", dialTestOptions(dialTestTransport(d)))
-		dialTestEcho(t, nc, cfg.early, "")
-		if !cfg.client || cfg.opts.ReadLimit != defaultReadLimit {
-			t.Errorf("%s: got config %+v", url, cfg)
-		}
+		d := new(wstest.Dialer)
+		nc, early, resp := dialTestConn(t, url+"/x", dialTestOptions(wstest.Transport(d)))
+		dialTestEcho(t, nc, early, "")
 		if (resp.TLS != nil) != strings.HasSuffix(url, secure) {
 			t.Errorf("%s: response has TLS state %v", url, resp.TLS)
 		}
 		nc.Close()
-		if n := d.open(); n != 0 {
+		if n := d.Open(); n != 0 {
 			t.Errorf("%s: %d connections are open after Close", url, n)
 		}
 	}
@@ -217,8 +216,8 @@ func TestDialUnixSocket(t *testing.T) {
 		t.Skip(err)
 	}
 	requests := make(chan *http.Request, 2)
-	dialTestServe(t, ln, nil, func(p *dialTestPeer) {
-		req := p.request()
+	wstest.Serve(t, ln, nil, func(p *wstest.Peer) {
+		req := p.Request()
 		if req == nil {
 			return
 		}
@@ -227,27 +226,27 @@ func TestDialUnixSocket(t *testing.T) {
 			io.WriteString(p, "HTTP/1.1 302 Found\r\nLocation: ws://localhost/to\r\nContent-Length: 0\r\n\r\n")
 			return
 		}
-		io.WriteString(p, dialTestSwitch(req, ""))
-		p.echo()
+		io.WriteString(p, wstest.Switch(req, ""))
+		p.Echo()
 	})
 	target := "ws+unix://" + strings.ReplaceAll(filepath.ToSlash(socket), ":", "%3A") + ":/from?q"
-	tr := dialTestTransport(new(dialTestDialer))
+	tr := wstest.Transport(new(wstest.Dialer))
 	tr.Proxy = func(*http.Request) (*url.URL, error) { t.Error("a proxy was asked for"); return nil, nil }
 	opts := dialTestOptions(tr)
 	opts.Header = http.Header{"Authorization": {"secret"}}
-	nc, cfg, _ := dialTestConn(t, target, opts)
+	nc, early, _ := dialTestConn(t, target, opts)
 	if _, ok := nc.(*net.UnixConn); !ok {
 		t.Errorf("got a %T, want the socket", nc)
 	}
-	dialTestEcho(t, nc, cfg.early, "")
+	dialTestEcho(t, nc, early, "")
 	for _, want := range []string{"/from?q", "/to"} {
-		req := dialTestWait(t, requests, "a request")
+		req := wstest.ReceiveFor(t, requests, "a request")
 		if req.RequestURI != want || req.Host != "localhost" || req.Header.Get("Authorization") != "secret" {
 			t.Errorf("server was asked for %s on %s, authorization %q", req.RequestURI, req.Host, req.Header.Get("Authorization"))
 		}
 	}
 
-	_, _, err = Dial(t.Context(), target, dialTestOptions(dialTestTripper(tr.RoundTrip)))
+	_, _, err = websocket.Dial(t.Context(), target, dialTestOptions(dialTestTripper(tr.RoundTrip)))
 	if err == nil || !strings.Contains(err.Error(), "needs a Transport that is an *http.Transport") {
 		t.Errorf("with a foreign RoundTripper: got %v", err)
 	}
@@ -287,7 +286,7 @@ func TestDialLeavesClientAlone(t *testing.T) {
 	}
 	get()
 	before := slices.Concat(snapshot(client), snapshot(tr), snapshot(tr.TLSClientConfig))
-	_, _, err := Dial(t.Context(), ts.URL, &DialOptions{HTTPClient: client})
+	_, _, err := websocket.Dial(t.Context(), ts.URL, &websocket.DialOptions{HTTPClient: client})
 	dialTestRefused(t, err, http.StatusTeapot, "no")
 	if after := slices.Concat(snapshot(client), snapshot(tr), snapshot(tr.TLSClientConfig)); !slices.Equal(before, after) {
 		t.Errorf("client was\n%q\nand is\n%q", before, after)
@@ -297,113 +296,9 @@ func TestDialLeavesClientAlone(t *testing.T) {
 	}
 }
 
-// TestDialSpeaksHTTP1 to servers that would rather speak HTTP/2, however much
-// the client likes that too.
-func TestDialSpeaksHTTP1(t *testing.T) {
-	protos := make(chan string, 8)
-	ts := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		protos <- r.Proto
-		http.Error(w, "seen", http.StatusTeapot)
-	}))
-	ts.EnableHTTP2 = true
-	ts.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
-	ts.StartTLS()
-	defer ts.Close()
-
-	h2 := new(http.Protocols)
-	h2.SetHTTP2(true)
-	for name, change := range map[string]func(*http.Transport){
-		"default":      func(tr *http.Transport) {},
-		"force":        func(tr *http.Transport) { tr.ForceAttemptHTTP2 = true },
-		"next protos":  func(tr *http.Transport) { tr.TLSClientConfig.NextProtos = []string{"h2"} },
-		"only HTTP/2":  func(tr *http.Transport) { tr.Protocols = h2 },
-		"own TLS dial": func(tr *http.Transport) { tr.DialTLSContext = dialTestTLSDialer(tr, "http/1.1") },
-	} {
-		tr := dialTestTransport(nil)
-		tr.TLSClientConfig = ts.Client().Transport.(*http.Transport).TLSClientConfig.Clone()
-		change(tr)
-		_, _, err := Dial(t.Context(), ts.URL, dialTestOptions(tr))
-		dialTestRefused(t, err, http.StatusTeapot, "seen")
-		if proto := dialTestWait(t, protos, "the request"); proto != "HTTP/1.1" {
-			t.Errorf("%s: server was spoken to in %s", name, proto)
-		}
-	}
-
-	tr := ts.Client().Transport.(*http.Transport).Clone()
-	d := new(dialTestDialer)
-	tr.DialContext = d.DialContext
-	tr.DialTLSContext = dialTestTLSDialer(tr, "h2")
-	_, _, err := Dial(t.Context(), ts.URL, dialTestOptions(tr))
-	if err == nil || !strings.Contains(err.Error(), `agreed with the server on "h2"`) {
-		t.Errorf("TLS dialer that agrees on h2: got %v", err)
-	}
-	if n := d.open(); n != 0 {
-		t.Errorf("%d connections are open", n)
-	}
-}
-
-func TestDialDeprecatedDialers(t *testing.T) {
-	serverTLS, _ := dialTestTLS()
-	plain := dialTestListen(t, nil, (*dialTestPeer).accept)
-	secure := dialTestListen(t, serverTLS, (*dialTestPeer).accept)
-	d := new(dialTestDialer)
-	var calls []string
-	tr := dialTestTransport(nil)
-	//lint:ignore SA1019 users may have set it
-	tr.Dial = func(network, addr string) (net.Conn, error) {
-		calls = append(calls, "Dial")
-		return d.DialContext(context.Background(), network, addr)
-	}
-	withTLS := tr.Clone()
-	withTLS.DialContext = tr.DialContext
-	//lint:ignore SA1019 users may have set it
-	withTLS.DialTLS = func(network, addr string) (net.Conn, error) {
-		calls = append(calls, "DialTLS")
-		withTLS := dialTestTransport(d)
-		return dialTestTLSDialer(withTLS, "")(context.Background(), network, addr)
-	}
-	for _, dial := range []struct {
-		url string
-		tr  *http.Transport
-	}{{"ws://" + plain, tr}, {"wss://" + secure, tr}, {"wss://" + secure, withTLS}} {
-		nc, cfg, _ := dialTestConn(t, dial.url, dialTestOptions(dial.tr))
-		dialTestEcho(t, nc, cfg.early, "")
-	}
-	if want := []string{"Dial", "Dial", "DialTLS"}; !slices.Equal(calls, want) {
-		t.Errorf("dialers called: %q, want %q", calls, want)
-	}
-
-	//lint:ignore SA1019 users may have set it
-	tr.Dial = func(string, string) (net.Conn, error) { return nil, nil }
-	if _, _, err := Dial(t.Context(), "ws://"+plain, dialTestOptions(tr)); err == nil || !strings.Contains(err.Error(), "neither a connection nor an error") {
-		t.Errorf("dialer without a result: got %v", err)
-	}
-}
-
-// dialTestTLSDialer is a DialTLSContext that uses tr's dialer and TLS
-// configuration, and offers proto by ALPN.
-func dialTestTLSDialer(tr *http.Transport, proto string) func(context.Context, string, string) (net.Conn, error) {
-	cfg := tr.TLSClientConfig.Clone()
-	cfg.ServerName = "example.com"
-	if cfg.NextProtos = nil; proto != "" {
-		cfg.NextProtos = []string{proto}
-	}
-	dial := tr.DialContext
-	if dial == nil {
-		dial = new(net.Dialer).DialContext
-	}
-	return func(ctx context.Context, network, addr string) (net.Conn, error) {
-		nc, err := dial(ctx, network, addr)
-		if err != nil {
-			return nil, err
-		}
-		return tls.Client(nc, cfg), nil
-	}
-}
-
 func TestDialTrace(t *testing.T) {
-	serverTLS, _ := dialTestTLS()
-	addr := dialTestListen(t, serverTLS, (*dialTestPeer).accept)
+	serverTLS, _ := wstest.TLS()
+	addr := wstest.Listen(t, serverTLS, (*wstest.Peer).Accept)
 	var (
 		mu    sync.Mutex
 		seen  []string
@@ -423,7 +318,7 @@ func TestDialTrace(t *testing.T) {
 		WroteRequest:         func(info httptrace.WroteRequestInfo) { event(fmt.Sprint("WroteRequest ", info.Err)) },
 		GotFirstResponseByte: func() { event("GotFirstResponseByte") },
 	})
-	nc, _, _, err := dialHandshake(ctx, "wss://"+addr, dialTestOptions(dialTestTransport(nil)))
+	nc, _, _, err := dialHandshake(ctx, "wss://"+addr, dialTestOptions(wstest.Transport(nil)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -450,7 +345,7 @@ func TestDialErrorsHideCredentials(t *testing.T) {
 	}
 	ln.Close() // nobody listens there now
 	url := "ws://user:secret@" + ln.Addr().String() + "/path?token=secret"
-	_, resp, err := Dial(t.Context(), url, dialTestOptions(dialTestTransport(nil)))
+	_, resp, err := websocket.Dial(t.Context(), url, dialTestOptions(wstest.Transport(nil)))
 	if err == nil || resp != nil {
 		t.Fatalf("got %v, %v", resp, err)
 	}

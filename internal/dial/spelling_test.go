@@ -1,4 +1,4 @@
-package websocket
+package dial_test
 
 import (
 	"context"
@@ -10,15 +10,18 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/fullduplex-go/websocket"
+	"github.com/fullduplex-go/websocket/internal/wstest"
 )
 
 // dialTestHeads serves connections, and tells the head of each request as it
 // came, line by line. It redirects /from to /to.
 func dialTestHeads(t *testing.T) (addr string, heads chan []string) {
 	heads = make(chan []string, 10)
-	addr = dialTestListen(t, nil, func(p *dialTestPeer) {
+	addr = wstest.Listen(t, nil, func(p *wstest.Peer) {
 		var head []string
-		for r := textproto.NewReader(p.br); ; {
+		for r := textproto.NewReader(p.R); ; {
 			line, err := r.ReadLine()
 			if err != nil {
 				return
@@ -38,8 +41,8 @@ func dialTestHeads(t *testing.T) (addr string, heads chan []string) {
 			name, value, _ := strings.Cut(line, ": ")
 			req.Header.Add(name, value)
 		}
-		io.WriteString(p, dialTestSwitch(req, ""))
-		p.echo()
+		io.WriteString(p, wstest.Switch(req, ""))
+		p.Echo()
 	})
 	return addr, heads
 }
@@ -49,10 +52,10 @@ func dialTestHeads(t *testing.T) (addr string, heads chan []string) {
 // them as usual.
 func TestDialSpelling(t *testing.T) {
 	addr, heads := dialTestHeads(t)
-	for _, rt := range []http.RoundTripper{dialTestTransport(nil), dialTestTripper(dialTestTransport(nil).RoundTrip)} {
+	for _, rt := range []http.RoundTripper{wstest.Transport(nil), dialTestTripper(wstest.Transport(nil).RoundTrip)} {
 		opts := dialTestOptions(rt)
 		opts.Subprotocols = []string{"a"}
-		opts.Compression = new(CompressionOptions)
+		opts.Compression = new(websocket.CompressionOptions)
 		opts.Header = http.Header{
 			"X-API-KEY": {"1", "2"}, "x-lower": {"3"}, "X-Plain": {"4"}, "X-SECRET": {"5"},
 			"x-TWICE": {"6"}, "X-twice": {"7"}, "x-Once": {"8"}, "X-Once": {"9"},
@@ -65,10 +68,13 @@ func TestDialSpelling(t *testing.T) {
 			req.Header.Del("X-SECRET")
 			return nil
 		}
-		nc, cfg, _ := dialTestConn(t, "ws://"+addr+"/from", opts)
-		dialTestEcho(t, nc, cfg.early, "")
+		c, resp, err := websocket.Dial(t.Context(), "ws://"+addr+"/from", opts)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.CloseNow()
 		for _, hop := range []string{"/from", "/to?a%20b%22"} {
-			head := dialTestWait(t, heads, "a request")
+			head := wstest.ReceiveFor(t, heads, "a request")
 			want := []string{
 				"GET " + hop + " HTTP/1.1", "Host: " + addr, "User-Agent: me", "Upgrade: websocket", "Connection: Upgrade",
 				"Sec-WebSocket-Version: 13", "Sec-WebSocket-Protocol: a", "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits",
@@ -87,7 +93,7 @@ func TestDialSpelling(t *testing.T) {
 				t.Errorf("%T sent\n%s\nwant\n%s", rt, strings.Join(head, "\n"), strings.Join(want, "\n"))
 			}
 		}
-		if h := cfg.request.Header; h.Get("X-API-KEY") != "1" || h.Get("Sec-WebSocket-Version") != "13" {
+		if h := resp.Request.Header; h.Get("X-API-KEY") != "1" || h.Get("Sec-WebSocket-Version") != "13" {
 			t.Errorf("Conn.Request has %v", h)
 		}
 	}
@@ -97,14 +103,14 @@ func TestDialSpelling(t *testing.T) {
 // them on, however they are spelled.
 func TestDialSpellingOfCredentials(t *testing.T) {
 	to, heads := dialTestHeads(t)
-	from := dialTestListen(t, nil, func(p *dialTestPeer) {
-		p.request()
+	from := wstest.Listen(t, nil, func(p *wstest.Peer) {
+		p.Request()
 		io.WriteString(p, "HTTP/1.1 302 Found\r\nLocation: ws://"+to+"/\r\nContent-Length: 0\r\n\r\n")
 	})
-	opts := dialTestOptions(dialTestTransport(nil))
+	opts := dialTestOptions(wstest.Transport(nil))
 	opts.Header = http.Header{"authorization": {"secret"}, "COOKIE": {"secret"}, "proxy-Authorization": {"secret"}, "X-API-KEY": {"1"}}
 	dialTestConn(t, "ws://"+from, opts)
-	head := strings.Join(dialTestWait(t, heads, "the request"), "\n")
+	head := strings.Join(wstest.ReceiveFor(t, heads, "the request"), "\n")
 	if strings.Contains(head, "secret") || !strings.Contains(head, "X-API-KEY: 1") {
 		t.Errorf("the other origin got\n%s", head)
 	}
@@ -124,12 +130,12 @@ func TestDialQuery(t *testing.T) {
 	} {
 		nc, _, _ := dialTestConn(t, "ws://"+addr+"/p?"+tt.query, nil)
 		nc.Close()
-		if head := dialTestWait(t, heads, "the request"); head[0] != "GET /p?"+tt.want+" HTTP/1.1" || len(head) != 7 {
+		if head := wstest.ReceiveFor(t, heads, "the request"); head[0] != "GET /p?"+tt.want+" HTTP/1.1" || len(head) != 7 {
 			t.Errorf("%q: server got %q", tt.query, head)
 		}
 	}
 	for _, raw := range []string{"ws://h/p\x01?q", "ws://h\t/?q", "ws://h/p\n"} {
-		if _, _, err := Dial(t.Context(), raw, nil); err == nil || !strings.Contains(err.Error(), "malformed URL") {
+		if _, _, err := websocket.Dial(t.Context(), raw, nil); err == nil || !strings.Contains(err.Error(), "malformed URL") {
 			t.Errorf("%q: got %v", raw, err)
 		}
 	}
@@ -152,7 +158,7 @@ func TestDialHost(t *testing.T) {
 		before := dialled
 		opts := dialTestOptions(tr)
 		opts.Header = http.Header{"Host": {host}}
-		_, _, err := Dial(t.Context(), "ws://127.0.0.1/", opts)
+		_, _, err := websocket.Dial(t.Context(), "ws://127.0.0.1/", opts)
 		if ok != (dialled == before+1) {
 			t.Errorf("%q: dialled %v, %v", host, dialled-before, err)
 		}
@@ -161,14 +167,14 @@ func TestDialHost(t *testing.T) {
 		}
 	}
 	before := dialled
-	if _, _, err := Dial(t.Context(), `ws://a"b/`, dialTestOptions(tr)); err == nil || !strings.Contains(err.Error(), `URL has the host "a\"b", which cannot be sent`) || dialled != before {
+	if _, _, err := websocket.Dial(t.Context(), `ws://a"b/`, dialTestOptions(tr)); err == nil || !strings.Contains(err.Error(), `URL has the host "a\"b", which cannot be sent`) || dialled != before {
 		t.Errorf("host in the URL: got %v", err)
 	}
-	addr := dialTestListen(t, nil, func(p *dialTestPeer) {
-		p.request()
+	addr := wstest.Listen(t, nil, func(p *wstest.Peer) {
+		p.Request()
 		io.WriteString(p, "HTTP/1.1 302 Found\r\nLocation: ws://a\"b/\r\nContent-Length: 0\r\n\r\n")
 	})
-	if _, _, err := Dial(t.Context(), "ws://"+addr, nil); err == nil || !strings.Contains(err.Error(), "the host cannot be sent") {
+	if _, _, err := websocket.Dial(t.Context(), "ws://"+addr, nil); err == nil || !strings.Contains(err.Error(), "the host cannot be sent") {
 		t.Errorf("host in a redirect: got %v", err)
 	}
 }
@@ -177,7 +183,7 @@ func TestDialHost(t *testing.T) {
 // with its name.
 func TestDialNamesOptions(t *testing.T) {
 	for name, option := range map[string]string{"Sec-WebSocket-Protocol": "Subprotocols", "sec-websocket-protocol": "Subprotocols", "Sec-WebSocket-Extensions": "Compression"} {
-		_, _, err := Dial(t.Context(), "ws://127.0.0.1:1/", &DialOptions{Header: http.Header{name: {"a"}}})
+		_, _, err := websocket.Dial(t.Context(), "ws://127.0.0.1:1/", &websocket.DialOptions{Header: http.Header{name: {"a"}}})
 		if err == nil || !strings.Contains(err.Error(), name+" belongs to the handshake and cannot be set; use the option "+option) {
 			t.Errorf("%s: got %v", name, err)
 		}

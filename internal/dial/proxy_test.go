@@ -1,11 +1,9 @@
-package websocket
+package dial_test
 
 import (
-	"bytes"
 	"context"
 	"crypto/tls"
 	"encoding/base64"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -16,72 +14,34 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/fullduplex-go/websocket"
+	"github.com/fullduplex-go/websocket/internal/wstest"
 )
-
-// dialTestHTTPProxy serves one connection of an HTTP proxy: it answers CONNECT
-// with answer and, if that is a 200, connects to the address that hosts has
-// for the target.
-func dialTestHTTPProxy(requests chan<- *http.Request, answer string, hosts map[string]string) func(*dialTestPeer) {
-	return func(p *dialTestPeer) {
-		req := p.request()
-		if req == nil {
-			return
-		}
-		select {
-		case requests <- req:
-		default: // nobody looks at so many
-		}
-		if req.Method != http.MethodConnect {
-			io.WriteString(p, "HTTP/1.1 405 Method Not Allowed\r\nContent-Length: 0\r\n\r\n")
-			return
-		}
-		io.WriteString(p, answer)
-		if strings.HasPrefix(answer, "HTTP/1.1 20") || strings.HasPrefix(answer, "HTTP/1.1 1") {
-			p.splice(hosts[req.Host])
-		}
-	}
-}
-
-// splice connects the client to addr.
-func (p *dialTestPeer) splice(addr string) {
-	nc, err := net.Dial("tcp", addr)
-	if err != nil {
-		return
-	}
-	defer nc.Close()
-	go func() {
-		io.Copy(p.Conn, nc)
-		p.Conn.Close()
-	}()
-	io.Copy(nc, p.br)
-}
-
-const dialTestConnected = "HTTP/1.1 200 Connection established\r\n\r\n"
 
 // dialTestSite has a server for a.test:80 and one with TLS for
 // example.com:443, and knows which requests they got.
 func dialTestSite(t *testing.T) (hosts map[string]string, requests chan *http.Request) {
-	serverTLS, _ := dialTestTLS()
+	serverTLS, _ := wstest.TLS()
 	requests = make(chan *http.Request, 10)
-	serve := func(p *dialTestPeer) {
-		if req := p.request(); req != nil {
+	serve := func(p *wstest.Peer) {
+		if req := p.Request(); req != nil {
 			requests <- req
-			io.WriteString(p, dialTestSwitch(req, ""))
-			p.echo()
+			io.WriteString(p, wstest.Switch(req, ""))
+			p.Echo()
 		}
 	}
 	return map[string]string{
-		"a.test:80":       dialTestListen(t, nil, serve),
-		"example.com:443": dialTestListen(t, serverTLS, serve),
+		"a.test:80":       wstest.Listen(t, nil, serve),
+		"example.com:443": wstest.Listen(t, serverTLS, serve),
 	}, requests
 }
 
 func TestDialHTTPProxy(t *testing.T) {
-	serverTLS, _ := dialTestTLS()
+	serverTLS, _ := wstest.TLS()
 	hosts, requests := dialTestSite(t)
 	for _, tt := range []struct{ url, target string }{
 		{"ws://a.test/p?q", "a.test:80"},
@@ -93,9 +53,9 @@ func TestDialHTTPProxy(t *testing.T) {
 			if scheme != "https" {
 				cfg = nil
 			}
-			addr := dialTestListen(t, cfg, dialTestHTTPProxy(connects, dialTestConnected, hosts))
-			d := new(dialTestDialer)
-			tr := dialTestTransport(d)
+			addr := wstest.Listen(t, cfg, wstest.HTTPProxy(connects, wstest.Connected, hosts))
+			d := new(wstest.Dialer)
+			tr := wstest.Transport(d)
 			var asked, hooked string
 			tr.Proxy = func(r *http.Request) (*url.URL, error) {
 				asked = r.URL.String()
@@ -108,8 +68,8 @@ func TestDialHTTPProxy(t *testing.T) {
 			}
 			opts := dialTestOptions(tr)
 			opts.Header = http.Header{"Cookie": {"not=for the proxy"}}
-			nc, conf, _ := dialTestConn(t, tt.url, opts)
-			dialTestEcho(t, nc, conf.early, "")
+			nc, early, _ := dialTestConn(t, tt.url, opts)
+			dialTestEcho(t, nc, early, "")
 
 			if want := strings.Replace(tt.url, "ws", "http", 1); asked != want {
 				t.Errorf("Proxy was asked for %s, want %s", asked, want)
@@ -117,7 +77,7 @@ func TestDialHTTPProxy(t *testing.T) {
 			if want := addr + " CONNECT " + tt.target + " 200"; hooked != want {
 				t.Errorf("OnProxyConnectResponse saw %q, want %q", hooked, want)
 			}
-			req := dialTestWait(t, connects, "no CONNECT")
+			req := wstest.ReceiveFor(t, connects, "no CONNECT")
 			if req.Method != "CONNECT" || req.RequestURI != tt.target || req.Host != tt.target {
 				t.Errorf("%s by %q: proxy got %s %s for %s", tt.url, scheme, req.Method, req.RequestURI, req.Host)
 			}
@@ -125,14 +85,14 @@ func TestDialHTTPProxy(t *testing.T) {
 				req.Header.Get("X-Static") != "1" || req.Header.Get("Cookie") != "" || req.Header.Get("Upgrade") != "" {
 				t.Errorf("%s by %q: proxy got headers %v", tt.url, scheme, req.Header)
 			}
-			req = dialTestWait(t, requests, "no request")
+			req = wstest.ReceiveFor(t, requests, "no request")
 			if req.RequestURI != "/p?q" || req.Header.Get("Proxy-Authorization") != "" || req.Header.Get("X-Static") != "" {
 				t.Errorf("%s by %q: server got %s, headers %v", tt.url, scheme, req.RequestURI, req.Header)
 			}
 			if len(tr.ProxyConnectHeader) != 1 {
 				t.Errorf("ProxyConnectHeader was changed: %v", tr.ProxyConnectHeader)
 			}
-			if nc.Close(); d.open() != 0 {
+			if nc.Close(); d.Open() != 0 {
 				t.Errorf("%s by %q: a connection is open after Close", tt.url, scheme)
 			}
 		}
@@ -147,30 +107,30 @@ func TestDialProxyVariants(t *testing.T) {
 		name, answer string
 		change       func(*http.Transport)
 	}{
-		{"interim responses", "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nA: b\r\n\r\n" + dialTestConnected, nil},
+		{"interim responses", "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nA: b\r\n\r\n" + wstest.Connected, nil},
 		{"another 2xx", "HTTP/1.1 204 No Content\r\n\r\n", nil},
 		{"headers of content that there is not", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nContent-Length: 99\r\n\r\n", nil},
-		{"header function", dialTestConnected, func(tr *http.Transport) {
+		{"header function", wstest.Connected, func(tr *http.Transport) {
 			tr.ProxyConnectHeader = http.Header{"X-Static": {"ignored"}}
 			tr.GetProxyConnectHeader = func(_ context.Context, proxy *url.URL, target string) (http.Header, error) {
 				shared.Set("X-Target", target+" by "+proxy.Scheme)
 				return shared, nil
 			}
 		}},
-		{"header function without a header", dialTestConnected, func(tr *http.Transport) {
+		{"header function without a header", wstest.Connected, func(tr *http.Transport) {
 			tr.GetProxyConnectHeader = func(context.Context, *url.URL, string) (http.Header, error) { return nil, nil }
 		}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			connects := make(chan *http.Request, 1)
-			tr := dialTestTransport(nil)
-			tr.Proxy = dialTestProxy(t, "http://me@"+dialTestListen(t, nil, dialTestHTTPProxy(connects, tt.answer, hosts)))
+			tr := wstest.Transport(nil)
+			tr.Proxy = wstest.ProxyURL(t, "http://me@"+wstest.Listen(t, nil, wstest.HTTPProxy(connects, tt.answer, hosts)))
 			if tt.change != nil {
 				tt.change(tr)
 			}
-			nc, cfg, _ := dialTestConn(t, "ws://a.test/", dialTestOptions(tr))
-			dialTestEcho(t, nc, cfg.early, "")
-			req := dialTestWait(t, connects, "no CONNECT")
+			nc, early, _ := dialTestConn(t, "ws://a.test/", dialTestOptions(tr))
+			dialTestEcho(t, nc, early, "")
+			req := wstest.ReceiveFor(t, connects, "no CONNECT")
 			if req.Header.Get("X-Static") != "" || tt.name == "header function" && req.Header.Get("X-Target") != "a.test:80 by http" {
 				t.Errorf("proxy got headers %v", req.Header)
 			}
@@ -182,7 +142,7 @@ func TestDialProxyVariants(t *testing.T) {
 }
 
 func TestDialProxyRefuses(t *testing.T) {
-	serverTLS, _ := dialTestTLS()
+	serverTLS, _ := wstest.TLS()
 	broken := errors.New("broken")
 	for _, tt := range []struct {
 		name, answer string
@@ -204,10 +164,10 @@ func TestDialProxyRefuses(t *testing.T) {
 		{"with another status", "HTTP/1.1 502 Bad Gateway\r\n\r\n", nil, "PROXY refused CONNECT to TARGET: 502 Bad Gateway", 502},
 		{"with a status and a body", "HTTP/1.1 403 Forbidden\r\nContent-Length: 9999\r\n\r\nno", nil,
 			"PROXY refused CONNECT to TARGET: 403 Forbidden: the proxy's rules do not allow this host or port", 403},
-		{"by a hook", dialTestConnected, func(tr *http.Transport) {
+		{"by a hook", wstest.Connected, func(tr *http.Transport) {
 			tr.OnProxyConnectResponse = func(context.Context, *url.URL, *http.Request, *http.Response) error { return broken }
 		}, "broken", -1},
-		{"by a header function", dialTestConnected, func(tr *http.Transport) {
+		{"by a header function", wstest.Connected, func(tr *http.Transport) {
 			tr.GetProxyConnectHeader = func(context.Context, *url.URL, string) (http.Header, error) { return nil, broken }
 		}, "broken", -1},
 		{"by closing", "", nil, "PROXY closed the connection without an answer to CONNECT", 0},
@@ -217,7 +177,7 @@ func TestDialProxyRefuses(t *testing.T) {
 			tr.Proxy = func(*http.Request) (*url.URL, error) { return nil, broken }
 		}, "broken", -1},
 		{"of a kind that there is not", "", func(tr *http.Transport) {
-			tr.Proxy = dialTestProxy(t, "gopher://me:secret@h")
+			tr.Proxy = wstest.ProxyURL(t, "gopher://me:secret@h")
 		}, `proxy h: scheme "gopher" is not supported`, -1},
 		{"by not being there", "", func(tr *http.Transport) {
 			tr.DialContext = func(context.Context, string, string) (net.Conn, error) { return nil, broken }
@@ -229,10 +189,10 @@ func TestDialProxyRefuses(t *testing.T) {
 				if scheme == "http" {
 					cfg = nil
 				}
-				addr := dialTestListen(t, cfg, dialTestHTTPProxy(make(chan *http.Request, 1), tt.answer, nil))
-				d := new(dialTestDialer)
-				tr := dialTestTransport(d)
-				tr.Proxy = dialTestProxy(t, scheme+"://me:secret@"+addr)
+				addr := wstest.Listen(t, cfg, wstest.HTTPProxy(make(chan *http.Request, 1), tt.answer, nil))
+				d := new(wstest.Dialer)
+				tr := wstest.Transport(d)
+				tr.Proxy = wstest.ProxyURL(t, scheme+"://me:secret@"+addr)
 				if tt.change != nil {
 					tt.change(tr)
 				}
@@ -240,10 +200,10 @@ func TestDialProxyRefuses(t *testing.T) {
 					resp *http.Response
 					err  error
 				)
-				dialTestGone(t, func() { _, resp, err = Dial(t.Context(), target, dialTestOptions(tr)) })
+				wstest.NoGoroutines(t, func() { _, resp, err = websocket.Dial(t.Context(), target, dialTestOptions(tr)) })
 				port := map[string]string{"ws://a.test/": "80", "wss://a.test/": "443"}[target]
 				want := strings.NewReplacer("PROXY", "proxy "+addr, "TARGET", "a.test:"+port).Replace(tt.want)
-				if e := (*HandshakeError)(nil); errors.As(err, &e) != (tt.status >= 0) || e != nil && (e.Status != tt.status || e.Proxy != addr) {
+				if e := (*websocket.HandshakeError)(nil); errors.As(err, &e) != (tt.status >= 0) || e != nil && (e.Status != tt.status || e.Proxy != addr) {
 					t.Errorf("%s, %s by %s: got %#v, want status %d of %s", tt.name, target, scheme, e, tt.status, addr)
 				}
 				if resp != nil || err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "secret") {
@@ -252,7 +212,7 @@ func TestDialProxyRefuses(t *testing.T) {
 				if tt.want == "broken" && !errors.Is(err, broken) {
 					t.Errorf("%s: %v does not wrap the error", tt.name, err)
 				}
-				if n := d.open(); n != 0 {
+				if n := d.Open(); n != 0 {
 					t.Errorf("%s, %s by %s: %d connections are open", tt.name, target, scheme, n)
 				}
 			}
@@ -262,14 +222,14 @@ func TestDialProxyRefuses(t *testing.T) {
 
 // TestDialProxyTrace: the proxy's TLS handshake is reported like any other.
 func TestDialProxyTrace(t *testing.T) {
-	serverTLS, _ := dialTestTLS()
+	serverTLS, _ := wstest.TLS()
 	hosts, _ := dialTestSite(t)
-	tr := dialTestTransport(nil)
+	tr := wstest.Transport(nil)
 	tr.TLSHandshakeTimeout = 10 * time.Second
 	tr.TLSClientConfig.NextProtos = []string{"h2"} // which is no good for CONNECT
 	serverTLS = serverTLS.Clone()
 	serverTLS.NextProtos = []string{"h2", "http/1.1"}
-	tr.Proxy = dialTestProxy(t, "https://"+dialTestListen(t, serverTLS, dialTestHTTPProxy(make(chan *http.Request, 10), dialTestConnected, hosts)))
+	tr.Proxy = wstest.ProxyURL(t, "https://"+wstest.Listen(t, serverTLS, wstest.HTTPProxy(make(chan *http.Request, 10), wstest.Connected, hosts)))
 	started, done := 0, 0
 	ctx := httptrace.WithClientTrace(t.Context(), &httptrace.ClientTrace{
 		TLSHandshakeStart: func() { started++ },
@@ -279,12 +239,12 @@ func TestDialProxyTrace(t *testing.T) {
 			}
 		},
 	})
-	nc, cfg, _, err := dialHandshake(ctx, "ws://a.test", dialTestOptions(tr))
+	nc, early, _, err := dialHandshake(ctx, "ws://a.test", dialTestOptions(tr))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer nc.Close()
-	dialTestEcho(t, nc, cfg.early, "")
+	dialTestEcho(t, nc, early, "")
 	if started != 1 || done != 1 {
 		t.Errorf("TLS handshake started %d and done %d times, want once", started, done)
 	}
@@ -292,78 +252,45 @@ func TestDialProxyTrace(t *testing.T) {
 	// With a TLS dialer of the user's, that is what reaches the proxy.
 	tr.DialTLSContext = dialTestTLSDialer(tr, "")
 	tr.TLSClientConfig = nil
-	nc, cfg, _ = dialTestConn(t, "ws://a.test", dialTestOptions(tr))
-	dialTestEcho(t, nc, cfg.early, "")
+	nc, early, _ = dialTestConn(t, "ws://a.test", dialTestOptions(tr))
+	dialTestEcho(t, nc, early, "")
 
 	tr.DialTLSContext = nil // and without it, the certificate is unknown
-	if _, _, err := Dial(t.Context(), "ws://a.test", dialTestOptions(tr)); err == nil || !strings.Contains(err.Error(), "certificate") {
+	if _, _, err := websocket.Dial(t.Context(), "ws://a.test", dialTestOptions(tr)); err == nil || !strings.Contains(err.Error(), "certificate") {
 		t.Errorf("unknown certificate: got %v", err)
-	}
-}
-
-// dialTestSOCKS serves one connection of a SOCKS5 proxy (RFC 1928) that wants
-// a user and a password (RFC 1929).
-func dialTestSOCKS(targets chan<- string, hosts map[string]string) func(*dialTestPeer) {
-	return func(p *dialTestPeer) {
-		read := func(n int) []byte {
-			b := make([]byte, n)
-			io.ReadFull(p.br, b)
-			return b
-		}
-		methods := read(int(read(2)[1]))
-		if !bytes.Contains(methods, []byte{2}) {
-			p.Write([]byte{5, 0xff})
-			return
-		}
-		p.Write([]byte{5, 2})
-		user := read(int(read(2)[1]))
-		password := read(int(read(1)[0]))
-		if string(user) != "me" || string(password) != "secret" {
-			p.Write([]byte{1, 1})
-			return
-		}
-		p.Write([]byte{1, 0})
-		if head := read(4); head[1] != 1 || head[3] != 3 {
-			return // neither CONNECT nor a name
-		}
-		host := string(read(int(read(1)[0])))
-		target := net.JoinHostPort(host, strconv.Itoa(int(binary.BigEndian.Uint16(read(2)))))
-		targets <- target
-		p.Write([]byte{5, 0, 0, 1, 127, 0, 0, 1, 0, 0})
-		p.splice(hosts[target])
 	}
 }
 
 func TestDialSOCKS5(t *testing.T) {
 	hosts, requests := dialTestSite(t)
 	targets := make(chan string, 10)
-	addr := dialTestListen(t, nil, dialTestSOCKS(targets, hosts))
+	addr := wstest.Listen(t, nil, wstest.SOCKS(targets, hosts))
 	for _, scheme := range []string{"socks5", "socks5h"} {
 		for _, tt := range []struct{ url, target string }{{"ws://a.test/p", "a.test:80"}, {"wss://example.com/p", "example.com:443"}} {
-			d := new(dialTestDialer)
-			tr := dialTestTransport(d)
-			tr.Proxy = dialTestProxy(t, scheme+"://me:secret@"+addr)
-			nc, cfg, _ := dialTestConn(t, tt.url, dialTestOptions(tr))
-			dialTestEcho(t, nc, cfg.early, "")
-			if got := dialTestWait(t, targets, "no CONNECT"); got != tt.target {
+			d := new(wstest.Dialer)
+			tr := wstest.Transport(d)
+			tr.Proxy = wstest.ProxyURL(t, scheme+"://me:secret@"+addr)
+			nc, early, _ := dialTestConn(t, tt.url, dialTestOptions(tr))
+			dialTestEcho(t, nc, early, "")
+			if got := wstest.ReceiveFor(t, targets, "no CONNECT"); got != tt.target {
 				t.Errorf("proxy was asked for %s, want %s", got, tt.target)
 			}
-			if req := dialTestWait(t, requests, "no request"); req.RequestURI != "/p" {
+			if req := wstest.ReceiveFor(t, requests, "no request"); req.RequestURI != "/p" {
 				t.Errorf("server was asked for %s", req.RequestURI)
 			}
-			if nc.Close(); d.open() != 0 {
+			if nc.Close(); d.Open() != 0 {
 				t.Error("a connection is open after Close")
 			}
 		}
 	}
-	d := new(dialTestDialer)
-	tr := dialTestTransport(d)
-	tr.Proxy = dialTestProxy(t, "socks5://me:wrong@"+addr)
-	_, _, err := Dial(t.Context(), "ws://a.test", dialTestOptions(tr))
+	d := new(wstest.Dialer)
+	tr := wstest.Transport(d)
+	tr.Proxy = wstest.ProxyURL(t, "socks5://me:wrong@"+addr)
+	_, _, err := websocket.Dial(t.Context(), "ws://a.test", dialTestOptions(tr))
 	if err == nil || !strings.Contains(err.Error(), "proxy "+addr+": SOCKS5: it does not accept user and password") || strings.Contains(err.Error(), "wrong") {
 		t.Errorf("wrong password: got %v", err)
 	}
-	if n := d.open(); n != 0 {
+	if n := d.Open(); n != 0 {
 		t.Errorf("%d connections are open", n)
 	}
 }
@@ -372,12 +299,12 @@ func TestDialSOCKS5(t *testing.T) {
 func TestDialProxyPerRequest(t *testing.T) {
 	hosts, _ := dialTestSite(t)
 	connects := make(chan *http.Request, 10)
-	proxy := dialTestProxy(t, "http://"+dialTestListen(t, nil, dialTestHTTPProxy(connects, dialTestConnected, hosts)))
-	from := dialTestListen(t, nil, func(p *dialTestPeer) {
-		p.request()
+	proxy := wstest.ProxyURL(t, "http://"+wstest.Listen(t, nil, wstest.HTTPProxy(connects, wstest.Connected, hosts)))
+	from := wstest.Listen(t, nil, func(p *wstest.Peer) {
+		p.Request()
 		io.WriteString(p, "HTTP/1.1 302 Found\r\nLocation: ws://a.test/\r\nContent-Length: 0\r\n\r\n")
 	})
-	tr := dialTestTransport(nil)
+	tr := wstest.Transport(nil)
 	var asked []string
 	tr.Proxy = func(r *http.Request) (*url.URL, error) {
 		asked = append(asked, r.URL.Host)
@@ -386,9 +313,9 @@ func TestDialProxyPerRequest(t *testing.T) {
 		}
 		return proxy(r)
 	}
-	nc, cfg, _ := dialTestConn(t, "ws://"+from, dialTestOptions(tr))
-	dialTestEcho(t, nc, cfg.early, "")
-	if req := dialTestWait(t, connects, "no CONNECT"); req.Host != "a.test:80" || len(connects) != 0 {
+	nc, early, _ := dialTestConn(t, "ws://"+from, dialTestOptions(tr))
+	dialTestEcho(t, nc, early, "")
+	if req := wstest.ReceiveFor(t, connects, "no CONNECT"); req.Host != "a.test:80" || len(connects) != 0 {
 		t.Errorf("proxy was asked for %s, and %d others", req.Host, len(connects))
 	}
 	if len(asked) != 2 {
@@ -401,11 +328,11 @@ func TestDialProxyPerRequest(t *testing.T) {
 func TestDialProxyFromEnvironment(t *testing.T) {
 	t.Parallel()
 	if direct := os.Getenv("DIALTEST_DIRECT"); direct != "" {
-		tr := dialTestTransport(&dialTestDialer{hosts: map[string]string{"direct.test:80": direct, "sub.direct.test:80": direct}})
+		tr := wstest.Transport(&wstest.Dialer{Hosts: map[string]string{"direct.test:80": direct, "sub.direct.test:80": direct}})
 		tr.Proxy = http.ProxyFromEnvironment
 		for _, host := range []string{"a.test", "direct.test", "sub.direct.test"} {
-			nc, cfg, _ := dialTestConn(t, "ws://"+host, dialTestOptions(tr))
-			dialTestEcho(t, nc, cfg.early, "")
+			nc, early, _ := dialTestConn(t, "ws://"+host, dialTestOptions(tr))
+			dialTestEcho(t, nc, early, "")
 		}
 		return
 	}
@@ -414,7 +341,7 @@ func TestDialProxyFromEnvironment(t *testing.T) {
 	}
 	hosts, _ := dialTestSite(t)
 	connects := make(chan *http.Request, 10)
-	proxy := dialTestListen(t, nil, dialTestHTTPProxy(connects, dialTestConnected, hosts))
+	proxy := wstest.Listen(t, nil, wstest.HTTPProxy(connects, wstest.Connected, hosts))
 	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestDialProxyFromEnvironment$")
 	for _, kv := range os.Environ() {
 		name, _, _ := strings.Cut(kv, "=")
@@ -426,7 +353,7 @@ func TestDialProxyFromEnvironment(t *testing.T) {
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	req := dialTestWait(t, connects, "no CONNECT")
+	req := wstest.ReceiveFor(t, connects, "no CONNECT")
 	if req.Host != "a.test:80" || req.Header.Get("Proxy-Authorization") == "" || len(connects) != 0 {
 		t.Errorf("proxy was asked for %s, and %d others", req.Host, len(connects))
 	}

@@ -1,0 +1,100 @@
+package wstest
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"math/big"
+	"net"
+	"os"
+	"sync"
+	"testing"
+	"time"
+)
+
+// TCPPair returns both ends of a TCP connection on loopback.
+func TCPPair(t testing.TB) (client, server net.Conn) {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	accepted := make(chan net.Conn, 1)
+	go func() {
+		nc, err := ln.Accept()
+		if err != nil {
+			t.Error(err)
+		}
+		accepted <- nc
+	}()
+	client, err = net.Dial("tcp", ln.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return client, <-accepted
+}
+
+// TLSPair is TCPPair with TLS on top.
+func TLSPair(t testing.TB) (client, server net.Conn) {
+	t.Helper()
+	a, b := TCPPair(t)
+	return TLSOver(t, a, b)
+}
+
+// TLSOver puts TLS over a pair, and runs its handshake.
+func TLSOver(t testing.TB, a, b net.Conn) (client, server net.Conn) {
+	t.Helper()
+	c := tls.Client(a, &tls.Config{InsecureSkipVerify: true})
+	s := tls.Server(b, Certificate())
+	done := make(chan error, 1)
+	go func() { done <- s.Handshake() }()
+	if err := c.Handshake(); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	return c, s
+}
+
+// Certificate is a server's configuration with a certificate for localhost that
+// nobody trusts.
+var Certificate = sync.OnceValue(func() *tls.Config {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		panic(err)
+	}
+	tmpl := &x509.Certificate{SerialNumber: big.NewInt(1), DNSNames: []string{"localhost"}, NotAfter: time.Now().Add(24 * time.Hour)}
+	der, err := x509.CreateCertificate(rand.Reader, tmpl, tmpl, &key.PublicKey, key)
+	if err != nil {
+		panic(err)
+	}
+	return &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}}
+})
+
+// NoDeadlines is a connection that knows no deadlines, as a channel of SSH, and shows
+// nothing of what it is made of. It has half-close, if Conn has it.
+type NoDeadlines struct{ net.Conn }
+
+func (NoDeadlines) SetDeadline(time.Time) error      { return os.ErrNoDeadline }
+func (NoDeadlines) SetReadDeadline(time.Time) error  { return os.ErrNoDeadline }
+func (NoDeadlines) SetWriteDeadline(time.Time) error { return os.ErrNoDeadline }
+
+func (n NoDeadlines) CloseWrite() error {
+	if c, ok := n.Conn.(interface{ CloseWrite() error }); ok {
+		return c.CloseWrite()
+	}
+	return errors.ErrUnsupported
+}
+
+// NoDeadlinesListener accepts connections that know no deadlines.
+type NoDeadlinesListener struct{ net.Listener }
+
+func (l NoDeadlinesListener) Accept() (net.Conn, error) {
+	nc, err := l.Listener.Accept()
+	return NoDeadlines{nc}, err
+}
