@@ -7,12 +7,14 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"testing"
+
+	"github.com/fullduplex-go/websocket/internal/wstest"
 )
 
 func BenchmarkAcceptKey(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
-		if AcceptKey(rfcKey) != rfcAccept {
+		if AcceptKey(wstest.Key) != wstest.Accept {
 			b.Fatal("another key")
 		}
 	}
@@ -24,8 +26,8 @@ func BenchmarkAcceptKey(b *testing.B) {
 func BenchmarkAccept(b *testing.B) {
 	b.ReportAllocs()
 	e := &endless{}
-	r := sampleRequest()
-	w := hijackWriter{httptest.NewRecorder(), func() (net.Conn, *bufio.ReadWriter, error) { return e, nil, nil }}
+	r := wstest.SampleRequest()
+	w := wstest.HijackFunc(func() (net.Conn, *bufio.ReadWriter, error) { return e, nil, nil })
 	for b.Loop() {
 		c, err := Accept(w, r, nil)
 		if err != nil {

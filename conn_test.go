@@ -41,10 +41,6 @@ func echo(c *Conn) error {
 	return nil
 }
 
-func pattern(n int) []byte {
-	return bytes.Repeat([]byte("abcdefghijklmnopqrstuvwxyz0123456789 "), n/37+1)[:n]
-}
-
 func TestEcho(t *testing.T) {
 	overTransports(t, Options{ReadLimit: 20 << 20}, func(t *testing.T, client, server *Conn) {
 		done := make(chan error, 1)

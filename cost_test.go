@@ -113,19 +113,6 @@ func TestOneWritePerMessage(t *testing.T) {
 	}
 }
 
-// heapAfter runs f and returns by how many bytes the live heap has grown.
-func heapAfter(f func()) int64 {
-	var before, after runtime.MemStats
-	runtime.GC()
-	runtime.GC()
-	runtime.ReadMemStats(&before)
-	f()
-	runtime.GC()
-	runtime.GC()
-	runtime.ReadMemStats(&after)
-	return int64(after.HeapAlloc) - int64(before.HeapAlloc)
-}
-
 // TestIdleHoldsNoBuffer: connections that have spoken, and now wait for input
 // or are left alone, hold much less than a read buffer each.
 func TestIdleHoldsNoBuffer(t *testing.T) {

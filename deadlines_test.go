@@ -7,7 +7,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"net/http/httptest"
 	"os"
 	"testing"
 	"testing/synctest"
@@ -169,7 +168,7 @@ func TestServersWithoutDeadlines(t *testing.T) {
 					t.Error(err)
 					return
 				}
-				w := hijackWriter{httptest.NewRecorder(), func() (net.Conn, *bufio.ReadWriter, error) { return nc, nil, nil }}
+				w := wstest.HijackFunc(func() (net.Conn, *bufio.ReadWriter, error) { return nc, nil, nil })
 				c, err := Accept(w, r, nil)
 				if err != nil {
 					t.Error(err)

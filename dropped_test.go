@@ -15,6 +15,7 @@ import (
 	"weak"
 
 	"github.com/fullduplex-go/websocket/internal/bufpipe"
+	"github.com/fullduplex-go/websocket/internal/wstest"
 )
 
 // programContext is a context that outlives all connections. It counts what is
@@ -156,9 +157,9 @@ func TestDroppedByPanic(t *testing.T) {
 	srv.Config.ErrorLog = log.New(io.Discard, "", 0)
 	srv.Start()
 	defer srv.Close()
-	var peers []*rawPeer
+	var peers []*wstest.Client
 	for range n {
-		peers = append(peers, dialRaw(t, srv.Listener.Addr().String()))
+		peers = append(peers, wstest.DialClient(t, srv.Listener.Addr().String()))
 	}
 	mustReceive(t, accepted)
 	collected(t, conns)
@@ -175,8 +176,8 @@ func TestDroppedByPanic(t *testing.T) {
 		}
 	}()
 	for _, p := range peers {
-		p.nc.SetDeadline(time.Now().Add(20 * time.Second))
-		if b, err := io.ReadAll(p.br); err != nil || len(b) > 0 {
+		p.Conn.SetDeadline(time.Now().Add(20 * time.Second))
+		if b, err := io.ReadAll(p.R); err != nil || len(b) > 0 {
 			t.Errorf("%x, %v", b, err)
 		}
 	}

@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/fullduplex-go/websocket/internal/epoll"
+	"github.com/fullduplex-go/websocket/internal/wstest"
 )
 
 // withoutDescriptors has the process get no new descriptor until restore is
@@ -61,7 +62,7 @@ func newDeafLoop(t *testing.T, log io.Writer) *Loop {
 
 // wantTurnedAway reads the close frame of a connection that the loop could not
 // take, and looks for the reason in the log.
-func wantTurnedAway(t *testing.T, c *Conn, log *syncBuffer, reason string) {
+func wantTurnedAway(t *testing.T, c *Conn, log *wstest.Log, reason string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(bg, 20*time.Second)
 	defer cancel()
@@ -88,7 +89,7 @@ func TestLoopOutOfDescriptors(t *testing.T) {
 		name := map[bool]string{false: "clear", true: "TLS"}[secure]
 		t.Run("Server/"+name, func(t *testing.T) {
 			l := newTestLoop(t, 1)
-			var log syncBuffer
+			var log wstest.Log
 			restored := make(chan func(), 1)
 			s := &Server{Events: never(t), Loop: l}
 			s.Logger = slog.New(slog.NewTextHandler(&log, nil))
@@ -117,7 +118,7 @@ func TestLoopOutOfDescriptors(t *testing.T) {
 		})
 	}
 	t.Run("Serve", func(t *testing.T) { // with TLS: without it no further descriptor is needed
-		var log syncBuffer
+		var log wstest.Log
 		l, err := NewLoop(&LoopOptions{Workers: 1, Logger: slog.New(slog.NewTextHandler(&log, nil))})
 		if err != nil {
 			t.Fatal(err)
@@ -141,7 +142,7 @@ func TestLoopOutOfDescriptors(t *testing.T) {
 // loop.
 func TestLoopOutOfWatches(t *testing.T) {
 	t.Run("Server", func(t *testing.T) {
-		var log syncBuffer
+		var log wstest.Log
 		s := &Server{Events: never(t), Loop: newDeafLoop(t, io.Discard)}
 		s.Logger = slog.New(slog.NewTextHandler(&log, nil))
 		web := httptest.NewServer(s)
@@ -157,7 +158,7 @@ func TestLoopOutOfWatches(t *testing.T) {
 		}
 	})
 	t.Run("Serve with TLS", func(t *testing.T) {
-		var log syncBuffer
+		var log wstest.Log
 		l := newDeafLoop(t, &log)
 		url, _ := serveLoop(t, l, nil, never(t), true)
 		c, _, err := Dial(t.Context(), url, insecure())
@@ -168,7 +169,7 @@ func TestLoopOutOfWatches(t *testing.T) {
 		wantTurnedAway(t, c, &log, "epoll_ctl")
 	})
 	t.Run("Serve", func(t *testing.T) { // before the request has come
-		var log syncBuffer
+		var log wstest.Log
 		l := newDeafLoop(t, &log)
 		a, b := tcpPair(t)
 		defer a.Close()

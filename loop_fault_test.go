@@ -1,7 +1,6 @@
 package websocket
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"log/slog"
@@ -14,6 +13,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/fullduplex-go/websocket/internal/wstest"
 )
 
 // loopEcho sends messages back.
@@ -163,7 +164,7 @@ func TestLoopHandlerFails(t *testing.T) {
 			for _, where := range []string{"OnOpen", "OnMessage", "OnClose", "OnMessage, after a while"} {
 				t.Run(tr.name+"/"+f.name+"/"+where, func(t *testing.T) {
 					l := newTestLoop(t, 1)
-					var log syncBuffer
+					var log wstest.Log
 					opts := Options{Logger: slog.New(slog.NewTextHandler(&log, nil))}
 					other, _ := loopConns(t, l, tr.pair, loopEcho{}, opts)
 					var closed atomic.Int32
@@ -215,24 +216,6 @@ func TestLoopHandlerFails(t *testing.T) {
 			}
 		}
 	}
-}
-
-// syncBuffer is a bytes.Buffer for several goroutines.
-type syncBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (s *syncBuffer) Write(p []byte) (int, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.b.Write(p)
-}
-
-func (s *syncBuffer) String() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.b.String()
 }
 
 // Handlers attach connections, dial, write to others, and close others and

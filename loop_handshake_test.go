@@ -12,11 +12,13 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/fullduplex-go/websocket/internal/wstest"
 )
 
 // requestWithOrigin is a handshake that CheckOrigin is asked about.
 func requestWithOrigin() string {
-	return newHandshakeRequest().add("Origin: https://example.com").String()
+	return wstest.NewRequest().Add("Origin: https://example.com").String()
 }
 
 // clientOf dials ln, with TLS if wanted.

@@ -2,8 +2,12 @@ package websocket
 
 import (
 	"bytes"
+	"crypto/tls"
+	"errors"
 	"fmt"
 	"net"
+	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -122,4 +126,43 @@ func TestScribble(t *testing.T) {
 	if scribbled := string(p) != "on loan"; scribbled != scribble {
 		t.Errorf("behind the handler the message is %q", p)
 	}
+}
+
+// echoHandler answers every message.
+var echoHandler = funcHandler{message: func(c *Conn, typ MessageType, p []byte) { c.Write(bg, typ, p) }}
+
+// wakeServe makes a connection to a listener that was closed. Loop.Serve watches a
+// duplicate of it, and notices that with a connection or within a second.
+func wakeServe(ln net.Listener) {
+	if nc, err := net.Dial(ln.Addr().Network(), ln.Addr().String()); err == nil {
+		nc.Close()
+	}
+}
+
+// serveLoop runs Loop.Serve, over TLS if wanted, and returns its URL.
+func serveLoop(t *testing.T, l *Loop, opts *AcceptOptions, h EventHandler, secure bool) (url string, ln net.Listener) {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	url, on := "ws://"+ln.Addr().String()+"/", ln
+	if secure {
+		url, on = "wss"+strings.TrimPrefix(url, "ws"), tls.NewListener(l.Listener(ln), testTLS())
+	}
+	served := make(chan error, 1)
+	go func() { served <- l.Serve(on, opts, h) }()
+	t.Cleanup(func() {
+		l.Close()
+		wakeServe(ln)
+		if err := mustReceive(t, served); !errors.Is(err, net.ErrClosed) {
+			t.Errorf("Serve returned %v", err)
+		}
+	})
+	return url, ln
+}
+
+// insecure has Dial trust the certificate of the tests.
+func insecure() *DialOptions {
+	return &DialOptions{HTTPClient: &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}}}
 }

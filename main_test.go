@@ -52,7 +52,13 @@ var (
 	ourGoroutines   = wstest.Goroutines
 	openDescriptors = wstest.Sockets
 	until           = wstest.Until
+	heapAfter       = wstest.HeapAfter
+	pattern         = wstest.Pattern
 )
+
+const raceEnabled = wstest.Race
+
+type syncBuffer = wstest.Log
 
 func mustReceive[T any](t testing.TB, ch <-chan T) T {
 	t.Helper()

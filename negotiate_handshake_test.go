@@ -76,7 +76,13 @@ func TestAcceptCompression(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			opts := &AcceptOptions{Options: Options{Compression: tt.opts}, Subprotocols: []string{"a"}}
-			addr, outcomes := acceptServer(t, opts)
+			addr, outcomes := wstest.AcceptServer(t, func(w http.ResponseWriter, r *http.Request) error {
+				c, err := Accept(w, r, opts)
+				if err == nil {
+					c.CloseNow()
+				}
+				return err
+			})
 			q := wstest.NewRequest().Add("Sec-WebSocket-Protocol: a").Add(tt.offer...)
 			resp, _ := wstest.Exchange(t, addr, q.String())
 			if err := wstest.Receive(t, outcomes); err != nil {

@@ -30,6 +30,8 @@ func newConnPair(t *testing.T, client, server ConnOptions) (*Conn, *Conn) {
 	return c, s
 }
 
+type requestKey struct{}
+
 func TestNewConn(t *testing.T) {
 	r, err := http.NewRequestWithContext(context.WithValue(bg, requestKey{}, "value"), http.MethodGet, "http://host/path", http.NoBody)
 	if err != nil {

@@ -13,10 +13,9 @@ import (
 
 // Client is the client's end of a connection, which speaks frames by hand.
 type Client struct {
+	T    testing.TB
 	Conn net.Conn
 	R    *bufio.Reader // of Conn
-
-	t testing.TB
 }
 
 // DialClient makes a handshake that the server accepts. What early holds is sent in
@@ -40,7 +39,7 @@ func NewClient(t testing.TB, nc net.Conn, request string) *Client {
 	if _, err := io.WriteString(nc, request); err != nil {
 		t.Fatal(err)
 	}
-	p := &Client{Conn: nc, R: bufio.NewReader(nc), t: t}
+	p := &Client{Conn: nc, R: bufio.NewReader(nc), T: t}
 	resp, err := http.ReadResponse(p.R, nil)
 	if err != nil {
 		t.Fatal(err)
@@ -54,13 +53,13 @@ func NewClient(t testing.TB, nc net.Conn, request string) *Client {
 // ReadClose reads frames up to a close frame and returns its code, 1005 for none; it
 // returns 0 if the connection ends without one.
 func (p *Client) ReadClose() (code uint16) {
-	p.t.Helper()
+	p.T.Helper()
 	for {
 		first, payload, err := p.readFrame()
 		if err != nil {
 			var ne net.Error
 			if errors.As(err, &ne) && ne.Timeout() {
-				p.t.Errorf("neither a close frame nor the end came in %v", patience)
+				p.T.Errorf("neither a close frame nor the end came in %v", patience)
 			}
 			return 0
 		}
@@ -71,7 +70,7 @@ func (p *Client) ReadClose() (code uint16) {
 		case 0:
 			return 1005
 		case 1:
-			p.t.Errorf("a close frame with the payload %x", payload)
+			p.T.Errorf("a close frame with the payload %x", payload)
 			return 0
 		}
 		return binary.BigEndian.Uint16(payload)
@@ -85,7 +84,7 @@ func (p *Client) readFrame() (first byte, payload []byte, err error) {
 		return 0, nil, err
 	}
 	if head[1]&0x80 != 0 {
-		p.t.Errorf("the header %x of a masked frame", head)
+		p.T.Errorf("the header %x of a masked frame", head)
 	}
 	n := uint64(head[1] & 0x7F)
 	switch n {
@@ -108,19 +107,19 @@ func (p *Client) readFrame() (first byte, payload []byte, err error) {
 
 // ReplyClose answers a close frame and waits for the end of the connection.
 func (p *Client) ReplyClose(code uint16) {
-	p.t.Helper()
+	p.T.Helper()
 	if _, err := p.Conn.Write(CloseFrame(code)); err != nil {
-		p.t.Fatal(err)
+		p.T.Fatal(err)
 	}
 	if rest, err := io.ReadAll(p.R); err != nil || len(rest) > 0 {
-		p.t.Errorf("behind the closing handshake: %x, %v, want the end", rest, err)
+		p.T.Errorf("behind the closing handshake: %x, %v, want the end", rest, err)
 	}
 }
 
 // UntilEnd takes part in whatever end the server gives the connection, and returns
 // the code of its close frame or 0.
 func (p *Client) UntilEnd() (code uint16) {
-	p.t.Helper()
+	p.T.Helper()
 	code = p.ReadClose()
 	if code != 0 {
 		p.ReplyClose(code)
@@ -129,8 +128,8 @@ func (p *Client) UntilEnd() (code uint16) {
 }
 
 // CloseFrame is a close frame as a client sends it.
-func CloseFrame(code uint16) []byte {
-	return Frame(0x88, string(binary.BigEndian.AppendUint16(nil, code)))
+func CloseFrame[C ~uint16](code C) []byte {
+	return Frame(0x88, string(binary.BigEndian.AppendUint16(nil, uint16(code))))
 }
 
 // Frame is a frame with this first byte as a client sends it.

@@ -1,4 +1,4 @@
-package websocket
+package server_test
 
 import (
 	"bufio"
@@ -10,6 +10,10 @@ import (
 	"net/http/httptest"
 	"runtime"
 	"testing"
+
+	"github.com/fullduplex-go/websocket"
+	"github.com/fullduplex-go/websocket/internal/wstest"
+	"github.com/fullduplex-go/websocket/internal/wstest/conntest"
 )
 
 // routeKey is where pooledRouter puts its route into a request's context.
@@ -39,7 +43,7 @@ func roomOf(ctx context.Context) string {
 }
 
 // valueless reports whether c shows nothing that a router may take back.
-func valueless(c *Conn) bool {
+func valueless(c *websocket.Conn) bool {
 	r := c.Request()
 	return roomOf(c.Context()) == "" && (r == nil || r.Context().Value(routeKey{}) == nil && r.Context().Value(http.ServerContextKey) == nil)
 }
@@ -47,9 +51,9 @@ func valueless(c *Conn) bool {
 // TestServerHandlerInsideRequest: what a router has put into the request is right
 // as long as Handler runs, and out of reach afterwards.
 func TestServerHandlerInsideRequest(t *testing.T) {
-	conns, release, served := make(chan *Conn), make(chan struct{}), make(chan struct{}, 1)
+	conns, release, served := make(chan *websocket.Conn), make(chan struct{}), make(chan struct{}, 1)
 	late := make(chan string, 2)
-	s := &Server{Handler: func(c *Conn) {
+	s := &websocket.Server{Handler: func(c *websocket.Conn) {
 		conns <- c
 		<-release
 		late <- roomOf(c.Context())
@@ -58,8 +62,8 @@ func TestServerHandlerInsideRequest(t *testing.T) {
 	web := httptest.NewServer(pooledRouter(s, served))
 	defer web.Close()
 	defer s.Close()
-	p := dialRaw(t, web.Listener.Addr().String())
-	c := mustReceive(t, conns)
+	p := wstest.DialClient(t, web.Listener.Addr().String())
+	c := wstest.Receive(t, conns)
 	ctx := c.Context()
 	select {
 	case <-served:
@@ -68,13 +72,13 @@ func TestServerHandlerInsideRequest(t *testing.T) {
 	}
 	close(release)
 	for range 2 {
-		if room := mustReceive(t, late); room != "/chat" {
+		if room := wstest.Receive(t, late); room != "/chat" {
 			t.Errorf("room %q in the handler, want /chat", room)
 		}
 	}
-	p.untilEnd()
-	mustReceive(t, served)
-	if ctx.Err() == nil || c.closing() == false {
+	p.UntilEnd()
+	wstest.Receive(t, served)
+	if ctx.Err() == nil || closing(c) == false {
 		t.Error("the request was over before the connection")
 	}
 	if !valueless(c) || roomOf(ctx) != "" {
@@ -88,8 +92,8 @@ func TestServerHandlerInsideRequest(t *testing.T) {
 // TestServerForgetsRequest: with ForgetRequest nothing of the request can be
 // reached, so ServeHTTP returns at once.
 func TestServerForgetsRequest(t *testing.T) {
-	conns, release, served := make(chan *Conn), make(chan struct{}), make(chan struct{}, 1)
-	s := &Server{AcceptOptions: AcceptOptions{ForgetRequest: true}, Handler: func(c *Conn) {
+	conns, release, served := make(chan *websocket.Conn), make(chan struct{}), make(chan struct{}, 1)
+	s := &websocket.Server{AcceptOptions: websocket.AcceptOptions{ForgetRequest: true}, Handler: func(c *websocket.Conn) {
 		conns <- c
 		<-release
 	}}
@@ -97,10 +101,10 @@ func TestServerForgetsRequest(t *testing.T) {
 	defer web.Close()
 	defer s.Close()
 	defer close(release)
-	dialRaw(t, web.Listener.Addr().String())
-	c := mustReceive(t, conns)
-	mustReceive(t, served)
-	if c.closing() {
+	wstest.DialClient(t, web.Listener.Addr().String())
+	c := wstest.Receive(t, conns)
+	wstest.Receive(t, served)
+	if closing(c) {
 		t.Error("the connection is closing")
 	}
 	if c.Request() != nil || !valueless(c) {
@@ -119,29 +123,29 @@ func TestServerEventsRequest(t *testing.T) {
 		} {
 			for _, polled := range []bool{false, true} {
 				t.Run(name, func(t *testing.T) {
-					l := newTestLoop(t, 1)
-					conns, release, served := make(chan *Conn), make(chan struct{}), make(chan struct{}, 1)
+					l := conntest.NewLoop(t, 1)
+					conns, release, served := make(chan *websocket.Conn), make(chan struct{}), make(chan struct{}, 1)
 					type look struct {
 						room      string
 						valueless bool
 					}
 					looks := make(chan look, 3)
 					var before context.Context
-					s := &Server{
-						AcceptOptions: AcceptOptions{ForgetRequest: forget},
+					s := &websocket.Server{
+						AcceptOptions: websocket.AcceptOptions{ForgetRequest: forget},
 						Loop:          l,
-						Events: funcHandler{
-							open: func(c *Conn) {
+						Events: conntest.Handler{
+							Open: func(c *websocket.Conn) {
 								before = c.Context()
 								conns <- c
 								<-release
 								looks <- look{room: roomOf(c.Request().Context())}
 								end()
 							},
-							message: func(c *Conn, _ MessageType, _ []byte) {
+							Message: func(c *websocket.Conn, _ websocket.MessageType, _ []byte) {
 								looks <- look{roomOf(before), valueless(c) && (c.Request() == nil) == forget}
 							},
-							close: func(c *Conn, _ error) {
+							Close: func(c *websocket.Conn, _ error) {
 								looks <- look{roomOf(before), valueless(c) && (c.Request() == nil) == forget}
 							},
 						},
@@ -153,27 +157,27 @@ func TestServerEventsRequest(t *testing.T) {
 					}
 					web := httptest.NewServer(h)
 					defer web.Close()
-					p := dialRaw(t, web.Listener.Addr().String(), frame(OpText, true, true, "early")...)
-					c := mustReceive(t, conns)
+					p := wstest.DialClient(t, web.Listener.Addr().String(), conntest.Frame(websocket.OpText, true, true, "early")...)
+					c := wstest.Receive(t, conns)
 					select {
 					case <-served:
 						t.Error("the request is over while OnOpen runs")
 					default:
 					}
 					close(release)
-					if got := mustReceive(t, looks); got.room != "/chat" {
+					if got := wstest.Receive(t, looks); got.room != "/chat" {
 						t.Errorf("room %q in OnOpen, want /chat", got.room)
 					}
-					mustReceive(t, served)
+					wstest.Receive(t, served)
 					if name == "return" {
-						if got := mustReceive(t, looks); got.room != "" || !got.valueless {
+						if got := wstest.Receive(t, looks); got.room != "" || !got.valueless {
 							t.Errorf("in OnMessage: %+v", got)
 						}
 						c.CloseNow()
 					}
-					p.untilEnd()
+					p.UntilEnd()
 					var last look
-					until(t, "OnClose", func() bool {
+					wstest.Until(t, "OnClose", func() bool {
 						select {
 						case last = <-looks:
 							return true
@@ -187,7 +191,7 @@ func TestServerEventsRequest(t *testing.T) {
 					if r := c.Request(); !forget && r.URL.Path != "/chat" {
 						t.Errorf("the URL has become %v", r.URL)
 					}
-					mustShutdown(t, s)
+					wstest.MustShutdown(t, s)
 				})
 			}
 		}
@@ -197,28 +201,28 @@ func TestServerEventsRequest(t *testing.T) {
 // TestServerEventsBlockedOpen: an OnOpen that does not return holds up its own
 // request, and no Shutdown for longer than its context allows.
 func TestServerEventsBlockedOpen(t *testing.T) {
-	l := newTestLoop(t, 1)
+	l := conntest.NewLoop(t, 1)
 	opened, release, served := make(chan struct{}), make(chan struct{}), make(chan struct{}, 1)
 	closed := make(chan error, 1)
-	s := &Server{Loop: l, Events: funcHandler{
-		open:  func(*Conn) { close(opened); <-release },
-		close: func(_ *Conn, err error) { closed <- err },
+	s := &websocket.Server{Loop: l, Events: conntest.Handler{
+		Open:  func(*websocket.Conn) { close(opened); <-release },
+		Close: func(_ *websocket.Conn, err error) { closed <- err },
 	}}
 	web := httptest.NewServer(pooledRouter(s, served))
 	defer web.Close()
-	p := dialRaw(t, web.Listener.Addr().String())
-	mustReceive(t, opened)
+	p := wstest.DialClient(t, web.Listener.Addr().String())
+	wstest.Receive(t, opened)
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() { done <- s.Shutdown(ctx) }()
-	if code := p.readClose(); code != StatusGoingAway {
+	if code := websocket.StatusCode(p.ReadClose()); code != websocket.StatusGoingAway {
 		t.Errorf("close code %d, want 1001", code)
 	}
 	cancel()
-	if err := mustReceive(t, done); !errors.Is(err, context.Canceled) {
+	if err := wstest.Receive(t, done); !errors.Is(err, context.Canceled) {
 		t.Errorf("Shutdown returned %v, want context.Canceled", err)
 	}
-	if rest, err := io.ReadAll(p.br); len(rest) > 0 {
+	if rest, err := io.ReadAll(p.R); len(rest) > 0 {
 		t.Errorf("behind the close frame: %x, %v", rest, err)
 	}
 	select {
@@ -229,31 +233,11 @@ func TestServerEventsBlockedOpen(t *testing.T) {
 	default:
 	}
 	close(release)
-	mustReceive(t, served)
-	if err := mustReceive(t, closed); CloseCode(err) != StatusGoingAway {
+	wstest.Receive(t, served)
+	if err := wstest.Receive(t, closed); websocket.CloseCode(err) != websocket.StatusGoingAway {
 		t.Errorf("OnClose(%v), want 1001", err)
 	}
-	mustShutdown(t, s)
-}
-
-// TestServerEventsClosedLoop: a loop that takes nothing any more leaves no request
-// waiting.
-func TestServerEventsClosedLoop(t *testing.T) {
-	l := newTestLoop(t, 1)
-	served := make(chan struct{}, 1)
-	s := &Server{Loop: l, Events: never(t)}
-	web := httptest.NewServer(pooledRouter(s, served))
-	defer web.Close()
-	l.Close()
-	p := dialRaw(t, web.Listener.Addr().String())
-	mustReceive(t, served)
-	if code := p.untilEnd(); code != StatusGoingAway {
-		t.Errorf("close code %d, want 1001", code)
-	}
-	mustShutdown(t, s)
-	if len(s.opening) != 0 {
-		t.Errorf("%d connections are still opening", len(s.opening))
-	}
+	wstest.MustShutdown(t, s)
 }
 
 // foreignWriter gives away a connection that no engine can watch.

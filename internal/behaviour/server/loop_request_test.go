@@ -1,4 +1,4 @@
-package websocket
+package server_test
 
 import (
 	"bufio"
@@ -11,7 +11,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/fullduplex-go/websocket"
 	"github.com/fullduplex-go/websocket/internal/request"
+	"github.com/fullduplex-go/websocket/internal/wstest"
+	"github.com/fullduplex-go/websocket/internal/wstest/conntest"
 )
 
 // exchange writes a request to addr, over TLS if wanted, and returns the answer
@@ -58,7 +61,7 @@ func exchange(t *testing.T, addr net.Addr, secure bool, wire string, kept bool) 
 // TestLoopServeLikeNetHTTP: Loop.Serve gives each request the status that
 // net/http's server with Accept gives it.
 func TestLoopServeLikeNetHTTP(t *testing.T) {
-	const upgrade = "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: " + rfcKey + "\r\n"
+	const upgrade = "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: " + wstest.Key + "\r\n"
 	const good = "GET / HTTP/1.1\r\nHost: a\r\n" + upgrade
 	requests := []string{
 		good, "GET http://b/c HTTP/1.1\r\nHost: a\r\n" + upgrade, "GET /%2F?%zz HTTP/1.1\r\nHost: a\r\n" + upgrade, "GET /a/../%41?b HTTP/1.2\r\nHost: [::1]:80\r\n" + upgrade,
@@ -80,18 +83,18 @@ func TestLoopServeLikeNetHTTP(t *testing.T) {
 		good + "X: " + strings.Repeat("x", 2*request.MaxHead) + "\r\n", "\x16\x03\x01\r\n", "\r\n",
 	}
 	for _, secure := range []bool{false, true} {
-		_, ours := serveLoop(t, newTestLoop(t, 1), nil, echoHandler, secure)
+		_, ours := conntest.ServeLoop(t, conntest.NewLoop(t, 1), nil, conntest.Echo, secure)
 		theirs, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
 			t.Fatal(err)
 		}
 		addr := theirs.Addr()
 		if secure {
-			theirs = tls.NewListener(theirs, testTLS())
+			theirs = tls.NewListener(theirs, wstest.Certificate())
 		}
 		s := &http.Server{
 			Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-				if c, err := Accept(w, r, nil); err == nil {
+				if c, err := websocket.Accept(w, r, nil); err == nil {
 					c.CloseNow()
 				}
 			}),
@@ -114,7 +117,7 @@ func TestLoopServeLikeNetHTTP(t *testing.T) {
 			}
 		}
 		s.Close()
-		if err := mustReceive(t, served); err != http.ErrServerClosed {
+		if err := wstest.Receive(t, served); err != http.ErrServerClosed {
 			t.Error(err)
 		}
 	}
@@ -124,7 +127,7 @@ func TestLoopServeLikeNetHTTP(t *testing.T) {
 // and not when its time is over, which is another status.
 func TestLoopServeEarlyVerdict(t *testing.T) {
 	for _, secure := range []bool{false, true} {
-		_, ln := serveLoop(t, newTestLoop(t, 1), nil, echoHandler, secure)
+		_, ln := conntest.ServeLoop(t, conntest.NewLoop(t, 1), nil, conntest.Echo, secure)
 		for _, wire := range []string{"\x16\x03\x01\n", "GET / HTTP/1.1\r\nHost : a\r\nX@: y\r\n", "GET /%zz HTTP/1.1\r\n", "SSH-2.0-OpenSSH_9.2\r\n"} {
 			if resp, body := exchange(t, ln.Addr(), secure, wire, false); resp.StatusCode != http.StatusBadRequest || body == "" {
 				t.Errorf("%q: %s %q", wire, resp.Status, body)
@@ -137,8 +140,8 @@ func TestLoopServeEarlyVerdict(t *testing.T) {
 // CheckOrigin and the handler see the state of TLS.
 func TestLoopServeTLSOrigin(t *testing.T) {
 	states := make(chan *tls.ConnectionState, 10)
-	h := echoHandler
-	h.open = func(c *Conn) { states <- c.Request().TLS }
+	h := conntest.Echo
+	h.Open = func(c *websocket.Conn) { states <- c.Request().TLS }
 	check := func(r *http.Request) bool { states <- r.TLS; return true }
 	for _, secure := range []bool{false, true} {
 		for _, tt := range []struct {
@@ -150,9 +153,9 @@ func TestLoopServeTLSOrigin(t *testing.T) {
 			{"http://localhost", nil, map[bool]int{false: 101, true: 403}[secure]},
 			{"http://other", check, 101},
 		} {
-			_, ln := serveLoop(t, newTestLoop(t, 1), &AcceptOptions{CheckOrigin: tt.check}, h, secure)
+			_, ln := conntest.ServeLoop(t, conntest.NewLoop(t, 1), &websocket.AcceptOptions{CheckOrigin: tt.check}, h, secure)
 			wire := "GET / HTTP/1.1\r\nHost: localhost\r\nOrigin: " + tt.origin + "\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n" +
-				"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: " + rfcKey + "\r\n\r\n"
+				"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: " + wstest.Key + "\r\n\r\n"
 			resp, _ := exchange(t, ln.Addr(), secure, wire, false)
 			if resp.StatusCode != tt.status {
 				t.Errorf("secure %v, origin %s: %s, want %d", secure, tt.origin, resp.Status, tt.status)
@@ -166,7 +169,7 @@ func TestLoopServeTLSOrigin(t *testing.T) {
 				seen = 2
 			}
 			for range seen {
-				if s := mustReceive(t, states); (s != nil) != secure || secure && (!s.HandshakeComplete || s.Version < tls.VersionTLS12) {
+				if s := wstest.Receive(t, states); (s != nil) != secure || secure && (!s.HandshakeComplete || s.Version < tls.VersionTLS12) {
 					t.Errorf("secure %v, origin %s: the state of TLS is %+v", secure, tt.origin, s)
 				}
 			}
@@ -178,12 +181,12 @@ func TestLoopServeTLSOrigin(t *testing.T) {
 // headers of the handshake.
 func TestLoopServeRequest(t *testing.T) {
 	got := make(chan *http.Request, 1)
-	h := echoHandler
-	h.open = func(c *Conn) { got <- c.Request() }
-	_, ln := serveLoop(t, newTestLoop(t, 1), nil, h, false)
+	h := conntest.Echo
+	h.Open = func(c *websocket.Conn) { got <- c.Request() }
+	_, ln := conntest.ServeLoop(t, conntest.NewLoop(t, 1), nil, h, false)
 	exchange(t, ln.Addr(), false, "GET /room%2F7?a=b HTTP/1.1\r\nhost: example.com\r\nx-token: 1\r\nX-Token: 2\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"+
-		"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: "+rfcKey+"\r\nSec-WebSocket-Protocol: chat\r\nSec-WebSocket-Extensions: x\r\n\r\n", false)
-	r := mustReceive(t, got)
+		"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: "+wstest.Key+"\r\nSec-WebSocket-Protocol: chat\r\nSec-WebSocket-Extensions: x\r\n\r\n", false)
+	r := wstest.Receive(t, got)
 	if len(r.Header) != 2 || strings.Join(r.Header["X-Token"], " ") != "1 2" || r.Header.Get("Sec-WebSocket-Protocol") != "chat" {
 		t.Errorf("the headers are %q", r.Header)
 	}
@@ -208,7 +211,7 @@ func TestLoopServeEarlyKept(t *testing.T) {
 		}
 		return true
 	}
-	_, ln := serveLoop(t, newTestLoop(t, 1), &AcceptOptions{CheckOrigin: check}, echoHandler, false)
+	_, ln := conntest.ServeLoop(t, conntest.NewLoop(t, 1), &websocket.AcceptOptions{CheckOrigin: check}, conntest.Echo, false)
 	open := func(path, message string) net.Conn {
 		nc, err := net.Dial("tcp", ln.Addr().String())
 		if err != nil {
@@ -217,13 +220,13 @@ func TestLoopServeEarlyKept(t *testing.T) {
 		t.Cleanup(func() { nc.Close() })
 		nc.SetDeadline(time.Now().Add(20 * time.Second))
 		if _, err := io.WriteString(nc, "GET "+path+" HTTP/1.1\r\nHost: a\r\nOrigin: http://b\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"+
-			"Sec-WebSocket-Key: "+rfcKey+"\r\n\r\n"+string(frame(OpText, true, true, message))); err != nil {
+			"Sec-WebSocket-Key: "+wstest.Key+"\r\n\r\n"+string(conntest.Frame(websocket.OpText, true, true, message))); err != nil {
 			t.Fatal(err)
 		}
 		return nc
 	}
 	a := open("/a", "aaaaa")
-	mustReceive(t, first)
+	wstest.Receive(t, first)
 	b := open("/b", "bbbbb")
 	for nc, want := range map[net.Conn]string{a: "aaaaa", b: "bbbbb"} {
 		br := bufio.NewReader(nc)

@@ -1,4 +1,4 @@
-package websocket
+package server_test
 
 import (
 	"bufio"
@@ -9,16 +9,16 @@ import (
 	"net/http"
 	"sync"
 	"testing"
-	"testing/synctest"
 	"time"
 
-	"github.com/fullduplex-go/websocket/internal/bufpipe"
+	"github.com/fullduplex-go/websocket"
+	"github.com/fullduplex-go/websocket/internal/wstest"
 )
 
 // expectUnavailable checks what a server says that has been stopped.
 func expectUnavailable(t *testing.T, addr string) {
 	t.Helper()
-	resp, body := exchangeRaw(t, addr, newHandshakeRequest().String())
+	resp, body := wstest.Exchange(t, addr, wstest.NewRequest().String())
 	if resp.StatusCode != 503 || body != "the server is shutting down\n" || resp.Header.Get("Connection") != "close" {
 		t.Errorf("status %d, body %q, Connection: %q, want a 503", resp.StatusCode, body, resp.Header.Get("Connection"))
 	}
@@ -26,19 +26,19 @@ func expectUnavailable(t *testing.T, addr string) {
 
 func TestServerShutdown(t *testing.T) {
 	started, ended, release := make(chan struct{}), make(chan struct{}), make(chan struct{})
-	s := &Server{Handler: func(c *Conn) {
+	s := &websocket.Server{Handler: func(c *websocket.Conn) {
 		close(started)
-		<-c.ended()
+		<-c.Context().Done()
 		close(ended)
 		<-release
 	}}
-	addr := serveRaw(t, s)
-	p := dialRaw(t, addr)
-	mustReceive(t, started)
+	addr := wstest.ServeHTTP(t, s)
+	p := wstest.DialClient(t, addr)
+	wstest.Receive(t, started)
 	done := make(chan error, 1)
 	go func() { done <- s.Shutdown(t.Context()) }()
-	p.untilEnd()
-	mustReceive(t, ended)
+	p.UntilEnd()
+	wstest.Receive(t, ended)
 	expectUnavailable(t, addr)
 	select {
 	case err := <-done:
@@ -46,7 +46,7 @@ func TestServerShutdown(t *testing.T) {
 	default:
 	}
 	close(release)
-	if err := mustReceive(t, done); err != nil {
+	if err := wstest.Receive(t, done); err != nil {
 		t.Error(err)
 	}
 	if err := s.Shutdown(t.Context()); err != nil {
@@ -63,53 +63,53 @@ func TestServerShutdown(t *testing.T) {
 func TestServerShutdownTellsAllAtOnce(t *testing.T) {
 	release := make(chan struct{})
 	started := make(chan struct{}, 5)
-	s := &Server{Handler: func(*Conn) { started <- struct{}{}; <-release }}
-	addr := serveRaw(t, s)
-	var peers []*rawPeer
+	s := &websocket.Server{Handler: func(*websocket.Conn) { started <- struct{}{}; <-release }}
+	addr := wstest.ServeHTTP(t, s)
+	var peers []*wstest.Client
 	for range cap(started) {
-		peers = append(peers, dialRaw(t, addr))
-		mustReceive(t, started)
+		peers = append(peers, wstest.DialClient(t, addr))
+		wstest.Receive(t, started)
 	}
 	done := make(chan error, 1)
 	go func() { done <- s.Shutdown(t.Context()) }()
 	for _, p := range peers {
-		if code := p.readClose(); code != StatusGoingAway {
+		if code := websocket.StatusCode(p.ReadClose()); code != websocket.StatusGoingAway {
 			t.Errorf("close code %d, want 1001", code)
 		}
 	}
 	for _, p := range peers {
-		p.replyClose(StatusGoingAway)
+		p.ReplyClose(uint16(websocket.StatusGoingAway))
 	}
 	close(release)
-	if err := mustReceive(t, done); err != nil {
+	if err := wstest.Receive(t, done); err != nil {
 		t.Error(err)
 	}
 }
 
 func TestServerShutdownCuts(t *testing.T) {
 	started, release := make(chan struct{}), make(chan struct{})
-	s := &Server{
-		AcceptOptions: AcceptOptions{Options: Options{CloseTimeout: time.Hour}},
-		Handler:       func(*Conn) { close(started); <-release },
+	s := &websocket.Server{
+		AcceptOptions: websocket.AcceptOptions{Options: websocket.Options{CloseTimeout: time.Hour}},
+		Handler:       func(*websocket.Conn) { close(started); <-release },
 	}
-	p := dialRaw(t, serveRaw(t, s))
-	mustReceive(t, started)
+	p := wstest.DialClient(t, wstest.ServeHTTP(t, s))
+	wstest.Receive(t, started)
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() { done <- s.Shutdown(ctx) }()
-	p.readClose() // 1001, which is not answered
+	p.ReadClose() // 1001, which is not answered
 	cancel()
-	if err := mustReceive(t, done); !errors.Is(err, context.Canceled) {
+	if err := wstest.Receive(t, done); !errors.Is(err, context.Canceled) {
 		t.Errorf("Shutdown returned %v, want context.Canceled", err)
 	}
-	if code := p.readClose(); code != 0 {
+	if code := websocket.StatusCode(p.ReadClose()); code != 0 {
 		t.Errorf("close code %d, want the end", code)
 	}
 	if err := s.Shutdown(ctx); !errors.Is(err, context.Canceled) { // the handler is still there
 		t.Errorf("Shutdown returned %v, want context.Canceled", err)
 	}
 	close(release)
-	mustShutdown(t, s)
+	wstest.MustShutdown(t, s)
 	if err := s.Shutdown(ctx); err != nil { // nothing left to wait for
 		t.Errorf("Shutdown of a drained server returned %v", err)
 	}
@@ -117,83 +117,48 @@ func TestServerShutdownCuts(t *testing.T) {
 
 func TestServerClose(t *testing.T) {
 	started, release := make(chan struct{}), make(chan struct{})
-	s := &Server{Handler: func(*Conn) { close(started); <-release }}
-	addr := serveRaw(t, s)
-	p := dialRaw(t, addr)
-	mustReceive(t, started)
+	s := &websocket.Server{Handler: func(*websocket.Conn) { close(started); <-release }}
+	addr := wstest.ServeHTTP(t, s)
+	p := wstest.DialClient(t, addr)
+	wstest.Receive(t, started)
 	for range 2 {
 		if err := s.Close(); err != nil { // does not wait for the handler
 			t.Error(err)
 		}
 	}
-	if code := p.readClose(); code != 0 {
+	if code := websocket.StatusCode(p.ReadClose()); code != 0 {
 		t.Errorf("close code %d, want the end without one", code)
 	}
 	expectUnavailable(t, addr)
 	close(release)
-	mustShutdown(t, s)
-}
-
-// A stop that comes while a handshake is under way catches its connection.
-func TestServerStopDuringHandshake(t *testing.T) {
-	for _, phase := range []serverPhase{phaseDraining, phaseCut} {
-		stopped := make(chan struct{}, 1)
-		s := &Server{Handler: func(*Conn) { t.Error("Handler runs after the stop") }}
-		s.CheckOrigin = func(*http.Request) bool {
-			if conns := s.stop(phase); len(conns) != 0 {
-				t.Errorf("%d connections are tracked", len(conns))
-			}
-			stopped <- struct{}{}
-			return true
-		}
-		nc, err := net.Dial("tcp", serveRaw(t, s))
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer nc.Close()
-		p := newRawPeer(t, nc, newHandshakeRequest().add("Origin: http://server.example").String())
-		code := p.readClose()
-		if phase == phaseDraining {
-			mustReceive(t, stopped)
-			if s.active.Count() != 1 {
-				t.Error("drained before the closing handshake is done")
-			}
-			if code != StatusGoingAway {
-				t.Errorf("close code %d, want 1001", code)
-			}
-			p.replyClose(code)
-		} else if code != 0 {
-			t.Errorf("close code %d, want the end without one", code)
-		}
-		mustShutdown(t, s)
-	}
+	wstest.MustShutdown(t, s)
 }
 
 // A panic in the user's function is net/http's to report; it must not leave a
 // handshake behind that Shutdown waits for.
 func TestServerCheckOriginPanics(t *testing.T) {
-	s := &Server{
-		AcceptOptions: AcceptOptions{CheckOrigin: func(*http.Request) bool { panic(http.ErrAbortHandler) }},
-		Handler:       func(*Conn) {},
+	s := &websocket.Server{
+		AcceptOptions: websocket.AcceptOptions{CheckOrigin: func(*http.Request) bool { panic(http.ErrAbortHandler) }},
+		Handler:       func(*websocket.Conn) {},
 	}
-	nc, err := net.Dial("tcp", serveRaw(t, s))
+	nc, err := net.Dial("tcp", wstest.ServeHTTP(t, s))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer nc.Close()
 	nc.SetDeadline(time.Now().Add(10 * time.Second))
-	if _, err := io.WriteString(nc, newHandshakeRequest().add("Origin: http://a").String()); err != nil {
+	if _, err := io.WriteString(nc, wstest.NewRequest().Add("Origin: http://a").String()); err != nil {
 		t.Fatal(err)
 	}
 	if answer, err := io.ReadAll(nc); err != nil || len(answer) > 0 {
 		t.Errorf("answer %q, %v", answer, err)
 	}
-	mustShutdown(t, s)
+	wstest.MustShutdown(t, s)
 }
 
 func TestServerZeroValue(t *testing.T) {
-	var s, s2 Server
-	mustShutdown(t, &s)
+	var s, s2 websocket.Server
+	wstest.MustShutdown(t, &s)
 	if err := s2.Close(); err != nil {
 		t.Error(err)
 	}
@@ -210,8 +175,8 @@ func TestServerZeroValue(t *testing.T) {
 // and whoever got in is sent away.
 func TestServerConcurrentStops(t *testing.T) {
 	for range 5 {
-		s := &Server{Handler: func(c *Conn) { <-c.ended() }}
-		addr := serveRaw(t, s)
+		s := &websocket.Server{Handler: func(c *websocket.Conn) { <-c.Context().Done() }}
+		addr := wstest.ServeHTTP(t, s)
 		var wg sync.WaitGroup
 		in := make(chan struct{}, 8)
 		for range cap(in) {
@@ -223,18 +188,18 @@ func TestServerConcurrentStops(t *testing.T) {
 				}
 				defer nc.Close()
 				nc.SetDeadline(time.Now().Add(10 * time.Second))
-				io.WriteString(nc, newHandshakeRequest().String())
-				p := &rawPeer{t: t, nc: nc, br: bufio.NewReader(nc)}
-				resp, err := http.ReadResponse(p.br, nil)
+				io.WriteString(nc, wstest.NewRequest().String())
+				p := &wstest.Client{T: t, Conn: nc, R: bufio.NewReader(nc)}
+				resp, err := http.ReadResponse(p.R, nil)
 				in <- struct{}{}
 				if err != nil { // cut before the response was read
 					return
 				}
 				switch resp.StatusCode {
 				case 101:
-					if p.readClose() != 0 {
-						nc.Write(rawClose(StatusGoingAway))
-						io.Copy(io.Discard, p.br)
+					if p.ReadClose() != 0 {
+						nc.Write(wstest.CloseFrame(websocket.StatusGoingAway))
+						io.Copy(io.Discard, p.R)
 					}
 				case 503:
 				default:
@@ -242,13 +207,13 @@ func TestServerConcurrentStops(t *testing.T) {
 				}
 			})
 		}
-		mustReceive(t, in)
+		wstest.Receive(t, in)
 		for i := range 6 {
 			wg.Go(func() {
 				if i == 5 {
 					s.Close()
 				}
-				mustShutdown(t, s)
+				wstest.MustShutdown(t, s)
 			})
 		}
 		wg.Wait()
@@ -258,9 +223,9 @@ func TestServerConcurrentStops(t *testing.T) {
 // The recipe in the documentation of Server.
 func TestServerWithHTTPServer(t *testing.T) {
 	started, ended := make(chan struct{}), make(chan struct{})
-	ws := &Server{Handler: func(c *Conn) {
+	ws := &websocket.Server{Handler: func(c *websocket.Conn) {
 		close(started)
-		<-c.ended()
+		<-c.Context().Done()
 		close(ended)
 	}}
 	web := &http.Server{Handler: ws}
@@ -271,53 +236,16 @@ func TestServerWithHTTPServer(t *testing.T) {
 	}
 	served := make(chan error, 1)
 	go func() { served <- web.Serve(l) }()
-	p := dialRaw(t, l.Addr().String())
-	mustReceive(t, started)
+	p := wstest.DialClient(t, l.Addr().String())
+	wstest.Receive(t, started)
 	done := make(chan error, 1)
 	go func() { done <- errors.Join(web.Shutdown(t.Context()), ws.Shutdown(t.Context())) }()
-	p.untilEnd()
-	if err := mustReceive(t, done); err != nil {
+	p.UntilEnd()
+	if err := wstest.Receive(t, done); err != nil {
 		t.Error(err)
 	}
-	mustReceive(t, ended)
-	if err := mustReceive(t, served); !errors.Is(err, http.ErrServerClosed) {
+	wstest.Receive(t, ended)
+	if err := wstest.Receive(t, served); !errors.Is(err, http.ErrServerClosed) {
 		t.Error(err)
-	}
-}
-
-// TestShutdownTime: Shutdown waits no longer for a peer that does not answer
-// than the closing handshake or its own context may take.
-func TestShutdownTime(t *testing.T) {
-	for _, tt := range []struct {
-		bound, want time.Duration
-		err         error
-	}{
-		{time.Hour, 3 * time.Second, nil},
-		{2 * time.Second, 2 * time.Second, context.DeadlineExceeded},
-	} {
-		synctest.Test(t, func(t *testing.T) {
-			s := &Server{Handler: func(c *Conn) { c.Read(bg) }}
-			a, b := bufpipe.New(1000)
-			c := newConn(a, connConfig{opts: Options{CloseTimeout: 3 * time.Second}.withDefaults()})
-			if !s.enter() {
-				t.Fatal("not serving")
-			}
-			go s.serve(c)
-			synctest.Wait()
-			ctx, cancel := context.WithTimeout(bg, tt.bound)
-			defer cancel()
-			start := time.Now()
-			if err := s.Shutdown(ctx); err != tt.err || time.Since(start) != tt.want {
-				t.Errorf("%v after %v, want %v after %v", err, time.Since(start), tt.err, tt.want)
-			}
-			if f, err := (&frameReader{nc: b}).next(); err != nil || f.Opcode != OpClose {
-				t.Errorf("%+v, %v", f, err)
-			}
-			b.Close()
-			synctest.Wait()
-			if c.Context().Err() == nil || s.active.Count() != 0 {
-				t.Error("the connection is still there")
-			}
-		})
 	}
 }

@@ -1,4 +1,4 @@
-package websocket
+package server_test
 
 import (
 	"bufio"
@@ -10,6 +10,9 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+
+	"github.com/fullduplex-go/websocket"
+	"github.com/fullduplex-go/websocket/internal/wstest"
 )
 
 // The wrappers of these tests are like those of gin and chi; the real ones are in
@@ -86,18 +89,18 @@ func serveWrapped(t *testing.T, outer func(http.Handler) http.Handler, wrap func
 		if before != nil {
 			before(w)
 		}
-		c, err := Accept(w, r, nil)
+		c, err := websocket.Accept(w, r, nil)
 		if err == nil {
 			c.CloseNow()
 		}
 		outcomes <- err
 	}))
 	srv := httptest.NewUnstartedServer(h)
-	complaints := new(logBuffer)
+	complaints := new(wstest.Log)
 	srv.Config.ErrorLog = log.New(complaints, "", 0)
 	srv.Start()
-	resp, _ := exchangeRaw(t, srv.Listener.Addr().String(), newHandshakeRequest().set("Connection: Upgrade, close").String())
-	err := mustReceive(t, outcomes)
+	resp, _ := wstest.Exchange(t, srv.Listener.Addr().String(), wstest.NewRequest().Set("Connection: Upgrade, close").String())
+	err := wstest.Receive(t, outcomes)
 	srv.Close()
 	return resp, complaints.String(), err
 }
@@ -107,7 +110,7 @@ func plain(h http.Handler) http.Handler { return h }
 // TestAcceptShowsStatus: the wrappers see 101, and net/http does not.
 func TestAcceptShowsStatus(t *testing.T) {
 	gin, chi, gorilla := new(likeGin), new(likeChi), new(likeGorilla)
-	var inner *statusWriter
+	var inner interface{ Unwrap() http.ResponseWriter }
 	for _, test := range []struct {
 		name  string
 		outer func(http.Handler) http.Handler
@@ -119,7 +122,7 @@ func TestAcceptShowsStatus(t *testing.T) {
 			*gin = likeGin{ResponseWriter: w, status: 200}
 			return gin
 		}, func() int { return gin.status }, 101},
-		{"gin", ShowStatus, func(w http.ResponseWriter) http.ResponseWriter {
+		{"gin", websocket.ShowStatus, func(w http.ResponseWriter) http.ResponseWriter {
 			*gin = likeGin{ResponseWriter: w, status: 200}
 			return gin
 		}, func() int { return gin.status }, 101},
@@ -127,20 +130,20 @@ func TestAcceptShowsStatus(t *testing.T) {
 			*chi = likeChi{ResponseWriter: w}
 			return chi
 		}, func() int { return chi.status }, 0},
-		{"chi", ShowStatus, func(w http.ResponseWriter) http.ResponseWriter {
+		{"chi", websocket.ShowStatus, func(w http.ResponseWriter) http.ResponseWriter {
 			*chi = likeChi{ResponseWriter: w}
 			return chi
 		}, func() int { return chi.status }, 101},
-		{"two", ShowStatus, func(w http.ResponseWriter) http.ResponseWriter {
+		{"two", websocket.ShowStatus, func(w http.ResponseWriter) http.ResponseWriter {
 			*gorilla = likeGorilla{ResponseWriter: w, status: 200}
 			*chi = likeChi{ResponseWriter: gorilla}
 			return chi
 		}, func() int { return gorilla.status }, 101},
-		{"nothing kept", ShowStatus, func(w http.ResponseWriter) http.ResponseWriter {
-			inner = w.(*statusWriter)
+		{"nothing kept", websocket.ShowStatus, func(w http.ResponseWriter) http.ResponseWriter {
+			inner = w.(interface{ Unwrap() http.ResponseWriter })
 			return w
 		}, func() int {
-			if inner.inner != nil {
+			if inner.Unwrap() != nil {
 				return 0
 			}
 			return 101
@@ -166,7 +169,7 @@ func TestAcceptTooLate(t *testing.T) {
 	} {
 		outer := plain
 		if strings.HasPrefix(name, "ours") {
-			outer = ShowStatus
+			outer = websocket.ShowStatus
 		}
 		for way, begin := range map[string]func(http.ResponseWriter){
 			"WriteHeader": func(w http.ResponseWriter) {
@@ -188,7 +191,7 @@ func TestAcceptTooLate(t *testing.T) {
 			},
 		} {
 			resp, complaints, err := serveWrapped(t, outer, wrap, begin)
-			var e *HandshakeError
+			var e *websocket.HandshakeError
 			if !errors.As(err, &e) || e.Status != 500 || !strings.Contains(err.Error(), "has begun a response") {
 				t.Errorf("%s, %s: %v", name, way, err)
 			}
@@ -202,7 +205,7 @@ func TestAcceptTooLate(t *testing.T) {
 // TestAcceptSealed: gin panics where what it wraps cannot be hijacked.
 func TestAcceptSealed(t *testing.T) {
 	w := &likeGin{ResponseWriter: httptest.NewRecorder(), status: 200}
-	_, err := Accept(w, sampleRequest(), nil)
+	_, err := websocket.Accept(w, wstest.SampleRequest(), nil)
 	if !errors.Is(err, http.ErrNotSupported) || !strings.Contains(err.Error(), "*httptest.ResponseRecorder has no Hijack method") {
 		t.Errorf("%v", err)
 	}
@@ -214,8 +217,8 @@ func TestAcceptSealed(t *testing.T) {
 // TestShowStatusPasses: for requests that stay with HTTP, ShowStatus changes
 // nothing.
 func TestShowStatusPasses(t *testing.T) {
-	srv := httptest.NewServer(ShowStatus(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if _, ok := w.(*statusWriter); ok != IsUpgrade(r) {
+	srv := httptest.NewServer(websocket.ShowStatus(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if _, ok := w.(interface{ Unwrap() http.ResponseWriter }); ok != websocket.IsUpgrade(r) {
 			t.Errorf("wrapped: %v", ok)
 		}
 		w.WriteHeader(http.StatusTeapot)
@@ -228,7 +231,7 @@ func TestShowStatusPasses(t *testing.T) {
 	})))
 	defer srv.Close()
 	for _, connection := range []string{"close", "Upgrade, close"} {
-		resp, body := exchangeRaw(t, srv.Listener.Addr().String(), newHandshakeRequest().set("Connection: "+connection).String())
+		resp, body := wstest.Exchange(t, srv.Listener.Addr().String(), wstest.NewRequest().Set("Connection: "+connection).String())
 		if resp.StatusCode != http.StatusTeapot || body != "one two three" {
 			t.Errorf("%s: status %d, body %q", connection, resp.StatusCode, body)
 		}
@@ -236,7 +239,7 @@ func TestShowStatusPasses(t *testing.T) {
 }
 
 func TestIsUpgrade(t *testing.T) {
-	if !IsUpgrade(sampleRequest()) {
+	if !websocket.IsUpgrade(wstest.SampleRequest()) {
 		t.Error("a handshake is not recognized")
 	}
 	for name, edit := range map[string]func(*http.Request){
@@ -246,26 +249,26 @@ func TestIsUpgrade(t *testing.T) {
 		"h2c":           func(r *http.Request) { r.Header.Set("Upgrade", "h2c") },
 		"POST":          func(r *http.Request) { r.Method = "POST" },
 	} {
-		r := sampleRequest()
+		r := wstest.SampleRequest()
 		edit(r)
-		if IsUpgrade(r) {
+		if websocket.IsUpgrade(r) {
 			t.Errorf("%s: IsUpgrade", name)
 		}
 	}
-	r := sampleRequest()
+	r := wstest.SampleRequest()
 	r.Header["Connection"], r.Header["Upgrade"] = []string{"keep-alive", "x, UPGRADE"}, []string{"WebSocket"}
-	if !IsUpgrade(r) {
+	if !websocket.IsUpgrade(r) {
 		t.Error("lists and cases are not recognized")
 	}
 }
 
 func TestSubprotocols(t *testing.T) {
-	r := sampleRequest()
-	if got := Subprotocols(r); got != nil {
+	r := wstest.SampleRequest()
+	if got := websocket.Subprotocols(r); got != nil {
 		t.Errorf("%q without a header", got)
 	}
 	r.Header["Sec-Websocket-Protocol"] = []string{"v2.chat,v1.chat", " ,V1.chat"}
-	if got := strings.Join(Subprotocols(r), "|"); got != "v2.chat|v1.chat|V1.chat" {
+	if got := strings.Join(websocket.Subprotocols(r), "|"); got != "v2.chat|v1.chat|V1.chat" {
 		t.Errorf("%q", got)
 	}
 }
@@ -332,7 +335,7 @@ func TestAcceptUnderTimeout(t *testing.T) {
 			}
 			continue
 		}
-		if !errors.Is(err, http.ErrNotSupported) || !strings.Contains(err.Error(), "*websocket.timeoutLike keeps the response back") {
+		if !errors.Is(err, http.ErrNotSupported) || !strings.Contains(err.Error(), "*server_test.timeoutLike keeps the response back") {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

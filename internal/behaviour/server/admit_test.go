@@ -1,4 +1,4 @@
-package websocket
+package server_test
 
 import (
 	"context"
@@ -11,6 +11,10 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"github.com/fullduplex-go/websocket"
+	"github.com/fullduplex-go/websocket/internal/wstest"
+	"github.com/fullduplex-go/websocket/internal/wstest/conntest"
 )
 
 type userKey struct{}
@@ -30,23 +34,23 @@ var admitTests = []struct {
 	{name: "nothing", status: 101},
 	{name: "headers", status: 101, header: http.Header{"X-User": {"kim"}, "Set-Cookie": {"a=1", "b=2"}},
 		want: http.Header{"X-User": {"kim"}, "Set-Cookie": {"late=1", "a=1", "b=2"}}},
-	{name: "401", err: &HandshakeError{Status: 401, Reason: "sign in first", Header: http.Header{"Www-Authenticate": {"Bearer"}}},
+	{name: "401", err: &websocket.HandshakeError{Status: 401, Reason: "sign in first", Header: http.Header{"Www-Authenticate": {"Bearer"}}},
 		status: 401, body: "sign in first\n", want: http.Header{"Www-Authenticate": {"Bearer"}}, level: "DEBUG"},
-	{name: "403, wrapped", err: fmt.Errorf("%w: %w", &HandshakeError{Status: 403, Reason: "not in this room"}, errDatabase),
+	{name: "403, wrapped", err: fmt.Errorf("%w: %w", &websocket.HandshakeError{Status: 403, Reason: "not in this room"}, errDatabase),
 		status: 403, body: "not in this room\n", level: "DEBUG"},
-	{name: "429", err: &HandshakeError{Status: 429, Header: http.Header{"Retry-After": {"7"}}},
+	{name: "429", err: &websocket.HandshakeError{Status: 429, Header: http.Header{"Retry-After": {"7"}}},
 		status: 429, body: "Too Many Requests\n", want: http.Header{"Retry-After": {"7"}}, level: "DEBUG"},
-	{name: "no status", err: new(HandshakeError), status: 403, body: "Forbidden\n", level: "DEBUG"},
-	{name: "redirect", err: &HandshakeError{Status: 307, Header: http.Header{"Location": {"/other"}}}, status: 307,
+	{name: "no status", err: new(websocket.HandshakeError), status: 403, body: "Forbidden\n", level: "DEBUG"},
+	{name: "redirect", err: &websocket.HandshakeError{Status: 307, Header: http.Header{"Location": {"/other"}}}, status: 307,
 		body: "Temporary Redirect\n", want: http.Header{"Location": {"/other"}}, level: "DEBUG"},
 	{name: "plain error", err: errDatabase, status: 500, body: "Internal Server Error\n", level: "ERROR"},
-	{name: "503", err: &HandshakeError{Status: 503, Reason: "later", Header: http.Header{"Retry-After": {"1"}}}, status: 503,
+	{name: "503", err: &websocket.HandshakeError{Status: 503, Reason: "later", Header: http.Header{"Retry-After": {"1"}}}, status: 503,
 		body: "later\n", want: http.Header{"Retry-After": {"1"}}, level: "DEBUG"},
-	{name: "a status that refuses nothing", err: &HandshakeError{Status: 101}, status: 500, body: "Internal Server Error\n", level: "ERROR"},
-	{name: "no status of HTTP", err: &HandshakeError{Status: 600}, status: 500, body: "Internal Server Error\n", level: "ERROR"},
-	{name: "a line too much", err: &HandshakeError{Status: 401, Header: http.Header{"X": {"a\r\nY: b"}}}, status: 500, body: "Internal Server Error\n", level: "ERROR"},
-	{name: "a content of its own", err: &HandshakeError{Status: 401, Header: http.Header{"Content-Type": {"text/html"}}}, status: 500, body: "Internal Server Error\n", level: "ERROR"},
-	{name: "a length of its own", err: &HandshakeError{Status: 401, Header: http.Header{"content-length": {"0"}}}, status: 500, body: "Internal Server Error\n", level: "ERROR"},
+	{name: "a status that refuses nothing", err: &websocket.HandshakeError{Status: 101}, status: 500, body: "Internal Server Error\n", level: "ERROR"},
+	{name: "no status of HTTP", err: &websocket.HandshakeError{Status: 600}, status: 500, body: "Internal Server Error\n", level: "ERROR"},
+	{name: "a line too much", err: &websocket.HandshakeError{Status: 401, Header: http.Header{"X": {"a\r\nY: b"}}}, status: 500, body: "Internal Server Error\n", level: "ERROR"},
+	{name: "a content of its own", err: &websocket.HandshakeError{Status: 401, Header: http.Header{"Content-Type": {"text/html"}}}, status: 500, body: "Internal Server Error\n", level: "ERROR"},
+	{name: "a length of its own", err: &websocket.HandshakeError{Status: 401, Header: http.Header{"content-length": {"0"}}}, status: 500, body: "Internal Server Error\n", level: "ERROR"},
 	{name: "a header of the handshake", header: http.Header{"Upgrade": {"h2c"}}, status: 500, body: "Internal Server Error\n", level: "ERROR"},
 	{name: "a header of content", header: http.Header{"Content-Type": {"text/html"}}, status: 500, body: "Internal Server Error\n", level: "ERROR"},
 }
@@ -54,20 +58,20 @@ var admitTests = []struct {
 // TestAdmit: every way to serve asks Admit about a handshake that is right, and
 // answers as it says.
 func TestAdmit(t *testing.T) {
-	servers := map[string]func(t *testing.T, opts *AcceptOptions) (addr string){
-		"Accept": func(t *testing.T, opts *AcceptOptions) string {
+	servers := map[string]func(t *testing.T, opts *websocket.AcceptOptions) (addr string){
+		"Accept": func(t *testing.T, opts *websocket.AcceptOptions) string {
 			addr, _ := acceptServer(t, opts)
 			return addr
 		},
-		"Server": func(t *testing.T, opts *AcceptOptions) string {
-			return serveRaw(t, &Server{AcceptOptions: *opts, Handler: func(c *Conn) { c.CloseNow() }})
+		"Server": func(t *testing.T, opts *websocket.AcceptOptions) string {
+			return wstest.ServeHTTP(t, &websocket.Server{AcceptOptions: *opts, Handler: func(c *websocket.Conn) { c.CloseNow() }})
 		},
-		"Loop": func(t *testing.T, opts *AcceptOptions) string {
-			_, ln := serveLoop(t, newTestLoop(t, 1), opts, funcHandler{open: func(c *Conn) { c.CloseNow() }}, false)
+		"Loop": func(t *testing.T, opts *websocket.AcceptOptions) string {
+			_, ln := conntest.ServeLoop(t, conntest.NewLoop(t, 1), opts, conntest.Handler{Open: func(c *websocket.Conn) { c.CloseNow() }}, false)
 			return ln.Addr().String()
 		},
-		"Loop on a foreign listener": func(t *testing.T, opts *AcceptOptions) string {
-			_, ln := serveLoopOn(t, newTestLoop(t, 1), opts, funcHandler{open: func(c *Conn) { c.CloseNow() }})
+		"Loop on a foreign listener": func(t *testing.T, opts *websocket.AcceptOptions) string {
+			_, ln := serveLoopOn(t, conntest.NewLoop(t, 1), opts, conntest.Handler{Open: func(c *websocket.Conn) { c.CloseNow() }})
 			return ln.Addr().String()
 		},
 	}
@@ -75,18 +79,18 @@ func TestAdmit(t *testing.T) {
 		for _, test := range admitTests {
 			t.Run(name+"/"+test.name, func(t *testing.T) {
 				t.Parallel()
-				logger, logged := newLogBuffer()
+				logger, logged := wstest.NewLog()
 				asked := make(chan *http.Request, 1)
-				addr := serve(t, &AcceptOptions{
-					Options: Options{Logger: logger},
+				addr := serve(t, &websocket.AcceptOptions{
+					Options: websocket.Options{Logger: logger},
 					Header:  http.Header{"Set-Cookie": {"late=1"}},
 					Admit: func(r *http.Request) (http.Header, error) {
 						asked <- r
 						return test.header, test.err
 					},
 				})
-				resp, body := exchangeRaw(t, addr, newHandshakeRequest().String())
-				if r := mustReceive(t, asked); r.URL.Path != "/chat" || r.RemoteAddr == "" {
+				resp, body := wstest.Exchange(t, addr, wstest.NewRequest().String())
+				if r := wstest.Receive(t, asked); r.URL.Path != "/chat" || r.RemoteAddr == "" {
 					t.Errorf("asked about %v", r)
 				}
 				if resp.StatusCode != test.status || body != test.body {
@@ -100,7 +104,7 @@ func TestAdmit(t *testing.T) {
 				if name == "Server" && test.level != "" && !strings.Contains(logged.String(), "level="+test.level) {
 					t.Errorf("logged %q, want level %s", logged, test.level)
 				}
-				resp, _ = exchangeRaw(t, addr, newHandshakeRequest().add("Origin: null").String())
+				resp, _ = wstest.Exchange(t, addr, wstest.NewRequest().Add("Origin: null").String())
 				if resp.StatusCode != 403 || len(asked) > 0 {
 					t.Errorf("a foreign origin got %d, and Admit was asked %d times", resp.StatusCode, len(asked))
 				}
@@ -110,7 +114,7 @@ func TestAdmit(t *testing.T) {
 }
 
 // serveLoopOn is serveLoop on a listener that cannot be polled.
-func serveLoopOn(t *testing.T, l *Loop, opts *AcceptOptions, h EventHandler) (url string, ln net.Listener) {
+func serveLoopOn(t *testing.T, l *websocket.Loop, opts *websocket.AcceptOptions, h websocket.EventHandler) (url string, ln net.Listener) {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -120,8 +124,8 @@ func serveLoopOn(t *testing.T, l *Loop, opts *AcceptOptions, h EventHandler) (ur
 	go func() { served <- l.Serve(struct{ net.Listener }{ln}, opts, h) }()
 	t.Cleanup(func() {
 		l.Close()
-		wakeServe(ln)
-		if err := mustReceive(t, served); !errors.Is(err, net.ErrClosed) {
+		conntest.WakeServe(ln)
+		if err := wstest.Receive(t, served); !errors.Is(err, net.ErrClosed) {
 			t.Errorf("Serve returned %v", err)
 		}
 	})
@@ -135,10 +139,10 @@ func TestAdmitError(t *testing.T) {
 		if test.err == nil {
 			continue
 		}
-		addr, outcomes := acceptServer(t, &AcceptOptions{Admit: func(*http.Request) (http.Header, error) { return nil, test.err }})
-		exchangeRaw(t, addr, newHandshakeRequest().String())
-		err := mustReceive(t, outcomes)
-		var e *HandshakeError
+		addr, outcomes := acceptServer(t, &websocket.AcceptOptions{Admit: func(*http.Request) (http.Header, error) { return nil, test.err }})
+		wstest.Exchange(t, addr, wstest.NewRequest().String())
+		err := wstest.Receive(t, outcomes)
+		var e *websocket.HandshakeError
 		if !errors.As(err, &e) || e.Status != test.status {
 			t.Errorf("%s: %v, want status %d", test.name, err, test.status)
 		}
@@ -155,17 +159,20 @@ func TestAdmitContext(t *testing.T) {
 		return nil, nil
 	}
 	users := make(chan any, 2)
-	tell := func(c *Conn) { users <- c.Context().Value(userKey{}); users <- c.Request().Context().Value(userKey{}) }
-	l := newTestLoop(t, 1)
-	_, ln := serveLoop(t, l, &AcceptOptions{Admit: admit}, funcHandler{open: tell}, false)
+	tell := func(c *websocket.Conn) {
+		users <- c.Context().Value(userKey{})
+		users <- c.Request().Context().Value(userKey{})
+	}
+	l := conntest.NewLoop(t, 1)
+	_, ln := conntest.ServeLoop(t, l, &websocket.AcceptOptions{Admit: admit}, conntest.Handler{Open: tell}, false)
 	for name, addr := range map[string]string{
-		"Handler": serveRaw(t, &Server{AcceptOptions: AcceptOptions{Admit: admit}, Handler: tell}),
-		"Events":  serveRaw(t, &Server{AcceptOptions: AcceptOptions{Admit: admit}, Loop: l, Events: funcHandler{open: tell}}),
+		"Handler": wstest.ServeHTTP(t, &websocket.Server{AcceptOptions: websocket.AcceptOptions{Admit: admit}, Handler: tell}),
+		"Events":  wstest.ServeHTTP(t, &websocket.Server{AcceptOptions: websocket.AcceptOptions{Admit: admit}, Loop: l, Events: conntest.Handler{Open: tell}}),
 		"Serve":   ln.Addr().String(),
 	} {
-		dialRaw(t, addr)
+		wstest.DialClient(t, addr)
 		for range 2 {
-			if user := mustReceive(t, users); user != "kim" {
+			if user := wstest.Receive(t, users); user != "kim" {
 				t.Errorf("%s: user %v", name, user)
 			}
 		}
@@ -175,20 +182,20 @@ func TestAdmitContext(t *testing.T) {
 // TestLoopAdmitBlocks: an Admit that takes its time holds up nobody else.
 func TestLoopAdmitBlocks(t *testing.T) {
 	for _, foreign := range []bool{false, true} {
-		l := newTestLoop(t, 1)
+		l := conntest.NewLoop(t, 1)
 		released, asked := make(chan struct{}), make(chan struct{}, 1)
 		release := sync.OnceFunc(func() { close(released) })
 		defer release()
-		opts := &AcceptOptions{Admit: func(r *http.Request) (http.Header, error) {
+		opts := &websocket.AcceptOptions{Admit: func(r *http.Request) (http.Header, error) {
 			if r.URL.Path == "/slow" {
 				asked <- struct{}{}
 				<-released
 			}
 			return nil, nil
 		}}
-		serve := func() (string, net.Listener) { return serveLoop(t, l, opts, echoHandler, false) }
+		serve := func() (string, net.Listener) { return conntest.ServeLoop(t, l, opts, conntest.Echo, false) }
 		if foreign {
-			serve = func() (string, net.Listener) { return serveLoopOn(t, l, opts, echoHandler) }
+			serve = func() (string, net.Listener) { return serveLoopOn(t, l, opts, conntest.Echo) }
 		}
 		_, ln := serve()
 		slow, err := net.Dial("tcp", ln.Addr().String())
@@ -196,13 +203,13 @@ func TestLoopAdmitBlocks(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer slow.Close()
-		q := newHandshakeRequest()
-		q.first = "GET /slow HTTP/1.1"
+		q := wstest.NewRequest()
+		q.First = "GET /slow HTTP/1.1"
 		if _, err := io.WriteString(slow, q.String()); err != nil {
 			t.Fatal(err)
 		}
-		mustReceive(t, asked)
-		dialRaw(t, ln.Addr().String())
+		wstest.Receive(t, asked)
+		wstest.DialClient(t, ln.Addr().String())
 		release()
 		resp := make([]byte, 12)
 		if _, err := io.ReadFull(slow, resp); err != nil || string(resp) != "HTTP/1.1 101" {
@@ -213,41 +220,41 @@ func TestLoopAdmitBlocks(t *testing.T) {
 
 // TestAdmitPanics: a panic of Admit is its request's alone.
 func TestAdmitPanics(t *testing.T) {
-	opts := AcceptOptions{Admit: func(r *http.Request) (http.Header, error) {
+	opts := websocket.AcceptOptions{Admit: func(r *http.Request) (http.Header, error) {
 		if r.URL.Path == "/chat" {
 			panic(http.ErrAbortHandler)
 		}
 		return nil, nil
 	}}
-	s := &Server{AcceptOptions: opts, Handler: func(c *Conn) { c.CloseNow() }}
-	logger, logged := newLogBuffer()
-	l, err := NewLoop(&LoopOptions{Logger: logger})
+	s := &websocket.Server{AcceptOptions: opts, Handler: func(c *websocket.Conn) { c.CloseNow() }}
+	logger, logged := wstest.NewLog()
+	l, err := websocket.NewLoop(&websocket.LoopOptions{Logger: logger})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer l.Close()
-	cutting := funcHandler{open: func(c *Conn) { c.CloseNow() }}
-	_, polled := serveLoop(t, l, &opts, cutting, false)
+	cutting := conntest.Handler{Open: func(c *websocket.Conn) { c.CloseNow() }}
+	_, polled := conntest.ServeLoop(t, l, &opts, cutting, false)
 	_, foreign := serveLoopOn(t, l, &opts, cutting)
-	for name, addr := range map[string]string{"Server": serveRaw(t, s), "Loop": polled.Addr().String(), "foreign": foreign.Addr().String()} {
+	for name, addr := range map[string]string{"Server": wstest.ServeHTTP(t, s), "Loop": polled.Addr().String(), "foreign": foreign.Addr().String()} {
 		nc, err := net.Dial("tcp", addr)
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer nc.Close()
-		if _, err := io.WriteString(nc, newHandshakeRequest().String()); err != nil {
+		if _, err := io.WriteString(nc, wstest.NewRequest().String()); err != nil {
 			t.Fatal(err)
 		}
 		if answer, _ := io.ReadAll(nc); len(answer) > 0 {
 			t.Errorf("%s: answer %q", name, answer)
 		}
-		q := newHandshakeRequest()
-		q.first = "GET /other HTTP/1.1"
-		if resp, _ := exchangeRaw(t, addr, q.String()); resp.StatusCode != 101 {
+		q := wstest.NewRequest()
+		q.First = "GET /other HTTP/1.1"
+		if resp, _ := wstest.Exchange(t, addr, q.String()); resp.StatusCode != 101 {
 			t.Errorf("%s: the next request got %d", name, resp.StatusCode)
 		}
 	}
-	mustShutdown(t, s)
+	wstest.MustShutdown(t, s)
 	if n := strings.Count(logged.String(), "AcceptOptions.CheckOrigin or Admit"); n != 2 {
 		t.Errorf("%d panics in the log: %s", n, logged)
 	}
@@ -257,8 +264,8 @@ func TestAdmitPanics(t *testing.T) {
 // WebSocket over HTTP/2. A browser then uses nothing else, so the log says it.
 func TestServerExtendedConnect(t *testing.T) {
 	for protocol, warned := range map[string]bool{"websocket": true, "connect-udp": false} {
-		logger, logged := newLogBuffer()
-		s := &Server{AcceptOptions: AcceptOptions{Options: Options{Logger: logger}}, Handler: func(*Conn) {}}
+		logger, logged := wstest.NewLog()
+		s := &websocket.Server{AcceptOptions: websocket.AcceptOptions{Options: websocket.Options{Logger: logger}}, Handler: func(*websocket.Conn) {}}
 		r := httptest.NewRequest("CONNECT", "https://server.example/chat", nil)
 		r.Proto, r.ProtoMajor, r.ProtoMinor = "HTTP/2.0", 2, 0
 		r.Header[":protocol"] = []string{protocol}

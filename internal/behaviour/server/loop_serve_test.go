@@ -1,9 +1,9 @@
-package websocket
+package server_test
 
 import (
 	"bufio"
 	"context"
-	"errors"
+	"crypto/tls"
 	"io"
 	"net"
 	"net/http"
@@ -12,84 +12,46 @@ import (
 	"testing"
 	"time"
 
-	"crypto/tls"
-
+	"github.com/fullduplex-go/websocket"
 	"github.com/fullduplex-go/websocket/internal/request"
+	"github.com/fullduplex-go/websocket/internal/wstest"
+	"github.com/fullduplex-go/websocket/internal/wstest/conntest"
 )
-
-// echoHandler answers every message.
-var echoHandler = funcHandler{message: func(c *Conn, typ MessageType, p []byte) { c.Write(bg, typ, p) }}
-
-// wakeServe makes a connection to a listener that was closed. Loop.Serve watches a
-// duplicate of it, and notices that with a connection or within a second.
-func wakeServe(ln net.Listener) {
-	if nc, err := net.Dial(ln.Addr().Network(), ln.Addr().String()); err == nil {
-		nc.Close()
-	}
-}
-
-// serveLoop runs Loop.Serve, over TLS if wanted, and returns its URL.
-func serveLoop(t *testing.T, l *Loop, opts *AcceptOptions, h EventHandler, secure bool) (url string, ln net.Listener) {
-	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	url, on := "ws://"+ln.Addr().String()+"/", ln
-	if secure {
-		url, on = "wss"+strings.TrimPrefix(url, "ws"), tls.NewListener(l.Listener(ln), testTLS())
-	}
-	served := make(chan error, 1)
-	go func() { served <- l.Serve(on, opts, h) }()
-	t.Cleanup(func() {
-		l.Close()
-		wakeServe(ln)
-		if err := mustReceive(t, served); !errors.Is(err, net.ErrClosed) {
-			t.Errorf("Serve returned %v", err)
-		}
-	})
-	return url, ln
-}
-
-// insecure has Dial trust the certificate of the tests.
-func insecure() *DialOptions {
-	return &DialOptions{HTTPClient: &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}}}
-}
 
 func TestLoopServe(t *testing.T) {
 	for _, secure := range []bool{false, true} {
 		for _, check := range []func(*http.Request) bool{nil, func(r *http.Request) bool { return r.RemoteAddr != "" }} {
-			l := newTestLoop(t, 2)
+			l := conntest.NewLoop(t, 2)
 			closed := make(chan error, 10)
-			h := echoHandler
-			h.close = func(_ *Conn, err error) { closed <- err }
-			url, _ := serveLoop(t, l, &AcceptOptions{Subprotocols: []string{"chat"}, CheckOrigin: check, Options: Options{Compression: new(CompressionOptions)}}, h, secure)
-			opts := insecure()
+			h := conntest.Echo
+			h.Close = func(_ *websocket.Conn, err error) { closed <- err }
+			url, _ := conntest.ServeLoop(t, l, &websocket.AcceptOptions{Subprotocols: []string{"chat"}, CheckOrigin: check, Options: websocket.Options{Compression: new(websocket.CompressionOptions)}}, h, secure)
+			opts := conntest.Insecure()
 			opts.Subprotocols = []string{"chat"}
 			opts.Header = http.Header{"Origin": {"https://example.com"}}
-			opts.Compression = new(CompressionOptions)
+			opts.Compression = new(websocket.CompressionOptions)
 			if check == nil {
 				delete(opts.Header, "Origin")
 			}
 			for range 5 {
-				c, _, err := Dial(t.Context(), url+"path?q", opts)
+				c, resp, err := websocket.Dial(t.Context(), url+"path?q", opts)
 				if err != nil {
 					t.Fatal(err)
 				}
 				defer c.CloseNow()
-				if c.Subprotocol() != "chat" || c.extensions() == nil {
-					t.Errorf("subprotocol %q, extensions %v", c.Subprotocol(), c.extensions())
+				if c.Subprotocol() != "chat" || resp.Header.Get("Sec-WebSocket-Extensions") == "" {
+					t.Errorf("subprotocol %q, extensions %v", c.Subprotocol(), resp.Header["Sec-Websocket-Extensions"])
 				}
-				if err := c.Write(bg, Text, []byte(strings.Repeat("hello ", 100))); err != nil {
+				if err := c.Write(bg, websocket.Text, []byte(strings.Repeat("hello ", 100))); err != nil {
 					t.Fatal(err)
 				}
 				if _, p, err := c.Read(bg); err != nil || len(p) != 600 {
 					t.Errorf("%q, %v", p, err)
 				}
-				if err := c.Close(StatusNormalClosure, ""); err != nil {
+				if err := c.Close(websocket.StatusNormalClosure, ""); err != nil {
 					t.Error(err)
 				}
-				if err := mustReceive(t, closed); CloseCode(err) != StatusNormalClosure {
+				if err := wstest.Receive(t, closed); websocket.CloseCode(err) != websocket.StatusNormalClosure {
 					t.Error(err)
 				}
 			}
@@ -101,9 +63,9 @@ func TestLoopServe(t *testing.T) {
 // arrive in pieces.
 func TestLoopServeEarly(t *testing.T) {
 	for _, secure := range []bool{false, true} {
-		url, ln := serveLoop(t, newTestLoop(t, 1), nil, echoHandler, secure)
+		url, ln := conntest.ServeLoop(t, conntest.NewLoop(t, 1), nil, conntest.Echo, secure)
 		wire := "GET / HTTP/1.1\r\nHost: " + strings.Split(url, "/")[2] + "\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n" +
-			"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n" + string(frame(OpText, true, true, "early"))
+			"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n" + string(conntest.Frame(websocket.OpText, true, true, "early"))
 		for _, step := range []int{1, 7, 100, len(wire)} {
 			nc, err := net.Dial("tcp", ln.Addr().String())
 			if err != nil {
@@ -150,7 +112,7 @@ func TestLoopServeRefuses(t *testing.T) {
 		{"large", "GET / HTTP/1.1\r\nX: " + strings.Repeat("x", request.MaxHead), 431, ""},
 	}
 	for _, secure := range []bool{false, true} {
-		_, ln := serveLoop(t, newTestLoop(t, 1), nil, echoHandler, secure)
+		_, ln := conntest.ServeLoop(t, conntest.NewLoop(t, 1), nil, conntest.Echo, secure)
 		for _, tt := range tests {
 			t.Run(tt.name, func(t *testing.T) {
 				nc, err := net.Dial("tcp", ln.Addr().String())
@@ -185,70 +147,58 @@ func TestLoopServeRefuses(t *testing.T) {
 // TestServerEvents: a Server whose connections a loop reads, with all that
 // Shutdown promises.
 func TestServerEvents(t *testing.T) {
-	l := newTestLoop(t, 2)
+	l := conntest.NewLoop(t, 2)
 	closed := make(chan error, 10)
-	h := echoHandler
-	h.close = func(_ *Conn, err error) { closed <- err }
-	s := &Server{Events: h, Loop: l}
+	h := conntest.Echo
+	h.Close = func(_ *websocket.Conn, err error) { closed <- err }
+	s := &websocket.Server{Events: h, Loop: l}
 	web := httptest.NewServer(s)
 	defer web.Close()
-	var conns []*Conn
+	var conns []*websocket.Conn
 	for range 5 {
-		c, _, err := Dial(t.Context(), web.URL, nil)
+		c, _, err := websocket.Dial(t.Context(), web.URL, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer c.CloseNow()
 		conns = append(conns, c)
-		if err := c.Write(bg, Text, []byte("hello")); err != nil {
+		if err := c.Write(bg, websocket.Text, []byte("hello")); err != nil {
 			t.Fatal(err)
 		}
 		if _, p, err := c.Read(bg); string(p) != "hello" {
 			t.Fatal(err)
 		}
 	}
-	other, stranger := newTestLoopConn(t, l, echoHandler)
+	a, b := wstest.TCPPair(t)
+	other, stranger := conntest.Attached(t, l, a, b, conntest.Echo, websocket.Options{})
 	done := make(chan error, 1)
 	go func() { done <- s.Shutdown(context.Background()) }()
 	for _, c := range conns {
-		if _, _, err := c.Read(bg); CloseCode(err) != StatusGoingAway {
+		if _, _, err := c.Read(bg); websocket.CloseCode(err) != websocket.StatusGoingAway {
 			t.Error(err)
 		}
 	}
-	if err := mustReceive(t, done); err != nil {
+	if err := wstest.Receive(t, done); err != nil {
 		t.Error(err)
 	}
 	for range conns {
-		if err := mustReceive(t, closed); CloseCode(err) != StatusGoingAway {
+		if err := wstest.Receive(t, closed); websocket.CloseCode(err) != websocket.StatusGoingAway {
 			t.Error(err)
 		}
 	}
-	if stranger.closing() {
+	if closing(stranger) {
 		t.Error("Shutdown of a Server has closed a connection that is not its own")
 	}
 	other.CloseNow()
-	if _, _, err := Dial(t.Context(), web.URL, nil); err == nil {
+	if _, _, err := websocket.Dial(t.Context(), web.URL, nil); err == nil {
 		t.Error("a handshake after Shutdown")
 	}
 
-	for _, s := range []*Server{{}, {Events: h}, {Events: h, Loop: l, Handler: func(*Conn) {}}} {
+	for _, s := range []*websocket.Server{{}, {Events: h}, {Events: h, Loop: l, Handler: func(*websocket.Conn) {}}} {
 		rec := httptest.NewRecorder()
 		s.ServeHTTP(rec, httptest.NewRequest("GET", "/", nil))
 		if rec.Code != 500 {
 			t.Errorf("a Server with bad fields answers %d", rec.Code)
 		}
 	}
-}
-
-// newTestLoopConn returns a connection over TCP, whose server's end is on l.
-func newTestLoopConn(t *testing.T, l *Loop, h EventHandler) (client, server *Conn) {
-	t.Helper()
-	a, b := tcpPair(t)
-	client = newConn(a, connConfig{client: true, opts: Options{}.withDefaults()})
-	server = newConn(b, connConfig{opts: Options{}.withDefaults()})
-	t.Cleanup(func() { client.CloseNow(); server.CloseNow() })
-	if err := l.Attach(server, h); err != nil {
-		t.Fatal(err)
-	}
-	return client, server
 }
