@@ -98,3 +98,19 @@ func (l NoDeadlinesListener) Accept() (net.Conn, error) {
 	nc, err := l.Listener.Accept()
 	return NoDeadlines{nc}, err
 }
+
+// RoundTrip has a byte go there and back.
+func RoundTrip(t testing.TB, a, b net.Conn) {
+	t.Helper()
+	if err := errors.Join(a.SetDeadline(time.Time{}), b.SetDeadline(time.Time{})); err != nil {
+		t.Error(err)
+	}
+	for _, ends := range [][2]net.Conn{{a, b}, {b, a}} {
+		p := make([]byte, 1)
+		if _, err := ends[0].Write([]byte("r")); err != nil {
+			t.Error(err)
+		} else if _, err := ends[1].Read(p); err != nil || p[0] != 'r' {
+			t.Errorf("%q, %v", p, err)
+		}
+	}
+}

@@ -1,4 +1,4 @@
-package websocket
+package netconn_test
 
 import (
 	"errors"
@@ -11,6 +11,10 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/fullduplex-go/websocket"
+	"github.com/fullduplex-go/websocket/internal/wstest"
+	"github.com/fullduplex-go/websocket/internal/wstest/conntest"
 )
 
 // Deadlines of a NetConn, with the checks of golang.org/x/net/nettest.
@@ -23,22 +27,6 @@ func checkTimeout(t *testing.T, err error) {
 	}
 }
 
-// checkRoundTrip has a byte go there and back.
-func checkRoundTrip(t *testing.T, a, b net.Conn) {
-	t.Helper()
-	if err := errors.Join(a.SetDeadline(time.Time{}), b.SetDeadline(time.Time{})); err != nil {
-		t.Error(err)
-	}
-	for _, ends := range [][2]net.Conn{{a, b}, {b, a}} {
-		p := make([]byte, 1)
-		if _, err := ends[0].Write([]byte("r")); err != nil {
-			t.Error(err)
-		} else if _, err := ends[1].Read(p); err != nil || p[0] != 'r' {
-			t.Errorf("%q, %v", p, err)
-		}
-	}
-}
-
 // TestNetConnDeadlineTakenBack: a deadline that is moved or taken back at the very
 // moment when it passes, with many at that moment, holds for no later call.
 func TestNetConnDeadlineTakenBack(t *testing.T) {
@@ -46,11 +34,11 @@ func TestNetConnDeadlineTakenBack(t *testing.T) {
 		const conns = 50
 		var ends [conns][2]net.Conn
 		for i := range ends {
-			client, server := Pipe()
+			client, server := websocket.Pipe()
 			defer client.CloseNow()
 			defer server.CloseNow()
-			ends[i] = [2]net.Conn{client.NetConn(bg, Binary), server.NetConn(bg, Binary)}
-			checkRoundTrip(t, ends[i][0], ends[i][1])
+			ends[i] = [2]net.Conn{client.NetConn(bg, websocket.Binary), server.NetConn(bg, websocket.Binary)}
+			wstest.RoundTrip(t, ends[i][0], ends[i][1])
 		}
 		stuck := 0
 		for round := range 40 {
@@ -85,32 +73,11 @@ func TestNetConnDeadlineTakenBack(t *testing.T) {
 	})
 }
 
-// TestNetConnLateTimer: a timer that fires late goes by the deadline as it is then.
-func TestNetConnLateTimer(t *testing.T) {
-	client, server := Pipe()
-	defer client.CloseNow()
-	defer server.CloseNow()
-	n := client.NetConn(bg, Binary).(*netConn)
-	for _, at := range []time.Time{{}, time.Now().Add(time.Hour)} {
-		n.SetReadDeadline(time.Now().Add(time.Minute)) // there is a timer
-		n.SetReadDeadline(at)
-		ctx, err := n.calls.begin(forReads)
-		if err != nil {
-			t.Fatal(err)
-		}
-		n.calls.fire(forReads)
-		if err := ctx.Err(); err != nil {
-			t.Errorf("a deadline of %v: %v", at, err)
-		}
-		n.calls.end()
-	}
-}
-
 // TestNetConnPastTimeout: a deadline of the past holds for calls of the future, and
 // until it is moved.
 func TestNetConnPastTimeout(t *testing.T) {
-	overBlocking(t, Options{}, func(t *testing.T, client, server *Conn) {
-		a, b := client.NetConn(bg, Binary), server.NetConn(bg, Binary)
+	conntest.Over(t, websocket.Options{}, func(t *testing.T, client, server *websocket.Conn) {
+		a, b := client.NetConn(bg, websocket.Binary), server.NetConn(bg, websocket.Binary)
 		for range 2 {
 			a.SetDeadline(time.Unix(1, 0))
 			n, err := a.Write(make([]byte, 100_000))
@@ -123,15 +90,15 @@ func TestNetConnPastTimeout(t *testing.T) {
 				t.Errorf("read %d bytes", n)
 			}
 			checkTimeout(t, err)
-			checkRoundTrip(t, a, b)
+			wstest.RoundTrip(t, a, b)
 		}
 	})
 }
 
 // TestNetConnPresentTimeout: a deadline of the past ends calls that wait.
 func TestNetConnPresentTimeout(t *testing.T) {
-	overBlocking(t, Options{}, func(t *testing.T, client, server *Conn) {
-		a := client.NetConn(bg, Binary)
+	conntest.Over(t, websocket.Options{}, func(t *testing.T, client, server *websocket.Conn) {
+		a := client.NetConn(bg, websocket.Binary)
 		started := make(chan struct{})
 		var all sync.WaitGroup
 		all.Go(func() {
@@ -158,8 +125,8 @@ func TestNetConnPresentTimeout(t *testing.T) {
 
 // TestNetConnFutureTimeout: a deadline of the future, and the stream goes on behind it.
 func TestNetConnFutureTimeout(t *testing.T) {
-	overBlocking(t, Options{}, func(t *testing.T, client, server *Conn) {
-		a, b := client.NetConn(bg, Binary), server.NetConn(bg, Binary)
+	conntest.Over(t, websocket.Options{}, func(t *testing.T, client, server *websocket.Conn) {
+		a, b := client.NetConn(bg, websocket.Binary), server.NetConn(bg, websocket.Binary)
 		for range 3 {
 			a.SetDeadline(time.Now().Add(10 * time.Millisecond))
 			var all sync.WaitGroup
@@ -170,7 +137,7 @@ func TestNetConnFutureTimeout(t *testing.T) {
 				})
 			}
 			all.Wait()
-			checkRoundTrip(t, a, b)
+			wstest.RoundTrip(t, a, b)
 		}
 	})
 }
@@ -178,12 +145,12 @@ func TestNetConnFutureTimeout(t *testing.T) {
 // TestNetConnRacyReads: reads of several goroutines under deadlines that move all
 // the time lose nothing, and see nothing twice.
 func TestNetConnRacyReads(t *testing.T) {
-	overBlocking(t, Options{}, func(t *testing.T, client, server *Conn) {
-		a, b := client.NetConn(bg, Binary), server.NetConn(bg, Binary)
+	conntest.Over(t, websocket.Options{}, func(t *testing.T, client, server *websocket.Conn) {
+		a, b := client.NetConn(bg, websocket.Binary), server.NetConn(bg, websocket.Binary)
 		const total = 1 << 20
 		sent := make(chan error, 1)
 		go func() {
-			_, err := a.Write(pattern(total))
+			_, err := a.Write(wstest.Pattern(total))
 			sent <- err
 		}()
 		var got [256]atomic.Int64 // how often each byte was read; their order among goroutines is not known
@@ -227,7 +194,7 @@ func TestNetConnRacyReads(t *testing.T) {
 			t.Error(err)
 		}
 		var want [256]int64
-		for _, v := range pattern(total) {
+		for _, v := range wstest.Pattern(total) {
 			want[v]++
 		}
 		for v := range want {
@@ -235,14 +202,14 @@ func TestNetConnRacyReads(t *testing.T) {
 				t.Errorf("byte %d was read %d times, sent %d times", v, n, want[v])
 			}
 		}
-		checkRoundTrip(t, a, b)
+		wstest.RoundTrip(t, a, b)
 	})
 }
 
 // TestNetConnConcurrentMethods calls everything at once.
 func TestNetConnConcurrentMethods(t *testing.T) {
-	overBlocking(t, Options{}, func(t *testing.T, client, server *Conn) {
-		a, b := client.NetConn(bg, Binary), server.NetConn(bg, Binary)
+	conntest.Over(t, websocket.Options{}, func(t *testing.T, client, server *websocket.Conn) {
+		a, b := client.NetConn(bg, websocket.Binary), server.NetConn(bg, websocket.Binary)
 		copied := make(chan error, 1)
 		go func() {
 			_, err := io.Copy(b, b)
@@ -271,8 +238,8 @@ func TestNetConnConcurrentMethods(t *testing.T) {
 // TestNetConnCloseEndsCalls: Close ends what waits, with net.ErrClosed, and nothing
 // can be done afterwards.
 func TestNetConnCloseEndsCalls(t *testing.T) {
-	overBlocking(t, Options{}, func(t *testing.T, client, server *Conn) {
-		a, b := client.NetConn(bg, Binary), server.NetConn(bg, Binary)
+	conntest.Over(t, websocket.Options{}, func(t *testing.T, client, server *websocket.Conn) {
+		a, b := client.NetConn(bg, websocket.Binary), server.NetConn(bg, websocket.Binary)
 		peer := make(chan error, 1)
 		go func() {
 			_, err := b.Read(make([]byte, 1))
@@ -308,10 +275,10 @@ func TestNetConnCloseEndsCalls(t *testing.T) {
 // TestNetConnErrorsOfPeer: what is left when the peer has closed, and then Close was
 // called, is no end of the stream but a closed connection.
 func TestNetConnErrorsOfPeer(t *testing.T) {
-	overBlocking(t, Options{}, func(t *testing.T, client, server *Conn) {
-		a := client.NetConn(bg, Binary)
+	conntest.Over(t, websocket.Options{}, func(t *testing.T, client, server *websocket.Conn) {
+		a := client.NetConn(bg, websocket.Binary)
 		closed := make(chan error, 1)
-		go func() { closed <- server.Close(StatusGoingAway, "") }()
+		go func() { closed <- server.Close(websocket.StatusGoingAway, "") }()
 		for range 2 {
 			if _, err := a.Read(make([]byte, 1)); err != io.EOF {
 				t.Error(err)
@@ -338,9 +305,9 @@ func TestNetConnErrorsOfPeer(t *testing.T) {
 func TestNetConnTimeoutOnce(t *testing.T) {
 	a, b := net.Pipe()
 	defer b.Close()
-	c := newConn(a, connConfig{client: true, opts: Options{}.withDefaults()})
+	c := conntest.New(t, a, true, websocket.Options{})
 	defer c.CloseNow()
-	n := c.NetConn(bg, Binary)
+	n := c.NetConn(bg, websocket.Binary)
 	go func() {
 		if _, err := io.ReadFull(b, make([]byte, 1000)); err != nil {
 			t.Error(err)

@@ -1,4 +1,4 @@
-package websocket
+package netconn_test
 
 import (
 	"bytes"
@@ -8,6 +8,10 @@ import (
 	"os"
 	"testing"
 	"time"
+
+	"github.com/fullduplex-go/websocket"
+	"github.com/fullduplex-go/websocket/internal/wstest"
+	"github.com/fullduplex-go/websocket/internal/wstest/conntest"
 )
 
 // halfCloser is what a NetConn is besides a net.Conn.
@@ -17,7 +21,7 @@ type halfCloser interface {
 }
 
 // halfClose has n say "request" and close its writing half, as peer sees it.
-func halfClose(t *testing.T, n halfCloser, peer *frameReader) {
+func halfClose(t *testing.T, n halfCloser, peer *conntest.FrameReader) {
 	t.Helper()
 	if _, err := n.Write([]byte("request")); err != nil {
 		t.Fatal(err)
@@ -27,15 +31,15 @@ func halfClose(t *testing.T, n halfCloser, peer *frameReader) {
 			t.Error(err)
 		}
 	}
-	if f, err := peer.next(); err != nil || f.payload != "request" {
-		t.Fatalf("%q, %v", f.payload, err)
+	if f, err := peer.Next(); err != nil || f.Payload != "request" {
+		t.Fatalf("%q, %v", f.Payload, err)
 	}
-	f, err := peer.next()
-	if err != nil || f.Opcode != OpClose {
+	f, err := peer.Next()
+	if err != nil || f.Opcode != websocket.OpClose {
 		t.Fatalf("%+v, %v", f, err)
 	}
-	if code, _, err := parseClosePayload([]byte(f.payload)); code != StatusNormalClosure || err != nil {
-		t.Errorf("closed with %v, %v", code, err)
+	if f.Payload != "\x03\xe8" { // 1000
+		t.Errorf("closed with %q", f.Payload)
 	}
 	if _, err := n.Write([]byte("x")); !errors.Is(err, net.ErrClosed) {
 		t.Errorf("a Write after CloseWrite returned %v", err)
@@ -46,9 +50,9 @@ func halfClose(t *testing.T, n halfCloser, peer *frameReader) {
 // before its own, within deadlines.
 func TestNetConnCloseWrite(t *testing.T) {
 	for _, client := range []bool{true, false} {
-		overBlockingRaw(t, client, Options{}, func(t *testing.T, c *Conn, peer net.Conn) {
-			n := c.NetConn(bg, Binary).(halfCloser)
-			halfClose(t, n, &frameReader{nc: peer})
+		conntest.OverRaw(t, client, websocket.Options{}, func(t *testing.T, c *websocket.Conn, peer net.Conn) {
+			n := c.NetConn(bg, websocket.Binary).(halfCloser)
+			halfClose(t, n, &conntest.FrameReader{NC: peer})
 			p := make([]byte, 5)
 			n.SetReadDeadline(time.Now().Add(5 * time.Millisecond))
 			if _, err := n.Read(p); !errors.Is(err, os.ErrDeadlineExceeded) {
@@ -56,13 +60,13 @@ func TestNetConnCloseWrite(t *testing.T) {
 			}
 			n.SetReadDeadline(time.Time{})
 
-			reply := string(pattern(2 << 20))
+			reply := string(wstest.Pattern(2 << 20))
 			sent := make(chan error, 1)
 			go func() {
-				out := frame(OpBinary, true, !client, reply)
-				out = append(out, frame(OpPing, true, !client, "")...) // has no answer any more
-				out = append(out, frame(OpBinary, true, !client, "end")...)
-				out = append(out, closeFrame(!client, StatusNormalClosure, "")...)
+				out := conntest.Frame(websocket.OpBinary, true, !client, reply)
+				out = append(out, conntest.Frame(websocket.OpPing, true, !client, "")...) // has no answer any more
+				out = append(out, conntest.Frame(websocket.OpBinary, true, !client, "end")...)
+				out = append(out, conntest.CloseFrame(!client, websocket.StatusNormalClosure, "")...)
 				_, err := peer.Write(out)
 				sent <- err
 			}()
@@ -93,10 +97,10 @@ func TestNetConnCloseWrite(t *testing.T) {
 // TestNetConnCloseWriteCut: a transport that ends without the peer's close frame is
 // no end of the stream.
 func TestNetConnCloseWriteCut(t *testing.T) {
-	overBlockingRaw(t, false, Options{}, func(t *testing.T, c *Conn, peer net.Conn) {
-		n := c.NetConn(bg, Binary).(halfCloser)
-		halfClose(t, n, &frameReader{nc: peer})
-		if _, err := peer.Write(append(frame(OpBinary, true, true, "half"), frame(OpBinary, true, true, "lost")[:8]...)); err != nil {
+	conntest.OverRaw(t, false, websocket.Options{}, func(t *testing.T, c *websocket.Conn, peer net.Conn) {
+		n := c.NetConn(bg, websocket.Binary).(halfCloser)
+		halfClose(t, n, &conntest.FrameReader{NC: peer})
+		if _, err := peer.Write(append(conntest.Frame(websocket.OpBinary, true, true, "half"), conntest.Frame(websocket.OpBinary, true, true, "lost")[:8]...)); err != nil {
 			t.Fatal(err)
 		}
 		peer.Close()
@@ -111,12 +115,12 @@ func TestNetConnCloseWriteCut(t *testing.T) {
 // when the other half is closed.
 func TestNetConnCloseWriteWhileSending(t *testing.T) {
 	for _, byClient := range []bool{true, false} {
-		overBlocking(t, Options{}, func(t *testing.T, client, server *Conn) {
+		conntest.Over(t, websocket.Options{}, func(t *testing.T, client, server *websocket.Conn) {
 			if !byClient {
 				client, server = server, client
 			}
-			a, b := client.NetConn(bg, Binary).(halfCloser), server.NetConn(bg, Binary)
-			want := pattern(3 << 20)
+			a, b := client.NetConn(bg, websocket.Binary).(halfCloser), server.NetConn(bg, websocket.Binary)
+			want := wstest.Pattern(3 << 20)
 			sent := make(chan error, 1)
 			go func() {
 				_, err := b.Write(want)

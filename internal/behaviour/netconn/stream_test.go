@@ -1,4 +1,4 @@
-package websocket
+package netconn_test
 
 import (
 	"bytes"
@@ -14,6 +14,10 @@ import (
 	"testing"
 	"time"
 	stdutf8 "unicode/utf8"
+
+	"github.com/fullduplex-go/websocket"
+	"github.com/fullduplex-go/websocket/internal/wstest"
+	"github.com/fullduplex-go/websocket/internal/wstest/conntest"
 )
 
 // A NetConn as a stream: sizes, borders and counts.
@@ -21,9 +25,9 @@ import (
 // TestNetConnHugeWrite: io.Copy from a bytes.Reader is one Write, of more than any
 // read limit.
 func TestNetConnHugeWrite(t *testing.T) {
-	overBlocking(t, Options{}, func(t *testing.T, client, server *Conn) {
-		a, b := client.NetConn(bg, Binary), server.NetConn(bg, Binary)
-		want := pattern(5<<20 + 123)
+	conntest.Over(t, websocket.Options{}, func(t *testing.T, client, server *websocket.Conn) {
+		a, b := client.NetConn(bg, websocket.Binary), server.NetConn(bg, websocket.Binary)
+		want := wstest.Pattern(5<<20 + 123)
 		for _, ends := range [][2]net.Conn{{a, b}, {b, a}} {
 			sent := make(chan error, 1)
 			go func() {
@@ -52,19 +56,19 @@ func TestNetConnFrames(t *testing.T) {
 	text := strings.Repeat("a€😀€", 20_000) // 11 bytes, so that borders fall into characters
 	for _, client := range []bool{true, false} {
 		for _, tt := range []struct {
-			typ    MessageType
+			typ    websocket.MessageType
 			write  string
 			frames int
 		}{
-			{Binary, "x", 1},
-			{Binary, string(pattern(32 << 10)), 1},
-			{Binary, string(pattern(32<<10 + 1)), 2},
-			{Binary, string(pattern(64 << 10)), 3},
-			{Binary, string(pattern(1 << 20)), 33},
-			{Text, text, 7},
+			{websocket.Binary, "x", 1},
+			{websocket.Binary, string(wstest.Pattern(32 << 10)), 1},
+			{websocket.Binary, string(wstest.Pattern(32<<10 + 1)), 2},
+			{websocket.Binary, string(wstest.Pattern(64 << 10)), 3},
+			{websocket.Binary, string(wstest.Pattern(1 << 20)), 33},
+			{websocket.Text, text, 7},
 		} {
 			t.Run(fmt.Sprintf("%v/%v/%d", client, tt.typ, len(tt.write)), func(t *testing.T) {
-				overBlockingRaw(t, client, Options{}, func(t *testing.T, c *Conn, peer net.Conn) {
+				conntest.OverRaw(t, client, websocket.Options{}, func(t *testing.T, c *websocket.Conn, peer net.Conn) {
 					n := c.NetConn(bg, tt.typ)
 					sent := make(chan error, 1)
 					go func() {
@@ -74,19 +78,19 @@ func TestNetConnFrames(t *testing.T) {
 						}
 						sent <- err
 					}()
-					r, got := frameReader{nc: peer}, ""
+					r, got := conntest.FrameReader{NC: peer}, ""
 					for i := range tt.frames {
-						f, err := r.next()
+						f, err := r.Next()
 						if err != nil {
 							t.Fatal(err)
 						}
-						if f.Opcode != Opcode(tt.typ) || !f.Fin || f.Masked != client || f.Length > 32<<10 || f.Length == 0 {
+						if f.Opcode != websocket.Opcode(tt.typ) || !f.Fin || f.Masked != client || f.Length > 32<<10 || f.Length == 0 {
 							t.Errorf("frame %d: %+v", i, f.Header)
 						}
-						if tt.typ == Text && !stdutf8.ValidString(f.payload) {
+						if tt.typ == websocket.Text && !stdutf8.ValidString(f.Payload) {
 							t.Errorf("frame %d is not UTF-8", i)
 						}
-						got += f.payload
+						got += f.Payload
 					}
 					if got != tt.write {
 						t.Errorf("%d bytes have arrived in %d frames, and are not what was written", len(got), tt.frames)
@@ -117,17 +121,17 @@ func (c *countingConn) Write(p []byte) (int, error) {
 // TestNetConnBatches: messages of a large Write leave by 64 KiB in one call.
 func TestNetConnBatches(t *testing.T) {
 	for _, client := range []bool{true, false} {
-		a, b := tcpPair(t)
+		a, b := wstest.TCPPair(t)
 		defer b.Close()
 		counting := &countingConn{Conn: a}
-		c := newConn(counting, connConfig{client: client, opts: Options{}.withDefaults()})
+		c := conntest.New(t, counting, client, websocket.Options{})
 		defer c.CloseNow()
 		read := make(chan error, 1)
 		go func() {
 			_, err := io.CopyN(io.Discard, b, 1<<20)
 			read <- err
 		}()
-		if _, err := c.NetConn(bg, Binary).Write(pattern(1 << 20)); err != nil {
+		if _, err := c.NetConn(bg, websocket.Binary).Write(wstest.Pattern(1 << 20)); err != nil {
 			t.Fatal(err)
 		}
 		if err := <-read; err != nil {
@@ -141,22 +145,22 @@ func TestNetConnBatches(t *testing.T) {
 
 // TestNetConnReadsAnySize: messages of a peer that makes them as it likes.
 func TestNetConnReadsAnySize(t *testing.T) {
-	opts := Options{ReadLimit: 1000}
-	overBlockingRaw(t, false, opts, func(t *testing.T, c *Conn, peer net.Conn) {
-		n := c.NetConn(bg, Binary)
-		big, part := string(pattern(3<<20)), string(pattern(700))
+	opts := websocket.Options{ReadLimit: 1000}
+	conntest.OverRaw(t, false, opts, func(t *testing.T, c *websocket.Conn, peer net.Conn) {
+		n := c.NetConn(bg, websocket.Binary)
+		big, part := string(wstest.Pattern(3<<20)), string(wstest.Pattern(700))
 		want := big + part + part + part + "end"
 		sent := make(chan error, 1)
 		go func() {
 			var out []byte
-			out = append(out, frame(OpBinary, true, true, big)...)
-			out = append(out, frame(OpBinary, true, true, "")...)
-			out = append(out, frame(OpBinary, false, true, part)...)
-			out = append(out, frame(OpContinuation, false, true, part)...)
-			out = append(out, frame(OpContinuation, false, true, "")...)
-			out = append(out, frame(OpContinuation, true, true, part)...)
-			out = append(out, frame(OpBinary, true, true, "end")...)
-			out = append(out, closeFrame(true, StatusNormalClosure, "")...)
+			out = append(out, conntest.Frame(websocket.OpBinary, true, true, big)...)
+			out = append(out, conntest.Frame(websocket.OpBinary, true, true, "")...)
+			out = append(out, conntest.Frame(websocket.OpBinary, false, true, part)...)
+			out = append(out, conntest.Frame(websocket.OpContinuation, false, true, part)...)
+			out = append(out, conntest.Frame(websocket.OpContinuation, false, true, "")...)
+			out = append(out, conntest.Frame(websocket.OpContinuation, true, true, part)...)
+			out = append(out, conntest.Frame(websocket.OpBinary, true, true, "end")...)
+			out = append(out, conntest.CloseFrame(true, websocket.StatusNormalClosure, "")...)
 			_, err := peer.Write(out)
 			sent <- err
 		}()
@@ -184,64 +188,34 @@ func TestNetConnReadsAnySize(t *testing.T) {
 	})
 }
 
-// TestNetConnLimitBeforeRead: a ping has the header of a large message read before
-// the first Read.
-func TestNetConnLimitBeforeRead(t *testing.T) {
-	overBlockingRaw(t, false, Options{ReadLimit: 1000}, func(t *testing.T, c *Conn, peer net.Conn) {
-		n := c.NetConn(bg, Binary)
-		pinged := make(chan error, 1)
-		go func() {
-			_, err := c.Ping(bg)
-			pinged <- err
-		}()
-		r := frameReader{nc: peer}
-		ping, err := r.next()
-		if err != nil || ping.Opcode != OpPing {
-			t.Fatal(ping.Header, err)
-		}
-		big := frame(OpBinary, true, true, string(pattern(5000)))
-		if _, err := peer.Write(big[:100]); err != nil {
-			t.Fatal(err)
-		}
-		until(t, "the message was met", func() bool { return c.in.flags.has(messageBlocks) })
-		if _, err := peer.Write(append(big[100:], frame(OpPong, true, true, ping.payload)...)); err != nil {
-			t.Fatal(err)
-		}
-		got := make([]byte, 5000)
-		if _, err := io.ReadFull(n, got); err != nil || !bytes.Equal(got, pattern(5000)) {
-			t.Fatal(err)
-		}
-		go n.Read(got) // meets the pong
-		if err := <-pinged; err != nil {
-			t.Error(err)
-		}
-	})
-}
-
 // TestNetConnCompressed: a stream over permessage-deflate, with messages that
 // inflate to more than any read limit.
 func TestNetConnCompressed(t *testing.T) {
-	for _, p := range []compression{
-		{Level: 5, SendBits: 15, RecvBits: 15, Threshold: 1},
-		{Level: 5, SendBits: 15, RecvBits: 15, Threshold: 1, SendTakeover: true, RecvTakeover: true},
+	for _, extensions := range []string{
+		"permessage-deflate; server_no_context_takeover; client_no_context_takeover",
+		"permessage-deflate",
 	} {
-		a, b := tcpPair(t)
-		client := newConn(a, connConfig{client: true, opts: Options{ReadLimit: 1000}.withDefaults(), agreement: compressing(&p)})
-		server := newConn(b, connConfig{opts: Options{ReadLimit: 1000}.withDefaults(), agreement: compressing(&p)})
+		a, b := wstest.TCPPair(t)
+		opts := websocket.ConnOptions{Extensions: extensions}
+		opts.ReadLimit = 1000
+		opts.Compression = &websocket.CompressionOptions{Level: 5, Threshold: 1}
+		server := conntest.NewWith(t, b, &opts)
+		opts.Client = true
+		client := conntest.NewWith(t, a, &opts)
 		defer client.CloseNow()
 		defer server.CloseNow()
 		want := bytes.Repeat([]byte("all the same, "), 300_000)
 		sent := make(chan error, 1)
 		go func() {
-			if err := client.Write(bg, Binary, want[:2<<20]); err != nil { // one message
+			if err := client.Write(bg, websocket.Binary, want[:2<<20]); err != nil { // one message
 				sent <- err
 				return
 			}
-			_, err := client.NetConn(bg, Binary).Write(want[2<<20:])
+			_, err := client.NetConn(bg, websocket.Binary).Write(want[2<<20:])
 			sent <- err
 		}()
 		got := make([]byte, len(want))
-		if n, err := io.ReadFull(server.NetConn(bg, Binary), got); err != nil || !bytes.Equal(got, want) {
+		if n, err := io.ReadFull(server.NetConn(bg, websocket.Binary), got); err != nil || !bytes.Equal(got, want) {
 			t.Fatalf("%d bytes, %v", n, err)
 		}
 		if err := <-sent; err != nil {
@@ -255,8 +229,8 @@ func TestNetConnCompressed(t *testing.T) {
 func TestNetConnWriteCut(t *testing.T) {
 	for _, client := range []bool{true, false} {
 		t.Run(fmt.Sprint(client), func(t *testing.T) {
-			overBlockingRaw(t, client, Options{}, func(t *testing.T, c *Conn, peer net.Conn) {
-				n := c.NetConn(bg, Binary)
+			conntest.OverRaw(t, client, websocket.Options{}, func(t *testing.T, c *websocket.Conn, peer net.Conn) {
+				n := c.NetConn(bg, websocket.Binary)
 				written := make(chan int, 1)
 				go func() {
 					defer c.CloseNow()
@@ -266,10 +240,10 @@ func TestNetConnWriteCut(t *testing.T) {
 					}
 					written <- m
 				}()
-				r := frameReader{nc: peer}
+				r := conntest.FrameReader{NC: peer}
 				arrived := 0
 				for range 5 {
-					f, err := r.next()
+					f, err := r.Next()
 					if err != nil {
 						t.Fatal(err)
 					}
@@ -278,11 +252,11 @@ func TestNetConnWriteCut(t *testing.T) {
 				n.SetWriteDeadline(time.Now())
 				want := <-written
 				for {
-					f, err := r.next()
+					f, err := r.Next()
 					if err != nil {
 						break // the end, in the middle of a frame
 					}
-					if f.Opcode == OpBinary {
+					if f.Opcode == websocket.OpBinary {
 						arrived += int(f.Length)
 					}
 				}
@@ -294,40 +268,17 @@ func TestNetConnWriteCut(t *testing.T) {
 	}
 }
 
-// TestNetConnWriteCutInBatch: the first message of two that leave together has left,
-// the second has not.
-func TestNetConnWriteCutInBatch(t *testing.T) {
-	a, b := net.Pipe()
-	defer b.Close()
-	c := newConn(a, connConfig{client: true, opts: Options{}.withDefaults()})
-	defer c.CloseNow()
-	n := c.NetConn(bg, Binary)
-	go func() {
-		b.Read(make([]byte, 10))
-		if m, err := io.ReadFull(b, make([]byte, 40<<10)); err != nil {
-			t.Errorf("read %d bytes: %v", m, err)
-		}
-		n.SetWriteDeadline(time.Now())
-	}()
-	if m, err := n.Write(make([]byte, 1<<20)); m != batchMessage || !errors.Is(err, os.ErrDeadlineExceeded) {
-		t.Errorf("%d, %v", m, err)
-	}
-	if s := c.Stats(); s.MessagesWritten != 1 {
-		t.Errorf("%d messages counted", s.MessagesWritten)
-	}
-}
-
 // TestNetConnEmptyWrite sends nothing, and says what another Write would.
 func TestNetConnEmptyWrite(t *testing.T) {
-	overBlockingRaw(t, true, Options{}, func(t *testing.T, c *Conn, peer net.Conn) {
-		n := c.NetConn(bg, Binary)
+	conntest.OverRaw(t, true, websocket.Options{}, func(t *testing.T, c *websocket.Conn, peer net.Conn) {
+		n := c.NetConn(bg, websocket.Binary)
 		for _, p := range []string{"", "x"} {
 			if m, err := n.Write([]byte(p)); m != len(p) || err != nil {
 				t.Errorf("%q: %d, %v", p, m, err)
 			}
 		}
-		r := frameReader{nc: peer}
-		if f, err := r.next(); err != nil || f.payload != "x" {
+		r := conntest.FrameReader{NC: peer}
+		if f, err := r.Next(); err != nil || f.Payload != "x" {
 			t.Errorf("%+v, %v", f, err)
 		}
 		n.SetDeadline(time.Now().Add(-time.Hour))
@@ -346,9 +297,9 @@ func TestNetConnEmptyWrite(t *testing.T) {
 
 // TestNetConnWritesApart: large Writes of several goroutines are not mixed.
 func TestNetConnWritesApart(t *testing.T) {
-	overBlocking(t, Options{}, func(t *testing.T, client, server *Conn) {
+	conntest.Over(t, websocket.Options{}, func(t *testing.T, client, server *websocket.Conn) {
 		const writers, size = 4, 200_000
-		a, b := client.NetConn(bg, Binary), server.NetConn(bg, Binary)
+		a, b := client.NetConn(bg, websocket.Binary), server.NetConn(bg, websocket.Binary)
 		var all sync.WaitGroup
 		for i := range writers {
 			all.Go(func() {

@@ -1,4 +1,4 @@
-package websocket
+package netconn_test
 
 import (
 	"bytes"
@@ -15,6 +15,10 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/fullduplex-go/websocket"
+	"github.com/fullduplex-go/websocket/internal/wstest"
+	"github.com/fullduplex-go/websocket/internal/wstest/conntest"
 )
 
 // A NetConn in the hands of others: tunnels, crypto/tls, net/http.
@@ -66,10 +70,10 @@ func TestNetConnTunnel(t *testing.T) {
 	if testing.Short() {
 		size = 8 << 20
 	}
-	overPairs(t, transports[1:], Options{}, func(t *testing.T, client, server *Conn) {
+	conntest.OverKinds(t, wstest.Transports[1:], websocket.Options{}, func(t *testing.T, client, server *websocket.Conn) {
 		ctx, cancel := context.WithCancel(bg)
 		defer cancel()
-		a, b := client.NetConn(ctx, Binary), server.NetConn(ctx, Binary)
+		a, b := client.NetConn(ctx, websocket.Binary), server.NetConn(ctx, websocket.Binary)
 		var both sync.WaitGroup
 		both.Go(func() { checkTransfer(t, a, b, size, 1) })
 		both.Go(func() { checkTransfer(t, b, a, size, 2) })
@@ -80,10 +84,10 @@ func TestNetConnTunnel(t *testing.T) {
 // TestNetConnCopies: a tunnel as proxies make one, out of io.Copy, between two
 // connections in the clear.
 func TestNetConnCopies(t *testing.T) {
-	overPairs(t, transports[1:], Options{}, func(t *testing.T, client, server *Conn) {
-		a, b := client.NetConn(bg, Binary), server.NetConn(bg, Binary)
-		nearOut, nearIn := tcpPair(t)
-		farIn, farOut := tcpPair(t)
+	conntest.OverKinds(t, wstest.Transports[1:], websocket.Options{}, func(t *testing.T, client, server *websocket.Conn) {
+		a, b := client.NetConn(bg, websocket.Binary), server.NetConn(bg, websocket.Binary)
+		nearOut, nearIn := wstest.TCPPair(t)
+		farIn, farOut := wstest.TCPPair(t)
 		var copies sync.WaitGroup
 		for _, ends := range [][2]net.Conn{{a, nearIn}, {nearIn, a}, {b, farIn}, {farIn, b}} {
 			copies.Go(func() { io.Copy(ends[0], ends[1]) }) // ends by the ends below; a fault before shows in the checksums
@@ -104,9 +108,9 @@ func TestNetConnCopies(t *testing.T) {
 
 // TestNetConnUnderTLS: TLS in messages, on any transport.
 func TestNetConnUnderTLS(t *testing.T) {
-	overBlocking(t, Options{}, func(t *testing.T, client, server *Conn) {
-		a := tls.Client(client.NetConn(bg, Binary), &tls.Config{InsecureSkipVerify: true})
-		b := tls.Server(server.NetConn(bg, Binary), testTLS())
+	conntest.Over(t, websocket.Options{}, func(t *testing.T, client, server *websocket.Conn) {
+		a := tls.Client(client.NetConn(bg, websocket.Binary), &tls.Config{InsecureSkipVerify: true})
+		b := tls.Server(server.NetConn(bg, websocket.Binary), wstest.Certificate())
 		var both sync.WaitGroup
 		both.Go(func() { checkTransfer(t, a, b, 4<<20, 5) })
 		both.Go(func() { checkTransfer(t, b, a, 4<<20, 6) })
@@ -148,8 +152,8 @@ func (l *oneListener) Addr() net.Addr { return l.addr }
 // TestNetConnUnderHTTP: net/http on both ends, which sets deadlines and reads in the
 // background, with uploads and downloads larger than any read limit.
 func TestNetConnUnderHTTP(t *testing.T) {
-	overBlocking(t, Options{}, func(t *testing.T, client, server *Conn) {
-		a, b := client.NetConn(bg, Binary), server.NetConn(bg, Binary)
+	conntest.Over(t, websocket.Options{}, func(t *testing.T, client, server *websocket.Conn) {
+		a, b := client.NetConn(bg, websocket.Binary), server.NetConn(bg, websocket.Binary)
 		ln := &oneListener{conns: make(chan net.Conn, 1), addr: b.LocalAddr()}
 		ln.conns <- b
 		srv := &http.Server{
@@ -174,7 +178,7 @@ func TestNetConnUnderHTTP(t *testing.T) {
 		}}
 		hc := &http.Client{Transport: tr}
 		for i, size := range []int{10, 3 << 20, 0, 100_000, 3 << 20} {
-			want := pattern(size)
+			want := wstest.Pattern(size)
 			resp, err := hc.Post("http://over.websocket/", "application/octet-stream", bytes.NewReader(want))
 			if err != nil {
 				t.Fatal(err)

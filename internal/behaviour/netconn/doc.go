@@ -1,0 +1,2 @@
+// Package netconn tests Conn.NetConn through the public API only.
+package netconn
