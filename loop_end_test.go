@@ -1,8 +1,6 @@
 package websocket
 
 import (
-	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -107,70 +105,6 @@ func TestLoopDescriptorReuse(t *testing.T) {
 	churn.Wait()
 	close(done)
 	writers.Wait()
-}
-
-// A connection that is attached while the loop ends is refused, or has its
-// events from the first to the last.
-func TestLoopAttachWhileEnding(t *testing.T) {
-	for i := range 40 {
-		l := newTestLoop(t, 2)
-		tr := loopTransports[i%len(loopTransports)]
-		var wg sync.WaitGroup
-		var opened, closed, attached atomic.Int32
-		begin := make(chan struct{})
-		for range 8 {
-			a, b := tr.pair(t)
-			client := newConn(a, connConfig{client: true, opts: Options{}.withDefaults()})
-			server := newConn(b, connConfig{opts: Options{}.withDefaults()})
-			go func() {
-				for {
-					if _, _, err := client.Read(bg); err != nil {
-						return
-					}
-				}
-			}()
-			wg.Go(func() {
-				var state atomic.Int32
-				<-begin
-				err := l.Attach(server, funcHandler{
-					func(*Conn) { opened.Add(1); state.Store(1) },
-					nil,
-					func(*Conn, error) {
-						if closed.Add(1); state.Load() != 1 {
-							t.Error("OnClose before OnOpen")
-						}
-					},
-				})
-				if err != nil {
-					if !errors.Is(err, net.ErrClosed) {
-						t.Error(err)
-					}
-					server.CloseNow()
-					return
-				}
-				attached.Add(1)
-				<-server.ended()
-			})
-		}
-		close(begin)
-		if i%2 == 0 {
-			runtime.Gosched()
-		}
-		if i%4 < 2 {
-			ctx, cancel := context.WithTimeout(bg, 10*time.Second)
-			if err := l.Shutdown(ctx); err != nil {
-				t.Error(err)
-			}
-			cancel()
-		} else {
-			l.Close()
-		}
-		wg.Wait()
-		until(t, "OnClose of all", func() bool { return closed.Load() == attached.Load() })
-		if opened.Load() != attached.Load() {
-			t.Errorf("%d attached, %d opened", attached.Load(), opened.Load())
-		}
-	}
 }
 
 // cutConn resets its connection after some bytes.

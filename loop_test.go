@@ -1,10 +1,9 @@
 package websocket
 
 import (
-	"bytes"
+	"context"
 	"crypto/tls"
 	"errors"
-	"fmt"
 	"net"
 	"net/http"
 	"strings"
@@ -51,59 +50,6 @@ func newTestLoop(t testing.TB, workers int) *Loop {
 
 // loopTransports are those of kinds that are on a loop, to be attached.
 var loopTransports = kinds[len(transports):]
-
-func TestLoopEcho(t *testing.T) {
-	for _, tr := range loopTransports {
-		t.Run(tr.name, func(t *testing.T) {
-			l := newTestLoop(t, 1)
-			a, b := tr.pair(t)
-			client := newConn(a, connConfig{client: true, opts: Options{ReadLimit: 8 << 20}.withDefaults()})
-			server := newConn(b, connConfig{opts: Options{ReadLimit: 8 << 20}.withDefaults()})
-			defer client.CloseNow()
-			var events []string
-			closed := make(chan error, 1)
-			err := l.Attach(server, funcHandler{
-				func(*Conn) { events = append(events, "open") },
-				func(c *Conn, typ MessageType, p []byte) {
-					events = append(events, fmt.Sprint(len(p)))
-					if err := c.Write(bg, typ, p); err != nil {
-						t.Error(err)
-					}
-				},
-				func(c *Conn, err error) { events = append(events, "close"); closed <- err },
-			})
-			if err != nil {
-				t.Fatal(err)
-			}
-			for _, n := range []int{0, 1, 125, 1000, 70_000, 5, 5 << 20, 1000} {
-				msg := bytes.Repeat([]byte{'a'}, n)
-				go func() {
-					if err := client.Write(bg, Text, msg); err != nil {
-						t.Error(err)
-					}
-				}()
-				_, got, err := client.Read(bg)
-				if err != nil || !bytes.Equal(got, msg) {
-					t.Fatalf("%d bytes came back as %d: %v", n, len(got), err)
-				}
-			}
-			if err := client.Close(StatusNormalClosure, "bye"); err != nil {
-				t.Error(err)
-			}
-			select {
-			case err := <-closed:
-				if CloseCode(err) != StatusNormalClosure {
-					t.Error(err)
-				}
-			case <-time.After(10 * time.Second):
-				t.Fatal("OnClose was not called")
-			}
-			if got, want := fmt.Sprint(events), "[open 0 1 125 1000 70000 5 5242880 1000 close]"; got != want {
-				t.Errorf("events %v, want %v", got, want)
-			}
-		})
-	}
-}
 
 func pollableTLSPair(t testing.TB) (client, server net.Conn) {
 	a, b := tcpPair(t)
@@ -165,4 +111,36 @@ func serveLoop(t *testing.T, l *Loop, opts *AcceptOptions, h EventHandler, secur
 // insecure has Dial trust the certificate of the tests.
 func insecure() *DialOptions {
 	return &DialOptions{HTTPClient: &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}}}
+}
+
+// loopEcho sends messages back.
+type loopEcho struct{ funcHandler }
+
+func (loopEcho) OnMessage(c *Conn, typ MessageType, p []byte) { c.Write(bg, typ, p) }
+
+// loopConns attaches a server's connection for h, and returns both ends.
+func loopConns(t testing.TB, l *Loop, pair func(testing.TB) (net.Conn, net.Conn), h EventHandler, opts Options) (client, server *Conn) {
+	t.Helper()
+	a, b := pair(t)
+	client = newConn(a, connConfig{client: true, opts: opts.withDefaults()})
+	server = newConn(b, connConfig{opts: opts.withDefaults()})
+	t.Cleanup(func() { client.CloseNow() })
+	if err := l.Attach(server, h); err != nil {
+		t.Fatal(err)
+	}
+	return client, server
+}
+
+// mustEcho sends a message and wants it back.
+func mustEcho(t testing.TB, c *Conn, msg string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(bg, 20*time.Second)
+	defer cancel()
+	if err := c.Write(ctx, Text, []byte(msg)); err != nil {
+		t.Error(err)
+		return
+	}
+	if _, got, err := c.Read(ctx); err != nil || string(got) != msg {
+		t.Errorf("%q came back as %q, %v", msg, got, err)
+	}
 }

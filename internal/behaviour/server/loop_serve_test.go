@@ -169,8 +169,7 @@ func TestServerEvents(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	a, b := wstest.TCPPair(t)
-	other, stranger := conntest.Attached(t, l, a, b, conntest.Echo, websocket.Options{})
+	other, stranger := conntest.Attach(t, l, wstest.TCPPair, conntest.Echo, websocket.Options{})
 	done := make(chan error, 1)
 	go func() { done <- s.Shutdown(context.Background()) }()
 	for _, c := range conns {

@@ -40,6 +40,11 @@ func (h Handler) OnClose(c *websocket.Conn, err error) {
 	}
 }
 
+// Funcs is a Handler of these functions.
+func Funcs(open func(*websocket.Conn), message func(*websocket.Conn, websocket.MessageType, []byte), close func(*websocket.Conn, error)) Handler {
+	return Handler{open, message, close}
+}
+
 // Echo answers every message.
 var Echo = Handler{Message: func(c *websocket.Conn, typ websocket.MessageType, p []byte) {
 	c.Write(context.Background(), typ, p)

@@ -1,6 +1,6 @@
 //go:build !ws_unix && !ws_plain
 
-package websocket
+package loop_test
 
 import (
 	"net"
@@ -9,28 +9,32 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/fullduplex-go/websocket"
+	"github.com/fullduplex-go/websocket/internal/wstest"
+	"github.com/fullduplex-go/websocket/internal/wstest/conntest"
 )
 
 // bystander measures the longest round trip of a connection on l, or the longest
 // that a newcomer takes from Attach to its first answer, until end is called.
-func bystander(t *testing.T, l *Loop, newcomers bool) (end func() time.Duration) {
-	client, _ := attached(t, l, loopEcho{}, Options{})
-	mustEcho(t, client, "first")
+func bystander(t *testing.T, l *websocket.Loop, newcomers bool) (end func() time.Duration) {
+	client, _ := conntest.Attach(t, l, wstest.TCPPair, conntest.Echo, websocket.Options{})
+	conntest.MustEcho(t, client, "first")
 	round := func() time.Duration {
 		begin := time.Now()
-		mustEcho(t, client, "still there?")
+		conntest.MustEcho(t, client, "still there?")
 		return time.Since(begin)
 	}
 	if newcomers {
 		round = func() time.Duration {
-			a, b := tcpPair(t)
-			c := newConn(a, connConfig{client: true, opts: Options{}.withDefaults()})
+			a, b := wstest.TCPPair(t)
+			c := conntest.New(t, a, true, websocket.Options{})
 			defer c.CloseNow()
 			begin := time.Now()
-			if err := l.Attach(newConn(b, connConfig{opts: Options{}.withDefaults()}), loopEcho{}); err != nil {
+			if err := l.Attach(conntest.New(t, b, false, websocket.Options{}), conntest.Echo); err != nil {
 				t.Error(err)
 			}
-			mustEcho(t, c, "first")
+			conntest.MustEcho(t, c, "first")
 			return time.Since(begin)
 		}
 	}
@@ -46,7 +50,7 @@ func bystander(t *testing.T, l *Loop, newcomers bool) (end func() time.Duration)
 	}()
 	return func() time.Duration {
 		over.Store(true)
-		most := mustReceive(t, longest)
+		most := wstest.Receive(t, longest)
 		client.CloseNow()
 		return most
 	}
@@ -56,7 +60,7 @@ func bystander(t *testing.T, l *Loop, newcomers bool) (end func() time.Duration)
 // that is named, and returns the longest round trip of a bystander until all
 // are inside and for a moment after. With block they stay inside until then.
 func blockTogether(t *testing.T, n int, method string, block bool) time.Duration {
-	l := newTestLoop(t, 1)
+	l := conntest.NewLoop(t, 1)
 	release := make(chan struct{})
 	var inside, closed sync.WaitGroup
 	inside.Add(n)
@@ -69,20 +73,19 @@ func blockTogether(t *testing.T, n int, method string, block bool) time.Duration
 			}
 		}
 	}
-	h := funcHandler{
-		func(*Conn) { in("OnOpen") },
-		func(*Conn, MessageType, []byte) { in("OnMessage") },
-		func(*Conn, error) { in("OnClose"); closed.Done() },
-	}
-	s := &loopHandler{loop: l, handler: h}
-	peers, conns := make([]net.Conn, n), make([]*Conn, n)
+	h := conntest.Funcs(
+		func(*websocket.Conn) { in("OnOpen") },
+		func(*websocket.Conn, websocket.MessageType, []byte) { in("OnMessage") },
+		func(*websocket.Conn, error) { in("OnClose"); closed.Done() },
+	)
+	peers, conns := make([]net.Conn, n), make([]*websocket.Conn, n)
 	for i := range n {
-		a, b := tcpPair(t)
-		peers[i], conns[i] = a, newConn(b, connConfig{opts: Options{}.withDefaults()})
+		a, b := wstest.TCPPair(t)
+		peers[i], conns[i] = a, conntest.New(t, b, false, websocket.Options{})
 	}
 	attachAll := func() {
 		for _, c := range conns {
-			if err := l.attach(c, s); err != nil {
+			if err := l.Attach(c, h); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -96,7 +99,7 @@ func blockTogether(t *testing.T, n int, method string, block bool) time.Duration
 		attachAll()
 	case "OnMessage":
 		for _, peer := range peers {
-			if _, err := peer.Write(frame(OpText, true, true, "x")); err != nil {
+			if _, err := peer.Write(conntest.Frame(websocket.OpText, true, true, "x")); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -123,7 +126,7 @@ func blockTogether(t *testing.T, n int, method string, block bool) time.Duration
 func TestLoopBystander(t *testing.T) {
 	const bound = 100 * time.Millisecond
 	n := 3000
-	if raceEnabled {
+	if wstest.Race {
 		n = 500 // to make so many takes long
 	}
 	var limit syscall.Rlimit

@@ -1,6 +1,6 @@
 //go:build !ws_unix && !ws_plain
 
-package websocket
+package loop_test
 
 import (
 	"context"
@@ -13,13 +13,15 @@ import (
 	"testing"
 	"time"
 
+	"github.com/fullduplex-go/websocket"
 	"github.com/fullduplex-go/websocket/internal/wstest"
+	"github.com/fullduplex-go/websocket/internal/wstest/conntest"
 )
 
 // TestLoopPollsDialled: connections of Dial have no goroutine on a loop, whatever
 // way they took.
 func TestLoopPollsDialled(t *testing.T) {
-	echo := &Server{Handler: func(c *Conn) {
+	echo := &websocket.Server{Handler: func(c *websocket.Conn) {
 		for {
 			typ, p, err := c.Read(bg)
 			if err != nil || c.Write(bg, typ, p) != nil {
@@ -82,21 +84,21 @@ func TestLoopPollsDialled(t *testing.T) {
 		{"wss by a dialer without context", secure, 20, func(tr *http.Transport) { tr.Dial = net.Dial }}, //lint:ignore SA1019 users may have set it
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			opts := insecure()
+			opts := conntest.Insecure()
 			opts.ReadLimit = 1 << 20
 			if tt.change != nil {
 				tt.change(opts.HTTPClient.Transport.(*http.Transport))
 			}
-			l := newTestLoop(t, 2)
+			l := conntest.NewLoop(t, 2)
 			got := make(chan string, tt.n)
 			closed := make(chan error, tt.n)
-			h := funcHandler{
-				message: func(_ *Conn, _ MessageType, p []byte) { got <- string(p) },
-				close:   func(_ *Conn, err error) { closed <- err },
+			h := conntest.Handler{
+				Message: func(_ *websocket.Conn, _ websocket.MessageType, p []byte) { got <- string(p) },
+				Close:   func(_ *websocket.Conn, err error) { closed <- err },
 			}
-			conns := make([]*Conn, tt.n)
+			conns := make([]*websocket.Conn, tt.n)
 			for i := range conns {
-				c, _, err := Dial(t.Context(), tt.url, opts)
+				c, _, err := websocket.Dial(t.Context(), tt.url, opts)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -108,7 +110,7 @@ func TestLoopPollsDialled(t *testing.T) {
 			}
 			for _, msg := range []string{"hello", strings.Repeat("many records", 20_000)} {
 				for _, c := range conns {
-					if err := c.Write(bg, Text, []byte(msg)); err != nil {
+					if err := c.Write(bg, websocket.Text, []byte(msg)); err != nil {
 						t.Fatal(err)
 					}
 				}
@@ -129,7 +131,7 @@ func TestLoopPollsDialled(t *testing.T) {
 				t.Error(err)
 			}
 			for range conns {
-				if err := wstest.Receive(t, closed); CloseCode(err) != StatusGoingAway {
+				if err := wstest.Receive(t, closed); websocket.CloseCode(err) != websocket.StatusGoingAway {
 					t.Error(err)
 				}
 			}

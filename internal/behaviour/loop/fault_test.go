@@ -1,4 +1,4 @@
-package websocket
+package loop_test
 
 import (
 	"context"
@@ -14,56 +14,26 @@ import (
 	"testing"
 	"time"
 
+	"github.com/fullduplex-go/websocket"
 	"github.com/fullduplex-go/websocket/internal/wstest"
+	"github.com/fullduplex-go/websocket/internal/wstest/conntest"
 )
-
-// loopEcho sends messages back.
-type loopEcho struct{ funcHandler }
-
-func (loopEcho) OnMessage(c *Conn, typ MessageType, p []byte) { c.Write(bg, typ, p) }
-
-// loopConns attaches a server's connection for h, and returns both ends.
-func loopConns(t testing.TB, l *Loop, pair func(testing.TB) (net.Conn, net.Conn), h EventHandler, opts Options) (client, server *Conn) {
-	t.Helper()
-	a, b := pair(t)
-	client = newConn(a, connConfig{client: true, opts: opts.withDefaults()})
-	server = newConn(b, connConfig{opts: opts.withDefaults()})
-	t.Cleanup(func() { client.CloseNow() })
-	if err := l.Attach(server, h); err != nil {
-		t.Fatal(err)
-	}
-	return client, server
-}
-
-// mustEcho sends a message and wants it back.
-func mustEcho(t testing.TB, c *Conn, msg string) {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(bg, 20*time.Second)
-	defer cancel()
-	if err := c.Write(ctx, Text, []byte(msg)); err != nil {
-		t.Error(err)
-		return
-	}
-	if _, got, err := c.Read(ctx); err != nil || string(got) != msg {
-		t.Errorf("%q came back as %q, %v", msg, got, err)
-	}
-}
 
 // One handler blocks: all others of its worker are served.
 func TestLoopOneHandlerBlocks(t *testing.T) {
 	const others = 1000
-	l := newTestLoop(t, 1)
+	l := conntest.NewLoop(t, 1)
 	entered, release := make(chan struct{}), make(chan struct{})
-	blocked, _ := loopConns(t, l, tcpPair, funcHandler{message: func(c *Conn, typ MessageType, p []byte) {
+	blocked, _ := conntest.Attach(t, l, wstest.TCPPair, conntest.Handler{Message: func(c *websocket.Conn, typ websocket.MessageType, p []byte) {
 		close(entered)
 		<-release
 		c.Write(bg, typ, p)
-	}}, Options{})
-	clients := make([]*Conn, others)
+	}}, websocket.Options{})
+	clients := make([]*websocket.Conn, others)
 	for i := range clients {
-		clients[i], _ = loopConns(t, l, tcpPair, loopEcho{}, Options{})
+		clients[i], _ = conntest.Attach(t, l, wstest.TCPPair, conntest.Echo, websocket.Options{})
 	}
-	if err := blocked.Write(bg, Text, []byte("block")); err != nil {
+	if err := blocked.Write(bg, websocket.Text, []byte("block")); err != nil {
 		t.Fatal(err)
 	}
 	<-entered
@@ -76,7 +46,7 @@ func TestLoopOneHandlerBlocks(t *testing.T) {
 			for range rounds {
 				for j := i; j < others; j += 4 {
 					begin := time.Now()
-					mustEcho(t, clients[j], fmt.Sprint("echo ", j))
+					conntest.MustEcho(t, clients[j], fmt.Sprint("echo ", j))
 					mu.Lock()
 					took = append(took, time.Since(begin))
 					mu.Unlock()
@@ -96,29 +66,29 @@ func TestLoopOneHandlerBlocks(t *testing.T) {
 // Half of the handlers block at the same time, and go on.
 func TestLoopManyHandlersBlock(t *testing.T) {
 	const conns, messages = 200, 20
-	for _, tr := range loopTransports {
-		t.Run(tr.name, func(t *testing.T) {
-			l := newTestLoop(t, 2)
-			before := len(ourGoroutines())
+	for _, tr := range conntest.LoopKinds {
+		t.Run(tr.Name, func(t *testing.T) {
+			l := conntest.NewLoop(t, 2)
+			before := len(wstest.Goroutines())
 			release := make(chan struct{})
 			var inside, closed sync.WaitGroup
 			inside.Add(conns / 2)
 			closed.Add(conns)
-			clients := make([]*Conn, conns)
+			clients := make([]*websocket.Conn, conns)
 			for i := range clients {
 				first := true
-				clients[i], _ = loopConns(t, l, tr.pair, funcHandler{message: func(c *Conn, typ MessageType, p []byte) {
+				clients[i], _ = conntest.Attach(t, l, tr.Pair, conntest.Handler{Message: func(c *websocket.Conn, typ websocket.MessageType, p []byte) {
 					if i%2 == 0 && first {
 						inside.Done()
 						<-release
 					}
 					first = false
 					c.Write(bg, typ, p)
-				}, close: func(*Conn, error) { closed.Done() }}, Options{})
+				}, Close: func(*websocket.Conn, error) { closed.Done() }}, websocket.Options{})
 			}
 			for i, c := range clients {
 				for j := range messages {
-					if err := c.Write(bg, Text, fmt.Append(nil, i, " ", j)); err != nil {
+					if err := c.Write(bg, websocket.Text, fmt.Append(nil, i, " ", j)); err != nil {
 						t.Fatal(err)
 					}
 				}
@@ -142,7 +112,7 @@ func TestLoopManyHandlersBlock(t *testing.T) {
 				c.CloseNow()
 			}
 			closed.Wait()
-			until(t, "as many goroutines as before", func() bool { return len(ourGoroutines()) <= before })
+			wstest.Until(t, "as many goroutines as before", func() bool { return len(wstest.Goroutines()) <= before })
 		})
 	}
 }
@@ -152,54 +122,54 @@ func TestLoopHandlerFails(t *testing.T) {
 	faults := []struct {
 		name   string
 		fail   func()
-		code   StatusCode // that the peer sees
+		code   websocket.StatusCode // that the peer sees
 		logged bool
 	}{
-		{"panic", func() { panic("fault of the test") }, StatusInternalError, true},
-		{"abort", func() { panic(http.ErrAbortHandler) }, StatusAbnormalClosure, false},
-		{"Goexit", runtime.Goexit, StatusInternalError, false},
+		{"panic", func() { panic("fault of the test") }, websocket.StatusInternalError, true},
+		{"abort", func() { panic(http.ErrAbortHandler) }, websocket.StatusAbnormalClosure, false},
+		{"Goexit", runtime.Goexit, websocket.StatusInternalError, false},
 	}
-	for _, tr := range loopTransports {
+	for _, tr := range conntest.LoopKinds {
 		for _, f := range faults {
 			for _, where := range []string{"OnOpen", "OnMessage", "OnClose", "OnMessage, after a while"} {
-				t.Run(tr.name+"/"+f.name+"/"+where, func(t *testing.T) {
-					l := newTestLoop(t, 1)
+				t.Run(tr.Name+"/"+f.name+"/"+where, func(t *testing.T) {
+					l := conntest.NewLoop(t, 1)
 					var log wstest.Log
-					opts := Options{Logger: slog.New(slog.NewTextHandler(&log, nil))}
-					other, _ := loopConns(t, l, tr.pair, loopEcho{}, opts)
+					opts := websocket.Options{Logger: slog.New(slog.NewTextHandler(&log, nil))}
+					other, _ := conntest.Attach(t, l, tr.Pair, conntest.Echo, opts)
 					var closed atomic.Int32
-					client, server := loopConns(t, l, tr.pair, funcHandler{
-						func(*Conn) {
+					client, server := conntest.Attach(t, l, tr.Pair, conntest.Funcs(
+						func(*websocket.Conn) {
 							if where == "OnOpen" {
 								f.fail()
 							}
 						},
-						func(*Conn, MessageType, []byte) {
+						func(*websocket.Conn, websocket.MessageType, []byte) {
 							if strings.Contains(where, "while") {
-								mustEcho(t, other, "meanwhile") // another runner has to come
+								conntest.MustEcho(t, other, "meanwhile") // another runner has to come
 							}
 							if where != "OnClose" {
 								f.fail()
 							}
 						},
-						func(*Conn, error) {
+						func(*websocket.Conn, error) {
 							closed.Add(1)
 							if where == "OnClose" {
 								f.fail()
 							}
 						},
-					}, opts)
+					), opts)
 					if where == "OnClose" {
-						client.Close(StatusNormalClosure, "")
+						client.Close(websocket.StatusNormalClosure, "")
 					} else {
-						client.Write(bg, Text, []byte("hello"))
-						if _, _, err := client.Read(bg); CloseCode(err) != f.code {
+						client.Write(bg, websocket.Text, []byte("hello"))
+						if _, _, err := client.Read(bg); websocket.CloseCode(err) != f.code {
 							t.Errorf("the peer gets %v, want %v", err, f.code)
 						}
 					}
-					<-server.ended()
-					until(t, "OnClose", func() bool { return closed.Load() == 1 })
-					mustEcho(t, other, "afterwards")
+					<-server.Context().Done()
+					wstest.Until(t, "OnClose", func() bool { return closed.Load() == 1 })
+					conntest.MustEcho(t, other, "afterwards")
 					other.CloseNow()
 					ctx, cancel := context.WithTimeout(bg, 10*time.Second)
 					defer cancel()
@@ -222,34 +192,34 @@ func TestLoopHandlerFails(t *testing.T) {
 // their own.
 func TestLoopHandlersReachOut(t *testing.T) {
 	for _, workers := range []int{1, 3} {
-		for _, tr := range loopTransports {
-			t.Run(fmt.Sprint(tr.name, " ", workers), func(t *testing.T) {
-				l := newTestLoop(t, workers)
-				srv := newWSServer(t, func(c *Conn) { l.Attach(c, loopEcho{}) })
+		for _, tr := range conntest.LoopKinds {
+			t.Run(fmt.Sprint(tr.Name, " ", workers), func(t *testing.T) {
+				l := conntest.NewLoop(t, workers)
+				srv := newWSServer(t, func(c *websocket.Conn) { l.Attach(c, conntest.Echo) })
 				var mu sync.Mutex
-				var members []*Conn
-				all := func() []*Conn {
+				var members []*websocket.Conn
+				all := func() []*websocket.Conn {
 					mu.Lock()
 					defer mu.Unlock()
 					return slices.Clone(members)
 				}
 				var open, closed atomic.Int32
-				var h funcHandler
-				h = funcHandler{
-					func(c *Conn) {
+				var h conntest.Handler
+				h = conntest.Funcs(
+					func(c *websocket.Conn) {
 						open.Add(1)
 						mu.Lock()
 						defer mu.Unlock()
 						members = append(members, c)
 					},
-					func(c *Conn, typ MessageType, p []byte) {
+					func(c *websocket.Conn, typ websocket.MessageType, p []byte) {
 						switch string(p) {
 						case "attach":
-							a, b := tr.pair(t)
-							if err := l.Attach(newConn(b, connConfig{opts: Options{}.withDefaults()}), h); err != nil {
+							a, b := tr.Pair(t)
+							if err := l.Attach(conntest.New(t, b, false, websocket.Options{}), h); err != nil {
 								t.Error(err)
 							}
-							client := newConn(a, connConfig{client: true, opts: Options{}.withDefaults()})
+							client := conntest.New(t, a, true, websocket.Options{})
 							go func() {
 								for {
 									if _, _, err := client.Read(bg); err != nil {
@@ -258,74 +228,74 @@ func TestLoopHandlersReachOut(t *testing.T) {
 								}
 							}()
 						case "dial":
-							d, _, err := Dial(bg, srv, nil)
+							d, _, err := websocket.Dial(bg, srv, nil)
 							if err != nil {
 								t.Error(err)
 								return
 							}
 							got := make(chan string, 1)
-							l.Attach(d, funcHandler{message: func(d *Conn, _ MessageType, p []byte) {
+							l.Attach(d, conntest.Handler{Message: func(d *websocket.Conn, _ websocket.MessageType, p []byte) {
 								got <- string(p)
-								d.Close(StatusNormalClosure, "")
+								d.Close(websocket.StatusNormalClosure, "")
 							}})
-							d.Write(bg, Text, []byte("from a handler"))
+							d.Write(bg, websocket.Text, []byte("from a handler"))
 							if msg := <-got; msg != "from a handler" {
 								t.Error(msg)
 							}
 						case "others":
 							for _, other := range all() {
 								if other != c {
-									if err := other.Close(StatusNormalClosure, ""); err != nil {
+									if err := other.Close(websocket.StatusNormalClosure, ""); err != nil {
 										t.Error(err)
 									}
 								}
 							}
 						case "own":
-							if err := c.Close(StatusNormalClosure, "own"); err != nil {
+							if err := c.Close(websocket.StatusNormalClosure, "own"); err != nil {
 								t.Error(err)
 							}
 							return
 						case "all":
 							for _, c := range all() {
-								c.Write(bg, Text, []byte("news"))
+								c.Write(bg, websocket.Text, []byte("news"))
 							}
 						}
 						c.Write(bg, typ, p)
 					},
-					func(*Conn, error) { closed.Add(1) },
-				}
-				client, _ := loopConns(t, l, tr.pair, h, Options{})
+					func(*websocket.Conn, error) { closed.Add(1) },
+				)
+				client, _ := conntest.Attach(t, l, tr.Pair, h, websocket.Options{})
 				for range 10 {
-					mustEcho(t, client, "attach")
+					conntest.MustEcho(t, client, "attach")
 				}
-				mustEcho(t, client, "dial")
-				until(t, "all are open", func() bool { return open.Load() == 11 })
-				client.Write(bg, Text, []byte("all"))
+				conntest.MustEcho(t, client, "dial")
+				wstest.Until(t, "all are open", func() bool { return open.Load() == 11 })
+				client.Write(bg, websocket.Text, []byte("all"))
 				for _, want := range []string{"news", "all"} {
 					if _, got, err := client.Read(bg); string(got) != want {
 						t.Errorf("got %q, %v", got, err)
 					}
 				}
-				mustEcho(t, client, "others")
-				client.Write(bg, Text, []byte("own"))
-				if _, _, err := client.Read(bg); CloseCode(err) != StatusNormalClosure {
+				conntest.MustEcho(t, client, "others")
+				client.Write(bg, websocket.Text, []byte("own"))
+				if _, _, err := client.Read(bg); websocket.CloseCode(err) != websocket.StatusNormalClosure {
 					t.Error(err)
 				}
-				until(t, "all are closed", func() bool { return closed.Load() == 11 })
+				wstest.Until(t, "all are closed", func() bool { return closed.Load() == 11 })
 			})
 		}
 	}
 }
 
 // newWSServer serves f and returns its address.
-func newWSServer(t testing.TB, f func(*Conn)) string {
+func newWSServer(t testing.TB, f func(*websocket.Conn)) string {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	srv := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		c, err := Accept(w, r, nil)
+		c, err := websocket.Accept(w, r, nil)
 		if err != nil {
 			t.Error(err)
 			return

@@ -1,4 +1,4 @@
-package websocket
+package loop_test
 
 import (
 	"bytes"
@@ -9,14 +9,13 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/http"
-	"os"
 	"runtime"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
-	"github.com/fullduplex-go/websocket/internal/transport"
+	"github.com/fullduplex-go/websocket"
 )
 
 // soakConn is one connection of the soak test, and the server's handler for it.
@@ -27,7 +26,7 @@ type soakConn struct {
 	id     uint32
 	rnd    *rand.Rand
 	raw    net.Conn // under the client's TLS, if any
-	client *Conn
+	client *websocket.Conn
 	sent   uint32 // by the client
 
 	// Of the handler.
@@ -60,13 +59,13 @@ func (s *soakConn) enter() {
 	}
 }
 
-func (s *soakConn) OnOpen(c *Conn) {
+func (s *soakConn) OnOpen(c *websocket.Conn) {
 	s.enter()
 	defer s.inside.Add(-1)
 	s.opened.Store(true)
 }
 
-func (s *soakConn) OnMessage(c *Conn, typ MessageType, p []byte) {
+func (s *soakConn) OnMessage(c *websocket.Conn, typ websocket.MessageType, p []byte) {
 	s.enter()
 	defer s.inside.Add(-1)
 	if !s.opened.Load() {
@@ -101,7 +100,7 @@ func (s *soakConn) OnMessage(c *Conn, typ MessageType, p []byte) {
 	case soakGoexit:
 		runtime.Goexit()
 	case soakClose:
-		c.Close(StatusNormalClosure, "soak")
+		c.Close(websocket.StatusNormalClosure, "soak")
 	case soakCut:
 		c.CloseNow()
 	case soakStall:
@@ -110,7 +109,7 @@ func (s *soakConn) OnMessage(c *Conn, typ MessageType, p []byte) {
 	s.check("echo", c.Write(bg, typ, p))
 }
 
-func (s *soakConn) OnClose(_ *Conn, err error) {
+func (s *soakConn) OnClose(_ *websocket.Conn, err error) {
 	s.enter()
 	defer s.inside.Add(-1)
 	if !s.opened.Load() {
@@ -165,10 +164,10 @@ func (s *soakConn) send(ops ...byte) (sent <-chan error, want [][]byte) {
 		var err error
 		for _, p := range want {
 			if !parts {
-				err = s.client.Write(bg, Binary, p)
+				err = s.client.Write(bg, websocket.Binary, p)
 			} else {
 				var w io.WriteCloser
-				if w, err = s.client.Writer(bg, Binary); err == nil {
+				if w, err = s.client.Writer(bg, websocket.Binary); err == nil {
 					for len(p) > 0 && err == nil {
 						n := min(len(p), 3000)
 						_, err = w.Write(p[:n])
@@ -245,7 +244,7 @@ func (s *soakConn) act() bool {
 }
 
 // finish ends the connection in some way, while echoes are on their way.
-func (s *soakConn) finish(server *Conn) {
+func (s *soakConn) finish(server *websocket.Conn) {
 	s.doomed.Store(true)
 	ops := make([]byte, s.rnd.IntN(10))
 	if s.rnd.IntN(2) == 0 {
@@ -259,9 +258,9 @@ func (s *soakConn) finish(server *Conn) {
 	how := s.rnd.IntN(8)
 	switch how {
 	case 0:
-		go s.client.Close(StatusNormalClosure, "")
+		go s.client.Close(websocket.StatusNormalClosure, "")
 	case 1:
-		go server.Close(StatusGoingAway, "")
+		go server.Close(websocket.StatusGoingAway, "")
 	case 2:
 		s.client.CloseNow()
 	case 3:
@@ -276,7 +275,7 @@ func (s *soakConn) finish(server *Conn) {
 			}
 			break
 		}
-		go s.client.Close(StatusNormalClosure, "")
+		go s.client.Close(websocket.StatusNormalClosure, "")
 	case 6:
 		go func() {
 			runtime.Gosched()
@@ -288,7 +287,7 @@ func (s *soakConn) finish(server *Conn) {
 			case <-sent:
 			case <-time.After(2 * time.Second): // a handler that stalls takes nothing
 			}
-			s.client.Close(StatusNormalClosure, "")
+			s.client.Close(websocket.StatusNormalClosure, "")
 		}()
 	}
 	if s.receive(want, false) {
@@ -298,7 +297,7 @@ func (s *soakConn) finish(server *Conn) {
 	<-sent
 }
 
-func (s *soakConn) run(l *Loop, server *Conn) {
+func (s *soakConn) run(l *websocket.Loop, server *websocket.Conn) {
 	if err := l.Attach(server, s); err != nil {
 		s.t.Errorf("connection %d: %v", s.id, err)
 		return
@@ -315,21 +314,6 @@ func (s *soakConn) run(l *Loop, server *Conn) {
 	}
 }
 
-// soakTime is how long the soak test runs. It comes from the environment:
-// SOAK=5m. Without it there is no soak, since what is random belongs to who
-// looks at the outcome.
-func soakTime(t *testing.T) time.Duration {
-	s := os.Getenv("SOAK")
-	if s == "" {
-		t.Skip("SOAK is not set")
-	}
-	d, err := time.ParseDuration(s)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return d
-}
-
 // TestLoopSoak has many connections do at random what connections do.
 func TestLoopSoak(t *testing.T) {
 	seed := uint64(time.Now().UnixNano())
@@ -337,7 +321,7 @@ func TestLoopSoak(t *testing.T) {
 	stop := make(chan struct{})
 	time.AfterFunc(soakTime(t), func() { close(stop) })
 	quiet := slog.New(slog.DiscardHandler)
-	l, err := NewLoop(&LoopOptions{Workers: 2, Logger: quiet})
+	l, err := websocket.NewLoop(&websocket.LoopOptions{Workers: 2, Logger: quiet})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -388,23 +372,4 @@ func TestLoopSoak(t *testing.T) {
 		}
 	}
 	t.Logf("%d connections", made.Load())
-}
-
-func newSoakConn(t *testing.T, rnd *rand.Rand, id uint32, logger *slog.Logger) (server *Conn, s *soakConn) {
-	a, b := loopTransports[rnd.IntN(2)].pair(t)
-	s = &soakConn{t: t, id: id, rnd: rnd, raw: a, closed: make(chan error, 1)}
-	if rnd.IntN(3) == 0 {
-		if _, ok := a.(*net.TCPConn); ok {
-			a, b = tlsOver(t, a, transport.NewPollable(b))
-		}
-	}
-	// A handler that stalls hears of the end by the second ping.
-	opts := Options{ReadLimit: 2 << 20, PingInterval: 200 * time.Millisecond, PongTimeout: 10 * time.Second, Logger: logger}.withDefaults()
-	var z *compression
-	if rnd.IntN(3) == 0 {
-		takeover := rnd.IntN(2) == 0
-		z = &compression{Level: 1, Threshold: 100, SendBits: 12, RecvBits: 12, SendTakeover: takeover, RecvTakeover: takeover}
-	}
-	s.client = newConn(a, connConfig{client: true, opts: opts, agreement: compressing(z)})
-	return newConn(b, connConfig{opts: opts, agreement: compressing(z)}), s
 }
