@@ -1,4 +1,4 @@
-package websocket
+package layers
 
 import (
 	"errors"
@@ -17,6 +17,9 @@ import (
 	"strings"
 	"testing"
 )
+
+// root is the folder of the package that is checked.
+const root = "../.."
 
 // A layer is a row of the table of layers in ARCHITECTURE.md.
 type layer struct {
@@ -42,11 +45,11 @@ var upwardUses = map[[2]string]bool{
 // TestLayers holds the package against the table of layers in ARCHITECTURE.md: each
 // file is in one row, and uses only what its own row and those below declare.
 func TestLayers(t *testing.T) {
-	text, err := os.ReadFile("ARCHITECTURE.md")
+	text, err := os.ReadFile(filepath.Join(root, "ARCHITECTURE.md"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	names, err := filepath.Glob("*.go")
+	names, err := filepath.Glob(filepath.Join(root, "*.go"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -59,7 +62,7 @@ func TestLayers(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		files[name] = string(src)
+		files[filepath.Base(name)] = string(src)
 	}
 	problems, uses := checkLayers(string(text), files)
 	for _, p := range problems {
