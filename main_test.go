@@ -56,7 +56,10 @@ var (
 	pattern         = wstest.Pattern
 )
 
-const raceEnabled = wstest.Race
+const (
+	raceEnabled = wstest.Race
+	loopPolls   = wstest.LoopPolls
+)
 
 type syncBuffer = wstest.Log
 
