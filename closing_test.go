@@ -21,91 +21,6 @@ import (
 	"github.com/fullduplex-go/websocket/internal/transport"
 )
 
-func TestCloseByEitherSide(t *testing.T) {
-	overTransports(t, Options{}, func(t *testing.T, client, server *Conn) {
-		// The server closes while the client's reader waits.
-		read := make(chan error, 1)
-		go func() {
-			_, _, err := reads(client).Read(bg)
-			read <- err
-		}()
-		if err := server.Close(4321, "why not"); err != nil {
-			t.Error("Close:", err)
-		}
-		var ce *CloseError
-		if err := <-read; !errors.As(err, &ce) || ce.Code != 4321 || ce.Reason != "why not" || !ce.Remote || !errors.Is(err, net.ErrClosed) {
-			t.Errorf("the client's Read: %v", err)
-		}
-		if _, _, err := reads(server).Read(bg); CloseCode(err) != 4321 || errors.As(err, &ce) && ce.Remote {
-			t.Errorf("the server's Read: %v", err)
-		}
-		if err := client.Write(bg, Text, nil); CloseCode(err) != 4321 {
-			t.Errorf("the client's Write: %v", err)
-		}
-		if _, err := client.Ping(bg); CloseCode(err) != 4321 {
-			t.Errorf("the client's Ping: %v", err)
-		}
-		if _, err := client.Writer(bg, Text); CloseCode(err) != 4321 {
-			t.Errorf("the client's Writer: %v", err)
-		}
-		<-client.Context().Done()
-		if cause := context.Cause(client.Context()); CloseCode(cause) != 4321 {
-			t.Errorf("the client's context: %v", cause)
-		}
-		for range 2 {
-			if err := client.Close(StatusNormalClosure, ""); err != nil {
-				t.Error("the client's own Close:", err)
-			}
-			if err := client.CloseNow(); err != nil {
-				t.Error(err)
-			}
-		}
-	})
-}
-
-func TestCloseFromBothSidesAtOnce(t *testing.T) {
-	overTransports(t, Options{}, func(t *testing.T, client, server *Conn) {
-		var wg sync.WaitGroup
-		for _, c := range []*Conn{client, server, client, server} {
-			wg.Go(func() {
-				if err := c.Close(StatusGoingAway, ""); err != nil {
-					t.Error(err)
-				}
-			})
-		}
-		wg.Wait()
-	})
-}
-
-// TestCloseDiscards closes while the peer keeps sending and nobody reads.
-func TestCloseDiscards(t *testing.T) {
-	overTransports(t, Options{}, func(t *testing.T, client, server *Conn) {
-		sent := make(chan error, 1)
-		go func() {
-			for {
-				if err := client.Write(bg, Binary, make([]byte, 10_000)); err != nil {
-					sent <- err
-					return
-				}
-			}
-		}()
-		go func() {
-			for {
-				if _, _, err := reads(client).Read(bg); err != nil {
-					return
-				}
-			}
-		}()
-		until(t, "messages under way", func() bool { return client.Stats().MessagesWritten > 0 })
-		if err := server.Close(StatusPolicyViolation, "enough"); err != nil {
-			t.Error(err)
-		}
-		if err := <-sent; CloseCode(err) != StatusPolicyViolation {
-			t.Error(err)
-		}
-	})
-}
-
 // TestCloseFrames checks what goes over the wire when the peer closes or
 // breaks the protocol: exactly one close frame, with this code, and then the
 // end.
@@ -170,30 +85,6 @@ func TestCloseFrames(t *testing.T) {
 					t.Errorf("then: %+v, %v", f, err)
 				}
 				peer.Close() // it is waited for
-			})
-		})
-	}
-}
-
-func TestTransportErrors(t *testing.T) {
-	for name, breakIt := range map[string]func(nc net.Conn){
-		"closed":               func(nc net.Conn) { nc.Close() },
-		"closed inside header": func(nc net.Conn) { nc.Write([]byte{0x81}); nc.Close() },
-		"closed inside frame":  func(nc net.Conn) { nc.Write(frame(OpText, true, true, "abc")[:8]); nc.Close() },
-	} {
-		t.Run(name, func(t *testing.T) {
-			overRaw(t, false, Options{}, func(t *testing.T, c *Conn, peer net.Conn) {
-				go breakIt(peer)
-				_, _, err := reads(c).Read(bg)
-				if CloseCode(err) != StatusAbnormalClosure || !errors.Is(err, io.ErrUnexpectedEOF) || !errors.Is(err, net.ErrClosed) {
-					t.Errorf("Read: %v", err)
-				}
-				if err := c.Write(bg, Text, nil); CloseCode(err) != StatusAbnormalClosure {
-					t.Errorf("Write: %v", err)
-				}
-				if err := c.Close(StatusNormalClosure, ""); CloseCode(err) != StatusAbnormalClosure {
-					t.Errorf("Close: %v", err)
-				}
 			})
 		})
 	}
@@ -339,28 +230,6 @@ func TestClientWaitsForServer(t *testing.T) {
 	})
 }
 
-// TestViolationLingers: the peer gets its close frame although more of its
-// own bytes are on their way than the transport takes.
-func TestViolationLingers(t *testing.T) {
-	overRaw(t, false, Options{}, func(t *testing.T, c *Conn, peer net.Conn) {
-		wrote := make(chan error, 1)
-		go func() {
-			_, err := peer.Write(append(frame(OpContinuation, true, true, ""), make([]byte, 4<<20)...))
-			wrote <- err
-		}()
-		if _, _, err := reads(c).Read(bg); CloseCode(err) != StatusProtocolError {
-			t.Fatal(err)
-		}
-		if err := <-wrote; err != nil {
-			t.Error("the peer's write:", err)
-		}
-		p, err := io.ReadAll(peer)
-		if h, n, _ := ParseHeader(p); err != nil || h.Opcode != OpClose || len(p) != n+int(h.Length) {
-			t.Errorf("got % x, %v", p, err)
-		}
-	})
-}
-
 func TestTrace(t *testing.T) {
 	var mu sync.Mutex
 	var log bytes.Buffer
@@ -447,24 +316,6 @@ func TestSetWriting(t *testing.T) {
 	if o.setWriting(size); uint64(o.writing) != min(size, math.MaxUint32) {
 		t.Errorf("%d of %d bytes", o.writing, size)
 	}
-}
-
-// TestNothingFollowsClose: "the application MUST NOT send any more data frames
-// after sending a Close frame" (section 5.5.1), and we no pongs either.
-func TestNothingFollowsClose(t *testing.T) {
-	overRaw(t, false, Options{}, func(t *testing.T, c *Conn, peer net.Conn) {
-		go c.Close(StatusGoingAway, "")
-		r := &frameReader{nc: peer}
-		if f, err := r.next(); err != nil || f.Opcode != OpClose {
-			t.Fatalf("%+v, %v", f, err)
-		}
-		peer.Write(append(frame(OpPing, true, true, "?"), frame(OpText, true, true, "?")...))
-		until(t, "ping read", func() bool { return c.Stats().BytesRead >= 14 })
-		peer.Write(closeFrame(true, StatusGoingAway, ""))
-		if f, err := r.next(); err != io.EOF {
-			t.Errorf("%+v, %v", f, err)
-		}
-	})
 }
 
 // stuck is a transport whose writes take no byte until their deadline.

@@ -4,7 +4,8 @@ import (
 	"context"
 	"sync"
 	"testing"
-	"time"
+
+	"github.com/fullduplex-go/websocket/internal/wstest"
 )
 
 // The behaviour tests read by what reads returns: the connection itself or, if
@@ -23,96 +24,17 @@ func reads(c *Conn) reader {
 
 var loopReaders sync.Map // of *loopReader by *Conn
 
-// atWork reports whether somebody reads from c, as a loop always does.
-func atWork(c *Conn) bool { return c.in.readLock.onLoop() || c.in.readLock.busy() }
-
-// loopReader is a handler that has its messages taken away by Read. As long as
-// nobody does so it is stuck, as a connection is that nobody reads. It checks
-// that events come in order, one at a time.
-type loopReader struct {
-	t        testing.TB
-	c        *Conn
-	messages chan Message
-	closed   chan struct{} // by OnClose
-
-	busy   sync.Mutex // held in every method; guards what follows
-	opened bool
-	ended  bool
-}
+type loopReader = wstest.LoopReader[*Conn, MessageType]
 
 // readOnLoop attaches c to l, to be read by reads(c).
 func readOnLoop(t testing.TB, l *Loop, c *Conn) {
 	t.Helper()
-	r := &loopReader{t: t, c: c, messages: make(chan Message), closed: make(chan struct{})}
-	loopReaders.Store(c, r)
-	if err := l.Attach(c, r); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		c.CloseNow()
-		select {
-		case <-r.closed:
-		case <-time.After(10 * time.Second):
-			t.Error("OnClose was not called")
-		}
-		loopReaders.Delete(c)
-	})
+	t.Cleanup(func() { loopReaders.Delete(c) })
+	loopReaders.Store(c, wstest.ReadOnLoop(t, c, func(r *loopReader) error { return l.Attach(c, r) }))
 }
 
-func (r *loopReader) enter(event string, ok func() bool) {
-	if !r.busy.TryLock() {
-		r.t.Errorf("%s while another method is under way", event)
-		r.busy.Lock()
-	}
-	if !ok() {
-		r.t.Errorf("%s out of order: opened %v, ended %v", event, r.opened, r.ended)
-	}
-}
-
-func (r *loopReader) OnOpen(*Conn) {
-	r.enter("OnOpen", func() bool { return !r.opened && !r.ended })
-	defer r.busy.Unlock()
-	r.opened = true
-}
-
-func (r *loopReader) OnMessage(c *Conn, typ MessageType, p []byte) {
-	r.enter("OnMessage", func() bool { return r.opened && !r.ended })
-	defer r.busy.Unlock()
-	select {
-	case r.messages <- Message{typ, append([]byte{}, p...)}:
-	case <-c.Context().Done():
-	}
-}
-
-func (r *loopReader) OnClose(c *Conn, err error) {
-	r.enter("OnClose", func() bool { return r.opened && !r.ended })
-	defer r.busy.Unlock()
-	r.ended = true
-	if again := third(c.Read(bg)); again != err {
-		r.t.Errorf("OnClose was told %v, Read returns %v", err, again)
-	}
-	if cause := context.Cause(c.Context()); cause != err {
-		r.t.Errorf("OnClose was told %v, the cause is %v", err, cause)
-	}
-	close(r.closed)
-}
-
-func (r *loopReader) Read(ctx context.Context) (MessageType, []byte, error) {
-	if ctx == nil {
-		return 0, nil, errNilContext
-	}
-	if ctx.Err() != nil {
-		return 0, nil, contextError(ctx)
-	}
-	select {
-	case m := <-r.messages:
-		return m.Type, m.Data, nil
-	case <-r.c.Context().Done(): // OnClose comes later, when the transport is closed
-		return 0, nil, context.Cause(r.c.Context())
-	case <-ctx.Done():
-		return 0, nil, contextError(ctx)
-	}
-}
+// atWork reports whether somebody reads from c, as a loop always does.
+func atWork(c *Conn) bool { return c.in.readLock.onLoop() || c.in.readLock.busy() }
 
 // TestReadOnLoop: every reading method of a connection that a loop reads
 // returns an error, and does no harm.

@@ -1,7 +1,6 @@
 package websocket
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -9,60 +8,12 @@ import (
 	"net"
 	"os"
 	"strings"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/fullduplex-go/websocket/internal/bufpipe"
 )
-
-func TestManyWriters(t *testing.T) {
-	overTransports(t, Options{}, func(t *testing.T, client, server *Conn) {
-		const writers, each = 8, 40
-		var wg sync.WaitGroup
-		for i := range writers {
-			wg.Go(func() {
-				for j := range each {
-					p := bytes.Repeat([]byte{byte(i)}, j*700+1)
-					if i%4 == 3 {
-						w, err := client.Writer(bg, Binary)
-						if err != nil {
-							t.Error(err)
-							return
-						}
-						for len(p) > 0 {
-							n := min(len(p), 9000)
-							w.Write(p[:n])
-							p = p[n:]
-						}
-						if err := w.Close(); err != nil {
-							t.Error(err)
-						}
-					} else if err := client.Write(bg, Binary, p); err != nil {
-						t.Error(err)
-					}
-					if j%10 == 0 {
-						go client.Ping(t.Context())
-					}
-				}
-			})
-		}
-		next := make([]int, writers)
-		for range writers * each {
-			_, p, err := reads(server).Read(bg)
-			if err != nil {
-				t.Fatal(err)
-			}
-			i := int(p[0])
-			if want := next[i]*700 + 1; len(p) != want || bytes.Count(p, p[:1]) != want {
-				t.Fatalf("writer %d: message of %d bytes is mixed up or out of order, want %d", i, len(p), want)
-			}
-			next[i]++
-		}
-		wg.Wait()
-	})
-}
 
 func TestCancelledWrite(t *testing.T) {
 	overBlockingRaw(t, true, Options{CloseTimeout: 100 * time.Millisecond}, func(t *testing.T, c *Conn, peer net.Conn) {
@@ -146,33 +97,6 @@ func TestCancelledWriteBeforeItsFrame(t *testing.T) {
 	if err := <-done; err != nil || fmt.Sprint(texts) != "[first after]" {
 		t.Errorf("%q, %v", texts, err)
 	}
-}
-
-// TestWriteWithOwnContext: the connection's own context ends when it begins to
-// close. That must not cut the frame that the close frame is to follow.
-func TestWriteWithOwnContext(t *testing.T) {
-	overBlocking(t, Options{ReadLimit: 16 << 20}, func(t *testing.T, client, server *Conn) {
-		go func() { server.Write(server.Context(), Binary, make([]byte, 16<<20)) }()
-		_, r, err := client.Reader(bg) // now it is in the middle of the frame
-		if err != nil {
-			t.Fatal(err)
-		}
-		closed := make(chan error, 1)
-		go func() { closed <- server.Close(StatusTryAgainLater, "slow") }()
-		<-server.Context().Done()
-		if n, err := io.Copy(io.Discard, r); n != 16<<20 || err != nil {
-			t.Errorf("%d bytes, %v", n, err)
-		}
-		if err := third(client.Read(bg)); CloseCode(err) != StatusTryAgainLater {
-			t.Error(err)
-		}
-		if err := <-closed; err != nil {
-			t.Error(err)
-		}
-		if err := server.Write(server.Context(), Text, nil); CloseCode(err) != StatusTryAgainLater {
-			t.Error(err)
-		}
-	})
 }
 
 // untilStuck writes to a peer that does not read until a write fails, and returns

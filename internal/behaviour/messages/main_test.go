@@ -1,0 +1,19 @@
+package messages_test
+
+import (
+	"context"
+	"os"
+	"testing"
+
+	"github.com/fullduplex-go/websocket/internal/wstest"
+)
+
+func TestMain(m *testing.M) { os.Exit(wstest.Main(m)) }
+
+var bg = context.Background()
+
+func cancelled() context.Context {
+	ctx, cancel := context.WithCancel(bg)
+	cancel()
+	return ctx
+}
