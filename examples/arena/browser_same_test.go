@@ -10,14 +10,16 @@ import (
 	"math/rand/v2"
 	"strings"
 	"testing"
+
+	"github.com/fullduplex-go/websocket/internal/wstest/exampletest"
 )
 
 // The page reads and writes the same bytes as the server, and moves koi in the
 // same way.
 func TestSameOnThePage(t *testing.T) {
 	b, ctx := startBrowser(t)
-	arena := startProcess(t, build(t), "-addr", "127.0.0.1:0", "-bots", "0")
-	w := open(t, ctx, b, arena.url)
+	arena := startProcess(t, exampletest.Build(t), "-addr", "127.0.0.1:0", "-bots", "0")
+	w := open(t, ctx, b, arena.URL)
 	t.Run("messages", func(t *testing.T) { (&window{t, w.Tab, ctx}).testMessages() })
 	t.Run("motion", func(t *testing.T) { (&window{t, w.Tab, ctx}).testMotion() })
 	t.Run("prediction", func(t *testing.T) { (&window{t, w.Tab, ctx}).testPrediction() })

@@ -3,13 +3,10 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"fmt"
-	"io"
 	"math"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -18,55 +15,13 @@ import (
 
 	"github.com/fullduplex-go/websocket"
 	"github.com/fullduplex-go/websocket/internal/browser"
+	"github.com/fullduplex-go/websocket/internal/wstest/exampletest"
 )
 
-// process is the arena as a program of its own.
-type process struct {
-	cmd *exec.Cmd
-	url string
-}
-
-// build builds the arena and returns the path of the program.
-func build(t *testing.T) string {
-	path := filepath.Join(t.TempDir(), "arena")
-	if out, err := exec.Command("go", "build", "-o", path, ".").CombinedOutput(); err != nil {
-		t.Fatalf("go build: %v\n%s", err, out)
-	}
-	return path
-}
-
-// startProcess starts the program and waits until it says where it listens.
-func startProcess(t *testing.T, path string, args ...string) *process {
+// startProcess starts the arena as a program of its own.
+func startProcess(t *testing.T, path string, args ...string) *exampletest.Process {
 	t.Helper()
-	p := &process{cmd: exec.Command(path, args...)}
-	p.cmd.Stderr = os.Stderr
-	stdout, err := p.cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := p.cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { p.end(syscall.SIGKILL) })
-	lines := bufio.NewReader(stdout)
-	line, err := lines.ReadString('\n')
-	if err != nil {
-		t.Fatalf("the arena says %q: %v", line, err)
-	}
-	_, p.url, _ = strings.Cut(strings.TrimSpace(line), "The pond is at ")
-	go io.Copy(io.Discard, lines)
-	return p
-}
-
-// end sends the program a signal, waits until it has ended, and returns how.
-func (p *process) end(sig os.Signal) error {
-	if p.cmd.ProcessState != nil {
-		return nil // it has
-	}
-	if err := p.cmd.Process.Signal(sig); err != nil {
-		return err
-	}
-	return p.cmd.Wait()
+	return exampletest.Start(t, "The pond is at ", path, args...)
 }
 
 // window is somebody's browser tab, for a test that fails when anything does.
@@ -155,10 +110,10 @@ func watch(t *testing.T, ctx context.Context, url string) *page {
 // goes away and comes back.
 func TestInBrowser(t *testing.T) {
 	b, ctx := startBrowser(t)
-	path := build(t)
+	path := exampletest.Build(t)
 	const bots = 60
 	arena := startProcess(t, path, "-addr", "127.0.0.1:0", "-bots", fmt.Sprint(bots))
-	ada := open(t, ctx, b, arena.url)
+	ada := open(t, ctx, b, arena.URL)
 
 	// Through the dialog into the water, where others are.
 	ada.ok(ada.Type(ctx, "Ada")) // what was suggested is selected
@@ -170,7 +125,7 @@ func TestInBrowser(t *testing.T) {
 	ada.wait(`document.querySelector("#news").textContent.includes("as Ada") || document.querySelector("#news").textContent.includes("you.")`)
 
 	// A key moves the koi that is called Ada, as the server sees it.
-	server := watch(t, ctx, arena.url)
+	server := watch(t, ctx, arena.URL)
 	id := uint8(0)
 	for id == 0 {
 		for _, p := range expect[roster](server) {
@@ -239,11 +194,11 @@ func TestInBrowser(t *testing.T) {
 
 	// The server goes, politely and not, and comes back at the same address.
 	for _, sig := range []os.Signal{syscall.SIGTERM, syscall.SIGKILL} {
-		if err := arena.end(sig); sig == syscall.SIGTERM && err != nil {
+		if err := arena.End(sig); sig == syscall.SIGTERM && err != nil {
 			t.Errorf("after SIGTERM: %v", err)
 		}
 		ada.wait(`document.body.dataset.state === "offline" && document.querySelector("#banner-text").textContent.includes("Next attempt in")`)
-		addr := strings.TrimSuffix(strings.TrimPrefix(arena.url, "http://"), "/")
+		addr := strings.TrimSuffix(strings.TrimPrefix(arena.URL, "http://"), "/")
 		arena = startProcess(t, path, "-addr", addr, "-bots", fmt.Sprint(bots))
 		ada.wait(`document.body.dataset.state === "playing" && document.querySelector("#banner").hidden`)
 		ada.wait(fmt.Sprintf(`document.querySelector("#net-players").textContent === "%d"`, bots+1))
@@ -277,13 +232,13 @@ func (w *window) screenshot(name string, v browser.Viewport) {
 // A server that stands still, its connections open, is told from a quiet pond.
 func TestStillInBrowser(t *testing.T) {
 	b, ctx := startBrowser(t)
-	arena := startProcess(t, build(t), "-addr", "127.0.0.1:0", "-bots", "5")
-	w := open(t, ctx, b, arena.url)
+	arena := startProcess(t, exampletest.Build(t), "-addr", "127.0.0.1:0", "-bots", "5")
+	w := open(t, ctx, b, arena.URL)
 	w.ok(w.Press(ctx, "Enter"))
 	w.wait(`document.body.dataset.state === "playing"`)
-	w.ok(arena.cmd.Process.Signal(syscall.SIGSTOP))
+	w.ok(arena.Cmd.Process.Signal(syscall.SIGSTOP))
 	w.wait(`!document.querySelector("#banner").hidden && document.querySelector("#banner-text").textContent.includes("the pond stands still")`)
-	w.ok(arena.cmd.Process.Signal(syscall.SIGCONT))
+	w.ok(arena.Cmd.Process.Signal(syscall.SIGCONT))
 	w.wait(`document.querySelector("#banner").hidden && document.body.dataset.state === "playing"`)
 	w.checkProblems()
 }
@@ -291,12 +246,12 @@ func TestStillInBrowser(t *testing.T) {
 // A visitor of a full pond is told so, and gets in when there is room.
 func TestFullInBrowser(t *testing.T) {
 	b, ctx := startBrowser(t)
-	path := build(t)
+	path := exampletest.Build(t)
 	arena := startProcess(t, path, "-addr", "127.0.0.1:0", "-bots", "0", "-max", "1")
-	first := open(t, ctx, b, arena.url)
+	first := open(t, ctx, b, arena.URL)
 	first.ok(first.Press(ctx, "Enter"))
 	first.wait(`document.body.dataset.state === "playing"`)
-	second := open(t, ctx, b, arena.url)
+	second := open(t, ctx, b, arena.URL)
 	second.ok(second.Press(ctx, "Enter"))
 	second.wait(`document.querySelector("#banner-text").textContent.startsWith("The pond is full. Next attempt in")`)
 	first.checkProblems()
@@ -308,8 +263,8 @@ func TestFullInBrowser(t *testing.T) {
 // A visitor that does not want to play can watch, and play later.
 func TestWatchInBrowser(t *testing.T) {
 	b, ctx := startBrowser(t)
-	arena := startProcess(t, build(t), "-addr", "127.0.0.1:0", "-bots", "5")
-	w := open(t, ctx, b, arena.url)
+	arena := startProcess(t, exampletest.Build(t), "-addr", "127.0.0.1:0", "-bots", "5")
+	w := open(t, ctx, b, arena.URL)
 	w.ok(w.Press(ctx, "Escape"))
 	w.wait(`!document.querySelector("#welcome").open && !document.querySelector("#play").hidden`)
 	w.wait(`document.querySelector("#net-players").textContent === "5" && document.querySelector("#mine").hidden`)
@@ -323,7 +278,7 @@ func TestWatchInBrowser(t *testing.T) {
 	w.ok(w.Click(ctx, "#varieties label:nth-child(5)"))
 	w.ok(w.Click(ctx, "#go"))
 	w.wait(`document.body.dataset.state === "playing"`)
-	server := watch(t, ctx, arena.url)
+	server := watch(t, ctx, arena.URL)
 	r := expect[roster](server)
 	for len(r) < 6 {
 		r = expect[roster](server)

@@ -3,48 +3,17 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"os"
-	"runtime"
-	"strings"
 	"testing"
 	"time"
 
 	"github.com/fullduplex-go/websocket"
+	"github.com/fullduplex-go/websocket/internal/wstest"
 )
 
-// TestMain fails the run if the tests leave goroutines behind.
-func TestMain(m *testing.M) {
-	code := m.Run()
-	http.DefaultTransport.(*http.Transport).CloseIdleConnections()
-	if code == 0 {
-		if left := ourGoroutines(); left != "" {
-			fmt.Fprintln(os.Stderr, "goroutines are left:\n"+left)
-			code = 1
-		}
-	}
-	os.Exit(code)
-}
-
-// ourGoroutines returns the stacks of this project's goroutines, apart from the
-// caller's. Those that are about to end get the time to do so.
-func ourGoroutines() (left string) {
-	for deadline := time.Now().Add(5 * time.Second); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
-		left = ""
-		buf := make([]byte, 1<<20)
-		for i, stack := range strings.Split(string(buf[:runtime.Stack(buf, true)]), "\n\n") {
-			if i > 0 && strings.Contains(stack, "fullduplex-go/websocket") {
-				left += stack + "\n\n"
-			}
-		}
-		if left == "" {
-			break
-		}
-	}
-	return left
-}
+func TestMain(m *testing.M) { os.Exit(wstest.MainOfFew(m)) }
 
 // arena is a server on a loopback port, whose time is the test's.
 type arena struct {

@@ -3,13 +3,9 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"fmt"
-	"io"
-	"net/url"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -17,65 +13,13 @@ import (
 	"time"
 
 	"github.com/fullduplex-go/websocket/internal/browser"
+	"github.com/fullduplex-go/websocket/internal/wstest/exampletest"
 )
 
-// process is the chat as a program of its own.
-type process struct {
-	t   *testing.T
-	cmd *exec.Cmd
-	url string
-}
-
-// build builds the chat and returns the path of the program.
-func build(t *testing.T) string {
-	path := filepath.Join(t.TempDir(), "chat")
-	if out, err := exec.Command("go", "build", "-o", path, ".").CombinedOutput(); err != nil {
-		t.Fatalf("go build: %v\n%s", err, out)
-	}
-	return path
-}
-
-// startProcess starts the program and waits until it says where it listens.
-func startProcess(t *testing.T, path, addr string) *process {
+// startProcess starts the chat as a program of its own.
+func startProcess(t *testing.T, path, addr string) *exampletest.Process {
 	t.Helper()
-	p := &process{t: t, cmd: exec.Command(path, "-addr", addr)}
-	p.cmd.Stderr = os.Stderr
-	stdout, err := p.cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := p.cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { p.end(syscall.SIGKILL) })
-	lines := bufio.NewReader(stdout)
-	line, err := lines.ReadString('\n')
-	if err != nil {
-		t.Fatalf("the chat says %q: %v", line, err)
-	}
-	_, p.url, _ = strings.Cut(strings.TrimSpace(line), "The chat is at ")
-	go io.Copy(io.Discard, lines)
-	return p
-}
-
-// addr is where the program listens.
-func (p *process) addr() string {
-	u, err := url.Parse(p.url)
-	if err != nil {
-		p.t.Fatal(err)
-	}
-	return u.Host
-}
-
-// end sends the program a signal, waits until it has ended, and returns how.
-func (p *process) end(sig os.Signal) error {
-	if p.cmd.ProcessState != nil {
-		return nil // it has
-	}
-	if err := p.cmd.Process.Signal(sig); err != nil {
-		return err
-	}
-	return p.cmd.Wait()
+	return exampletest.Start(t, "The chat is at ", path, "-addr", addr)
 }
 
 // window is somebody's browser tab, for a test that fails when anything does.
@@ -189,12 +133,12 @@ func TestInBrowser(t *testing.T) {
 		ctx, cancel = context.WithDeadline(ctx, end.Add(-10*time.Second))
 		defer cancel()
 	}
-	path := build(t)
+	path := exampletest.Build(t)
 	chat := startProcess(t, path, "127.0.0.1:0")
 	b := browser.ForTest(t, ctx, browser.StartChromium)
 
-	ada := open(t, ctx, b, chat.url, "Ada")
-	bo := open(t, ctx, b, chat.url, "Bo")
+	ada := open(t, ctx, b, chat.URL, "Ada")
+	bo := open(t, ctx, b, chat.URL, "Bo")
 
 	// Messages go both ways, and are text whatever is in them.
 	ada.say("Good morning!")
@@ -216,7 +160,7 @@ func TestInBrowser(t *testing.T) {
 	bo.wait(`document.querySelector("#typing-text").textContent === ""`)
 
 	// A newcomer gets the history. The others see a visitor leave.
-	cy := open(t, ctx, b, chat.url, "Cy")
+	cy := open(t, ctx, b, chat.URL, "Cy")
 	cy.sees("Good morning!", false)
 	cy.sees(markup, false)
 	cy.sees("As I was saying", false)
@@ -252,7 +196,7 @@ func TestInBrowser(t *testing.T) {
 
 	// The server goes, politely and not, and comes back at the same address.
 	for i, sig := range []os.Signal{syscall.SIGTERM, syscall.SIGKILL} {
-		err := chat.end(sig)
+		err := chat.End(sig)
 		if sig == syscall.SIGTERM && err != nil {
 			t.Errorf("after SIGTERM: %v", err)
 		}
@@ -261,7 +205,7 @@ func TestInBrowser(t *testing.T) {
 		kept := fmt.Sprintf("Is anybody there? (%d)", i)
 		ada.say(kept)
 		ada.wait(count("#unsent .pending", kept) + " === 1")
-		chat = startProcess(t, path, chat.addr())
+		chat = startProcess(t, path, chat.Addr())
 		ada.online()
 		bo.online()
 		ada.sees(kept, true)

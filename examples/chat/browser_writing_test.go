@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/fullduplex-go/websocket/internal/browser"
+	"github.com/fullduplex-go/websocket/internal/wstest/exampletest"
 )
 
 // start starts the chat, and a visitor in it.
@@ -19,7 +20,7 @@ func start(t *testing.T) *window {
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	t.Cleanup(cancel)
 	b := browser.ForTest(t, ctx, browser.StartChromium)
-	return open(t, ctx, b, startProcess(t, build(t), "127.0.0.1:0").url, "Ada")
+	return open(t, ctx, b, startProcess(t, exampletest.Build(t), "127.0.0.1:0").URL, "Ada")
 }
 
 // Addresses become links, and nothing else does. The text stays as it was.

@@ -4,52 +4,21 @@ import (
 	"context"
 	"flag"
 	"fmt"
-	"io"
-	"io/fs"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
-	"regexp"
-	"runtime"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/fullduplex-go/websocket"
+	"github.com/fullduplex-go/websocket/internal/wstest"
+	"github.com/fullduplex-go/websocket/internal/wstest/exampletest"
 )
 
-// TestMain fails the run if the tests leave goroutines behind.
-func TestMain(m *testing.M) {
-	code := m.Run()
-	http.DefaultTransport.(*http.Transport).CloseIdleConnections()
-	if code == 0 {
-		if left := ourGoroutines(); left != "" {
-			fmt.Fprintln(os.Stderr, "goroutines are left:\n"+left)
-			code = 1
-		}
-	}
-	os.Exit(code)
-}
-
-// ourGoroutines returns the stacks of this project's goroutines, apart from the
-// caller's. Those that are about to end get the time to do so.
-func ourGoroutines() (left string) {
-	for deadline := time.Now().Add(5 * time.Second); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
-		left = ""
-		buf := make([]byte, 1<<20)
-		for i, stack := range strings.Split(string(buf[:runtime.Stack(buf, true)]), "\n\n") {
-			if i > 0 && strings.Contains(stack, "fullduplex-go/websocket") {
-				left += stack + "\n\n"
-			}
-		}
-		if left == "" {
-			break
-		}
-	}
-	return left
-}
+func TestMain(m *testing.M) { os.Exit(wstest.MainOfFew(m)) }
 
 // start starts the chat on a loopback port.
 func start(t *testing.T, l limits) (url string, s *Server) {
@@ -219,75 +188,10 @@ func (l tight) Accept() (net.Conn, error) {
 	return conn, err
 }
 
-func get(t *testing.T, url string) (*http.Response, string) {
-	t.Helper()
-	resp, err := http.Get(url)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	body, err := io.ReadAll(resp.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return resp, string(body)
-}
-
 // The page is confined to its own files, and those are all there.
 func TestPage(t *testing.T) {
 	url, _ := start(t, defaultLimits)
-	resp, page := get(t, url+"/")
-	if got := resp.Header.Get("Content-Security-Policy"); got != contentPolicy {
-		t.Errorf("the policy is %q", got)
-	}
-	for _, bad := range []string{"<style", " style=", " onclick=", "http:", "https:", "//"} {
-		if strings.Contains(strings.TrimPrefix(page, "<!doctype html>"), bad) {
-			t.Errorf("the page has %q in it", bad)
-		}
-	}
-
-	refs := regexp.MustCompile(`(?:src|href)="([^#"]+)"|from '\./([^']+)'`)
-	known := map[string]bool{}
-	var visit func(text string)
-	visit = func(text string) {
-		for _, m := range refs.FindAllStringSubmatch(text, -1) {
-			name := m[1] + m[2]
-			if known[name] {
-				continue
-			}
-			known[name] = true
-			resp, text := get(t, url+"/"+name)
-			if resp.StatusCode != http.StatusOK {
-				t.Errorf("%s: %s", name, resp.Status)
-			}
-			if strings.HasSuffix(name, ".js") && !strings.HasPrefix(resp.Header.Get("Content-Type"), "text/javascript") {
-				t.Errorf("%s is %s", name, resp.Header.Get("Content-Type"))
-			}
-			for _, bad := range []string{"innerHTML", "insertAdjacentHTML", "document.write", "eval("} {
-				if strings.Contains(text, bad) {
-					t.Errorf("%s uses %s", name, bad)
-				}
-			}
-			visit(text)
-		}
-	}
-	visit(page)
-	entries, err := fs.ReadDir(files, "web")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, entry := range entries {
-		if !known[entry.Name()] && entry.Name() != "index.html" {
-			t.Errorf("nothing refers to %s", entry.Name())
-		}
-	}
-
-	if resp, _ := get(t, url+"/nothing"); resp.StatusCode != http.StatusNotFound {
-		t.Errorf("a file that is not there: %s", resp.Status)
-	}
-	if resp, _ := get(t, url+"/ws"); resp.StatusCode < 400 {
-		t.Errorf("no handshake: %s", resp.Status)
-	}
+	exampletest.CheckPage(t, url, contentPolicy, files)
 }
 
 func TestListen(t *testing.T) {
