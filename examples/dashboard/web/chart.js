@@ -84,7 +84,7 @@ export class Chart {
     const item = this.instrument;
     c.lineWidth = 1;
     c.strokeStyle = colors.line;
-    c.fillStyle = colors.faint;
+    c.fillStyle = colors.muted;
     c.font = `10.5px ${fonts.mono}`;
     c.textBaseline = 'middle';
     c.textAlign = 'left';

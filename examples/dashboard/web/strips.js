@@ -39,7 +39,7 @@ class Strip {
     c.moveTo(left, Math.round(at) + 0.5);
     c.lineTo(this.surface.width, Math.round(at) + 0.5);
     c.stroke();
-    c.fillStyle = colors.faint;
+    c.fillStyle = colors.muted;
     c.fillText(label, left - 6, at);
   }
 }
