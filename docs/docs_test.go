@@ -1,7 +1,7 @@
-// Package docs checks the code in the guides: every go block of docs/*.md,
-// README.md and the pages beside it is a complete program, which is vetted, or
-// lines of a Go file of this repository, which is vetted elsewhere. So is each
-// side of a diff.
+// Package docs checks the pages of this repository. Every go block is a complete
+// program, which is vetted, or lines of a Go file of this repository, which is vetted
+// elsewhere. So is each side of a diff. Every link within the repository leads
+// somewhere, and every Go file and test that a page names exists.
 package docs
 
 import (
@@ -38,17 +38,42 @@ func (b block) isProgram() bool {
 	return false
 }
 
-// pages returns the pages that are checked.
+// pages returns all pages of the repository, by their paths from this folder.
 func pages(t *testing.T) []string {
 	t.Helper()
-	found, err := filepath.Glob("*.md")
-	if err != nil || len(found) == 0 {
-		t.Fatalf("no pages: %v", err)
-	}
-	for _, page := range []string{"README.md", "CHANGELOG.md", "CONTRIBUTING.md", "bench/README.md", "examples/README.md"} {
-		found = append(found, filepath.Join(root, page))
+	var found []string
+	walk(t, func(path string) {
+		if filepath.Ext(path) == ".md" {
+			found = append(found, path)
+		}
+	})
+	if len(found) == 0 {
+		t.Fatal("no pages")
 	}
 	return found
+}
+
+// walk calls f with the path of each file of the repository, from this folder.
+func walk(t *testing.T, f func(path string)) {
+	t.Helper()
+	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		hidden := path != root && strings.HasPrefix(d.Name(), ".") && d.Name() != ".github"
+		switch {
+		case err != nil:
+			return err
+		case d.IsDir() && hidden:
+			return filepath.SkipDir
+		case d.IsDir() || hidden:
+			return nil
+		}
+		if path, err = filepath.Rel(filepath.Join(root, "docs"), path); err == nil {
+			f(path)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
 }
 
 // blocksOf returns the blocks of code in a page. It fails if a fence is not
@@ -205,73 +230,17 @@ func normalize(text string) string {
 func goFiles(t *testing.T) map[string]string {
 	t.Helper()
 	files := make(map[string]string)
-	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
-		switch {
-		case err != nil:
-			return err
-		case d.IsDir() && d.Name() != root && strings.HasPrefix(d.Name(), "."):
-			return filepath.SkipDir
-		case filepath.Ext(path) != ".go":
-			return nil
+	walk(t, func(path string) {
+		if filepath.Ext(path) != ".go" {
+			return
 		}
 		text, err := os.ReadFile(path)
-		files[path] = normalize(string(text))
-		return err
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return files
-}
-
-var (
-	link    = regexp.MustCompile(`\]\(([^):]*?)(#[^)]*)?\)`)
-	heading = regexp.MustCompile(`(?m)^#+ (.*)$`)
-	noSlug  = regexp.MustCompile(`[^\p{L}\p{N} _-]`)
-)
-
-// TestLinks follows the links to files of the repository, and to headings in
-// pages.
-func TestLinks(t *testing.T) {
-	found := 0
-	for _, page := range pages(t) {
-		text, err := os.ReadFile(page)
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, m := range link.FindAllStringSubmatch(string(text), -1) {
-			found++
-			target := page
-			if m[1] != "" {
-				target = filepath.Join(filepath.Dir(page), m[1])
-			}
-			if _, err := os.Stat(target); err != nil {
-				t.Errorf("%s: %v", page, err)
-			} else if m[2] != "" && !hasHeading(t, target, m[2]) {
-				t.Errorf("%s: %s has no heading %s", page, target, m[2])
-			}
-		}
-	}
-	if found == 0 {
-		t.Error("there are no links")
-	}
-}
-
-// hasHeading reports whether a page has a heading with the given anchor, such as
-// #two-words.
-func hasHeading(t *testing.T, page, anchor string) bool {
-	t.Helper()
-	text, err := os.ReadFile(page)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, m := range heading.FindAllStringSubmatch(string(text), -1) {
-		slug := noSlug.ReplaceAllString(strings.ToLower(m[1]), "")
-		if "#"+strings.ReplaceAll(slug, " ", "-") == anchor {
-			return true
-		}
-	}
-	return false
+		files[path] = normalize(string(text))
+	})
+	return files
 }
 
 // TestProxies compares the settings of proxies with those that the tests in
