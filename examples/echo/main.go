@@ -89,7 +89,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	anyOrigin := flags.Bool("any-origin", false, "let pages of every origin connect, not only the server's own")
 	compress := flags.Bool("compress", false, "compress messages (permessage-deflate) with clients that offer it")
 	mode := flags.String("mode", "conn", "how to wait for connections: conn, a goroutine for each, or loop, an event loop for all")
-	window := flags.Int("window", 15, "with -compress, base-2 logarithm of the largest window in `bytes`: 8 to 15")
+	window := flags.Int("window", 15, "with -compress, `N`, for a largest window of 2^N bytes: 8 to 15")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
