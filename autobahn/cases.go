@@ -8,10 +8,10 @@ import (
 	"sync"
 )
 
-// catalogue is what the suite, in version 25.10.1, consists of: groups of
-// cases that are numbered from 1. A run that asks for all cases fails if the
-// suite that was found has another number of them.
-var catalogue = []struct {
+// caseGroups holds the groups of cases of the suite, in version 25.10.1. The cases of
+// a group are numbered from 1. A run of all cases fails if the suite that was found
+// has another number of them.
+var caseGroups = []struct {
 	group string
 	cases int
 }{
@@ -53,7 +53,7 @@ func sectionOf(id string) string {
 
 // allCases returns the suite's cases in its own order.
 var allCases = sync.OnceValue(func() (ids []string) {
-	for _, g := range catalogue {
+	for _, g := range caseGroups {
 		for i := range g.cases {
 			ids = append(ids, fmt.Sprintf("%s.%d", g.group, i+1))
 		}

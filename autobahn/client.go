@@ -15,8 +15,8 @@ func runClientShard(ctx context.Context, sh *shard) error {
 	return sh.withFuzzingServer(ctx, len(sh.cases), func(ctx context.Context, s *fuzzingServer) error {
 		var failures []error
 		for i, id := range sh.cases {
-			sh.began(id)
-			err := limited(ctx, stallLimit, errStalled, func(ctx context.Context) error { return s.runCase(ctx, i+1) })
+			sh.begin(id)
+			err := withTimeout(ctx, stallLimit, errStalled, func(ctx context.Context) error { return s.runCase(ctx, i+1) })
 			if ctx.Err() != nil {
 				return context.Cause(ctx)
 			}
@@ -27,14 +27,14 @@ func runClientShard(ctx context.Context, sh *shard) error {
 				break // the others would take as long
 			}
 		}
-		sh.began("")
-		return errors.Join(append(failures, limited(ctx, startLimit, errReports, s.updateReports))...)
+		sh.begin("")
+		return errors.Join(append(failures, withTimeout(ctx, startLimit, errReports, s.updateReports))...)
 	})
 }
 
 var errReports = errors.New("the suite did not write its reports in time")
 
-func limited(ctx context.Context, d time.Duration, cause error, f func(context.Context) error) error {
+func withTimeout(ctx context.Context, d time.Duration, cause error, f func(context.Context) error) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, d, cause)
 	defer cancel()
 	err := f(ctx)
@@ -95,7 +95,7 @@ func (s *shard) tryFuzzingServer(ctx context.Context, addr string, use func(cont
 		cancel(nil)
 		<-done
 	}()
-	err := limited(ctx, startLimit, errNotListening, func(ctx context.Context) error { return listens(ctx, addr) })
+	err := withTimeout(ctx, startLimit, errNotListening, func(ctx context.Context) error { return waitForListener(ctx, addr) })
 	if err == nil {
 		err = use(ctx, server)
 	}
@@ -107,9 +107,9 @@ func (s *shard) tryFuzzingServer(ctx context.Context, addr string, use func(cont
 
 var errNotListening = fmt.Errorf("wstest did not listen within %v", startLimit)
 
-// listens waits until somebody listens at an address. There is no event for
+// waitForListener waits until somebody listens at an address. There is no event for
 // it: wstest says nothing when it does.
-func listens(ctx context.Context, addr string) error {
+func waitForListener(ctx context.Context, addr string) error {
 	var d net.Dialer
 	for {
 		nc, err := d.DialContext(ctx, "tcp", addr)
@@ -124,8 +124,8 @@ func listens(ctx context.Context, addr string) error {
 	}
 }
 
-// taken are the addresses that freeAddress has given away.
-var taken sync.Map
+// usedAddresses are the addresses that freeAddress has given away.
+var usedAddresses sync.Map
 
 // freeAddress returns a loopback address that nobody listens at, another one
 // with every call.
@@ -137,7 +137,7 @@ func freeAddress() (string, error) {
 		}
 		addr := ln.Addr().String()
 		ln.Close()
-		if _, twice := taken.LoadOrStore(addr, true); !twice {
+		if _, twice := usedAddresses.LoadOrStore(addr, true); !twice {
 			return addr, nil
 		}
 	}

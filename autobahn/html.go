@@ -41,7 +41,7 @@ type htmlSection struct {
 }
 
 func (s htmlSection) Counts() string {
-	t := behaviorTally()
+	t := behaviorCounts()
 	for _, res := range s.Results {
 		t.add(res.Behavior)
 	}
@@ -64,23 +64,23 @@ func (r *report) Sections() (list []htmlSection) {
 	return list
 }
 
-// Passed, Tally, NotOK and Excepted are for the page.
-func (r *report) Passed() bool       { return r.passed() }
-func (r *report) NotOK() []*group    { return r.notOK() }
-func (r *report) Excepted() []string { return r.excepted() }
+// Passed, BehaviorCounts, NotOK and Exceptions are for the page.
+func (r *report) Passed() bool         { return r.passed() }
+func (r *report) NotOK() []*group      { return r.notOK() }
+func (r *report) Exceptions() []string { return r.exceptions() }
 
-// Tally is the number of cases by behaviour; zeros are left out.
-func (r *report) Tally() (list []struct {
+// BehaviorCounts is the number of cases by behaviour; zeros are left out.
+func (r *report) BehaviorCounts() (list []struct {
 	Word  string
 	Count int
 }) {
-	t := r.counts()
+	t := r.countBehavior()
 	for _, w := range t.words {
-		if t.counts[w] > 0 {
+		if t.perWord[w] > 0 {
 			list = append(list, struct {
 				Word  string
 				Count int
-			}{w, t.counts[w]})
+			}{w, t.perWord[w]})
 		}
 	}
 	return list
@@ -88,7 +88,7 @@ func (r *report) Tally() (list []struct {
 
 // Closing sums up the closing behaviour.
 func (r *report) Closing() string {
-	t := closeTally()
+	t := closeCounts()
 	for _, res := range r.Results {
 		t.add(res.Close)
 	}

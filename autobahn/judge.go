@@ -33,7 +33,7 @@ func expected(id string) outcome {
 	return outcome{ok, ok}
 }
 
-// result is what became of one case.
+// result is the result of one case.
 type result struct {
 	ID string
 	outcome
@@ -45,22 +45,22 @@ type result struct {
 }
 
 // asExpected reports whether the outcome is what it has to be.
-func (r result) asExpected() bool { return r.outcome == expected(r.ID) && !r.silent() }
+func (r result) asExpected() bool { return r.outcome == expected(r.ID) && !r.noStatusCode() }
 
-// silent reports whether we ended the connection without a status code. The
+// noStatusCode reports whether we ended the connection without a status code. The
 // suite takes a connection that is just dropped for a good answer to whatever
 // it does wrong, and a close frame without a code for one with the right code;
 // we do not. In 7.3.1 it sends no code itself.
-func (r result) silent() bool {
+func (r result) noStatusCode() bool {
 	return r.CloseCode == 0 && r.Behavior != missing && r.ID != "7.3.1"
 }
 
-// report is what became of one side.
+// report is the result of one side.
 type report struct {
 	Side    string
 	Results []result // one for every case that was asked for, in the suite's order
-	// Problems are what went wrong beside the cases: a crash of the suite, a
-	// wrong number of cases. With one the side has not passed.
+	// Problems are failures that belong to no case, such as a crash of the suite.
+	// A side with one has not passed.
 	Problems []string
 	Elapsed  time.Duration
 	Shards   int
@@ -70,8 +70,8 @@ func (r *report) problem(format string, args ...any) {
 	r.Problems = append(r.Problems, fmt.Sprintf(format, args...))
 }
 
-// surprises returns the results that are not as expected.
-func (r *report) surprises() (list []result) {
+// unexpected returns the results that are not as expected.
+func (r *report) unexpected() (list []result) {
 	for _, res := range r.Results {
 		if !res.asExpected() {
 			list = append(list, res)
@@ -81,46 +81,48 @@ func (r *report) surprises() (list []result) {
 }
 
 func (r *report) passed() bool {
-	return len(r.Problems) == 0 && len(r.Results) > 0 && len(r.surprises()) == 0
+	return len(r.Problems) == 0 && len(r.Results) > 0 && len(r.unexpected()) == 0
 }
 
-// tally counts words, in the order in which they are to be shown: those that
-// are given first, then whatever else occurs.
-type tally struct {
-	words  []string
-	counts map[string]int
+// wordCounts counts words, in the order in which they are shown: first the words of
+// newWordCounts, then others in the order in which they occur.
+type wordCounts struct {
+	words   []string
+	perWord map[string]int
 }
 
-func newTally(words ...string) *tally {
-	return &tally{words: words, counts: make(map[string]int)}
+func newWordCounts(words ...string) *wordCounts {
+	return &wordCounts{words: words, perWord: make(map[string]int)}
 }
 
-func (t *tally) add(word string) {
+func (t *wordCounts) add(word string) {
 	if !slices.Contains(t.words, word) {
 		t.words = append(t.words, word)
 	}
-	t.counts[word]++
+	t.perWord[word]++
 }
 
 // String lists what was counted, such as "514 OK, 3 INFORMATIONAL".
-func (t *tally) String() string {
+func (t *wordCounts) String() string {
 	var parts []string
 	for _, w := range t.words {
-		if n := t.counts[w]; n > 0 {
+		if n := t.perWord[w]; n > 0 {
 			parts = append(parts, fmt.Sprintf("%d %s", n, w))
 		}
 	}
 	return strings.Join(parts, ", ")
 }
 
-func behaviorTally() *tally { return newTally(ok, nonStrict, informational, unimplemented, failed) }
-func closeTally() *tally {
-	return newTally(ok, informational, wrongCode, unclean, failedByClient, failed)
+func behaviorCounts() *wordCounts {
+	return newWordCounts(ok, nonStrict, informational, unimplemented, failed)
+}
+func closeCounts() *wordCounts {
+	return newWordCounts(ok, informational, wrongCode, unclean, failedByClient, failed)
 }
 
-// counts sums up the cases' behaviour.
-func (r *report) counts() *tally {
-	t := behaviorTally()
+// countBehavior sums up the cases' behaviour.
+func (r *report) countBehavior() *wordCounts {
+	t := behaviorCounts()
 	for _, res := range r.Results {
 		t.add(res.Behavior)
 	}
@@ -129,8 +131,8 @@ func (r *report) counts() *tally {
 
 // summary says in one line how the side did.
 func (r *report) summary() string {
-	s := r.counts().String()
-	if n := len(r.surprises()); n > 0 {
+	s := r.countBehavior().String()
+	if n := len(r.unexpected()); n > 0 {
 		s += fmt.Sprintf("; %d not as expected", n)
 	}
 	if n := len(r.Problems); n == 1 {
@@ -141,10 +143,9 @@ func (r *report) summary() string {
 	return s
 }
 
-// excepted says what other than OK the expectations let pass, for cases that
-// were run. It is shown with every result, so that nobody takes an exception
-// for a success.
-func (r *report) excepted() (notes []string) {
+// exceptions describes the results other than OK that are as expected. They are shown
+// with every report, so that nobody takes an exception for a success.
+func (r *report) exceptions() (notes []string) {
 	var info []string
 	for _, res := range r.Results {
 		if res.Behavior == informational && res.asExpected() {

@@ -79,7 +79,7 @@ func TestPassed(t *testing.T) {
 	}
 	delete(found, "13.7.18")
 	r.Results = collect(allCases(), found)
-	if s := r.surprises(); r.passed() || len(s) != 1 || s[0].ID != "13.7.18" || s[0].Behavior != missing {
+	if s := r.unexpected(); r.passed() || len(s) != 1 || s[0].ID != "13.7.18" || s[0].Behavior != missing {
 		t.Error("a case is missing, and the surprises are", s)
 	}
 	if r.Results = collect([]string{"1.1.1"}, nil); r.passed() {
@@ -92,11 +92,11 @@ func TestPassed(t *testing.T) {
 
 // TestExceptions: every exception is shown, and only if it was made use of.
 func TestExceptions(t *testing.T) {
-	notes := strings.Join(good(t, "").excepted(), "\n")
+	notes := strings.Join(good(t, "").exceptions(), "\n")
 	if notes != "7.1.6, 7.13.1, 7.13.2 INFORMATIONAL: the suite never judges these" {
 		t.Errorf("got %s", notes)
 	}
-	if notes := good(t, "1,6.4,9.1,12,13").excepted(); len(notes) > 0 {
+	if notes := good(t, "1,6.4,9.1,12,13").exceptions(); len(notes) > 0 {
 		t.Errorf("got %s", notes)
 	}
 }

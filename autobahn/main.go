@@ -57,13 +57,13 @@ func (e *usageError) Error() string { return e.text }
 
 // settings are what the command line says.
 type settings struct {
-	sides   []string // "server", "client"
-	cases   []string // in the suite's order
-	whole   bool     // cases are all that there are
-	shards  int
-	mode    string // of our server: "conn" or "loop"
-	report  string // directory, or "" for none
-	timeout time.Duration
+	sides    []string // "server", "client"
+	cases    []string // in the suite's order
+	allCases bool     // cases are all that there are
+	shards   int
+	mode     string // of our server: "conn" or "loop"
+	report   string // directory, or "" for none
+	timeout  time.Duration
 }
 
 func parse(args []string, out io.Writer) (*settings, error) {
@@ -110,7 +110,7 @@ func parse(args []string, out io.Writer) (*settings, error) {
 	}
 	var err error
 	s.cases, err = selectCases(*patterns)
-	s.whole = len(s.cases) == len(allCases())
+	s.allCases = len(s.cases) == len(allCases())
 	return s, err
 }
 
@@ -128,7 +128,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	defer os.RemoveAll(work)
 	dir := work
 	if s.report != "" {
-		if dir, err = claimReportDir(s.report, s.sides); err != nil {
+		if dir, err = prepareReportDir(s.report, s.sides); err != nil {
 			return err
 		}
 	}

@@ -12,9 +12,9 @@ import (
 	"time"
 )
 
-// runLogged runs a command until it ends by itself or ctx does; then it and
-// all that it has started are killed. What it prints goes to the file log
-// and, line by line, to line, which may be nil.
+// runLogged runs a command until it ends, or until ctx ends and its process group is
+// killed. The output of the command goes to the file log and, line by line, to line,
+// which may be nil.
 func runLogged(ctx context.Context, cmd *exec.Cmd, log string, line func(string)) error {
 	file, err := os.Create(log)
 	if err != nil {
@@ -46,14 +46,14 @@ func runLogged(ctx context.Context, cmd *exec.Cmd, log string, line func(string)
 	return err
 }
 
-// command prepares a command whose whole family is killed when ctx ends, or,
-// where the system can do that, when this program does.
+// command prepares a command whose process group is killed when ctx ends, or, where
+// the system can do that, when this program ends.
 func command(ctx context.Context, argv []string, dir string, env ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
 	cmd.Dir = dir
 	cmd.Env = append(os.Environ(), env...)
 	isolate(cmd)
-	cmd.Cancel = func() error { return killFamily(cmd) }
+	cmd.Cancel = func() error { return killGroup(cmd) }
 	cmd.WaitDelay = 5 * time.Second // for pipes that an escaped grandchild holds
 	return cmd
 }

@@ -6,4 +6,4 @@ import "os/exec"
 
 func isolate(*exec.Cmd) {}
 
-func killFamily(cmd *exec.Cmd) error { return cmd.Process.Kill() }
+func killGroup(cmd *exec.Cmd) error { return cmd.Process.Kill() }

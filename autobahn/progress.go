@@ -22,13 +22,13 @@ type progress struct {
 	done    int      // cases that have ended
 	running []string // by shard; "" when it does nothing
 
-	quit, gone chan struct{}
+	quit, stopped chan struct{}
 }
 
 func startProgress(out io.Writer, side string, total int) *progress {
 	p := &progress{
 		out: out, side: side, total: total, start: time.Now(),
-		quit: make(chan struct{}), gone: make(chan struct{}),
+		quit: make(chan struct{}), stopped: make(chan struct{}),
 	}
 	every := 3 * time.Second
 	if f, isFile := out.(*os.File); isFile {
@@ -38,7 +38,7 @@ func startProgress(out io.Writer, side string, total int) *progress {
 	}
 	fmt.Fprintf(out, "\n%s: %d cases\n", side, total)
 	go func() {
-		defer close(p.gone)
+		defer close(p.stopped)
 		tick := time.NewTicker(every)
 		defer tick.Stop()
 		for {
@@ -53,8 +53,8 @@ func startProgress(out io.Writer, side string, total int) *progress {
 	return p
 }
 
-// shard returns the function that a shard calls with each case that begins,
-// and with "" when it is done. What began before has then ended.
+// shard returns the function that a shard calls with each case that begins, and with
+// "" at its end. A call also ends the case of the call before.
 func (p *progress) shard() func(id string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -103,7 +103,7 @@ func (p *progress) show() {
 // stop ends the display and returns when nothing more is written.
 func (p *progress) stop() {
 	close(p.quit)
-	<-p.gone
+	<-p.stopped
 	if p.terminal {
 		fmt.Fprint(p.out, "\r\x1b[K")
 	}

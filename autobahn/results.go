@@ -120,9 +120,9 @@ func parseIndex(p []byte, asked []string) (map[string]indexEntry, error) {
 // we therefore may clean up.
 const reportMark = ".autobahn-report"
 
-// claimReportDir prepares a directory for reports and removes those of an
+// prepareReportDir prepares a directory for reports and removes those of an
 // earlier run. A directory with anything else in it is refused.
-func claimReportDir(dir string, sides []string) (string, error) {
+func prepareReportDir(dir string, sides []string) (string, error) {
 	dir, err := filepath.Abs(dir)
 	if err != nil {
 		return "", err

@@ -130,7 +130,7 @@ func TestCaseInLine(t *testing.T) {
 func TestClaimReportDir(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "a", "b")
 	for range 2 { // a new one, then our own
-		got, err := claimReportDir(dir, []string{"server"})
+		got, err := prepareReportDir(dir, []string{"server"})
 		if err != nil || got != dir {
 			t.Fatal(got, err)
 		}
@@ -140,7 +140,7 @@ func TestClaimReportDir(t *testing.T) {
 			}
 		}
 	}
-	if _, err := claimReportDir(dir, []string{"server"}); err != nil {
+	if _, err := prepareReportDir(dir, []string{"server"}); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := os.Stat(filepath.Join(dir, "server")); err == nil {
@@ -152,7 +152,7 @@ func TestClaimReportDir(t *testing.T) {
 	if err := os.Remove(filepath.Join(dir, reportMark)); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := claimReportDir(dir, []string{"client"}); err == nil {
+	if _, err := prepareReportDir(dir, []string{"client"}); err == nil {
 		t.Error("somebody else's directory was taken")
 	}
 }

@@ -34,12 +34,12 @@ func TestRun(t *testing.T) {
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	tally := behaviorTally()
+	want := behaviorCounts()
 	for _, id := range allCases() {
-		tally.add(expected(id).Behavior)
+		want.add(expected(id).Behavior)
 	}
 	for _, want := range []string{
-		"server PASSED: " + tally.String(), "client PASSED: " + tally.String(),
+		"server PASSED: " + want.String(), "client PASSED: " + want.String(),
 		"expected: 7.1.6, 7.13.1, 7.13.2 INFORMATIONAL", "summary: " + filepath.Join(dir, "index.html"),
 	} {
 		if !strings.Contains(out, want) {
@@ -50,7 +50,7 @@ func TestRun(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if n := strings.Count(string(page), `class="ok" href="`); n != 2*tally.counts[ok] {
+	if n := strings.Count(string(page), `class="ok" href="`); n != 2*want.perWord[ok] {
 		t.Errorf("the page has %d good cases", n)
 	}
 	if bytes.Contains(page, []byte("http")) {

@@ -31,7 +31,7 @@ func runServerShard(ctx context.Context, sh *shard) error {
 	err = runLogged(ctx, cmd, sh.path("wstest.log"), func(line string) {
 		if id, found := caseInLine(line); found {
 			watchdog.Reset(stallLimit)
-			sh.began(id)
+			sh.begin(id)
 		}
 		if strings.HasPrefix(line, fmt.Sprintf("Ok, will run %d test cases against 1 servers", len(sh.cases))) {
 			promised.Store(true)
@@ -48,7 +48,7 @@ func runServerShard(ctx context.Context, sh *shard) error {
 	case !promised.Load():
 		return fmt.Errorf("wstest did not run %d cases", len(sh.cases))
 	}
-	sh.began("")
+	sh.begin("")
 	return nil
 }
 

@@ -7,9 +7,9 @@ import (
 	"strings"
 )
 
-// split deals cases out to at most n shards that take about the same time,
-// each in the suite's order. The costliest case goes first, always to the
-// shard that has least to do.
+// split splits cases into at most n shards that take about the same time, each in the
+// suite's order. It assigns the cases by descending cost, each to the shard with the
+// least cost so far.
 func split(cases []string, n int) [][]string {
 	order := make(map[string]int, len(cases))
 	for i, id := range cases {

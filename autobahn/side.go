@@ -22,14 +22,13 @@ type shard struct {
 	root  string
 	tool  *suite
 	mode  string // of our server
-	// began is to be called with each case that begins.
-	began func(id string)
+	// begin is called with each case that begins.
+	begin func(id string)
 }
 
 func (s *shard) path(name string) string { return filepath.Join(s.root, s.dir, name) }
 
-// runSide runs one side's cases and returns what became of them. It never
-// fails: what goes wrong is in the report.
+// runSide runs one side's cases and returns the results. Failures are in the report.
 func runSide(ctx context.Context, tool *suite, side string, s *settings, root string, out io.Writer) *report {
 	start := time.Now()
 	ctx, cancel := context.WithTimeoutCause(ctx, s.timeout, fmt.Errorf("the time of %v is up", s.timeout))
@@ -39,7 +38,7 @@ func runSide(ctx context.Context, tool *suite, side string, s *settings, root st
 	progress := startProgress(out, side, len(s.cases))
 	defer progress.stop()
 
-	if s.whole {
+	if s.allCases {
 		if err := checkCount(ctx, tool, root); err != nil {
 			r.problem("%v", err)
 		}
@@ -53,7 +52,7 @@ func runSide(ctx context.Context, tool *suite, side string, s *settings, root st
 	var wg sync.WaitGroup
 	for i, cases := range parts {
 		name := fmt.Sprintf("%s/shard-%d", side, i+1)
-		sh := &shard{cases: cases, dir: name, root: root, tool: tool, mode: s.mode, began: progress.shard()}
+		sh := &shard{cases: cases, dir: name, root: root, tool: tool, mode: s.mode, begin: progress.shard()}
 		wg.Go(func() {
 			err := os.MkdirAll(sh.path(""), 0o755)
 			if err == nil {

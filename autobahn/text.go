@@ -12,8 +12,8 @@ import (
 // print writes the report for people.
 func (r *report) print(out io.Writer) {
 	fmt.Fprintf(out, "%s: %d cases in %v, %d at a time\n\n", r.Side, len(r.Results), r.Elapsed.Round(100*time.Millisecond), r.Shards)
-	r.printTable(out, "behaviour", behaviorTally, func(res result) string { return res.Behavior })
-	r.printTable(out, "closing behaviour", closeTally, func(res result) string { return res.Close })
+	r.printTable(out, "behaviour", behaviorCounts, func(res result) string { return res.Behavior })
+	r.printTable(out, "closing behaviour", closeCounts, func(res result) string { return res.Close })
 	if notOK := r.notOK(); len(notOK) > 0 {
 		fmt.Fprintln(out, "not OK:")
 		for _, g := range notOK {
@@ -24,7 +24,7 @@ func (r *report) print(out io.Writer) {
 	for _, p := range r.Problems {
 		fmt.Fprintf(out, "PROBLEM: %s\n", p)
 	}
-	for _, note := range r.excepted() {
+	for _, note := range r.exceptions() {
 		fmt.Fprintf(out, "expected: %s\n", note)
 	}
 	word := "PASSED"
@@ -35,9 +35,9 @@ func (r *report) print(out io.Writer) {
 }
 
 // printTable writes a table of how often each word occurs in each section.
-func (r *report) printTable(out io.Writer, title string, empty func() *tally, word func(result) string) {
+func (r *report) printTable(out io.Writer, title string, empty func() *wordCounts, word func(result) string) {
 	total := empty()
-	bySection := make(map[string]*tally)
+	bySection := make(map[string]*wordCounts)
 	for _, res := range r.Results {
 		number := sectionOf(res.ID)
 		if bySection[number] == nil {
@@ -55,12 +55,12 @@ func (r *report) printTable(out io.Writer, title string, empty func() *tally, wo
 		}
 		fmt.Fprintln(tw)
 	}
-	counted := func(t *tally) func(string) string {
+	counted := func(t *wordCounts) func(string) string {
 		return func(w string) string {
-			if t.counts[w] == 0 {
+			if t.perWord[w] == 0 {
 				return "-"
 			}
-			return strconv.Itoa(t.counts[w])
+			return strconv.Itoa(t.perWord[w])
 		}
 	}
 	row(title, "cases", func(w string) string { return w })
@@ -74,8 +74,8 @@ func (r *report) printTable(out io.Writer, title string, empty func() *tally, wo
 	fmt.Fprintln(out)
 }
 
-func (t *tally) sum() (n int) {
-	for _, c := range t.counts {
+func (t *wordCounts) sum() (n int) {
+	for _, c := range t.perWord {
 		n += c
 	}
 	return n
