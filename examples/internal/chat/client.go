@@ -58,8 +58,8 @@ func (s *Server) serve(conn *websocket.Conn) {
 // returns the code and reason for that.
 func (s *Server) read(c *client) (code websocket.StatusCode, reason string) {
 	tokens := newBucket(s.limits.rate, s.limits.burst, time.Now())
-	strikes := 0
-	idle := time.AfterFunc(s.limits.joinWithin, func() {
+	refusals := 0
+	idle := time.AfterFunc(s.limits.joinTimeout, func() {
 		c.conn.Close(websocket.StatusPolicyViolation, "no room entered") // Close waits for the page
 	})
 	defer idle.Stop()
@@ -68,13 +68,13 @@ func (s *Server) read(c *client) (code websocket.StatusCode, reason string) {
 			break
 		}
 		if wait := tokens.take(time.Now()); wait > 0 {
-			if strikes++; strikes > s.limits.strikes {
+			if refusals++; refusals > s.limits.maxRefusals {
 				return websocket.StatusPolicyViolation, "too many messages"
 			}
 			c.send(slowDown(msg.Data, wait))
 			continue
 		}
-		strikes = 0
+		refusals = 0
 		err := s.handle(c, msg)
 		var r *refusal
 		if errors.As(err, &r) {

@@ -133,7 +133,7 @@ func TestRate(t *testing.T) {
 			t.Errorf("ack is %+v", e)
 		}
 
-		for range l.strikes {
+		for range l.maxRefusals {
 			ada.send(incoming{Type: "ping"})
 			if e := ada.expect("error"); e.Code != "slow-down" || e.ID != "" {
 				t.Fatalf("error is %+v", e)

@@ -2,33 +2,32 @@ package chat
 
 import "time"
 
-// limits are the bounds that keep one visitor from spoiling the chat for the
-// others, or from filling the server's memory.
+// limits bound what one visitor can do to the others and to the server's memory.
 type limits struct {
 	name, room, text int // length, in characters
 
-	all, each  int           // connections, and those from one address
-	joinWithin time.Duration // after which a connection without a room is not kept
+	conns, connsPerAddress int           // connections, and those from one address
+	joinTimeout            time.Duration // after which a connection without a room is not kept
 
 	rooms   int // rooms that exist at once
 	people  int // people in one room
 	history int // messages that a newcomer gets to see
-	seen    int // messages that a room recognises when they are sent again
+	recent  int // messages that a room recognises when they are sent again
 	buffer  int // bytes that wait for one connection to take them: a whole history, at least
 
-	rate    float64 // messages that a connection may send per second,
-	burst   int     // and how many at once after a silence
-	strikes int     // refusals in a row after which it is cut off
+	rate        float64 // messages that a connection may send per second,
+	burst       int     // and how many at once after a silence
+	maxRefusals int     // refusals in a row after which it is cut off
 
-	forget time.Duration // how long a room outlives its last visitor
+	keepEmpty time.Duration // how long a room outlives its last visitor
 }
 
 var defaultLimits = limits{
 	name: 32, room: 32, text: 2000,
-	all: 10_000, each: 100, joinWithin: 30 * time.Second,
-	rooms: 200, people: 200, history: 100, seen: 1000, buffer: 2 << 20,
-	rate: 5, burst: 20, strikes: 100,
-	forget: time.Hour,
+	conns: 10_000, connsPerAddress: 100, joinTimeout: 30 * time.Second,
+	rooms: 200, people: 200, history: 100, recent: 1000, buffer: 2 << 20,
+	rate: 5, burst: 20, maxRefusals: 100,
+	keepEmpty: time.Hour,
 }
 
 // bucket limits the rate of one connection. It holds up to burst tokens, gets

@@ -26,14 +26,14 @@ type incoming struct {
 // Messages of the server.
 type (
 	welcome struct {
-		Type   string     `json:"type"`
-		Room   string     `json:"room"`
-		Server string     `json:"server,omitempty"`
-		You    string     `json:"you"`
-		Name   string     `json:"name"`
-		People []someone  `json:"people"`
-		Rooms  []roomInfo `json:"rooms"`
-		Limits lengths    `json:"limits"`
+		Type   string       `json:"type"`
+		Room   string       `json:"room"`
+		Server string       `json:"server,omitempty"`
+		You    string       `json:"you"`
+		Name   string       `json:"name"`
+		People []personInfo `json:"people"`
+		Rooms  []roomInfo   `json:"rooms"`
+		Limits limitsInfo   `json:"limits"`
 	}
 	history struct {
 		Type     string    `json:"type"`
@@ -44,11 +44,11 @@ type (
 		Type string `json:"type"`
 		Room string `json:"room"`
 	}
-	someone struct {
+	personInfo struct {
 		ID   string `json:"id"`
 		Name string `json:"name"`
 	}
-	lengths struct {
+	limitsInfo struct {
 		Name    int `json:"name"`
 		Room    int `json:"room"`
 		Text    int `json:"text"`
@@ -154,7 +154,7 @@ func checkName(name string, limit int) (string, error) {
 		return "", refuse("bad-name", "Please choose a name.")
 	case utf8.RuneCountInString(name) > limit:
 		return "", refuse("bad-name", "A name has at most %d characters.", limit)
-	case strings.ContainsFunc(name, unsightly):
+	case strings.ContainsFunc(name, isUnprintable):
 		return "", refuse("bad-name", "That name has characters that nobody can see.")
 	}
 	return name, nil
@@ -196,8 +196,8 @@ func checkSay(id, text string, limit int) (string, error) {
 	return text, nil
 }
 
-// unsightly reports whether r must not be in a name: invisible characters, and those
+// isUnprintable reports whether r must not be in a name: invisible characters, and those
 // that reverse the direction of the text after them.
-func unsightly(r rune) bool {
+func isUnprintable(r rune) bool {
 	return !unicode.IsGraphic(r) || unicode.Is(unicode.Bidi_Control, r)
 }

@@ -13,10 +13,10 @@ import (
 // testLimits are small, so that a test can reach them.
 var testLimits = limits{
 	name: 10, room: 8, text: 20,
-	all: 100, each: 100, joinWithin: 10 * time.Second,
-	rooms: 3, people: 3, history: 4, seen: 6, buffer: 1 << 20,
-	rate: 1e6, burst: 1e6, strikes: 10,
-	forget: time.Hour,
+	conns: 100, connsPerAddress: 100, joinTimeout: 10 * time.Second,
+	rooms: 3, people: 3, history: 4, recent: 6, buffer: 1 << 20,
+	rate: 1e6, burst: 1e6, maxRefusals: 10,
+	keepEmpty: time.Hour,
 }
 
 // event is anything that the server sends.
@@ -25,9 +25,9 @@ type event struct {
 	Room   string
 	Server string
 	You    string
-	People []someone
+	People []personInfo
 	Rooms  []roomInfo
-	Limits lengths
+	Limits limitsInfo
 	ID     string
 	From   string
 	Name   string

@@ -14,16 +14,16 @@ import (
 )
 
 // Several servers share their rooms. Messages and typing notices go from hub to hub.
-// Each server tells the others its visitors in each room: whenever they have changed,
-// and every tellEvery. A list that has not been repeated for the time believe is
-// dropped; its server may have crashed.
+// Each server sends the others the list of its visitors in each room, after each change
+// and every listInterval. A list that was not repeated for listLifetime is dropped,
+// because its server may have crashed.
 //
 // A server with its first visitor in a room asks the others for earlier messages of
 // the room. It asks again when another server appears in the room, perhaps after a
 // time out of reach. Each answers with the messages of its own visitors.
 const (
-	tellEvery = 5 * time.Second
-	believe   = 3 * tellEvery
+	listInterval = 5 * time.Second
+	listLifetime = 3 * listInterval
 )
 
 // peersTopic is the topic of all servers. Each has one of its own, too.
@@ -36,59 +36,60 @@ const maxSaid = 512 << 10
 
 // notice is a message between servers, as JSON.
 type notice struct {
-	Server string    `json:"server"` // the sender
-	Room   string    `json:"room"`
-	People []someone `json:"people"` // all its visitors in that room
-	Ask    bool      `json:"ask,omitempty"`
-	Answer bool      `json:"answer,omitempty"`
-	Said   []message `json:"said,omitempty"` // with Answer: what its visitors have said lately
+	Server string       `json:"server"` // the sender
+	Room   string       `json:"room"`
+	People []personInfo `json:"people"` // all its visitors in that room
+	Ask    bool         `json:"ask,omitempty"`
+	Answer bool         `json:"answer,omitempty"`
+	Said   []message    `json:"said,omitempty"` // with Answer: what its visitors have said lately
 }
 
-// crowd holds the visitors of another server in a room.
-type crowd struct {
-	names map[string]string // by id
-	heard time.Time
+// remotePeople holds the visitors of another server in a room.
+type remotePeople struct {
+	names    map[string]string // by id
+	received time.Time
 }
 
-// errand is a notice to be sent to a topic. Its content is looked up when it is sent.
-type errand struct {
-	to, room    string
+// pendingNotice is a notice that waits to be sent to a topic. Its content is looked up
+// when it is sent.
+type pendingNotice struct {
+	topic, room string
 	ask, answer bool
 }
 
-// peers is a server's part in the exchange. It is nil if there are no other servers.
+// peers sends notices to the other servers. It is nil if there are none.
 type peers struct {
-	id    string
-	plane hub.Backplane
-	leave []func() error
+	id           string
+	plane        hub.Backplane
+	unsubscribes []func() error
 
 	wake  chan struct{}
 	end   context.CancelFunc
 	ended chan struct{}
 	err   error // of the end; set before ended is closed
 
-	errands []errand // guarded by Server.mu
+	pending []pendingNotice // guarded by Server.mu
 }
 
-// meet has s take part in the exchange.
-func (s *Server) meet(plane hub.Backplane) error {
+// joinPeers begins to exchange notices with the other servers.
+func (s *Server) joinPeers(plane hub.Backplane) error {
 	ctx, end := context.WithCancel(context.Background())
 	p := &peers{id: rand.Text(), plane: plane, wake: make(chan struct{}, 1), end: end, ended: make(chan struct{})}
 	s.peers = p
 	for _, topic := range []string{peersTopic, peerTopic(p.id)} {
-		leave, err := plane.Subscribe(topic, s.hear)
+		leave, err := plane.Subscribe(topic, s.receiveNotice)
 		if err != nil {
 			end()
 			return errors.Join(err, p.unsubscribe())
 		}
-		p.leave = append(p.leave, leave)
+		p.unsubscribes = append(p.unsubscribes, leave)
 	}
-	go s.keepInTouch(ctx)
+	go s.sendNotices(ctx)
 	return nil
 }
 
-// part ends that, when the last visitor has left.
-func (p *peers) part(ctx context.Context) error {
+// close ends the exchange of notices. It is called when the last visitor has left.
+func (p *peers) close(ctx context.Context) error {
 	if p == nil {
 		return nil
 	}
@@ -102,21 +103,22 @@ func (p *peers) part(ctx context.Context) error {
 }
 
 func (p *peers) unsubscribe() (err error) {
-	for _, leave := range p.leave {
+	for _, leave := range p.unsubscribes {
 		err = errors.Join(err, leave())
 	}
 	return err
 }
 
-// later adds an errand, unless it is there already. The errand is done after a call
-// of hurry, or in a while. The caller holds Server.mu.
-func (p *peers) later(e errand) {
-	if p != nil && !slices.Contains(p.errands, e) {
-		p.errands = append(p.errands, e)
+// enqueue adds a notice to the queue, unless it is there already. It is sent after a
+// call of flushSoon, or after listInterval. The caller holds Server.mu.
+func (p *peers) enqueue(e pendingNotice) {
+	if p != nil && !slices.Contains(p.pending, e) {
+		p.pending = append(p.pending, e)
 	}
 }
 
-func (p *peers) hurry() {
+// flushSoon has sendNotices send the queue.
+func (p *peers) flushSoon() {
 	if p == nil {
 		return
 	}
@@ -126,45 +128,45 @@ func (p *peers) hurry() {
 	}
 }
 
-// keepInTouch does the errands until ctx is done. Errands arise under s.mu, and the
-// backplane may be slow, so it is called from here.
-func (s *Server) keepInTouch(ctx context.Context) {
+// sendNotices sends the queued notices until ctx is done. Notices are queued under
+// s.mu, and the backplane may be slow, so it is called here, without the lock.
+func (s *Server) sendNotices(ctx context.Context) {
 	p := s.peers
 	defer close(p.ended)
-	ticker := time.NewTicker(tellEvery)
+	ticker := time.NewTicker(listInterval)
 	defer ticker.Stop()
 	for ctx.Err() == nil {
 		select {
 		case <-p.wake:
 		case <-ticker.C:
 			s.refresh()
-		case <-ctx.Done(): // there may be some left
+		case <-ctx.Done(): // the queue is sent once more
 		}
-		for topic, n := s.errand(); n != nil; topic, n = s.errand() {
-			s.reached(p.plane.Publish(topic, encode(n)))
+		for topic, n := s.nextNotice(); n != nil; topic, n = s.nextNotice() {
+			s.notePublish(p.plane.Publish(topic, encode(n)))
 		}
 	}
 	p.err = p.unsubscribe()
 }
 
-// errand takes an errand, and returns its notice and topic. If there is none it
-// returns nil.
-func (s *Server) errand() (topic string, n *notice) {
+// nextNotice removes the first pending notice from the queue, and returns it with its
+// topic. If there is none it returns nil.
+func (s *Server) nextNotice() (topic string, n *notice) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if len(s.peers.errands) == 0 {
+	if len(s.peers.pending) == 0 {
 		return "", nil
 	}
-	e := s.peers.errands[0]
-	s.peers.errands = slices.Delete(s.peers.errands, 0, 1)
+	e := s.peers.pending[0]
+	s.peers.pending = slices.Delete(s.peers.pending, 0, 1)
 	n = &notice{Server: s.peers.id, Room: e.room, Ask: e.ask, Answer: e.answer}
 	if r := s.rooms[e.room]; r != nil {
-		n.People = everyone(r.namesHere())
+		n.People = listPeople(r.namesHere())
 		if e.answer {
 			n.Said = slices.Clone(bounded(r.said, maxSaid))
 		}
 	}
-	return e.to, n
+	return e.topic, n
 }
 
 // bounded returns the newest messages that take no more than limit bytes.
@@ -185,13 +187,13 @@ func (s *Server) refresh() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, r := range s.rooms {
-		for server, crowd := range r.away {
-			if time.Since(crowd.heard) > believe {
-				s.update(r, func() { delete(r.away, server) })
+		for server, remote := range r.remote {
+			if time.Since(remote.received) > listLifetime {
+				s.update(r, func() { delete(r.remote, server) })
 			}
 		}
 		if len(r.people) > 0 {
-			s.peers.later(errand{to: peersTopic, room: r.name})
+			s.peers.enqueue(pendingNotice{topic: peersTopic, room: r.name})
 		}
 	}
 }
@@ -211,11 +213,11 @@ func decodeNotice(msg []byte, l limits) (n notice, err error) {
 	return n, err
 }
 
-// hear handles a notice of another server.
-func (s *Server) hear(msg []byte) {
+// receiveNotice handles a notice of another server.
+func (s *Server) receiveNotice(msg []byte) {
 	n, err := decodeNotice(msg, s.limits)
 	if err != nil {
-		slog.Warn("chat: another server says what makes no sense", "error", err)
+		slog.Warn("chat: bad notice of another server", "error", err)
 		return
 	}
 	if n.Server == s.peers.id {
@@ -233,27 +235,27 @@ func (s *Server) hear(msg []byte) {
 		}
 	}
 	if n.Ask {
-		s.peers.later(errand{to: peerTopic(n.Server), room: r.name, answer: true})
-		s.peers.hurry()
+		s.peers.enqueue(pendingNotice{topic: peerTopic(n.Server), room: r.name, answer: true})
+		s.peers.flushSoon()
 	}
-	if _, known := r.away[n.Server]; !known && r.followed && !n.Answer && len(n.People) > 0 {
-		s.peers.later(errand{to: peerTopic(n.Server), room: r.name, ask: true})
-		s.peers.hurry()
+	if _, known := r.remote[n.Server]; !known && r.subscribed && !n.Answer && len(n.People) > 0 {
+		s.peers.enqueue(pendingNotice{topic: peerTopic(n.Server), room: r.name, ask: true})
+		s.peers.flushSoon()
 	}
 	s.update(r, func() {
-		delete(r.away, n.Server)
+		delete(r.remote, n.Server)
 		if len(n.People) > 0 {
-			r.away[n.Server] = newCrowd(n.People)
+			r.remote[n.Server] = newRemotePeople(n.People)
 		}
 	})
 	if len(n.Said) > 0 {
-		r.remember(n.Said)
+		r.addEarlier(n.Said)
 		s.tell(r.name, history{Type: "history", Room: r.name, Messages: n.Said})
 	}
 }
 
-func newCrowd(people []someone) crowd {
-	c := crowd{names: make(map[string]string), heard: time.Now()}
+func newRemotePeople(people []personInfo) remotePeople {
+	c := remotePeople{names: make(map[string]string), received: time.Now()}
 	for _, p := range people {
 		if p.ID != "" && p.Name != "" {
 			c.names[p.ID] = p.Name
@@ -262,10 +264,10 @@ func newCrowd(people []someone) crowd {
 	return c
 }
 
-// reached takes the result of publishing to other servers, and logs the first failure
-// in a row. The chat goes on without them.
-func (s *Server) reached(err error) {
-	if was := s.cutOff.Swap(err != nil); err != nil && !was {
+// notePublish records the result of publishing to other servers, and logs the first
+// failure in a row. The chat goes on without them.
+func (s *Server) notePublish(err error) {
+	if was := s.planeFailed.Swap(err != nil); err != nil && !was {
 		slog.Warn("chat: cannot reach other servers", "error", err)
 	}
 }

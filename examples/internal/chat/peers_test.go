@@ -17,38 +17,38 @@ import (
 	"github.com/fullduplex-go/websocket/hub"
 )
 
-// cable is how a server is connected to a backplane, until it is cut.
-type cable struct {
+// testPlane connects a server to a backplane. It fails while failing is set.
+type testPlane struct {
 	*hub.Memory
-	cut atomic.Bool
+	failing atomic.Bool
 }
 
-func (c *cable) Publish(topic string, msg []byte) error {
-	if c.cut.Load() {
-		return errors.New("the cable is cut")
+func (c *testPlane) Publish(topic string, msg []byte) error {
+	if c.failing.Load() {
+		return errors.New("the plane fails")
 	}
 	return c.Memory.Publish(topic, msg)
 }
 
-func (c *cable) Subscribe(topic string, deliver func([]byte)) (func() error, error) {
+func (c *testPlane) Subscribe(topic string, deliver func([]byte)) (func() error, error) {
 	return c.Memory.Subscribe(topic, func(msg []byte) {
-		if !c.cut.Load() {
+		if !c.failing.Load() {
 			deliver(msg)
 		}
 	})
 }
 
-// several is a number of servers that share a backplane.
-type several struct {
+// cluster starts servers that share a backplane.
+type cluster struct {
 	t      *testing.T
 	plane  hub.Memory
 	limits limits
 }
 
-// start starts one more, which is called name.
-func (s *several) start(name string) (*Server, *cable) {
+// start starts a server.
+func (s *cluster) start(name string) (*Server, *testPlane) {
 	s.t.Helper()
-	c := &cable{Memory: &s.plane}
+	c := &testPlane{Memory: &s.plane}
 	server := mustServer(s.t, Options{Name: name, Backplane: c}, s.limits)
 	s.t.Cleanup(func() {
 		if err := server.Shutdown(context.Background()); err != nil {
@@ -58,19 +58,19 @@ func (s *several) start(name string) (*Server, *cable) {
 	return server, c
 }
 
-// overSeveral runs f in a bubble.
-func overSeveral(t *testing.T, f func(t *testing.T, s *several)) {
-	synctest.Test(t, func(t *testing.T) { f(t, &several{t: t, limits: testLimits}) })
+// withCluster runs f in a bubble of synctest.
+func withCluster(t *testing.T, f func(t *testing.T, s *cluster)) {
+	synctest.Test(t, func(t *testing.T) { f(t, &cluster{t: t, limits: testLimits}) })
 }
 
-// settle gives the servers the time to tell each other what they have collected.
+// settle waits until the servers have exchanged their pending notices.
 func settle() {
 	time.Sleep(2 * listDelay)
 	synctest.Wait()
 }
 
 func TestTwoServers(t *testing.T) {
-	overSeveral(t, func(t *testing.T, s *several) {
+	withCluster(t, func(t *testing.T, s *cluster) {
 		here, _ := s.start("here")
 		there, _ := s.start("there")
 		ada, bo := visit(t, here), visit(t, there)
@@ -80,7 +80,7 @@ func TestTwoServers(t *testing.T) {
 		if w2.Name != "ada 2" {
 			t.Errorf("the second Ada is %q", w2.Name)
 		}
-		if want := []someone{{w.You, "Ada"}, {w2.You, "ada 2"}}; !reflect.DeepEqual(w2.People, want) {
+		if want := []personInfo{{w.You, "Ada"}, {w2.You, "ada 2"}}; !reflect.DeepEqual(w2.People, want) {
 			t.Errorf("people are %v, want %v", w2.People, want)
 		}
 		if w.Server != "here" || w2.Server != "there" {
@@ -119,7 +119,7 @@ func TestTwoServers(t *testing.T) {
 			t.Errorf("left is %+v", e)
 		}
 		for range 3 { // telling it again is no news
-			time.Sleep(tellEvery)
+			time.Sleep(listInterval)
 			ada.silent()
 		}
 	})
@@ -127,7 +127,7 @@ func TestTwoServers(t *testing.T) {
 
 // A person that is at two servers is there until they have left both.
 func TestPersonAtTwoServers(t *testing.T) {
-	overSeveral(t, func(t *testing.T, s *several) {
+	withCluster(t, func(t *testing.T, s *cluster) {
 		here, _ := s.start("here")
 		there, _ := s.start("there")
 		bo, one, two := visit(t, here), visit(t, here), visit(t, there)
@@ -149,7 +149,7 @@ func TestPersonAtTwoServers(t *testing.T) {
 
 // The limits of a room are those of all servers together.
 func TestFullRoomOverServers(t *testing.T) {
-	overSeveral(t, func(t *testing.T, s *several) {
+	withCluster(t, func(t *testing.T, s *cluster) {
 		here, _ := s.start("here")
 		there, _ := s.start("there")
 		for i := range testLimits.people {
@@ -182,7 +182,7 @@ func merged(messages []event) []event {
 // A server that comes later learns what was said, of all the others, and has it
 // for those who come later still.
 func TestLateServer(t *testing.T) {
-	overSeveral(t, func(t *testing.T, s *several) {
+	withCluster(t, func(t *testing.T, s *cluster) {
 		here, _ := s.start("here")
 		there, _ := s.start("there")
 		ada, bo := visit(t, here), visit(t, there)
@@ -225,7 +225,7 @@ func TestLateServer(t *testing.T) {
 
 // A message that is said again on another server is in the history once.
 func TestSaidAgainElsewhere(t *testing.T) {
-	overSeveral(t, func(t *testing.T, s *several) {
+	withCluster(t, func(t *testing.T, s *cluster) {
 		here, _ := s.start("here")
 		there, _ := s.start("there")
 		visit(t, there).join("tea", "Bo")
@@ -248,7 +248,7 @@ func TestSaidAgainElsewhere(t *testing.T) {
 // A server that is not heard of has no visitors, as far as the others know.
 // When it is back so are they, and so is what they have said meanwhile.
 func TestServerCutOff(t *testing.T) {
-	overSeveral(t, func(t *testing.T, s *several) {
+	withCluster(t, func(t *testing.T, s *cluster) {
 		here, _ := s.start("here")
 		there, cable := s.start("there")
 		ada, bo := visit(t, here), visit(t, there)
@@ -257,7 +257,7 @@ func TestServerCutOff(t *testing.T) {
 		bo.join("tea", "Bo")
 		ada.expect("joined")
 
-		cable.cut.Store(true)
+		cable.failing.Store(true)
 		bo.say("1", "anybody?")
 		bo.follows("message") // to oneself, at least
 		bo.follows("ack")
@@ -267,11 +267,11 @@ func TestServerCutOff(t *testing.T) {
 				t.Errorf("left is %+v", e)
 			}
 		}
-		if took := time.Since(start); took < believe-tellEvery || took > believe+2*tellEvery {
+		if took := time.Since(start); took < listLifetime-listInterval || took > listLifetime+2*listInterval {
 			t.Errorf("it took %v to notice", took)
 		}
 
-		cable.cut.Store(false)
+		cable.failing.Store(false)
 		ada.follows("joined")
 		if got := texts(ada.follows("history").Messages); got != "anybody?" {
 			t.Errorf("said meanwhile: %q", got)
@@ -286,7 +286,7 @@ func TestServerCutOff(t *testing.T) {
 
 // A server that ends says so: its visitors are gone at once.
 func TestServerEnds(t *testing.T) {
-	overSeveral(t, func(t *testing.T, s *several) {
+	withCluster(t, func(t *testing.T, s *cluster) {
 		here, _ := s.start("here")
 		there, _ := s.start("there")
 		ada, bo := visit(t, here), visit(t, there)
@@ -310,15 +310,15 @@ func TestServerEnds(t *testing.T) {
 
 // Invalid notices do no harm, and take no room.
 func TestNonsenseFromServers(t *testing.T) {
-	overSeveral(t, func(t *testing.T, s *several) {
+	withCluster(t, func(t *testing.T, s *cluster) {
 		here, _ := s.start("here")
 		ada := visit(t, here)
 		ada.join(lobby, "Ada")
-		crowd := make([]someone, testLimits.people+1)
-		for i := range crowd {
-			crowd[i] = someone{fmt.Sprint(i), fmt.Sprint("guest ", i)}
+		many := make([]personInfo, testLimits.people+1)
+		for i := range many {
+			many[i] = personInfo{fmt.Sprint(i), fmt.Sprint("guest ", i)}
 		}
-		few := crowd[:1]
+		few := many[:1]
 		say := func(v any) {
 			t.Helper()
 			msg, ok := v.(string)
@@ -341,8 +341,8 @@ func TestNonsenseFromServers(t *testing.T) {
 		say(notice{Room: lobby, People: few})
 		say(notice{Server: "x", Room: "two words", People: few})
 		say(notice{Server: "x", Room: listTopic, People: few})
-		say(notice{Server: "x", Room: lobby, People: crowd})
-		say(notice{Server: "x", Room: lobby, People: []someone{{"", "who"}, {"who", ""}}})
+		say(notice{Server: "x", Room: lobby, People: many})
+		say(notice{Server: "x", Room: lobby, People: []personInfo{{"", "who"}, {"who", ""}}})
 		say(notice{Server: "x", Room: "nowhere", Ask: true})
 		ada.silent()
 
@@ -355,7 +355,7 @@ func TestNonsenseFromServers(t *testing.T) {
 			t.Errorf("there are %d rooms", n)
 		}
 		ada.silent()
-		time.Sleep(believe + 2*tellEvery)
+		time.Sleep(listLifetime + 2*listInterval)
 		visit(t, here).join("e", "Bo")
 	})
 }

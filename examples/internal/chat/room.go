@@ -13,17 +13,17 @@ import (
 type room struct {
 	name   string
 	limits limits
-	people map[string]*person // on this server, by id
-	away   map[string]crowd   // on other servers, by server
+	people map[string]*person      // on this server, by id
+	remote map[string]remotePeople // on other servers, by server
 
-	// seen holds the last limits.seen messages, to recognise one that is sent
+	// recent holds the last limits.recent messages, to recognise one that is sent
 	// again.
-	seen []seen
+	recent []recentMessage
 
 	// The fields below are needed only if there are other servers.
-	followed bool      // the hub gets the messages of other servers
-	earlier  []message // the last limits.history messages from before it did
-	said     []message // the last limits.history messages of this server's visitors
+	subscribed bool      // the hub gets the messages of other servers
+	earlier    []message // the last limits.history messages from before it did
+	said       []message // the last limits.history messages of this server's visitors
 
 	emptySince time.Time // when the last person left; valid only without people
 }
@@ -36,9 +36,9 @@ type person struct {
 	connections int
 }
 
-// seen is a room's record of a message. The key has the author: pages make up the
+// recentMessage is a room's record of a message. The key has the author: pages make up the
 // ids, so one page could use another's.
-type seen struct {
+type recentMessage struct {
 	from, id string
 	at       int64
 }
@@ -47,7 +47,7 @@ func newRoom(name string, l limits) *room {
 	return &room{
 		name: name, limits: l, emptySince: time.Now(),
 		people: make(map[string]*person),
-		away:   make(map[string]crowd),
+		remote: make(map[string]remotePeople),
 	}
 }
 
@@ -74,8 +74,8 @@ func (r *room) leave(id string) {
 // their ids.
 func (r *room) names() map[string]string {
 	names := r.namesHere()
-	for _, crowd := range r.away {
-		for id, name := range crowd.names {
+	for _, remote := range r.remote {
+		for id, name := range remote.names {
 			if names[id] == "" {
 				names[id] = name
 			}
@@ -92,7 +92,7 @@ func (r *room) namesHere() map[string]string {
 	return names
 }
 
-func (r *room) empty() bool { return len(r.people) == 0 && len(r.away) == 0 }
+func (r *room) empty() bool { return len(r.people) == 0 && len(r.remote) == 0 }
 
 // freeName returns name, or name with a number if another person has it.
 func (r *room) freeName(name, id string) string {
@@ -114,19 +114,19 @@ func (r *room) freeName(name, id string) string {
 	return free
 }
 
-// repeated records a message that is said now. If it was said before, repeated
-// returns the time of that.
-func (r *room) repeated(from, id string, now int64) (at int64, again bool) {
-	i := slices.IndexFunc(r.seen, func(s seen) bool { return s.from == from && s.id == id })
+// recordMessage records a message of the time now. If the room has a record of it,
+// recordMessage returns the time of that.
+func (r *room) recordMessage(from, id string, now int64) (at int64, again bool) {
+	i := slices.IndexFunc(r.recent, func(s recentMessage) bool { return s.from == from && s.id == id })
 	if i >= 0 {
-		return r.seen[i].at, true
+		return r.recent[i].at, true
 	}
-	r.seen = appendBounded(r.seen, seen{from, id, now}, r.limits.seen)
+	r.recent = appendBounded(r.recent, recentMessage{from, id, now}, r.limits.recent)
 	return now, false
 }
 
-// remember adds messages to earlier.
-func (r *room) remember(messages []message) {
+// addEarlier adds messages to earlier.
+func (r *room) addEarlier(messages []message) {
 	known := make(map[string]bool)
 	all := slices.Concat(r.earlier, messages)
 	all = slices.DeleteFunc(all, func(m message) bool {
@@ -138,13 +138,13 @@ func (r *room) remember(messages []message) {
 	r.earlier = bounded(all[max(0, len(all)-r.limits.history):], maxSaid)
 }
 
-// everyone lists people, by name.
-func everyone(names map[string]string) []someone {
-	list := make([]someone, 0, len(names))
+// listPeople lists people, by name.
+func listPeople(names map[string]string) []personInfo {
+	list := make([]personInfo, 0, len(names))
 	for id, name := range names {
-		list = append(list, someone{ID: id, Name: name})
+		list = append(list, personInfo{ID: id, Name: name})
 	}
-	slices.SortFunc(list, func(a, b someone) int {
+	slices.SortFunc(list, func(a, b personInfo) int {
 		return cmp.Or(strings.Compare(a.Name, b.Name), strings.Compare(a.ID, b.ID))
 	})
 	return list

@@ -53,24 +53,24 @@ func (s *Server) join(c *client, in incoming) error {
 	if err != nil {
 		return err
 	}
-	s.lookBack(c)
+	s.sendEarlier(c)
 	c.send(ready{Type: "ready", Room: roomName})
 	return nil
 }
 
-// lookBack sends c the messages of other servers from before this one followed the
-// room. If this server has just begun to follow the room, it asks for them.
-func (s *Server) lookBack(c *client) {
+// sendEarlier sends c the messages of other servers from before this one subscribed to
+// the room. If this server has just subscribed, it asks the others for them.
+func (s *Server) sendEarlier(c *client) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	r := c.room
 	if len(r.earlier) > 0 {
 		c.send(history{Type: "history", Room: r.name, Messages: r.earlier})
 	}
-	if !r.followed {
-		r.followed = true
-		s.peers.later(errand{to: peersTopic, room: r.name, ask: true})
-		s.peers.hurry()
+	if !r.subscribed {
+		r.subscribed = true
+		s.peers.enqueue(pendingNotice{topic: peersTopic, room: r.name, ask: true})
+		s.peers.flushSoon()
 	}
 }
 
@@ -92,8 +92,8 @@ func (s *Server) move(c *client, id, roomName, name string) error {
 	names := r.names()
 	c.send(welcome{
 		Type: "welcome", Room: r.name, Server: s.name, You: id, Name: names[id],
-		People: everyone(names), Rooms: s.list(),
-		Limits: lengths{Name: s.limits.name, Room: s.limits.room, Text: s.limits.text, History: s.limits.history},
+		People: listPeople(names), Rooms: s.list(),
+		Limits: limitsInfo{Name: s.limits.name, Room: s.limits.room, Text: s.limits.text, History: s.limits.history},
 	})
 	return errors.Join(
 		c.subscribe(s.local, r.name, &hub.SubscribeOptions{Policy: hub.Disconnect}),
@@ -136,7 +136,7 @@ func (s *Server) say(c *client, id, text string) error {
 		s.mu.Unlock()
 		return notJoined()
 	}
-	at, again := r.repeated(c.id, id, time.Now().UnixMilli())
+	at, again := r.recordMessage(c.id, id, time.Now().UnixMilli())
 	m := message{Type: "message", Room: r.name, ID: id, From: c.id, Name: r.people[c.id].name, Text: text, At: at}
 	if !again && s.peers != nil {
 		r.said = appendBounded(r.said, m, s.limits.history)
@@ -168,7 +168,7 @@ func (s *Server) publish(topic, key string, v any) error {
 	if errors.Is(err, hub.ErrClosed) {
 		return err
 	}
-	s.reached(err)
+	s.notePublish(err)
 	return nil
 }
 
@@ -176,7 +176,7 @@ func (s *Server) publish(topic, key string, v any) error {
 // server's visitors and the other servers. The caller holds s.mu.
 func (s *Server) change(r *room, f func()) {
 	s.update(r, f)
-	s.peers.later(errand{to: peersTopic, room: r.name})
+	s.peers.enqueue(pendingNotice{topic: peersTopic, room: r.name})
 	s.announce()
 }
 
@@ -244,7 +244,7 @@ func (s *Server) open(name string) (*room, error) {
 // s.mu.
 func (s *Server) sweep() {
 	for name, r := range s.rooms {
-		if r.empty() && name != lobby && time.Since(r.emptySince) > s.limits.forget {
+		if r.empty() && name != lobby && time.Since(r.emptySince) > s.limits.keepEmpty {
 			s.forget(r)
 		}
 	}
@@ -294,6 +294,6 @@ func (s *Server) announce() {
 		defer s.mu.Unlock()
 		s.listing = false
 		s.tell(listTopic, roomList{Type: "rooms", Rooms: s.list()})
-		s.peers.hurry()
+		s.peers.flushSoon()
 	})
 }

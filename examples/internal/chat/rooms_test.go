@@ -19,13 +19,13 @@ func TestPresence(t *testing.T) {
 		if w.Name != "Ada" || len(w.History) != 0 {
 			t.Errorf("welcome is %+v", w)
 		}
-		if want := (lengths{Name: 10, Room: 8, Text: 20, History: 4}); w.Limits != want {
+		if want := (limitsInfo{Name: 10, Room: 8, Text: 20, History: 4}); w.Limits != want {
 			t.Errorf("limits are %+v, want %+v", w.Limits, want)
 		}
 		ada.silent() // nobody hears of their own arrival
 
 		w2 := bo.join(lobby, "Bo")
-		if want := []someone{{w.You, "Ada"}, {w2.You, "Bo"}}; !reflect.DeepEqual(w2.People, want) {
+		if want := []personInfo{{w.You, "Ada"}, {w2.You, "Bo"}}; !reflect.DeepEqual(w2.People, want) {
 			t.Errorf("people are %v, want %v", w2.People, want)
 		}
 		if e := ada.follows("joined"); e.Room != lobby || e.Name != "Bo" || e.From != w2.You {
@@ -168,7 +168,7 @@ func TestRoomsAreApart(t *testing.T) {
 
 		ada.leave()
 		bo.leave()
-		time.Sleep(testLimits.forget / 2)
+		time.Sleep(testLimits.keepEmpty / 2)
 		if w := visit(t, s).join(lobby, "Bo"); len(w.History) != 1 || len(w.People) != 1 {
 			t.Errorf("welcome is %+v", w)
 		}
@@ -207,11 +207,11 @@ func TestSaidTwice(t *testing.T) {
 		}
 
 		// The memory of a room is bounded.
-		for i := range testLimits.seen {
+		for i := range testLimits.recent {
 			bo.say(fmt.Sprint(i), "text")
 		}
 		synctest.Wait()
-		if n := len(s.rooms[lobby].seen); n != testLimits.seen {
+		if n := len(s.rooms[lobby].recent); n != testLimits.recent {
 			t.Errorf("the room remembers %d messages", n)
 		}
 	})
@@ -332,7 +332,7 @@ func TestNumberOfRooms(t *testing.T) {
 		ada.leave()
 		bo.leave()
 		guest.leave()
-		time.Sleep(testLimits.forget + time.Minute)
+		time.Sleep(testLimits.keepEmpty + time.Minute)
 		if w := visit(t, s).join(lobby, "Ada"); len(w.Rooms) != 1 || w.Rooms[0] != (roomInfo{lobby, 1}) {
 			t.Errorf("rooms are %v", w.Rooms)
 		}

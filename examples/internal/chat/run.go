@@ -16,8 +16,8 @@ const defaultAddr = "127.0.0.1:8080"
 // Flags defines the flags of a program that serves the chat: they set o, and
 // addr, which is for Listen.
 func Flags(fs *flag.FlagSet, o *Options) (addr *string) {
-	fs.IntVar(&o.MaxConns, "max-conns", defaultLimits.all, "how many pages may be connected at once")
-	fs.IntVar(&o.MaxPerAddress, "max-per-address", defaultLimits.each, "how many of them from one address; behind a proxy all have its address")
+	fs.IntVar(&o.MaxConns, "max-conns", defaultLimits.conns, "how many pages may be connected at once")
+	fs.IntVar(&o.MaxPerAddress, "max-per-address", defaultLimits.connsPerAddress, "how many of them from one address; behind a proxy all have its address")
 	return fs.String("addr", "", "`host:port` to listen on; :8080 lets other devices in (default "+defaultAddr+").\nIf the port is taken any free one is used, unless -addr is given")
 }
 

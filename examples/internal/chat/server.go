@@ -7,16 +7,16 @@
 //
 // # Where to look
 //
-//	run.go      listening, shutting down
-//	server.go   HTTP: the page, and the WebSocket endpoint beside it
-//	client.go   one connection: acts on its page's messages
-//	message.go  the messages on the wire, and their checks
-//	rooms.go    all the rooms, behind one lock: joining, saying, leaving
-//	room.go     one room: its people, and which messages it has had
-//	peers.go    messages between servers, if there are several
-//	limit.go    how much a visitor may do
-//	door.go     how many connections there may be
-//	web/        the page
+//	run.go        listening, shutting down
+//	server.go     HTTP: the page, and the WebSocket endpoint beside it
+//	client.go     one connection: acts on its page's messages
+//	message.go    the messages on the wire, and their checks
+//	rooms.go      all the rooms, behind one lock: joining, saying, leaving
+//	room.go       one room: its people, and which messages it has had
+//	peers.go      messages between servers, if there are several
+//	limit.go      how much a visitor may do
+//	connlimit.go  how many connections there may be
+//	web/          the page
 //
 // # Protocol
 //
@@ -118,14 +118,14 @@ type Server struct {
 	limits limits
 	ws     websocket.Server
 	mux    *http.ServeMux
-	door   *door
+	conns  *connLimit
 
 	// Messages and typing notices are published to shared; the lists of people
 	// and of rooms, which each server makes for its own visitors, to local.
 	shared, local *hub.Hub
 
-	peers  *peers      // nil if there are no other servers
-	cutOff atomic.Bool // the last publish has not reached other servers
+	peers       *peers      // nil if there are no other servers
+	planeFailed atomic.Bool // the last publish has not reached other servers
 
 	mu      sync.Mutex // guards the fields below, and the rooms and clients
 	rooms   map[string]*room
@@ -155,8 +155,8 @@ const forever = 100 * 365 * 24 * time.Hour
 // the backplane.
 func New(o Options) (*Server, error) {
 	l := defaultLimits
-	l.all = cmp.Or(o.MaxConns, l.all)
-	l.each = cmp.Or(o.MaxPerAddress, l.each)
+	l.conns = cmp.Or(o.MaxConns, l.conns)
+	l.connsPerAddress = cmp.Or(o.MaxPerAddress, l.connsPerAddress)
 	return newServer(o, l)
 }
 
@@ -165,13 +165,13 @@ func newServer(o Options, l limits) (*Server, error) {
 		name:   o.Name,
 		limits: l,
 		mux:    http.NewServeMux(),
-		door:   newDoor(l.all, l.each),
+		conns:  newConnLimit(l.conns, l.connsPerAddress),
 		shared: hub.New(&hub.Options{Backplane: o.Backplane, Replay: l.history, Linger: forever}),
 		local:  hub.New(nil),
 		rooms:  map[string]*room{lobby: newRoom(lobby, l)},
 	}
 	if o.Backplane != nil {
-		if err := s.meet(o.Backplane); err != nil {
+		if err := s.joinPeers(o.Backplane); err != nil {
 			return nil, err
 		}
 	}
@@ -190,7 +190,7 @@ func newServer(o Options, l limits) (*Server, error) {
 		panic(err) // the directory is part of the program
 	}
 	s.mux.Handle("GET /", secure(http.FileServerFS(page)))
-	s.mux.Handle("GET /ws", s.door.guard(&s.ws))
+	s.mux.Handle("GET /ws", s.conns.handler(&s.ws))
 	return s, nil
 }
 
@@ -199,7 +199,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.mux.Serve
 // Shutdown closes the connections of all pages and waits for that, but not longer than
 // ctx lasts. Pages connect again by themselves when there is a server again.
 func (s *Server) Shutdown(ctx context.Context) error {
-	return errors.Join(s.ws.Shutdown(ctx), s.peers.part(ctx), s.shared.Shutdown(ctx), s.local.Shutdown(ctx))
+	return errors.Join(s.ws.Shutdown(ctx), s.peers.close(ctx), s.shared.Shutdown(ctx), s.local.Shutdown(ctx))
 }
 
 // contentPolicy lets the page load nothing but its own files and connect to

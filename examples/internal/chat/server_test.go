@@ -280,8 +280,8 @@ func TestFlags(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if s.door.all != 2 || s.door.each != 1 {
-		t.Errorf("the server lets in %d, and %d from one address", s.door.all, s.door.each)
+	if s.conns.total != 2 || s.conns.perAddress != 1 {
+		t.Errorf("the server lets in %d, and %d from one address", s.conns.total, s.conns.perAddress)
 	}
 	if err := s.Shutdown(t.Context()); err != nil {
 		t.Error(err)

@@ -10,7 +10,7 @@ import (
 	"github.com/fullduplex-go/websocket"
 )
 
-func TestHousehold(t *testing.T) {
+func TestAddressPrefix(t *testing.T) {
 	for _, tt := range []struct {
 		a, b string
 		same bool
@@ -24,35 +24,35 @@ func TestHousehold(t *testing.T) {
 		{"@", "pipe", true},
 		{"@", "192.0.2.1:1", false},
 	} {
-		if got := household(tt.a) == household(tt.b); got != tt.same {
+		if got := addressPrefix(tt.a) == addressPrefix(tt.b); got != tt.same {
 			t.Errorf("%s and %s: one is %v", tt.a, tt.b, got)
 		}
 	}
 }
 
-func TestDoor(t *testing.T) {
-	d := newDoor(3, 2)
-	a, b, c := household("192.0.2.1:1"), household("192.0.2.2:1"), household("192.0.2.3:1")
+func TestConnLimit(t *testing.T) {
+	d := newConnLimit(3, 2)
+	a, b, c := addressPrefix("192.0.2.1:1"), addressPrefix("192.0.2.2:1"), addressPrefix("192.0.2.3:1")
 	for i, want := range []int{0, 0, http.StatusTooManyRequests} {
-		if got := d.enter(a); got != want {
+		if got := d.acquire(a); got != want {
 			t.Errorf("connection %d: %d, want %d", i, got, want)
 		}
 	}
-	if got := d.enter(b); got != 0 {
+	if got := d.acquire(b); got != 0 {
 		t.Errorf("another address: %d", got)
 	}
-	if got := d.enter(c); got != http.StatusServiceUnavailable {
+	if got := d.acquire(c); got != http.StatusServiceUnavailable {
 		t.Errorf("one too many: %d", got)
 	}
-	d.leave(a)
-	if got := d.enter(c); got != 0 {
+	d.release(a)
+	if got := d.acquire(c); got != 0 {
 		t.Errorf("after one has left: %d", got)
 	}
-	for _, p := range []func(){func() { d.leave(a) }, func() { d.leave(b) }, func() { d.leave(c) }} {
+	for _, p := range []func(){func() { d.release(a) }, func() { d.release(b) }, func() { d.release(c) }} {
 		p()
 	}
-	if d.n != 0 || len(d.from) != 0 {
-		t.Errorf("%d connections, %v, after all have left", d.n, d.from)
+	if d.n != 0 || len(d.byAddress) != 0 {
+		t.Errorf("%d connections, %v, after all have left", d.n, d.byAddress)
 	}
 }
 
@@ -60,7 +60,7 @@ func TestDoor(t *testing.T) {
 // that is not a handshake takes no room.
 func TestTooManyConnections(t *testing.T) {
 	l := defaultLimits
-	l.each = 2
+	l.connsPerAddress = 2
 	url, s := start(t, l)
 	for range 3 {
 		resp, err := http.Get(url + "/ws")
@@ -90,9 +90,9 @@ func TestTooManyConnections(t *testing.T) {
 	}
 	ada.conn.Close(websocket.StatusNormalClosure, "")
 	for end := time.Now().Add(time.Minute); ; time.Sleep(time.Millisecond) {
-		s.door.mu.Lock()
-		n := s.door.n
-		s.door.mu.Unlock()
+		s.conns.mu.Lock()
+		n := s.conns.n
+		s.conns.mu.Unlock()
 		if n == 1 {
 			break
 		}
@@ -120,7 +120,7 @@ func TestNeverJoins(t *testing.T) {
 				time.Sleep(time.Second)
 			}
 		}()
-		time.Sleep(testLimits.joinWithin - time.Nanosecond)
+		time.Sleep(testLimits.joinTimeout - time.Nanosecond)
 		synctest.Wait()
 		select {
 		case err := <-ends:
