@@ -22,25 +22,25 @@ import (
 //     belong to the new owner of the connection.
 //   - It keeps the first bytes that came, for an error message.
 //
-// net/http reads from one goroutine, and no more after release.
+// net/http reads from one goroutine, and no more after takeOver.
 type answerConn struct {
 	net.Conn
 	owner *transport
 	limit int // of a head, in bytes
 
 	// For the reader.
-	held  []byte // read and not given to net/http yet
-	ready int    // how much of held net/http may have
-	phase answerPhase
-	known int // how much of held[ready:] has no end of a head
+	buf     []byte // read and not given to net/http yet
+	ready   int    // how much of buf net/http may have
+	phase   answerPhase
+	scanned int // how much of buf[ready:] has no end of a head
 
-	mu    sync.Mutex // failed may run while net/http still reads
-	begin []byte     // guarded by mu: the first bytes that came
-	whole bool       // guarded by mu: the head of the answer was complete
-	err   error      // guarded by mu: the first error of a read or write
+	mu       sync.Mutex // failed may run while net/http still reads
+	first    []byte     // guarded by mu: the first bytes that came
+	complete bool       // guarded by mu: the head of the answer was complete
+	err      error      // guarded by mu: the first error of a read or write
 }
 
-// answerPhase says what follows answerConn.held[:ready].
+// answerPhase says what follows answerConn.buf[:ready].
 type answerPhase uint8
 
 const (
@@ -49,8 +49,8 @@ const (
 	phaseSwitched                    // another protocol
 )
 
-// maxAnswerBegin is how many of the server's first bytes an error may show.
-const maxAnswerBegin = 64
+// maxFirst is how many of the server's first bytes an error may show.
+const maxFirst = 64
 
 // NetConn returns the connection under c, as the method of a [tls.Conn] does.
 func (c *answerConn) NetConn() net.Conn { return c.Conn }
@@ -59,11 +59,11 @@ func (c *answerConn) Read(p []byte) (int, error) {
 	for c.ready == 0 && c.phase == phaseHead && len(p) > 0 {
 		buf := make([]byte, 4<<10)
 		n, err := retry.Read(c.Conn, buf)
-		c.held = append(c.held, buf[:n]...)
-		c.note(buf[:n], err)
+		c.buf = append(c.buf, buf[:n]...)
+		c.record(buf[:n], err)
 		c.advance()
 		if err != nil && c.ready == 0 {
-			c.ready, c.phase = len(c.held), phaseBody // the part of a head
+			c.ready, c.phase = len(c.buf), phaseBody // the part of a head
 			if c.ready == 0 {
 				return 0, err
 			}
@@ -71,86 +71,86 @@ func (c *answerConn) Read(p []byte) (int, error) {
 	}
 	switch {
 	case c.ready > 0:
-		n := copy(p, c.held[:c.ready])
-		c.held, c.ready = c.held[n:], c.ready-n
+		n := copy(p, c.buf[:c.ready])
+		c.buf, c.ready = c.buf[n:], c.ready-n
 		return n, nil
 	case c.phase == phaseSwitched:
 		return 0, errSwitched
 	}
 	n, err := retry.Read(c.Conn, p)
-	c.note(p[:n], err)
+	c.record(p[:n], err)
 	return n, err
 }
 
 // advance makes complete heads ready for net/http.
 func (c *answerConn) advance() {
 	for c.phase == phaseHead {
-		head := c.held[c.ready:]
-		n := headLen(head, c.known)
-		if n == 0 && len(c.held) < c.limit && mayBeHTTP(head) {
-			c.known = len(head)
+		head := c.buf[c.ready:]
+		n := headLen(head, c.scanned)
+		if n == 0 && len(c.buf) < c.limit && mayBeHTTP(head) {
+			c.scanned = len(head)
 			return
 		}
-		c.known = 0
+		c.scanned = 0
 		if n == 0 || !mayBeHTTP(head) { // net/http returns the error
-			c.ready, c.phase = len(c.held), phaseBody
+			c.ready, c.phase = len(c.buf), phaseBody
 			return
 		}
 		status := headStatus(head[:n])
 		if status/100 != 1 || status == 101 {
 			c.mu.Lock()
-			c.whole = true
+			c.complete = true
 			c.mu.Unlock()
 		}
 		switch {
 		case status == 101:
 			edited := keepUpgrade(head[:n:n])
-			c.held = append(c.held[:c.ready:c.ready], append(edited, head[n:]...)...)
+			c.buf = append(c.buf[:c.ready:c.ready], append(edited, head[n:]...)...)
 			c.ready += len(edited)
 			c.phase = phaseSwitched
 		case status/100 == 1: // an interim response
 			c.ready += n
 		default:
-			c.ready, c.phase = len(c.held), phaseBody
+			c.ready, c.phase = len(c.buf), phaseBody
 		}
 	}
 }
 
 func (c *answerConn) Write(p []byte) (int, error) {
 	n, err := c.Conn.Write(p)
-	c.note(nil, err)
+	c.record(nil, err)
 	return n, err
 }
 
-// note records the first bytes and the first error.
-func (c *answerConn) note(b []byte, err error) {
+// record records the first bytes and the first error.
+func (c *answerConn) record(b []byte, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if room := maxAnswerBegin - len(c.begin); room > 0 {
-		c.begin = append(c.begin, b[:min(len(b), room)]...)
+	if room := maxFirst - len(c.first); room > 0 {
+		c.first = append(c.first, b[:min(len(b), room)]...)
 	}
 	if c.err == nil {
 		c.err = err
 	}
 }
 
-// seen returns the first bytes that came, whether the head of an answer is
+// received returns the first bytes that came, whether the head of an answer is
 // complete, and the connection's first error.
-func (c *answerConn) seen() (begin []byte, whole bool, err error) {
+func (c *answerConn) received() (begin []byte, whole bool, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return bytes.Clone(c.begin), c.whole, c.err
+	return bytes.Clone(c.first), c.complete, c.err
 }
 
-// release returns the connection and the bytes that have been read after a 101
+// takeOver returns the connection and the bytes that have been read after a 101
 // response. The caller ensures that net/http no longer uses the connection.
-func (c *answerConn) release() (net.Conn, []byte) { return c.Conn, c.held[c.ready:] }
+func (c *answerConn) takeOver() (net.Conn, []byte) { return c.Conn, c.buf[c.ready:] }
 
 // headLen returns the length of the response head at the beginning of b, with the
-// empty line, or 0 if the head is not complete. The first known bytes hold no end
-// of a head.
-func headLen(b []byte, known int) int {
-	for n := max(known-len("\n\r"), 0); ; n++ {
+// empty line, or 0 if the head is not complete. The first scanned bytes hold no
+// end of a head.
+func headLen(b []byte, scanned int) int {
+	for n := max(scanned-len("\n\r"), 0); ; n++ {
 		i := bytes.IndexByte(b[n:], '\n')
 		if i < 0 {
 			return 0

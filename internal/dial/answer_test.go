@@ -67,11 +67,11 @@ func FuzzAnswerConn(f *testing.F) {
 				t.Fatal("a read that brings nothing")
 			}
 			got.Write(p[:n])
-			if len(c.held) > 256+4<<10 { // one read beyond the limit
-				t.Fatalf("%d bytes are held back", len(c.held))
+			if len(c.buf) > 256+4<<10 { // one read beyond the limit
+				t.Fatalf("%d bytes are buffered", len(c.buf))
 			}
 		}
-		nc, rest := c.release()
+		nc, rest := c.takeOver()
 		switched := errors.Is(err, errSwitched)
 		if !switched && (err != io.EOF || got.String() != wire || len(rest) > 0) {
 			t.Fatalf("%q was read as %q, %v; %q is left", wire, &got, err, rest)

@@ -19,7 +19,7 @@ const bodyLinger = time.Second
 // connection.
 type bodyConn struct {
 	net.Conn // our end of the pipe
-	far      net.Conn
+	remote   net.Conn
 	host     bodyAddr
 
 	closeBody func() // once
@@ -30,7 +30,7 @@ type bodyConn struct {
 
 func newBodyConn(body io.ReadWriteCloser, host string) *bodyConn {
 	near, far := net.Pipe()
-	c := &bodyConn{Conn: near, far: far, host: bodyAddr(host)}
+	c := &bodyConn{Conn: near, remote: far, host: bodyAddr(host)}
 	c.closeBody = sync.OnceFunc(func() { body.Close() })
 	c.linger = time.AfterFunc(time.Hour, c.closeBody)
 	c.linger.Stop()
@@ -52,7 +52,7 @@ func newBodyConn(body io.ReadWriteCloser, host string) *bodyConn {
 func (c *bodyConn) end(err error) {
 	c.ending.Do(func() {
 		c.err = err
-		c.far.Close()
+		c.remote.Close()
 	})
 }
 

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-var errOver = errors.New("dial is over")
+var errEnded = errors.New("dial is over")
 
 // deadline is the context of a dial. It has the values of the caller's context,
 // and ends with that context or when the time is up. Unlike a derived context it
@@ -62,7 +62,7 @@ func (s *deadline) release() bool {
 // end cancels the context, which stops everything that still runs for the dial.
 // It may be called more than once.
 func (s *deadline) end() {
-	s.cancel(errOver)
+	s.cancel(errEnded)
 	s.detach()
 	if s.timer != nil {
 		s.timer.Stop()

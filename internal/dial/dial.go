@@ -53,11 +53,11 @@ type Exchange struct {
 	client *http.Client
 	sign   func(http.Header)
 
-	deadline *deadline
-	trip     roundTripper
+	deadline  *deadline
+	transport roundTripper
 
 	redirectErr error // why a redirect was not followed
-	taken       bool  // the connection has a new owner
+	takenOver   bool  // the connection has a new owner
 }
 
 // New checks everything that can be checked without a network, and starts the
@@ -81,7 +81,7 @@ func New(ctx context.Context, target Target, cfg Config) (*Exchange, error) {
 	}
 	x.deadline = startDeadline(ctx, timeout)
 	var err error
-	if x.trip, err = newRoundTripper(x.deadline.ctx, x.client.Transport, target, cfg); err != nil {
+	if x.transport, err = newRoundTripper(x.deadline.ctx, x.client.Transport, target, cfg); err != nil {
 		x.deadline.end()
 		return nil, fmt.Errorf("dial %s: %w", target, err)
 	}
@@ -114,10 +114,10 @@ func (x *Exchange) setHeader(h http.Header) error {
 // Foreign returns the user's RoundTripper if it makes the connections, nil if this
 // package makes them.
 func (x *Exchange) Foreign() http.RoundTripper {
-	if x.trip.own != nil {
+	if x.transport.clone != nil {
 		return nil
 	}
-	return x.trip.base
+	return x.transport.base
 }
 
 // Do sends the request and returns the last response of the chain. An error that
@@ -141,7 +141,7 @@ func (x *Exchange) Do() (*http.Response, error) {
 	client := *x.client
 	client.Timeout = 0 // deadline applies it instead, and does not end the connection
 	client.CheckRedirect = x.redirect
-	client.Transport = &x.trip
+	client.Transport = &x.transport
 	resp, err := client.Do(req)
 	if err != nil {
 		return nil, x.failed(err)
@@ -149,7 +149,7 @@ func (x *Exchange) Do() (*http.Response, error) {
 	// Show the request as it was sent, without the context of the exchange and
 	// without the response that redirected here, which holds a dead connection's
 	// buffers.
-	resp.Request = x.trip.last.request.WithContext(x.deadline.values)
+	resp.Request = x.transport.last.request.WithContext(x.deadline.values)
 	resp.Request.Response = nil
 	return resp, nil
 }
@@ -170,7 +170,7 @@ func (x *Exchange) Refused(resp *http.Response) (body []byte, err error) {
 // bytes that have been read ahead. The context and the timeout no longer apply to
 // the connection.
 func (x *Exchange) TakeOver(resp *http.Response) (nc net.Conn, early []byte, err error) {
-	nc, early, err = x.trip.takeOver(resp)
+	nc, early, err = x.transport.takeOver(resp)
 	if err != nil {
 		resp.Body.Close()
 		return nil, nil, x.failed(err)
@@ -180,18 +180,18 @@ func (x *Exchange) TakeOver(resp *http.Response) (nc net.Conn, early []byte, err
 		nc.Close()
 		return nil, nil, x.failed(nil)
 	}
-	x.taken = true
+	x.takenOver = true
 	return nc, early, nil
 }
 
 // End closes everything that the exchange has opened and not closed yet, but for the
 // connection that was taken over.
 func (x *Exchange) End() {
-	if !x.taken {
+	if !x.takenOver {
 		x.deadline.end()
 	}
-	if x.trip.own != nil {
-		x.trip.own.finish(x.taken)
+	if x.transport.clone != nil {
+		x.transport.clone.finish(x.takenOver)
 	}
 }
 
@@ -205,8 +205,8 @@ func (x *Exchange) failed(err error) error {
 	switch {
 	case cause != nil && !errors.Is(err, cause):
 		return cause
-	case cause == nil && x.trip.last != nil:
-		return x.trip.last.explain(err)
+	case cause == nil && x.transport.last != nil:
+		return x.transport.last.explain(err)
 	}
 	return err
 }

@@ -33,14 +33,14 @@ func noAnswer(reason string, err error) *Refusal {
 // shows the reason. Otherwise it returns err.
 func (a *attempt) explain(err error) error {
 	secure := a.request.URL.Scheme == "https"
-	_, answer := a.taken()
+	_, answer := a.connection()
 	if answer == nil {
-		if a.own == nil && (errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)) {
+		if a.clone == nil && (errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)) {
 			return noAnswer("server closed the connection without a complete answer", err)
 		}
 		return err
 	}
-	begin, whole, failure := answer.seen()
+	begin, whole, failure := answer.received()
 	switch {
 	case whole:
 		return err // net/http's error says what is wrong

@@ -27,12 +27,12 @@ func (x *Exchange) redirect(req *http.Request, via []*http.Request) error {
 	return err
 }
 
-// follow prepares the next request of a chain, or says why it is the end.
+// follow prepares the next request of a chain, or returns why it is not sent.
 func (x *Exchange) follow(req *http.Request, via []*http.Request) error {
 	if err := checkRedirectURL(req, via); err != nil {
 		return err
 	}
-	withholdCredentials(req, via)
+	removeCredentials(req, via)
 	if check := x.client.CheckRedirect; check != nil {
 		if err := check(req, via); err != nil {
 			return err
@@ -50,7 +50,7 @@ func (x *Exchange) follow(req *http.Request, via []*http.Request) error {
 // checkRedirectURL makes the URL one that net/http can send. It refuses redirects from
 // wss to ws, and to Unix domain sockets.
 func checkRedirectURL(req *http.Request, via []*http.Request) error {
-	shown := shownURL(req.URL)
+	shown := redactedURL(req.URL)
 	if !useHTTPScheme(req.URL) {
 		return fmt.Errorf("redirect to %s: not a WebSocket URL", quote.Line(shown))
 	}
@@ -64,11 +64,11 @@ func checkRedirectURL(req *http.Request, via []*http.Request) error {
 	return nil
 }
 
-// withholdCredentials removes the headers that only the first URL's origin may see,
+// removeCredentials removes the headers that only the first URL's origin may see,
 // once any request of the chain has gone to another origin: even on the way back,
 // the other origin may have chosen the path. The rule of net/http is laxer; it
 // trusts subdomains and other ports.
-func withholdCredentials(req *http.Request, via []*http.Request) {
+func removeCredentials(req *http.Request, via []*http.Request) {
 	first := via[0]
 	if first.Header.Get("Referer") == "" {
 		req.Header.Del("Referer") // net/http sets one, with the query and any token in it

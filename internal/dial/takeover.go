@@ -18,16 +18,16 @@ func (t *roundTripper) takeOver(resp *http.Response) (net.Conn, []byte, error) {
 	if !ok {
 		return nil, nil, fmt.Errorf("%T gave a 101 response with a Body, %T, that cannot be written to", t.base, resp.Body)
 	}
-	conn, answer := t.last.taken()
-	if t.own == nil {
+	conn, answer := t.last.connection()
+	if t.clone == nil {
 		return t.takeOverBody(conn, body)
 	}
-	nc, early := answer.release()
+	nc, early := answer.takeOver()
 	if !t.isSocket(nc) {
 		nc.SetDeadline(time.Time{}) // in case the dialer has left one
 		return nc, early, nil
 	}
-	more, err := drain(nc, nc)
+	more, err := readWaiting(nc, nc)
 	return nc, append(early, more...), err
 }
 
@@ -44,7 +44,7 @@ func (t *roundTripper) takeOverBody(nc net.Conn, body io.ReadWriteCloser) (net.C
 		nc.SetDeadline(time.Time{}) // in case the dialer has left one
 		return &replayConn{Conn: nc, r: body}, nil, nil
 	}
-	early, err := drain(nc, body)
+	early, err := readWaiting(nc, body)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -88,9 +88,9 @@ func (t *roundTripper) isSocket(nc net.Conn) bool {
 	}
 }
 
-// drain returns the bytes that can be read from r without waiting, such as those
+// readWaiting returns the bytes that can be read from r without waiting, such as those
 // that net/http or crypto/tls has read ahead. nc is the connection of r.
-func drain(nc net.Conn, r io.Reader) (early []byte, err error) {
+func readWaiting(nc net.Conn, r io.Reader) (early []byte, err error) {
 	if err := nc.SetReadDeadline(time.Unix(1, 0)); err != nil {
 		return nil, err
 	}

@@ -13,17 +13,17 @@ import (
 	"strings"
 )
 
-// secure starts TLS with the server at addr, over nc. It closes nc on an error.
-func (t *transport) secure(ctx context.Context, nc net.Conn, addr string) (net.Conn, error) {
+// startServerTLS starts TLS with the server at addr, over nc. It closes nc on an error.
+func (t *transport) startServerTLS(ctx context.Context, nc net.Conn, addr string) (net.Conn, error) {
 	cfg := t.tlsConfig(addr)
 	// The names of HTTP/2 and HTTP/3 are for other requests of the user, or are
 	// net/http's default.
-	cfg.NextProtos = slices.DeleteFunc(slices.Clone(cfg.NextProtos), unfitForHandshake)
+	cfg.NextProtos = slices.DeleteFunc(slices.Clone(cfg.NextProtos), lacksHTTP1)
 	return t.startTLS(ctx, nc, cfg)
 }
 
-// unfitForHandshake reports whether an ALPN protocol has no HTTP/1.1 handshake.
-func unfitForHandshake(proto string) bool { return proto == "h2" || strings.HasPrefix(proto, "h3") }
+// lacksHTTP1 reports whether an ALPN protocol has no HTTP/1.1 handshake.
+func lacksHTTP1(proto string) bool { return proto == "h2" || strings.HasPrefix(proto, "h3") }
 
 // tlsConfig is a copy of the user's configuration, for the host of addr.
 func (t *transport) tlsConfig(addr string) *tls.Config {
@@ -80,16 +80,16 @@ func (t *transport) dialUserTLS(ctx context.Context, network, addr string) (net.
 			return nil, err
 		}
 	}
-	if p := agreedProtocol(nc); unfitForHandshake(p) {
+	if p := negotiatedProtocol(nc); lacksHTTP1(p) {
 		nc.Close()
 		return nil, noAnswer(fmt.Sprintf("DialTLSContext agreed with the server on %q, a WebSocket handshake needs HTTP/1.1; it must offer http/1.1 only", p), nil)
 	}
 	return nc, nil
 }
 
-// agreedProtocol returns the protocol that ALPN has chosen on nc, "" if nc does not
+// negotiatedProtocol returns the protocol that ALPN has chosen on nc, "" if nc does not
 // tell. Packages such as uTLS have a ConnectionState of their own.
-func agreedProtocol(nc net.Conn) string {
+func negotiatedProtocol(nc net.Conn) string {
 	if c, ok := nc.(interface{ ConnectionState() tls.ConnectionState }); ok {
 		return c.ConnectionState().NegotiatedProtocol
 	}

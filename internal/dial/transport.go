@@ -34,9 +34,9 @@ type transport struct {
 	dial    dialFunc
 	dialTLS dialFunc // may be nil
 
-	mu    sync.Mutex
-	over  bool       // guarded by mu
-	conns []net.Conn // guarded by mu: all dialled connections
+	mu       sync.Mutex
+	finished bool       // guarded by mu
+	conns    []net.Conn // guarded by mu: all dialled connections
 }
 
 func newTransport(ctx context.Context, user *http.Transport, target Target, wrap func(net.Conn) net.Conn) *transport {
@@ -58,9 +58,9 @@ func newTransport(ctx context.Context, user *http.Transport, target Target, wrap
 	if dial == nil {
 		dial = new(net.Dialer).DialContext
 	}
-	t.dial = t.tracked(dial)
+	t.dial = t.track(dial)
 	//lint:ignore SA1019 users may have set it
-	t.dialTLS = t.tracked(chooseDialer(clone.DialTLSContext, clone.DialTLS))
+	t.dialTLS = t.track(chooseDialer(clone.DialTLSContext, clone.DialTLS))
 	//lint:ignore SA1019 users may have set them
 	clone.Dial, clone.DialTLS = nil, nil
 	clone.DialContext = t.dialPlain
@@ -160,7 +160,7 @@ func (t *transport) connect(ctx context.Context, network, addr string, secure bo
 		nc, err = t.dial(ctx, network, addr)
 	}
 	if err == nil && secure {
-		nc, err = t.secure(ctx, nc, addr)
+		nc, err = t.startServerTLS(ctx, nc, addr)
 	}
 	if err != nil {
 		cancel()
@@ -169,8 +169,8 @@ func (t *transport) connect(ctx context.Context, network, addr string, secure bo
 	return &answerConn{Conn: nc, owner: t, limit: int(min(t.http.MaxResponseHeaderBytes, 1<<30))}, nil
 }
 
-// tracked returns dial with its connections tracked; nil stays nil.
-func (t *transport) tracked(dial dialFunc) dialFunc {
+// track returns a dialer that tracks the connections of dial, or nil if dial is nil.
+func (t *transport) track(dial dialFunc) dialFunc {
 	if dial == nil {
 		return nil
 	}
@@ -181,7 +181,7 @@ func (t *transport) tracked(dial dialFunc) dialFunc {
 		}
 		t.mu.Lock()
 		defer t.mu.Unlock()
-		if t.over || t.ctx.Err() != nil {
+		if t.finished || t.ctx.Err() != nil {
 			nc.Close()
 			return nil, context.Cause(t.ctx)
 		}
@@ -197,7 +197,7 @@ func (t *transport) tracked(dial dialFunc) dialFunc {
 func (t *transport) finish(success bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.over = true
+	t.finished = true
 	if !success {
 		for _, nc := range t.conns {
 			nc.Close()

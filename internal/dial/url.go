@@ -13,13 +13,13 @@ import (
 
 // Target is a WebSocket URL, taken apart.
 type Target struct {
-	url    *url.URL // as net/http takes it: http or https
-	socket string   // path of the Unix domain socket, or ""
-	shown  string   // as errors show it
+	url      *url.URL // as net/http takes it: http or https
+	socket   string   // path of the Unix domain socket, or ""
+	redacted string   // as errors show it
 }
 
 // String returns the URL without user, password and query.
-func (t Target) String() string { return t.shown }
+func (t Target) String() string { return t.redacted }
 
 // ParseURL parses a URL with the scheme ws, wss, http, https or ws+unix. Its errors
 // do not repeat a URL that may hold a password.
@@ -42,7 +42,7 @@ func ParseURL(raw string) (Target, error) {
 		return t, errors.New("URL has a fragment; a # in a path or query is written %23")
 	}
 	u.Host = strings.TrimSuffix(u.Host, ":") // an empty port means none
-	t.shown = shownURL(u)
+	t.redacted = redactedURL(u)
 	if u.Scheme == "ws+unix" {
 		t.socket, t.url, err = splitSocketURL(u)
 		return t, err
@@ -122,16 +122,16 @@ func splitSocketURL(u *url.URL) (socket string, request *url.URL, err error) {
 	}
 	request = &url.URL{Scheme: "http", Host: "localhost", User: u.User, RawPath: path, RawQuery: u.RawQuery}
 	socket, _ = url.PathUnescape(escaped) // EscapedPath returns a well-formed path
-	if onDrive(socket) {
+	if hasDriveLetter(socket) {
 		socket = socket[1:]
 	}
 	request.Path, _ = url.PathUnescape(path)
 	return socket, request, nil
 }
 
-// onDrive reports whether a path begins with a Windows drive, as in "/C:/a". The
+// hasDriveLetter reports whether a path begins with a Windows drive, as in "/C:/a". The
 // slash then belongs to the URL only, as in a file URL (RFC 8089, appendix E.2).
-func onDrive(path string) bool {
+func hasDriveLetter(path string) bool {
 	if len(path) < 4 || path[2] != ':' || path[3] != '/' && path[3] != '\\' {
 		return false
 	}
@@ -154,8 +154,8 @@ func useHTTPScheme(u *url.URL) bool {
 	return true
 }
 
-// shownURL returns u without the parts that must not get into a log.
-func shownURL(u *url.URL) string {
+// redactedURL returns u without the parts that must not get into a log.
+func redactedURL(u *url.URL) string {
 	return (&url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path, RawPath: u.RawPath}).String()
 }
 
