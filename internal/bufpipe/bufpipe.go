@@ -24,25 +24,25 @@ func New(size int) (*Conn, *Conn) {
 
 // half is one direction.
 type half struct {
-	mu     sync.Mutex
-	wake   sync.Cond // signalled on every change
-	size   int
-	buf    []byte // written and not yet read
-	taken  uint64 // bytes that have been read
-	eof    bool   // the writer has closed
-	gone   bool   // the reader has closed
-	waits  uint   // number of calls of wait
-	rd, wr deadline
+	mu                          sync.Mutex
+	changed                     sync.Cond // signalled on every change
+	size                        int
+	buf                         []byte // written and not yet read
+	consumed                    uint64 // bytes that have been read
+	writerClosed                bool   // the writer has closed
+	readerClosed                bool   // the reader has closed
+	waitCount                   uint   // number of calls of wait
+	readDeadline, writeDeadline deadline
 }
 
 func newHalf(size int) *half {
 	h := &half{size: size}
-	h.wake.L = &h.mu
+	h.changed.L = &h.mu
 	return h
 }
 
-// fair is the number of waits after which wait yields the processor.
-const fair = 64
+// yieldEvery is the number of waits after which wait yields the processor.
+const yieldEvery = 64
 
 // wait waits for a change. The caller holds the lock.
 //
@@ -51,8 +51,8 @@ const fair = 64
 // seconds if the garbage collector often restarts the slice. With sockets other
 // goroutines would run in between.
 func (h *half) wait() {
-	h.wake.Wait()
-	if h.waits++; h.waits%fair == 0 {
+	h.changed.Wait()
+	if h.waitCount++; h.waitCount%yieldEvery == 0 {
 		h.mu.Unlock()
 		runtime.Gosched()
 		h.mu.Lock()
@@ -65,13 +65,13 @@ type deadline struct {
 	timer *time.Timer
 }
 
-func (d *deadline) over() bool { return !d.at.IsZero() && !time.Now().Before(d.at) }
+func (d *deadline) expired() bool { return !d.at.IsZero() && !time.Now().Before(d.at) }
 
-// set changes d. over is set if the end with this deadline has closed h.
-func (h *half) set(d *deadline, over *bool, at time.Time) error {
+// set changes d. closed is set if the end with this deadline has closed h.
+func (h *half) set(d *deadline, closed *bool, at time.Time) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if *over {
+	if *closed {
 		return net.ErrClosed
 	}
 	if d.timer != nil {
@@ -83,10 +83,10 @@ func (h *half) set(d *deadline, over *bool, at time.Time) error {
 		d.timer = time.AfterFunc(wait, func() {
 			h.mu.Lock() // so that no call is between its look at the clock and Wait
 			defer h.mu.Unlock()
-			h.wake.Broadcast()
+			h.changed.Broadcast()
 		})
 	}
-	h.wake.Broadcast()
+	h.changed.Broadcast()
 	return nil
 }
 
@@ -97,21 +97,21 @@ func (c *Conn) Read(p []byte) (int, error) {
 	defer h.mu.Unlock()
 	for {
 		switch {
-		case h.gone:
+		case h.readerClosed:
 			return 0, net.ErrClosed
-		case h.rd.over():
+		case h.readDeadline.expired():
 			return 0, os.ErrDeadlineExceeded
 		case len(p) == 0:
 			return 0, nil
 		case len(h.buf) > 0:
 			n := copy(p, h.buf)
-			h.taken += uint64(n)
+			h.consumed += uint64(n)
 			if h.buf = h.buf[n:]; len(h.buf) == 0 {
 				h.buf = nil
 			}
-			h.wake.Broadcast()
+			h.changed.Broadcast()
 			return n, nil
-		case h.eof:
+		case h.writerClosed:
 			return 0, io.EOF
 		}
 		h.wait()
@@ -131,14 +131,14 @@ type State struct {
 // State returns the state of this end.
 func (c *Conn) State() (s State) {
 	c.in.mu.Lock()
-	s.Received = c.in.taken + uint64(len(c.in.buf))
+	s.Received = c.in.consumed + uint64(len(c.in.buf))
 	s.Unread = len(c.in.buf) > 0
 	s.Full = len(c.in.buf) >= c.in.size
-	s.Ended = c.in.eof || c.in.gone
+	s.Ended = c.in.writerClosed || c.in.readerClosed
 	c.in.mu.Unlock()
 	c.out.mu.Lock()
 	defer c.out.mu.Unlock()
-	s.Taken, s.Waiting = c.out.taken, len(c.out.buf)
+	s.Taken, s.Waiting = c.out.consumed, len(c.out.buf)
 	return s
 }
 
@@ -147,7 +147,7 @@ func (c *Conn) HasRoom() bool {
 	h := c.out
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return h.size-len(h.buf) >= 4<<10 || h.eof || h.gone
+	return h.size-len(h.buf) >= 4<<10 || h.writerClosed || h.readerClosed
 }
 
 // Write waits until there is room for all of p.
@@ -157,18 +157,18 @@ func (c *Conn) Write(p []byte) (n int, err error) {
 	defer h.mu.Unlock()
 	for {
 		switch {
-		case h.eof:
+		case h.writerClosed:
 			return n, net.ErrClosed
-		case h.gone:
+		case h.readerClosed:
 			return n, io.ErrClosedPipe
-		case h.wr.over():
+		case h.writeDeadline.expired():
 			return n, os.ErrDeadlineExceeded
 		}
 		if room := h.size - len(h.buf); room > 0 {
 			m := min(room, len(p))
 			h.buf = append(h.buf, p[:m]...)
 			n, p = n+m, p[m:]
-			h.wake.Broadcast()
+			h.changed.Broadcast()
 		}
 		if len(p) == 0 {
 			return n, nil
@@ -181,8 +181,8 @@ func (c *Conn) Write(p []byte) (n int, err error) {
 func (c *Conn) CloseWrite() error {
 	c.out.mu.Lock()
 	defer c.out.mu.Unlock()
-	c.out.eof = true
-	c.out.wake.Broadcast()
+	c.out.writerClosed = true
+	c.out.changed.Broadcast()
 	return nil
 }
 
@@ -192,9 +192,9 @@ func (c *Conn) Close() error {
 	c.CloseWrite()
 	c.in.mu.Lock()
 	defer c.in.mu.Unlock()
-	c.in.gone = true
+	c.in.readerClosed = true
 	c.in.buf = nil
-	c.in.wake.Broadcast()
+	c.in.changed.Broadcast()
 	return nil
 }
 
@@ -209,12 +209,12 @@ func (c *Conn) SetDeadline(t time.Time) error {
 
 // SetReadDeadline bounds reads, including those that wait already.
 func (c *Conn) SetReadDeadline(t time.Time) error {
-	return c.in.set(&c.in.rd, &c.in.gone, t)
+	return c.in.set(&c.in.readDeadline, &c.in.readerClosed, t)
 }
 
 // SetWriteDeadline bounds writes, including those that wait already.
 func (c *Conn) SetWriteDeadline(t time.Time) error {
-	return c.out.set(&c.out.wr, &c.out.eof, t)
+	return c.out.set(&c.out.writeDeadline, &c.out.writerClosed, t)
 }
 
 // LocalAddr returns a placeholder.

@@ -1,14 +1,9 @@
 package bufpipe
 
 import (
-	"bytes"
 	"errors"
 	"io"
 	"net"
-	"os"
-	"runtime"
-	"sync"
-	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -148,110 +143,6 @@ func TestMemory(t *testing.T) {
 	}
 }
 
-func TestReadDeadline(t *testing.T) {
-	inBubble(t, func(t *testing.T, a, b *Conn) {
-		begin := time.Now()
-		a.SetReadDeadline(begin.Add(time.Second))
-		r := returned(t, sleepOver(start(read(a, 9)), 2*time.Second), 0, "", os.ErrDeadlineExceeded)
-		if r.at != begin.Add(time.Second) {
-			t.Errorf("returned after %v, want 1s", r.at.Sub(begin))
-		}
-		var ne net.Error
-		if !errors.As(r.err, &ne) || !ne.Timeout() {
-			t.Errorf("%v is not a timeout", r.err)
-		}
-
-		// It stays over, even if there is something to read, until it is
-		// moved; nothing is lost meanwhile.
-		now(t, write(b, "kept"), 4, "", nil)
-		now(t, read(a, 9), 0, "", os.ErrDeadlineExceeded)
-		now(t, write(a, "x"), 1, "", nil) // reading only, this end only
-		now(t, read(b, 9), 1, "x", nil)
-		a.SetReadDeadline(time.Time{})
-		now(t, read(a, 9), 4, "kept", nil)
-	})
-}
-
-func TestReadDeadlineMoves(t *testing.T) {
-	inBubble(t, func(t *testing.T, a, b *Conn) {
-		begin := time.Now()
-		a.SetReadDeadline(begin.Add(1 * time.Second))
-		waits := start(read(a, 9))
-		waiting(t, waits)
-		a.SetReadDeadline(begin.Add(time.Minute)) // later
-		time.Sleep(2 * time.Second)
-		waiting(t, waits)
-		a.SetReadDeadline(begin.Add(5 * time.Second)) // earlier
-		r := returned(t, sleepOver(waits, 10*time.Second), 0, "", os.ErrDeadlineExceeded)
-		if r.at != begin.Add(5*time.Second) {
-			t.Errorf("returned after %v, want 5s", r.at.Sub(begin))
-		}
-
-		a.SetReadDeadline(time.Time{}) // none
-		waits = start(read(a, 9))
-		time.Sleep(time.Hour)
-		waiting(t, waits)
-		a.SetReadDeadline(time.Now()) // at once
-		returned(t, waits, 0, "", os.ErrDeadlineExceeded)
-
-		a.SetReadDeadline(time.Time{})
-		waits = start(read(a, 9))
-		waiting(t, waits)
-		a.SetReadDeadline(begin.Add(-time.Hour)) // long ago
-		returned(t, waits, 0, "", os.ErrDeadlineExceeded)
-
-		// One that is not over yet does not keep anyone.
-		a.SetReadDeadline(time.Now().Add(time.Minute))
-		waits = start(read(a, 9))
-		waiting(t, waits)
-		now(t, write(b, "early"), 5, "", nil)
-		returned(t, waits, 5, "early", nil)
-	})
-}
-
-func TestWriteDeadline(t *testing.T) {
-	inBubble(t, func(t *testing.T, a, b *Conn) {
-		begin := time.Now()
-		a.SetWriteDeadline(begin.Add(time.Second))
-		r := returned(t, sleepOver(start(write(a, "0123456789abc")), 2*time.Second), 10, "", os.ErrDeadlineExceeded)
-		if r.at != begin.Add(time.Second) {
-			t.Errorf("returned after %v, want 1s", r.at.Sub(begin))
-		}
-		now(t, write(a, "x"), 0, "", os.ErrDeadlineExceeded)
-		now(t, read(b, 99), 10, "0123456789", nil)
-		now(t, write(a, "x"), 0, "", os.ErrDeadlineExceeded) // with room as well
-		now(t, write(b, "y"), 1, "", nil)                    // writing only, this end only
-		now(t, read(a, 9), 1, "y", nil)
-		a.SetWriteDeadline(time.Now().Add(time.Second))
-		now(t, write(a, "abc"), 3, "", nil)
-		now(t, read(b, 99), 3, "abc", nil)
-	})
-}
-
-func TestSetDeadline(t *testing.T) {
-	inBubble(t, func(t *testing.T, a, b *Conn) {
-		a.SetDeadline(time.Now().Add(time.Second))
-		r, w := start(read(a, 9)), start(write(a, "0123456789abc"))
-		waiting(t, r)
-		waiting(t, w)
-		time.Sleep(time.Second)
-		returned(t, r, 0, "", os.ErrDeadlineExceeded)
-		returned(t, w, 10, "", os.ErrDeadlineExceeded)
-		now(t, read(b, 99), 10, "0123456789", nil)
-		a.SetDeadline(time.Time{})
-		now(t, write(b, "x"), 1, "", nil)
-		now(t, read(a, 9), 1, "x", nil)
-		now(t, write(a, "y"), 1, "", nil)
-	})
-}
-
-// sleepOver lets time go by for a call in the background.
-func sleepOver(done <-chan result, d time.Duration) <-chan result {
-	synctest.Wait()
-	time.Sleep(d)
-	return done
-}
-
 func TestClose(t *testing.T) {
 	inBubble(t, func(t *testing.T, a, b *Conn) {
 		now(t, write(a, "last words"), 10, "", nil)
@@ -294,7 +185,7 @@ func TestCloseWakes(t *testing.T) {
 	})
 }
 
-// TestState: what has arrived and what was taken is counted without a read.
+// TestState: bytes that have arrived and that were read are counted without a read.
 func TestState(t *testing.T) {
 	a, b := New(10)
 	want := func(of *Conn, s State) {
@@ -343,203 +234,11 @@ func TestCloseWrite(t *testing.T) {
 	})
 }
 
-// TestFair has two ends wake each other in turn on one processor, on which a
-// third goroutine waits for its turn.
-func TestFair(t *testing.T) {
-	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
-	a, b := New(10)
-	var wg sync.WaitGroup
-	wg.Go(func() {
-		p := make([]byte, 1)
-		for {
-			if _, err := b.Read(p); err != nil {
-				return
-			}
-			b.Write(p)
-		}
-	})
-	echo := func(times int) {
-		p := make([]byte, 1)
-		for range times {
-			a.Write(p)
-			a.Read(p)
-		}
-	}
-	echo(1) // the other end waits
-	var third atomic.Bool
-	wg.Go(func() { third.Store(true) })
-	echo(2 * fair)
-	if !third.Load() {
-		t.Error("the third goroutine has not run")
-	}
-	a.Close()
-	wg.Wait()
-}
-
-// Close leaves no timer behind that would keep the pipe in memory.
-func TestCloseStopsTimers(t *testing.T) {
-	a, _ := New(10)
-	a.SetDeadline(time.Now().Add(time.Hour))
-	if a.in.rd.timer == nil || a.out.wr.timer == nil {
-		t.Fatal("no timers for deadlines to come")
-	}
-	a.Close()
-	if a.in.rd.timer != nil || a.out.wr.timer != nil {
-		t.Error("a closed end keeps its timers")
-	}
-}
-
 func TestAddr(t *testing.T) {
 	a, _ := New(1)
 	for _, addr := range []net.Addr{a.LocalAddr(), a.RemoteAddr()} {
 		if addr.Network() != "pipe" || addr.String() != "pipe" {
 			t.Errorf("address %q of network %q", addr, addr.Network())
 		}
-	}
-}
-
-// copyThrough sends want from one end to the other in uneven pieces.
-func copyThrough(t *testing.T, from, to *Conn, want []byte) {
-	var wg sync.WaitGroup
-	wg.Go(func() {
-		for p, i := want, 0; len(p) > 0; i++ {
-			n, err := from.Write(p[:min(len(p), 1+i*37%2000)])
-			if err != nil {
-				t.Error(err)
-				break
-			}
-			p = p[n:]
-		}
-		from.CloseWrite()
-	})
-	got, err := io.ReadAll(to)
-	if err != nil || !bytes.Equal(got, want) {
-		t.Errorf("%d of %d bytes came through, or others: %v", len(got), len(want), err)
-	}
-	wg.Wait()
-}
-
-// Both directions at once, while deadlines come and go.
-func TestBothDirections(t *testing.T) {
-	a, b := New(1000)
-	defer a.Close()
-	defer b.Close()
-	there, back := make([]byte, 300_000), make([]byte, 200_000)
-	for i := range there {
-		there[i] = byte(i * i >> 3)
-	}
-	for i := range back {
-		back[i] = byte(i * 7 >> 2)
-	}
-	stop := make(chan struct{})
-	var wg, deadlines sync.WaitGroup
-	deadlines.Go(func() {
-		for {
-			select {
-			case <-stop:
-				return
-			default:
-				a.SetDeadline(time.Now().Add(time.Hour))
-				b.SetReadDeadline(time.Now().Add(time.Minute))
-				b.SetWriteDeadline(time.Time{})
-			}
-		}
-	})
-	wg.Go(func() { copyThrough(t, a, b, there) })
-	wg.Go(func() { copyThrough(t, b, a, back) })
-	wg.Wait()
-	close(stop)
-	deadlines.Wait()
-}
-
-// Several readers and writers share an end: every byte arrives once.
-func TestConcurrentUse(t *testing.T) {
-	const writers, readers, each = 4, 3, 2000
-	a, b := New(64)
-	var wrote, counted sync.WaitGroup
-	for i := range writers {
-		wrote.Go(func() {
-			for range each {
-				if n, err := a.Write([]byte{byte(i), byte(i)}); n != 2 || err != nil {
-					t.Errorf("Write = %d, %v", n, err)
-					return
-				}
-			}
-		})
-	}
-	var mu sync.Mutex
-	var total [writers]int
-	for range readers {
-		counted.Go(func() {
-			var p [100]byte
-			for {
-				n, err := b.Read(p[:])
-				mu.Lock()
-				for _, c := range p[:n] {
-					total[c]++
-				}
-				mu.Unlock()
-				if err != nil {
-					if err != io.EOF {
-						t.Error(err)
-					}
-					return
-				}
-			}
-		})
-	}
-	wrote.Wait()
-	a.Close()
-	counted.Wait()
-	for i, n := range total {
-		if n != 2*each {
-			t.Errorf("%d bytes of writer %d came through, want %d", n, i, 2*each)
-		}
-	}
-}
-
-// Close ends all calls on both ends.
-func TestCloseInUse(t *testing.T) {
-	for range 50 {
-		a, b := New(16)
-		var wg sync.WaitGroup
-		for _, c := range []*Conn{a, b} {
-			wg.Go(func() {
-				p := make([]byte, 5)
-				for {
-					if _, err := c.Read(p); err != nil {
-						return
-					}
-				}
-			})
-			wg.Go(func() {
-				for {
-					if _, err := c.Write([]byte("0123456")); err != nil {
-						return
-					}
-				}
-			})
-		}
-		a.SetDeadline(time.Now().Add(time.Hour))
-		a.Close()
-		wg.Wait()
-		b.Close()
-	}
-}
-
-func TestDeadlinesOfAClosedEnd(t *testing.T) {
-	a, b := New(10)
-	a.SetDeadline(time.Now().Add(time.Hour))
-	a.Close()
-	for _, set := range []func(time.Time) error{a.SetDeadline, a.SetReadDeadline, a.SetWriteDeadline} {
-		if err := set(time.Now().Add(time.Hour)); err != net.ErrClosed {
-			t.Error(err)
-		}
-	}
-	if a.in.rd.timer != nil || a.out.wr.timer != nil {
-		t.Error("a timer is left")
-	}
-	if err := b.SetDeadline(time.Time{}); err != nil {
-		t.Error("the other end:", err)
 	}
 }

@@ -205,7 +205,7 @@ func TestAbortLingers(t *testing.T) {
 	}
 }
 
-// secure stands for TLS: Close waits to take leave, unless what is under it is
+// secure stands for TLS: Close waits to send its close_notify, unless what is under it is
 // closed.
 type secure struct {
 	net.Conn

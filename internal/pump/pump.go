@@ -34,23 +34,23 @@ type Conn struct {
 // New returns a connection over nc, which it owns.
 func New(nc net.Conn) *Conn {
 	c := &Conn{Conn: nc}
-	c.in.wake.L, c.out.wake.L = &c.in.mu, &c.out.mu
+	c.in.changed.L, c.out.changed.L = &c.in.mu, &c.out.mu
 	return c
 }
 
 // half is the state that each direction has.
 type half struct {
-	mu     sync.Mutex // guards all of the direction's state; never held during a call of the transport
-	wake   sync.Cond  // signalled on every change
-	busy   bool       // the transport's call is under way
-	closed bool       // Close was called: no call of the transport begins
-	gone   bool       // the transport is closed, or no call waits for it any more
-	at     time.Time  // the deadline; zero if there is none
-	timer  *time.Timer
+	mu        sync.Mutex // guards all of the direction's state; never held during a call of the transport
+	changed   sync.Cond  // signalled on every change
+	busy      bool       // the transport's call is under way
+	closed    bool       // Close was called: no call of the transport begins
+	abandoned bool       // the transport is closed, or no call waits for it any more
+	deadline  time.Time  // the deadline; zero if there is none
+	timer     *time.Timer
 }
 
-// overLocked reports whether the deadline has passed.
-func (h *half) overLocked() bool { return !h.at.IsZero() && !time.Now().Before(h.at) }
+// expiredLocked reports whether the deadline has passed.
+func (h *half) expiredLocked() bool { return !h.deadline.IsZero() && !time.Now().Before(h.deadline) }
 
 func (h *half) setDeadline(at time.Time) error {
 	h.mu.Lock()
@@ -59,11 +59,11 @@ func (h *half) setDeadline(at time.Time) error {
 		return net.ErrClosed
 	}
 	h.stopLocked()
-	h.at = at
+	h.deadline = at
 	if wait := time.Until(at); !at.IsZero() && wait > 0 {
 		h.timer = time.AfterFunc(wait, h.notify)
 	}
-	h.wake.Broadcast()
+	h.changed.Broadcast()
 	return nil
 }
 
@@ -72,7 +72,7 @@ func (h *half) setDeadline(at time.Time) error {
 func (h *half) notify() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.wake.Broadcast()
+	h.changed.Broadcast()
 }
 
 func (h *half) stopLocked() {
@@ -89,31 +89,31 @@ func (h *half) close() bool {
 	first := !h.closed
 	h.closed = true
 	h.stopLocked()
-	h.wake.Broadcast()
+	h.changed.Broadcast()
 	return first
 }
 
-// leave ends all waits for the transport. It reports whether this was the first
-// leave.
-func (h *half) leave() bool {
+// abandon ends all waits for the transport. It reports whether this was the first
+// call.
+func (h *half) abandon() bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	first := !h.gone
-	h.gone = true
-	h.wake.Broadcast()
+	first := !h.abandoned
+	h.abandoned = true
+	h.changed.Broadcast()
 	return first
 }
 
-func (h *half) isGone() bool { return h.gone }
+func (h *half) isAbandoned() bool { return h.abandoned }
 
-// awaitLocked waits until no call is under way or over returns true, for closeWait
-// at most.
-func (h *half) awaitLocked(over func() bool) {
+// awaitLocked waits until no call is under way or stop returns true, for closeWait at
+// most.
+func (h *half) awaitLocked(stop func() bool) {
 	until := time.Now().Add(closeWait)
 	timer := time.AfterFunc(closeWait, h.notify)
 	defer timer.Stop()
-	for h.busy && !over() && time.Now().Before(until) {
-		h.wake.Wait()
+	for h.busy && !stop() && time.Now().Before(until) {
+		h.changed.Wait()
 	}
 }
 
@@ -136,7 +136,7 @@ func (c *Conn) SetWriteDeadline(t time.Time) error { return c.out.setDeadline(t)
 func (c *Conn) Blocked() bool {
 	c.out.mu.Lock()
 	defer c.out.mu.Unlock()
-	return c.out.busy && c.out.left
+	return c.out.busy && c.out.leftBehind
 }
 
 // Writing reports whether the transport is being given a piece.
@@ -150,16 +150,16 @@ func (c *Conn) Writing() bool {
 // way, and up to another one for the transport to close. A write that would go on
 // after that fails.
 func (c *Conn) Close() error {
-	if first := c.shut(); !first {
+	if first := c.closeHalves(); !first {
 		return net.ErrClosed
 	}
 	c.out.mu.Lock()
-	c.out.awaitLocked(c.out.isGone)
+	c.out.awaitLocked(c.out.isAbandoned)
 	c.out.mu.Unlock()
-	defer c.leave()
-	err, ok := bounded(c.Conn.Close)
+	defer c.abandon()
+	err, ok := withCloseWait(c.Conn.Close)
 	if !ok {
-		c.cut() // TLS waits to send its close_notify
+		c.closeTransport() // TLS waits to send its close_notify
 		return os.ErrDeadlineExceeded
 	}
 	return err
@@ -169,15 +169,15 @@ func (c *Conn) Close() error {
 // way. A piece that was left behind counts as written. So the transport stays open
 // for it for up to a second, as a closed socket still sends its buffer.
 func (c *Conn) Abort() {
-	c.shut()
-	if first := c.leave(); !first {
+	c.closeHalves()
+	if first := c.abandon(); !first {
 		return
 	}
 	if c.Blocked() {
 		go c.linger()
 		return
 	}
-	c.cut()
+	c.closeTransport()
 }
 
 // linger closes the transport when the piece under way is written, or after
@@ -187,25 +187,26 @@ func (c *Conn) linger() {
 	w.mu.Lock()
 	w.awaitLocked(func() bool { return false })
 	w.mu.Unlock()
-	c.cut()
+	c.closeTransport()
 }
 
-// shut closes both directions, and reports whether this was the first shut.
-func (c *Conn) shut() bool {
+// closeHalves closes both directions, and reports whether this was the first
+// call.
+func (c *Conn) closeHalves() bool {
 	c.in.close()
 	return c.out.close()
 }
 
-// leave ends all waits for the transport, and reports whether this was the first
-// leave.
-func (c *Conn) leave() bool {
-	c.in.leave()
-	return c.out.leave()
+// abandon ends all waits for the transport, and reports whether this was the first
+// call.
+func (c *Conn) abandon() bool {
+	c.in.abandon()
+	return c.out.abandon()
 }
 
-// cut closes the transport without waiting: of a TLS connection it closes the one
-// under it.
-func (c *Conn) cut() {
+// closeTransport closes the transport without waiting. Of a TLS connection it closes the
+// one under it.
+func (c *Conn) closeTransport() {
 	if over, ok := c.Conn.(interface{ NetConn() net.Conn }); ok {
 		over.NetConn().Close()
 		return
@@ -213,8 +214,8 @@ func (c *Conn) cut() {
 	c.Conn.Close()
 }
 
-// bounded calls f and waits up to closeWait; ok reports whether f has returned.
-func bounded(f func() error) (err error, ok bool) {
+// withCloseWait calls f and waits up to closeWait; ok reports whether f has returned.
+func withCloseWait(f func() error) (err error, ok bool) {
 	done := make(chan error, 1)
 	go func() { done <- f() }()
 	timer := time.NewTimer(closeWait)

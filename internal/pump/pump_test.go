@@ -194,7 +194,7 @@ func TestIdleMemory(t *testing.T) {
 	owns := func() bool {
 		c.in.mu.Lock()
 		defer c.in.mu.Unlock()
-		return c.in.buf != nil || c.in.kept != nil
+		return c.in.buf != nil || c.in.data != nil
 	}
 	if owns() {
 		t.Error("an idle connection owns a buffer")

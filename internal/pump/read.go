@@ -9,10 +9,10 @@ import (
 // reader is the reading half.
 type reader struct {
 	half
-	done bool    // a call has returned kept and err, and no Read has taken them
-	kept []byte  // the bytes that it has read, in buf or first
-	err  error   // its error
-	buf  *buffer // nil if kept is in first
+	ready bool    // a call has returned data and err, and no Read has returned them
+	data  []byte  // the bytes that it has read, in buf or first
+	err   error   // its error
+	buf   *buffer // nil if data is in first
 
 	// first is the buffer of a small read, so that a connection on which nothing
 	// arrives needs no other memory.
@@ -30,22 +30,22 @@ func (c *Conn) Read(p []byte) (int, error) {
 		switch {
 		case r.closed:
 			return 0, net.ErrClosed
-		case r.overLocked():
+		case r.expiredLocked():
 			return 0, os.ErrDeadlineExceeded
 		case len(p) == 0:
 			return 0, nil
-		case r.done:
-			return r.takeLocked(p)
+		case r.ready:
+			return r.consumeLocked(p)
 		case !r.busy:
 			r.busy = true
-			go c.read(r.roomLocked(len(p)))
+			go c.read(r.bufferLocked(len(p)))
 		}
-		r.wake.Wait()
+		r.changed.Wait()
 	}
 }
 
-// roomLocked returns memory for a read of up to n bytes.
-func (r *reader) roomLocked(n int) []byte {
+// bufferLocked returns memory for a read of up to n bytes.
+func (r *reader) bufferLocked(n int) []byte {
 	if n <= len(r.first) {
 		return r.first[:n]
 	}
@@ -59,19 +59,19 @@ func (c *Conn) read(b []byte) {
 	r := &c.in
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.busy, r.done = false, true
-	r.kept, r.err = b[:n], err
+	r.busy, r.ready = false, true
+	r.data, r.err = b[:n], err
 	if r.closed || n == 0 {
 		r.releaseLocked()
 	}
-	r.wake.Broadcast()
+	r.changed.Broadcast()
 }
 
-// takeLocked returns the bytes that a call has read. It returns the call's error
+// consumeLocked returns the bytes that a call has read. It returns the call's error
 // after the last byte, and once: the transport's next call will return it again.
-func (r *reader) takeLocked(p []byte) (int, error) {
-	n := copy(p, r.kept)
-	if r.kept = r.kept[n:]; len(r.kept) > 0 {
+func (r *reader) consumeLocked(p []byte) (int, error) {
+	n := copy(p, r.data)
+	if r.data = r.data[n:]; len(r.data) > 0 {
 		return n, nil
 	}
 	r.releaseLocked()
@@ -79,12 +79,12 @@ func (r *reader) takeLocked(p []byte) (int, error) {
 		return n, nil
 	}
 	err := r.err
-	r.done, r.err = false, nil
+	r.ready, r.err = false, nil
 	return n, err
 }
 
 func (r *reader) releaseLocked() {
-	r.kept = nil
+	r.data = nil
 	putBuffer(r.buf)
 	r.buf = nil
 }
@@ -92,18 +92,18 @@ func (r *reader) releaseLocked() {
 // buffer is pooled memory for a call of the transport.
 type buffer struct{ b []byte }
 
-var small, large = pool(4 << 10), pool(maxPiece)
+var smallBuffers, largeBuffers = newPool(4 << 10), newPool(maxPiece)
 
-func pool(size int) *sync.Pool {
+func newPool(size int) *sync.Pool {
 	return &sync.Pool{New: func() any { return &buffer{make([]byte, size)} }}
 }
 
 // getBuffer returns a buffer for n bytes, or for maxPiece if that is less.
 func getBuffer(n int) *buffer {
 	if n <= 4<<10 {
-		return small.Get().(*buffer)
+		return smallBuffers.Get().(*buffer)
 	}
-	return large.Get().(*buffer)
+	return largeBuffers.Get().(*buffer)
 }
 
 // putBuffer gives b back, which may be nil.
@@ -111,8 +111,8 @@ func putBuffer(b *buffer) {
 	switch {
 	case b == nil:
 	case len(b.b) == maxPiece:
-		large.Put(b)
+		largeBuffers.Put(b)
 	default:
-		small.Put(b)
+		smallBuffers.Put(b)
 	}
 }

@@ -13,12 +13,12 @@ const maxPiece = 32 << 10
 // writer is the writing half.
 type writer struct {
 	half
-	writing bool  // a Write is under way: one at a time, so that each goes out whole
-	ended   bool  // CloseWrite was called
-	left    bool  // the transport's call under way was left behind
-	short   int   // how many bytes of the last piece were not written
-	failure error // the error of that piece
-	broken  error // the error of a piece that counts as written; it fails all later writes
+	writing    bool  // a Write is under way: one at a time, so that each goes out whole
+	ended      bool  // CloseWrite was called
+	leftBehind bool  // the transport's call under way was left behind
+	unwritten  int   // how many bytes of the last piece were not written
+	err        error // the error of that piece
+	lateErr    error // the error of a piece that counts as written; it fails all later writes
 }
 
 // Write writes p in pieces of up to 32 KiB. When the deadline passes, it returns
@@ -29,21 +29,21 @@ func (c *Conn) Write(p []byte) (n int, err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for w.writing {
-		if err := w.whyNotLocked(); err != nil {
+		if err := w.errorLocked(); err != nil {
 			return 0, err
 		}
-		w.wake.Wait()
+		w.changed.Wait()
 	}
 	w.writing = true
 	defer w.endLocked()
 	for {
-		switch err := w.whyNotLocked(); {
+		switch err := w.errorLocked(); {
 		case err != nil:
 			return n, err
 		case n == len(p): // it is empty
 			return n, nil
 		case w.busy: // with a piece that was left behind
-			w.wake.Wait()
+			w.changed.Wait()
 			continue
 		}
 		m, err := c.writeLocked(p[n:min(n+maxPiece, len(p))])
@@ -56,17 +56,17 @@ func (c *Conn) Write(p []byte) (n int, err error) {
 // endLocked lets the next Write begin.
 func (w *writer) endLocked() {
 	w.writing = false
-	w.wake.Broadcast()
+	w.changed.Broadcast()
 }
 
-// whyNotLocked returns the error if no piece may be written, or nil.
-func (w *writer) whyNotLocked() error {
+// errorLocked returns the error if no piece may be written, or nil.
+func (w *writer) errorLocked() error {
 	switch {
-	case w.broken != nil:
-		return w.broken
+	case w.lateErr != nil:
+		return w.lateErr
 	case w.closed, w.ended:
 		return net.ErrClosed
-	case w.overLocked():
+	case w.expiredLocked():
 		return os.ErrDeadlineExceeded
 	}
 	return nil
@@ -78,21 +78,21 @@ func (w *writer) whyNotLocked() error {
 func (c *Conn) writeLocked(p []byte) (int, error) {
 	w := &c.out
 	buf := getBuffer(len(p))
-	w.busy, w.left = true, false
+	w.busy, w.leftBehind = true, false
 	go c.write(buf, copy(buf.b, p))
-	for w.busy && !w.gone && !w.overLocked() {
-		w.wake.Wait()
+	for w.busy && !w.abandoned && !w.expiredLocked() {
+		w.changed.Wait()
 	}
 	switch {
-	case w.busy && w.gone:
+	case w.busy && w.abandoned:
 		return len(p), net.ErrClosed
 	case w.busy:
-		w.left = true
+		w.leftBehind = true
 		return len(p), nil
 	}
-	err := w.failure
-	w.failure = nil
-	return len(p) - w.short, err
+	err := w.err
+	w.err = nil
+	return len(p) - w.unwritten, err
 }
 
 // write calls the transport.
@@ -105,11 +105,11 @@ func (c *Conn) write(buf *buffer, size int) {
 	w := &c.out
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.busy, w.short, w.failure = false, size-n, err
-	if w.left && err != nil {
-		w.broken = err
+	w.busy, w.unwritten, w.err = false, size-n, err
+	if w.leftBehind && err != nil {
+		w.lateErr = err
 	}
-	w.wake.Broadcast()
+	w.changed.Broadcast()
 }
 
 // CloseWrite closes the writing half, if the transport can do that: otherwise the
@@ -123,7 +123,7 @@ func (c *Conn) CloseWrite() error {
 	if !c.endWrites() {
 		return net.ErrClosed
 	}
-	err, ok := bounded(half.CloseWrite)
+	err, ok := withCloseWait(half.CloseWrite)
 	if !ok {
 		return os.ErrDeadlineExceeded
 	}
@@ -140,7 +140,7 @@ func (c *Conn) endWrites() bool {
 		return false
 	}
 	w.ended = true
-	w.wake.Broadcast()
-	w.awaitLocked(w.isGone)
+	w.changed.Broadcast()
+	w.awaitLocked(w.isAbandoned)
 	return !w.closed
 }
