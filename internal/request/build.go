@@ -27,7 +27,7 @@ func (h *head) build(s string, p *parts, header http.Header) *Error {
 	}
 
 	r.Header = header
-	var f found
+	var f fieldSummary
 	h.addFields(s, header, &f)
 	if f.hosts > 1 {
 		return errHosts
@@ -38,8 +38,8 @@ func (h *head) build(s string, p *parts, header http.Header) *Error {
 	if f.has(idPragma) && !f.has(idCacheControl) && r.Header["Pragma"][0] == "no-cache" {
 		r.Header["Cache-Control"] = []string{"no-cache"}
 	}
-	r.Close = closes(r, &f)
-	if err := frame(r, &f); err != nil {
+	r.Close = wantsClose(r, &f)
+	if err := setLength(r, &f); err != nil {
 		return err
 	}
 	preface := r.Method == "PRI" && len(r.Header) == 0 && f.hosts == 0 && r.URL.Path == "*" && r.Proto == "HTTP/2.0"
@@ -73,19 +73,19 @@ func method(s string) string {
 	return s
 }
 
-// found records the fields that addFields has seen.
-type found struct {
+// fieldSummary records the fields that addFields has seen.
+type fieldSummary struct {
 	ids         uint64 // a bit for each of the common headers
 	hosts       int
 	host        string // the first
 	spaceInName bool
 }
 
-func (f *found) has(id uint8) bool { return f.ids&(1<<id) != 0 }
+func (f *fieldSummary) has(id uint8) bool { return f.ids&(1<<id) != 0 }
 
 // addFields adds the fields to header, except for Host, which net/http's server
 // takes out. Values of different names are parts of one array.
-func (h *head) addFields(s string, header http.Header, f *found) {
+func (h *head) addFields(s string, header http.Header, f *fieldSummary) {
 	var values []string
 	for i := range h.count {
 		where := h.field(i)
@@ -159,20 +159,20 @@ func trim(s string) string {
 	return s
 }
 
-// closes reports whether the connection ends with the answer (RFC 9112,
-// section 9.3). It does not matter for version 0, which is refused later.
-func closes(r *http.Request, f *found) bool {
+// wantsClose reports whether the connection ends with the answer (RFC 9112, section
+// 9.3). It does not matter for version 0, which is refused later.
+func wantsClose(r *http.Request, f *fieldSummary) bool {
 	old := r.ProtoMajor == 1 && r.ProtoMinor == 0
 	if !f.has(idConnection) {
 		return old
 	}
 	v := r.Header["Connection"]
-	return lists(v, "close") || old && !lists(v, "keep-alive")
+	return hasToken(v, "close") || old && !hasToken(v, "keep-alive")
 }
 
-// lists reports whether the values of a header, which are lists, have token, in
-// any case.
-func lists(values []string, token string) bool {
+// hasToken reports whether token is in the values of a header, which are lists, in any
+// case.
+func hasToken(values []string, token string) bool {
 	for _, v := range values {
 		for more := true; more; {
 			var item string
@@ -199,10 +199,10 @@ func equalFold(s, token string) bool {
 	return true
 }
 
-// frame checks the fields that say where the content ends (RFC 9112, section 6). A
-// request is smuggled when two programs read them differently, so frame refuses
+// setLength checks the fields that say where the content ends (RFC 9112, section 6). A
+// request is smuggled when two programs read them differently, so setLength refuses
 // everything that is not plain.
-func frame(r *http.Request, f *found) *Error {
+func setLength(r *http.Request, f *fieldSummary) *Error {
 	if f.ids&(1<<idTransferEncoding|1<<idContentLength|1<<idTrailer) == 0 {
 		return nil
 	}
@@ -231,7 +231,7 @@ func frame(r *http.Request, f *found) *Error {
 	if chunked {
 		delete(r.Header, "Content-Length")
 		r.ContentLength, r.TransferEncoding = -1, []string{"chunked"}
-		return announce(r)
+		return setTrailer(r)
 	}
 	return nil
 }
@@ -251,8 +251,8 @@ func contentLength(values []string) (int64, *Error) {
 	return int64(n), nil
 }
 
-// announce moves the names in header Trailer to r.Trailer.
-func announce(r *http.Request) *Error {
+// setTrailer moves the names in header Trailer to r.Trailer.
+func setTrailer(r *http.Request) *Error {
 	values := r.Header["Trailer"]
 	delete(r.Header, "Trailer")
 	for _, v := range values {

@@ -55,7 +55,7 @@ var oracleAddr = &net.TCPAddr{IP: net.IPv4(192, 0, 2, 1), Port: 80}
 
 func (o *oracle) handle(w http.ResponseWriter, r *http.Request) {
 	c := r.Context().Value(http.LocalAddrContextKey).(connAddr).conn
-	c.tell(verdict{request: r})
+	c.reply(verdict{request: r})
 	panic(http.ErrAbortHandler)
 }
 
@@ -83,18 +83,18 @@ func (v verdict) status(t testing.TB) int {
 
 // judge has the oracle read b, and then fail as if nothing else came in time.
 func (o *oracle) judge(b []byte) verdict {
-	c := &oracleConn{in: bytes.NewReader(b), told: make(chan verdict, 1)}
+	c := &oracleConn{in: bytes.NewReader(b), replied: make(chan verdict, 1)}
 	o.conns <- c
-	return <-c.told
+	return <-c.replied
 }
 
 // oracleConn is a connection in memory. The first thing that is done with it,
 // after reading, is the verdict.
 type oracleConn struct {
-	mu   sync.Mutex
-	in   *bytes.Reader
-	once sync.Once
-	told chan verdict
+	mu      sync.Mutex
+	in      *bytes.Reader
+	once    sync.Once
+	replied chan verdict
 }
 
 type connAddr struct {
@@ -102,7 +102,7 @@ type connAddr struct {
 	conn *oracleConn
 }
 
-func (c *oracleConn) tell(v verdict) { c.once.Do(func() { c.told <- v }) }
+func (c *oracleConn) reply(v verdict) { c.once.Do(func() { c.replied <- v }) }
 
 func (c *oracleConn) Read(p []byte) (int, error) {
 	c.mu.Lock()
@@ -114,12 +114,12 @@ func (c *oracleConn) Read(p []byte) (int, error) {
 }
 
 func (c *oracleConn) Write(p []byte) (int, error) {
-	c.tell(verdict{answer: string(p)})
+	c.reply(verdict{answer: string(p)})
 	return len(p), nil
 }
 
 func (c *oracleConn) Close() error {
-	c.tell(verdict{})
+	c.reply(verdict{})
 	return nil
 }
 

@@ -20,37 +20,37 @@ type head struct {
 
 	// The fields are in room, and those that do not fit in more. room is no slice,
 	// so that a head stays on the stack of its caller.
-	count int
-	room  [32]field
-	more  []field
+	count    int
+	inline   [32]field
+	overflow []field
 }
 
 // addField adds f. At most as many fields follow as there are lines in rest.
 func (h *head) addField(f field, rest []byte) {
-	if h.count < len(h.room) {
-		h.room[h.count] = f
+	if h.count < len(h.inline) {
+		h.inline[h.count] = f
 	} else {
-		if h.more == nil {
-			h.more = make([]field, 0, 1+bytes.Count(rest, []byte("\n")))
+		if h.overflow == nil {
+			h.overflow = make([]field, 0, 1+bytes.Count(rest, []byte("\n")))
 		}
-		h.more = append(h.more, f)
+		h.overflow = append(h.overflow, f)
 	}
 	h.count++
 }
 
 // field returns the field number i.
 func (h *head) field(i int) *field {
-	if i < len(h.room) {
-		return &h.room[i]
+	if i < len(h.inline) {
+		return &h.inline[i]
 	}
-	return &h.more[i-len(h.room)]
+	return &h.overflow[i-len(h.inline)]
 }
 
 // position records how far the lines have been checked.
 type position struct {
-	next  int // beginning of the first unchecked line
-	first int // beginning of the first field line; 0 if not known yet
-	seen  int // how many bytes from next on are known to hold no line feed
+	next    int // beginning of the first unchecked line
+	first   int // beginning of the first field line; 0 if not known yet
+	scanned int // how many bytes from next on are known to hold no line feed
 }
 
 // field is a header field: its line, and the lines that continue it.
@@ -93,13 +93,13 @@ func (h *head) scan(b []byte) (int, *Error) {
 	}
 	for {
 		start := h.next
-		i := bytes.IndexByte(b[start+h.seen:], '\n')
+		i := bytes.IndexByte(b[start+h.scanned:], '\n')
 		if i < 0 {
-			h.seen = len(b) - start
+			h.scanned = len(b) - start
 			break
 		}
-		end := start + h.seen + i
-		h.next, h.seen = end+1, 0
+		end := start + h.scanned + i
+		h.next, h.scanned = end+1, 0
 		if end > start && b[end-1] == '\r' {
 			end--
 		}
