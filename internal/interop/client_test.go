@@ -73,8 +73,8 @@ func exchange(t *testing.T, ctx context.Context, c *websocket.Conn, typ websocke
 	}
 }
 
-// bye closes c and checks what the server has seen of that.
-func (s *clientSuite) bye(t *testing.T, c *websocket.Conn, code websocket.StatusCode, reason string) {
+// closeNormally closes c and checks what the server has seen of that.
+func (s *clientSuite) closeNormally(t *testing.T, c *websocket.Conn, code websocket.StatusCode, reason string) {
 	t.Helper()
 	if err := c.Close(code, reason); err != nil {
 		t.Errorf("Close: %v", err)
@@ -109,7 +109,7 @@ func (s *clientSuite) echo(t *testing.T) {
 	for _, n := range []int{125, 126, 65535, 65536} { // where the length field grows
 		exchange(t, ctx, c, websocket.Binary, bytes.Repeat([]byte{0xa5}, n))
 	}
-	s.bye(t, c, websocket.StatusNormalClosure, "")
+	s.closeNormally(t, c, websocket.StatusNormalClosure, "")
 }
 
 // frames counts the data frames of a connection that are part of a
@@ -151,7 +151,7 @@ func (s *clientSuite) fragments(t *testing.T) {
 		if !reaches(ctx, &n.out, 2) {
 			t.Errorf("the messages went out in %d fragments", n.out.Load())
 		}
-		s.bye(t, c, websocket.StatusNormalClosure, "")
+		s.closeNormally(t, c, websocket.StatusNormalClosure, "")
 	})
 	t.Run("in", func(t *testing.T) {
 		var n frames
@@ -163,7 +163,7 @@ func (s *clientSuite) fragments(t *testing.T) {
 		if !reaches(ctx, &n.in, int32(len(text))) {
 			t.Errorf("the messages came in %d fragments", n.in.Load())
 		}
-		s.bye(t, c, websocket.StatusNormalClosure, "")
+		s.closeNormally(t, c, websocket.StatusNormalClosure, "")
 	})
 }
 
@@ -172,7 +172,7 @@ func (s *clientSuite) large(t *testing.T) {
 	data := bytes.Repeat([]byte("0123456789abcdef"), 1<<20)
 	exchange(t, ctx, c, websocket.Binary, data)
 	exchange(t, ctx, c, websocket.Text, data)
-	s.bye(t, c, websocket.StatusNormalClosure, "")
+	s.closeNormally(t, c, websocket.StatusNormalClosure, "")
 }
 
 func (s *clientSuite) ping(t *testing.T) {
@@ -190,7 +190,7 @@ func (s *clientSuite) ping(t *testing.T) {
 	if rtt, err := c.Ping(ctx); err != nil || rtt <= 0 || c.RTT() <= 0 {
 		t.Errorf("Ping: %v, %v; RTT: %v", rtt, err, c.RTT())
 	}
-	s.bye(t, c, websocket.StatusNormalClosure, "")
+	s.closeNormally(t, c, websocket.StatusNormalClosure, "")
 	if err := <-reading; websocket.CloseCode(err) != websocket.StatusNormalClosure {
 		t.Errorf("Read: %v", err)
 	}
@@ -200,7 +200,7 @@ func (s *clientSuite) pingByServer(t *testing.T) {
 	for _, payload := range []string{"hi", strings.Repeat("x", 125)} {
 		ctx, c := s.dial(t, "ping?payload="+payload, websocket.DialOptions{})
 		expect(t, ctx, c, websocket.Text, []byte(payload))
-		s.bye(t, c, websocket.StatusNormalClosure, "")
+		s.closeNormally(t, c, websocket.StatusNormalClosure, "")
 	}
 }
 
@@ -216,7 +216,7 @@ func (s *clientSuite) close(t *testing.T) {
 		{4999, ""},
 	} {
 		_, c := s.dial(t, "echo", websocket.DialOptions{})
-		s.bye(t, c, tt.code, tt.reason)
+		s.closeNormally(t, c, tt.code, tt.reason)
 	}
 }
 
@@ -252,11 +252,11 @@ func (s *clientSuite) subprotocol(t *testing.T) {
 		t.Errorf("Subprotocol is %q", got)
 	}
 	expect(t, ctx, c, websocket.Text, []byte("soup"))
-	s.bye(t, c, websocket.StatusNormalClosure, "")
+	s.closeNormally(t, c, websocket.StatusNormalClosure, "")
 
 	_, c = s.dial(t, "echo", websocket.DialOptions{})
 	if got := c.Subprotocol(); got != "" {
 		t.Errorf("Subprotocol is %q, none was offered", got)
 	}
-	s.bye(t, c, websocket.StatusNormalClosure, "")
+	s.closeNormally(t, c, websocket.StatusNormalClosure, "")
 }

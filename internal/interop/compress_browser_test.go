@@ -52,7 +52,7 @@ func testCompressionIn(t *testing.T, b browser.Browser, firefox bool) {
 					tt.client = direction{false, 15}
 				}
 			}
-			s := startCompressing(t, tt.ours)
+			s := startCompressServer(t, tt.ours)
 			var answer string
 			if err := page.Eval(ctx, `new Promise((resolve, reject) => {
 				window.ws = new WebSocket("`+s.url+`");
@@ -63,9 +63,9 @@ func testCompressionIn(t *testing.T, b browser.Browser, firefox bool) {
 			})`, &answer); err != nil {
 				t.Fatal(err)
 			}
-			c := s.accepted(t)
+			c := s.accept(t)
 			checkAnswer(t, answer, tt.answer)
-			s.traffic.converse(t, c, false, tt.server, tt.client)
+			s.log.exchangeAll(t, c, false, tt.server, tt.client)
 		})
 	}
 }
