@@ -137,7 +137,7 @@ func TestEarlyMessages(t *testing.T) {
 	var d dispatcher
 	d.limit = 1 << 20
 	closed := make(chan nats.Status)
-	d.listen = func() (<-chan nats.Status, func()) { return closed, func() {} }
+	d.watchClosed = func() (<-chan nats.Status, func()) { return closed, func() {} }
 	defer close(closed)
 	in := make(inbox, 10)
 	sub, other := new(nats.Subscription), new(nats.Subscription)
@@ -170,7 +170,7 @@ func TestFlushIsShared(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var f flusher
 		begun := 0
-		f.trip = func() error {
+		f.flushOnce = func() error {
 			begun++
 			time.Sleep(time.Second)
 			return nil
@@ -200,12 +200,12 @@ func TestFlushIsShared(t *testing.T) {
 // that is logged as such.
 func TestUnconfirmedLost(t *testing.T) {
 	s := startBroker(t)
-	var j journal
+	var j logBuffer
 	p := connect(t, s, &Options{Logger: j.logger()})
 	flush(t, p)
 	for err, logged := range map[error]bool{nats.ErrConnectionClosed: false, nats.ErrTimeout: true} {
 		j.text.Reset()
-		p.flusher.trip = func() error { return err }
+		p.flusher.flushOnce = func() error { return err }
 		if _, err := p.Subscribe("topic", func([]byte) {}); err != nil {
 			t.Fatal(err)
 		}
@@ -215,8 +215,8 @@ func TestUnconfirmedLost(t *testing.T) {
 	}
 }
 
-// deaf is a broker that says hello, and nothing after.
-func deaf(t *testing.T) (url string) {
+// startSilentBroker starts a broker that sends nothing after its greeting.
+func startSilentBroker(t *testing.T) (url string) {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -249,13 +249,13 @@ func deaf(t *testing.T) (url string) {
 // A broker that does not confirm a subscription holds it up for a while, and that
 // is logged.
 func TestUnconfirmed(t *testing.T) {
-	url := deaf(t)
+	url := startSilentBroker(t)
 	nc, err := Connect(url)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(nc.Close)
-	var j journal
+	var j logBuffer
 	p := New(nc, &Options{Logger: j.logger()})
 	eventually(t, nc.IsConnected, "a connection")
 	start := time.Now()

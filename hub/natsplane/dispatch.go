@@ -23,18 +23,18 @@ const (
 // topic one message at a time and in order. The receiver and the channel exist
 // while there are subscriptions.
 type dispatcher struct {
-	limit   int64                                           // bytes that a queue may hold
-	dropped func(*nats.Subscription)                        // called when messages begin to be dropped, in a goroutine of its own
-	listen  func() (closed <-chan nats.Status, stop func()) // tells when the connection is closed
+	limit       int64                                           // bytes that a queue may hold
+	dropped     func(*nats.Subscription)                        // called when messages begin to be dropped, in a goroutine of its own
+	watchClosed func() (closed <-chan nats.Status, stop func()) // tells when the connection is closed
 
-	mu      sync.Mutex // guards the fields below
-	queues  map[*nats.Subscription]*msgQueue
-	opening int         // calls of subscribe under way
-	early   []*nats.Msg // without a queue, perhaps for a subscription that is being opened
-	ready   []*msgQueue // with messages, and without a worker
-	workers int
-	channel chan *nats.Msg // from which the receiver receives; nil if there is none
-	wake    chan struct{}  // tells the receiver that no subscription may be left
+	mu          sync.Mutex // guards the fields below
+	queues      map[*nats.Subscription]*msgQueue
+	subscribing int         // calls of subscribe under way
+	early       []*nats.Msg // without a queue, perhaps for a subscription that is being opened
+	ready       []*msgQueue // with messages, and without a worker
+	workers     int
+	channel     chan *nats.Msg // from which the receiver receives; nil if there is none
+	wake        chan struct{}  // tells the receiver that no subscription may be left
 }
 
 // msgQueue holds the messages of a subscription that wait to be delivered.
@@ -53,10 +53,10 @@ type msgQueue struct {
 // subscribe calls open with the channel to subscribe with. Workers call deliver
 // with each message of the subscription.
 func (d *dispatcher) subscribe(deliver func([]byte), open func(chan *nats.Msg) (*nats.Subscription, error)) (*nats.Subscription, error) {
-	sub, err := open(d.begin())
+	sub, err := open(d.openChannel())
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.opening--
+	d.subscribing--
 	if err == nil {
 		q := &msgQueue{deliver: deliver}
 		d.queues[sub] = q
@@ -66,19 +66,19 @@ func (d *dispatcher) subscribe(deliver func([]byte), open func(chan *nats.Msg) (
 			}
 		}
 	}
-	if d.opening == 0 {
+	if d.subscribing == 0 {
 		d.early = nil
 	}
 	d.wakeLocked()
 	return sub, err
 }
 
-// begin counts a call of subscribe, and returns the channel for it. It starts the
+// openChannel counts a call of subscribe, and returns the channel for it. It starts the
 // receiver if there is none.
-func (d *dispatcher) begin() chan *nats.Msg {
+func (d *dispatcher) openChannel() chan *nats.Msg {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.opening++
+	d.subscribing++
 	if d.channel == nil {
 		d.channel = make(chan *nats.Msg, channelSize)
 		d.wake = make(chan struct{}, 1)
@@ -88,8 +88,8 @@ func (d *dispatcher) begin() chan *nats.Msg {
 	return d.channel
 }
 
-// end ends a subscription. No delivery begins after it.
-func (d *dispatcher) end(sub *nats.Subscription) {
+// remove ends a subscription. No delivery begins after it.
+func (d *dispatcher) remove(sub *nats.Subscription) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if q := d.queues[sub]; q != nil {
@@ -102,7 +102,7 @@ func (d *dispatcher) end(sub *nats.Subscription) {
 
 // wakeLocked wakes the receiver, to end it, if no subscription is left.
 func (d *dispatcher) wakeLocked() {
-	if len(d.queues) > 0 || d.opening > 0 || d.channel == nil {
+	if len(d.queues) > 0 || d.subscribing > 0 || d.channel == nil {
 		return
 	}
 	select {
@@ -113,29 +113,29 @@ func (d *dispatcher) wakeLocked() {
 
 // receive is the receiver.
 func (d *dispatcher) receive(channel <-chan *nats.Msg, wake <-chan struct{}) {
-	closed, stop := d.listen()
+	closed, stop := d.watchClosed()
 	defer stop()
 	for {
 		select {
 		case m := <-channel:
 			d.put(m)
 		case <-wake:
-			if d.leave(false) {
+			if d.stopReceiver(false) {
 				return
 			}
 		case <-closed:
-			d.leave(true)
+			d.stopReceiver(true)
 			return
 		}
 	}
 }
 
-// leave reports whether the receiver may end: when there are no subscriptions, or
+// stopReceiver reports whether the receiver may end: when there are no subscriptions, or
 // when the connection is closed, which ends them all.
-func (d *dispatcher) leave(closed bool) bool {
+func (d *dispatcher) stopReceiver(closed bool) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if !closed && (len(d.queues) > 0 || d.opening > 0) {
+	if !closed && (len(d.queues) > 0 || d.subscribing > 0) {
 		return false
 	}
 	d.channel, d.wake = nil, nil
@@ -152,7 +152,7 @@ func (d *dispatcher) put(m *nats.Msg) {
 	defer d.mu.Unlock()
 	if q := d.queues[m.Sub]; q != nil {
 		d.putLocked(q, m)
-	} else if d.opening > 0 {
+	} else if d.subscribing > 0 {
 		d.early = append(d.early, m)
 	}
 }
@@ -220,8 +220,8 @@ func (d *dispatcher) next(last *msgQueue) (q *msgQueue, msgs []*nats.Msg) {
 	return q, msgs
 }
 
-// lost returns how many messages for sub were dropped here.
-func (d *dispatcher) lost(sub *nats.Subscription) uint64 {
+// droppedOf returns how many messages for sub were dropped here.
+func (d *dispatcher) droppedOf(sub *nats.Subscription) uint64 {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if q := d.queues[sub]; q != nil {

@@ -14,11 +14,11 @@ const flushTimeout = 2 * time.Second
 // flusher waits until the broker has received everything sent so far. Calls that
 // wait at the same time share a round trip.
 type flusher struct {
-	trip func() error // makes one
+	flushOnce func() error // makes one
 
-	mu   sync.Mutex
-	away bool       // a round trip is under way
-	next *roundTrip // the one that begins after it, or nil
+	mu      sync.Mutex
+	running bool       // a round trip is under way
+	pending *roundTrip // the one that begins after it, or nil
 }
 
 type roundTrip struct {
@@ -29,13 +29,13 @@ type roundTrip struct {
 // flush waits for a round trip that begins after the call.
 func (f *flusher) flush() error {
 	f.mu.Lock()
-	r := f.next
+	r := f.pending
 	if r == nil {
 		r = &roundTrip{done: make(chan struct{})}
-		f.next = r
+		f.pending = r
 	}
-	if !f.away {
-		f.away = true
+	if !f.running {
+		f.running = true
 		go f.run()
 	}
 	f.mu.Unlock()
@@ -47,21 +47,21 @@ func (f *flusher) flush() error {
 func (f *flusher) run() {
 	for {
 		f.mu.Lock()
-		r := f.next
-		f.next = nil
-		f.away = r != nil
+		r := f.pending
+		f.pending = nil
+		f.running = r != nil
 		f.mu.Unlock()
 		if r == nil {
 			return
 		}
-		r.err = f.trip()
+		r.err = f.flushOnce()
 		close(r.done)
 	}
 }
 
-// confirm waits until the broker knows of the subscriptions made so far, unless
+// confirmSubscriptions waits until the broker knows of the subscriptions made so far, unless
 // there is no connection: then nats.go tells the next broker of them.
-func (p *Plane) confirm() {
+func (p *Plane) confirmSubscriptions() {
 	if !p.nc.IsConnected() {
 		return
 	}

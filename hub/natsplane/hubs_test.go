@@ -55,7 +55,7 @@ func join(t *testing.T, hub int, url string) *client {
 	}()
 	select {
 	case <-subscribed:
-	case <-time.After(patience):
+	case <-time.After(testTimeout):
 		t.Fatalf("a client of hub %d is not subscribed", hub)
 	}
 	return c
@@ -65,7 +65,7 @@ func join(t *testing.T, hub int, url string) *client {
 // already, fails the test.
 func (c *client) take(t *testing.T) note {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), testTimeout)
 	defer cancel()
 	select {
 	case n, ok := <-c.in:
@@ -83,39 +83,39 @@ func (c *client) take(t *testing.T) note {
 	}
 }
 
-// hubs is three hubs in processes of their own, with two clients each.
+// hubs holds three hubs in processes of their own, with two clients each.
 type hubs struct {
 	*testing.T
 	processes []*process
 	clients   []*client
-	said      [3]int // how many notes each has published
+	published [3]int // how many notes each has published
 }
 
-// say publishes a note on each hub, through its first client.
-func (h *hubs) say() {
+// publish publishes a note on each hub, through its first client.
+func (h *hubs) publish() {
 	h.Helper()
 	for hub := range h.processes {
-		msg := fmt.Appendf(nil, "%d %d", hub, h.said[hub])
+		msg := fmt.Appendf(nil, "%d %d", hub, h.published[hub])
 		if err := h.clients[2*hub].conn.Write(h.Context(), websocket.Text, msg); err != nil {
 			h.Fatalf("hub %d: %v", hub, err)
 		}
-		h.said[hub]++
+		h.published[hub]++
 	}
 }
 
-// meet says things until everybody hears everybody.
-func (h *hubs) meet() {
+// waitUntilConnected publishes until every client gets the notes of all hubs.
+func (h *hubs) waitUntilConnected() {
 	h.Helper()
-	since := h.said
-	for deadline, all := time.Now().Add(patience), false; !all; time.Sleep(10 * time.Millisecond) {
+	since := h.published
+	for deadline, all := time.Now().Add(testTimeout), false; !all; time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(deadline) {
-			h.Fatal("not everybody hears everybody")
+			h.Fatal("not every client gets the notes of all hubs")
 		}
-		h.say()
+		h.publish()
 		all = true
 		for _, c := range h.clients {
 			// The others' notes may come or not, those of its own hub do.
-			for c.next[c.hub] < h.said[c.hub] {
+			for c.next[c.hub] < h.published[c.hub] {
 				c.take(h.T)
 			}
 			for hub, n := range since {
@@ -125,15 +125,15 @@ func (h *hubs) meet() {
 	}
 }
 
-// talk says n things on each hub, and checks that every client gets each of
-// them, and all in order.
-func (h *hubs) talk(n int) {
+// publishToAll publishes n notes on each hub, and checks that every client gets all of
+// them, in order.
+func (h *hubs) publishToAll(n int) {
 	h.Helper()
 	for range n {
-		h.say()
+		h.publish()
 	}
 	for _, c := range h.clients {
-		for c.next != h.said {
+		for c.next != h.published {
 			before := c.next
 			if n := c.take(h.T); n.number != before[n.hub] {
 				h.Fatalf("a client of hub %d misses notes %d to %d of hub %d", c.hub, before[n.hub], n.number-1, n.hub)
@@ -142,15 +142,15 @@ func (h *hubs) talk(n int) {
 	}
 }
 
-// mutter says n things on each hub, and checks that the clients of that hub get
-// each of them, and nothing else.
-func (h *hubs) mutter(n int) {
+// publishLocally publishes n notes on each hub, and checks that the clients of that hub
+// get all of them, and nothing else.
+func (h *hubs) publishLocally(n int) {
 	h.Helper()
 	for range n {
-		h.say()
+		h.publish()
 	}
 	for _, c := range h.clients {
-		for c.next[c.hub] != h.said[c.hub] {
+		for c.next[c.hub] != h.published[c.hub] {
 			want := note{c.hub, c.next[c.hub]}
 			if got := c.take(h.T); got != want {
 				h.Fatalf("a client of hub %d gets %v, and not %v", c.hub, got, want)
@@ -170,20 +170,20 @@ func TestHubs(t *testing.T) {
 		t.Fatal(err)
 	}
 	h := &hubs{T: t}
-	for i := range h.said {
+	for i := range h.published {
 		p := startProcess(t, "hub", broker.url)
 		h.processes = append(h.processes, p)
 		h.clients = append(h.clients, join(t, i, p.url), join(t, i, p.url))
 	}
-	h.meet()
-	h.talk(300)
+	h.waitUntilConnected()
+	h.publishToAll(300)
 
 	for range 2 {
 		broker.kill(t)
-		h.mutter(50)
+		h.publishLocally(50)
 		broker = startProcess(t, "broker", u.Port())
-		h.meet()
-		h.talk(300)
+		h.waitUntilConnected()
+		h.publishToAll(300)
 	}
 
 	for _, p := range h.processes {

@@ -55,8 +55,8 @@ func goroutinesLeft() (left string) {
 	return left
 }
 
-// patience is how long something may take that happens elsewhere.
-const patience = 30 * time.Second
+// testTimeout is how long something may take that happens elsewhere.
+const testTimeout = 30 * time.Second
 
 // newBroker starts a broker on a loopback port; 0 is any.
 func newBroker(port int) (*server.Server, error) {
@@ -68,7 +68,7 @@ func newBroker(port int) (*server.Server, error) {
 		return nil, err
 	}
 	s.Start()
-	if !s.ReadyForConnections(patience) {
+	if !s.ReadyForConnections(testTimeout) {
 		s.Shutdown()
 		return nil, errors.New("the broker does not start")
 	}
@@ -88,22 +88,22 @@ func startBroker(t *testing.T) *server.Server {
 	return s
 }
 
-// journal is a logger that a test can read.
-type journal struct {
+// logBuffer is a logger that a test can read.
+type logBuffer struct {
 	mu   sync.Mutex
 	text bytes.Buffer
 }
 
-func (j *journal) Write(p []byte) (int, error) {
+func (j *logBuffer) Write(p []byte) (int, error) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	return j.text.Write(p)
 }
 
-func (j *journal) logger() *slog.Logger { return slog.New(slog.NewTextHandler(j, nil)) }
+func (j *logBuffer) logger() *slog.Logger { return slog.New(slog.NewTextHandler(j, nil)) }
 
 // waitFor waits until words have been logged.
-func (j *journal) waitFor(t *testing.T, words ...string) {
+func (j *logBuffer) waitFor(t *testing.T, words ...string) {
 	t.Helper()
 	eventually(t, func() bool {
 		j.mu.Lock()
@@ -130,7 +130,7 @@ func containsAll(line string, words []string) bool {
 // processes.
 func eventually(t *testing.T, is func() bool, format string, args ...any) {
 	t.Helper()
-	for deadline := time.Now().Add(patience); !is(); time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(testTimeout); !is(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatalf("there is never "+format, args...)
 		}
@@ -158,7 +158,7 @@ func (in inbox) next(t *testing.T) string {
 	select {
 	case msg := <-in:
 		return msg
-	case <-time.After(patience):
+	case <-time.After(testTimeout):
 		t.Fatal("nothing arrives")
 		return ""
 	}
@@ -186,7 +186,7 @@ func publish(t *testing.T, p *Plane, topic, msg string) {
 // flush waits until the broker has had all that p has sent.
 func flush(t *testing.T, p *Plane) {
 	t.Helper()
-	if err := p.nc.FlushTimeout(patience); err != nil {
+	if err := p.nc.FlushTimeout(testTimeout); err != nil {
 		t.Fatal(err)
 	}
 }

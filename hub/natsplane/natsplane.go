@@ -100,16 +100,16 @@ func New(nc *nats.Conn, opts *Options) *Plane {
 	}
 	p := &Plane{nc: nc, prefix: subject(o.Prefix) + ".", log: o.Logger}
 	p.dispatch.limit = int64(o.Pending)
-	p.dispatch.dropped = p.slow
-	p.dispatch.listen = p.closed
-	p.flusher.trip = func() error { return nc.FlushTimeout(flushTimeout) }
-	p.listen()
+	p.dispatch.dropped = p.reportDrops
+	p.dispatch.watchClosed = p.closedStatus
+	p.flusher.flushOnce = func() error { return nc.FlushTimeout(flushTimeout) }
+	p.logEvents()
 	return p
 }
 
-// closed returns a channel that receives when the connection is closed, and a
+// closedStatus returns a channel that receives when the connection is closed, and a
 // function that releases the channel.
-func (p *Plane) closed() (<-chan nats.Status, func()) {
+func (p *Plane) closedStatus() (<-chan nats.Status, func()) {
 	if p.nc == nil {
 		return nil, func() {} // nothing can be subscribed
 	}
@@ -120,9 +120,9 @@ func (p *Plane) closed() (<-chan nats.Status, func()) {
 	return ch, func() { p.nc.RemoveStatusListener(ch) }
 }
 
-// slow reports that messages for sub begin to be dropped, as nats.go would.
-func (p *Plane) slow(sub *nats.Subscription) {
-	p.nc.ErrorHandler()(p.nc, sub, nats.ErrSlowConsumer) // there is one, by listen
+// reportDrops reports that messages for sub begin to be dropped, as nats.go would.
+func (p *Plane) reportDrops(sub *nats.Subscription) {
+	p.nc.ErrorHandler()(p.nc, sub, nats.ErrSlowConsumer) // there is one, by logEvents
 }
 
 // Publish implements [hub.Backplane]. While there is no connection messages
@@ -149,10 +149,10 @@ func (p *Plane) Subscribe(topic string, deliver func(msg []byte)) (unsubscribe f
 	if err != nil {
 		return nil, fmt.Errorf("natsplane: subscribe to %.100q: %w", topic, err)
 	}
-	p.confirm()
+	p.confirmSubscriptions()
 	return func() error {
 		err := sub.Unsubscribe()
-		p.dispatch.end(sub)
+		p.dispatch.remove(sub)
 		if err == nil || errors.Is(err, nats.ErrConnectionClosed) {
 			return nil // a connection that is closed has no subscriptions
 		}
@@ -160,9 +160,9 @@ func (p *Plane) Subscribe(topic string, deliver func(msg []byte)) (unsubscribe f
 	}, nil
 }
 
-// listen logs the events of the connection. The handlers are called one at a
+// logEvents logs the events of the connection. The handlers are called one at a
 // time, by a goroutine of the connection.
-func (p *Plane) listen() {
+func (p *Plane) logEvents() {
 	failed, lost, back := p.nc.ErrorHandler(), p.nc.DisconnectErrHandler(), p.nc.ReconnectHandler()
 	p.nc.SetErrorHandler(func(nc *nats.Conn, sub *nats.Subscription, err error) {
 		p.logError(sub, err)
@@ -198,5 +198,5 @@ func (p *Plane) logError(sub *nats.Subscription, err error) {
 	}
 	dropped, _ := sub.Dropped() // an error means that the subscription has ended
 	p.log.Warn("natsplane: an error on a subscription", "subject", sub.Subject, "error", err,
-		"dropped so far", uint64(dropped)+p.dispatch.lost(sub))
+		"dropped so far", uint64(dropped)+p.dispatch.droppedOf(sub))
 }

@@ -126,7 +126,7 @@ func TestPrefix(t *testing.T) {
 		if m.Subject != "my%20app.%3E.topic" {
 			t.Errorf("the subject is %q", m.Subject)
 		}
-	case <-time.After(patience):
+	case <-time.After(testTimeout):
 		t.Error("nothing arrives")
 	}
 	flush(t, elsewhere)
@@ -167,7 +167,7 @@ func TestErrors(t *testing.T) {
 // Without a broker messages wait, up to a bound.
 func TestOutage(t *testing.T) {
 	s := startBroker(t)
-	var j journal
+	var j logBuffer
 	p := connect(t, s, &Options{Logger: j.logger()}, nats.ReconnectBufSize(1000))
 	flush(t, p)
 	s.Shutdown()
@@ -196,7 +196,7 @@ func TestLateBroker(t *testing.T) {
 	defer nc.Close()
 	there := New(nc, nil)
 	in := make(inbox, 1)
-	there.flusher.trip = func() error {
+	there.flusher.flushOnce = func() error {
 		t.Error("Subscribe waits for a broker that is not there")
 		return nil
 	}
@@ -222,7 +222,7 @@ func TestLateBroker(t *testing.T) {
 // were there before are called as well.
 func TestSlowConsumer(t *testing.T) {
 	s := startBroker(t)
-	var j journal
+	var j logBuffer
 	handled := make(chan error, 1)
 	p := connect(t, s, &Options{Pending: 10_000, Logger: j.logger()},
 		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { handled <- err }))
@@ -278,10 +278,10 @@ func TestPermissions(t *testing.T) {
 	}
 	s.Start()
 	defer s.Shutdown()
-	if !s.ReadyForConnections(patience) {
+	if !s.ReadyForConnections(testTimeout) {
 		t.Fatal("the broker does not start")
 	}
-	var j journal
+	var j logBuffer
 	p := connect(t, s, &Options{Logger: j.logger()}, nats.UserInfo("u", "p"))
 	publish(t, p, "rooms.tea", "hello")
 	publish(t, p, "secrets", "hello")
