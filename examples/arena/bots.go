@@ -12,36 +12,36 @@ import (
 )
 
 const (
-	dialers     = 4 // bots that connect at the same time
+	maxDialing  = 4 // bots that connect at the same time
 	firstRetry  = time.Second
 	lastRetry   = 10 * time.Second
 	decisions   = 10 // of a bot per second
 	dialTimeout = 10 * time.Second
 )
 
-// school is a group of bots: clients that play by themselves. Their connections are
+// botGroup holds bots, which are clients that play by themselves. Their connections are
 // on a Loop, and a bot acts when a snapshot arrives. So bots need no goroutines,
 // except for a few that dial.
-type school struct {
+type botGroup struct {
 	url  string
 	loop *websocket.Loop
 	ctx  context.Context // done when the bots are to leave
 	stop context.CancelFunc
-	idle chan *bot // those that want to be connected; has room for all
+	idle chan *bot // bots without a connection; has room for all
 	work sync.WaitGroup
 }
 
 // startBots connects n bots to a server, and keeps them connected. It returns
 // an error if the first one cannot be connected, and lets the others follow.
-func startBots(ctx context.Context, url string, n int, seed uint64) (*school, error) {
+func startBots(ctx context.Context, url string, n int, seed uint64) (*botGroup, error) {
 	loop, err := websocket.NewLoop(nil)
 	if err != nil {
 		return nil, err
 	}
-	s := &school{url: url, loop: loop, idle: make(chan *bot, n)}
+	s := &botGroup{url: url, loop: loop, idle: make(chan *bot, n)}
 	s.ctx, s.stop = context.WithCancel(ctx)
 	for i := range n {
-		b := &bot{school: s, seed: seed + uint64(i), name: botName(i), koi: uint8(i % varieties)}
+		b := &bot{botGroup: s, seed: seed + uint64(i), name: botName(i), koi: uint8(i % varieties)}
 		if i > 0 {
 			s.idle <- b
 		} else if err := b.connect(); err != nil {
@@ -49,14 +49,14 @@ func startBots(ctx context.Context, url string, n int, seed uint64) (*school, er
 			return nil, fmt.Errorf("connecting a bot: %w", err)
 		}
 	}
-	for range min(n, dialers) {
+	for range min(n, maxDialing) {
 		s.work.Go(s.dial)
 	}
 	return s, nil
 }
 
-// dial connects bots, one after the other, until the school is closed.
-func (s *school) dial() {
+// dial connects bots, one after the other, until the group is closed.
+func (s *botGroup) dial() {
 	for {
 		select {
 		case <-s.ctx.Done():
@@ -70,7 +70,7 @@ func (s *school) dial() {
 }
 
 // close disconnects all bots and waits until they are gone.
-func (s *school) close() error {
+func (s *botGroup) close() error {
 	s.stop()
 	s.work.Wait()
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
@@ -93,7 +93,7 @@ func botName(i int) string {
 // bot is one bot. It is the EventHandler of its connections, of which there is one
 // at a time.
 type bot struct {
-	*school
+	*botGroup
 	name string
 	koi  uint8
 	seed uint64
@@ -107,7 +107,7 @@ type bot struct {
 	id       uint8
 	seq      uint8
 	buf      []byte
-	lost     bool // the bot could not parse a message, and leaves
+	invalid  bool // the bot could not parse a message, and leaves
 }
 
 // connect connects b, which is not, to the server.
@@ -121,7 +121,7 @@ func (b *bot) connect() error {
 	if err != nil {
 		return err
 	}
-	b.id, b.seq, b.lost = 0, 0, false
+	b.id, b.seq, b.invalid = 0, 0, false
 	b.brain = newBrain(b.seed)
 	if err := b.loop.Attach(conn, b); err != nil {
 		conn.CloseNow()
@@ -153,7 +153,7 @@ func (b *bot) OnOpen(*websocket.Conn) {}
 
 // OnMessage handles a message; on a snapshot the bot acts.
 func (b *bot) OnMessage(conn *websocket.Conn, typ websocket.MessageType, p []byte) {
-	if b.lost {
+	if b.invalid {
 		return
 	}
 	msg, err := parseOutgoing(p, &b.snapshot)
@@ -162,7 +162,7 @@ func (b *bot) OnMessage(conn *websocket.Conn, typ websocket.MessageType, p []byt
 	}
 	if err != nil {
 		log.Printf("a bot does not understand the server: %v", err)
-		b.lost = true
+		b.invalid = true
 		go conn.Close(websocket.StatusPolicyViolation, "")
 		return
 	}
@@ -173,12 +173,12 @@ func (b *bot) OnMessage(conn *websocket.Conn, typ websocket.MessageType, p []byt
 	case welcome:
 		b.id, b.attempts = msg.id, 0
 	case *snapshot:
-		b.live(conn)
+		b.act(conn)
 	}
 }
 
-// live acts on a snapshot.
-func (b *bot) live(conn *websocket.Conn) {
+// act acts on a snapshot.
+func (b *bot) act(conn *websocket.Conn) {
 	s := &b.snapshot
 	every := uint32(max(1, b.motion.rate/decisions))
 	if b.id == 0 || (s.tick+uint32(b.id))%every != 0 { // not all at the same time

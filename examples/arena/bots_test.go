@@ -172,8 +172,8 @@ func TestBotsAmongStrangers(t *testing.T) {
 // Bots whom nobody lets in try again, less and less often.
 func TestBotsRetry(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &school{ctx: t.Context(), idle: make(chan *bot, 1)}
-		b := &bot{school: s}
+		s := &botGroup{ctx: t.Context(), idle: make(chan *bot, 1)}
+		b := &bot{botGroup: s}
 		for i, seconds := range []time.Duration{1, 2, 4, 8, 10, 10, 10} {
 			from := time.Now()
 			b.OnClose(nil, errors.New("the pond is full"))
@@ -202,7 +202,7 @@ func TestBrain(t *testing.T) {
 	me := koiState{id: 1, body: body{score: 10}}
 	ready := func() *brain {
 		b := newBrain(1)
-		b.rest, b.bold = 0, 1
+		b.restTime, b.bold = 0, 1
 		return b
 	}
 	decide := func(b *brain, s *snapshot) steering {

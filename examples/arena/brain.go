@@ -8,17 +8,17 @@ import (
 // brain plays for a bot. It gets the same snapshots as a page, and decides about ten
 // times a second. It knows no connection, and belongs to one goroutine at a time.
 type brain struct {
-	rng    *rand.Rand
-	bold   float64 // how likely it is to attack, of 1
-	effort float64 // how fast it swims, of 1
-	rest   int     // decisions before it thinks of attacking again
+	rng      *rand.Rand
+	bold     float64 // how likely it is to attack, of 1
+	effort   float64 // how fast it swims, of 1
+	restTime int     // decisions before it thinks of attacking again
 }
 
 func newBrain(seed uint64) *brain {
 	rng := rand.New(rand.NewPCG(seed, 1))
 	return &brain{
 		rng: rng, bold: rng.Float64(),
-		effort: 0.65 + 0.3*rng.Float64(), rest: 20,
+		effort: 0.65 + 0.3*rng.Float64(), restTime: 20,
 	}
 }
 
@@ -29,7 +29,7 @@ const (
 
 // decide returns the next action of the koi me.
 func (b *brain) decide(m *motion, s *snapshot, me *koiState) steering {
-	b.rest = max(0, b.rest-1)
+	b.restTime = max(0, b.restTime-1)
 	throttle := uint8(255 * b.effort)
 	if dir, ok := b.flee(m, s, me); ok {
 		return steering{dir: dir, throttle: 255}
@@ -39,7 +39,7 @@ func (b *brain) decide(m *motion, s *snapshot, me *koiState) steering {
 		ahead := math.Hypot(victim.x-me.x, victim.y-me.y) / dartSpeed
 		dir := headingOf(victim.x+victim.vx*ahead-me.x, victim.y+victim.vy*ahead-me.y)
 		if off := int8(dir - me.heading); off > -8 && off < 8 {
-			b.rest = 25 + b.rng.IntN(60)
+			b.restTime = 25 + b.rng.IntN(60)
 			return steering{dir: dir, throttle: 255, dart: true}
 		}
 		return steering{dir: dir, throttle: throttle}
@@ -77,11 +77,11 @@ func (b *brain) flee(m *motion, s *snapshot, me *koiState) (dir uint8, ok bool) 
 
 // victim returns the koi to attack: the richest in sight, and only now and then.
 func (b *brain) victim(s *snapshot, me *koiState) (best *koiState) {
-	if b.rest > 0 || me.dart > 0 || me.daze > 0 {
+	if b.restTime > 0 || me.dart > 0 || me.daze > 0 {
 		return nil
 	}
 	if b.rng.Float64() > b.bold {
-		b.rest = 10
+		b.restTime = 10
 		return nil
 	}
 	for i := range s.koi {

@@ -8,8 +8,8 @@ import (
 	"github.com/fullduplex-go/websocket"
 )
 
-// client is one connection of the game. It reports its events to the game by
-// letters, so the loop's goroutine that handles a message never waits.
+// client is one connection of the game. It queues its events for the
+// game, so the loop's goroutine that handles a message never waits.
 type client struct {
 	conn    *websocket.Conn
 	skipped atomic.Uint32 // snapshots that were not sent
@@ -25,26 +25,26 @@ type client struct {
 	version int   // of the roster that it has
 }
 
-// goodbye is the code and reason with which the server closes a connection.
-type goodbye struct {
+// closeReason is the code and reason with which the server closes a connection.
+type closeReason struct {
 	code   websocket.StatusCode
 	reason string
 }
 
 var (
-	errFull  = goodbye{websocket.StatusTryAgainLater, "the pond is full"}
-	errSlow  = goodbye{websocket.StatusTryAgainLater, "you do not read fast enough"}
-	errFlood = goodbye{websocket.StatusPolicyViolation, "too many messages"}
-	errText  = goodbye{websocket.StatusUnsupportedData, "messages of this game are binary"}
-	errTwice = goodbye{websocket.StatusPolicyViolation, "you have joined already"}
-	errEarly = goodbye{websocket.StatusPolicyViolation, "join first"}
-	errOrder = goodbye{websocket.StatusPolicyViolation, "a sequence number was left out"}
+	errFull  = closeReason{websocket.StatusTryAgainLater, "the pond is full"}
+	errSlow  = closeReason{websocket.StatusTryAgainLater, "you do not read fast enough"}
+	errFlood = closeReason{websocket.StatusPolicyViolation, "too many messages"}
+	errText  = closeReason{websocket.StatusUnsupportedData, "messages of this game are binary"}
+	errTwice = closeReason{websocket.StatusPolicyViolation, "you have joined already"}
+	errEarly = closeReason{websocket.StatusPolicyViolation, "join first"}
+	errOrder = closeReason{websocket.StatusPolicyViolation, "a sequence number was left out"}
 )
 
 // drop closes the connection. It does that in a goroutine of its own, since a close
 // may take long and neither the game nor the loop may wait. Messages that arrive
 // meanwhile are ignored.
-func (c *client) drop(why goodbye) {
+func (c *client) drop(why closeReason) {
 	if !c.dropped.Swap(true) {
 		go c.conn.Close(why.code, why.reason)
 	}
@@ -60,7 +60,7 @@ type events struct {
 func (e *events) OnOpen(conn *websocket.Conn) {
 	c := &client{conn: conn, version: -1, tokens: newBucket(2*e.rate, time.Now())}
 	e.clients.Store(conn, c)
-	e.game.post(c, opened{})
+	e.game.enqueue(c, opened{})
 	if err := conn.Send(websocket.Binary, hello{uint8(e.rate)}.append(nil)); err != nil {
 		c.drop(errSlow)
 	}
@@ -82,7 +82,7 @@ func (e *events) OnMessage(conn *websocket.Conn, typ websocket.MessageType, p []
 	}
 	msg, err := parseIncoming(p)
 	if err != nil {
-		c.drop(goodbye{websocket.StatusPolicyViolation, err.Error()})
+		c.drop(closeReason{websocket.StatusPolicyViolation, err.Error()})
 		return
 	}
 	switch msg := msg.(type) {
@@ -92,7 +92,7 @@ func (e *events) OnMessage(conn *websocket.Conn, typ websocket.MessageType, p []
 			return
 		}
 		c.joined = true
-		e.game.post(c, msg)
+		e.game.enqueue(c, msg)
 	case steer:
 		c.seq++
 		switch {
@@ -101,7 +101,7 @@ func (e *events) OnMessage(conn *websocket.Conn, typ websocket.MessageType, p []
 		case msg.seq != c.seq:
 			c.drop(errOrder)
 		default:
-			e.game.post(c, msg)
+			e.game.enqueue(c, msg)
 		}
 	case ping:
 		// A page that does not read its pongs needs none.
@@ -111,7 +111,7 @@ func (e *events) OnMessage(conn *websocket.Conn, typ websocket.MessageType, p []
 
 func (e *events) OnClose(conn *websocket.Conn, err error) {
 	if v, ok := e.clients.LoadAndDelete(conn); ok {
-		e.game.post(v.(*client), closed{})
+		e.game.enqueue(v.(*client), closed{})
 	}
 }
 

@@ -9,21 +9,21 @@ import (
 )
 
 const (
-	// maxBehind is how many bytes may wait for a connection before it is not
+	// maxBuffered is how many bytes may wait for a connection before it is not
 	// given another snapshot.
-	maxBehind = 8 << 10
+	maxBuffered = 8 << 10
 	// rosterEvery is how many rosters there are per second at most.
 	rosterEvery = 4
-	// catchUp is how many missed ticks are made up for after the game was held
+	// maxCatchUp is how many missed ticks are made up for after the game was held
 	// up; the others are lost.
-	catchUp = 5
-	// spectators is how many may be connected besides the players.
-	spectators = 50
+	maxCatchUp = 5
+	// maxSpectators is how many may be connected besides the players.
+	maxSpectators = 50
 )
 
 // game owns the world: only the goroutine of run uses it. Connections are on a Loop,
-// whose goroutines only put letters into the game's mailbox, so neither ever waits
-// for the other.
+// whose goroutines only put events into the game's queue. So neither waits for the
+// other.
 type game struct {
 	world   *world
 	players int // at most so many
@@ -37,15 +37,15 @@ type game struct {
 	version  int    // of the world's roster that roster holds
 	rosterAt uint32 // the tick of that
 
-	mu   sync.Mutex // guards mail
-	mail []letter
+	mu     sync.Mutex // guards events
+	events []gameEvent
 }
 
-// letter is an event of a connection, for the game. The letters of a client come in
+// gameEvent is an event of a connection, for the game. The events of a client come in
 // order: opened, then others, then closed.
-type letter struct {
-	from *client
-	what any // opened, closed, join or steer
+type gameEvent struct {
+	client *client
+	data   any // opened, closed, join or steer
 }
 
 type (
@@ -60,12 +60,12 @@ func newGame(rate, players int, seed uint64) *game {
 	}
 }
 
-// post puts a letter into the mailbox. It may be called by any goroutine. The rate
-// at which a client may send bounds the size of the mailbox.
-func (g *game) post(from *client, what any) {
+// enqueue puts an event into the queue. It may be called by any goroutine. The rate at
+// which a client may send bounds the length of the queue.
+func (g *game) enqueue(c *client, data any) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.mail = append(g.mail, letter{from, what})
+	g.events = append(g.events, gameEvent{c, data})
 }
 
 // run plays the game until ctx is done. Whenever a time comes in, it makes the
@@ -83,8 +83,8 @@ func (g *game) run(ctx context.Context, times <-chan time.Time) {
 			}
 			due := int(now.Sub(start).Seconds()*float64(g.world.rate)+0.5) + 1 - done
 			done += due
-			for range min(due, catchUp) {
-				g.readMail()
+			for range min(due, maxCatchUp) {
+				g.handleEvents()
 				g.world.step()
 			}
 			if due > 0 {
@@ -94,17 +94,17 @@ func (g *game) run(ctx context.Context, times <-chan time.Time) {
 	}
 }
 
-// readMail acts on what the connections have posted.
-func (g *game) readMail() {
+// handleEvents handles the events in the queue.
+func (g *game) handleEvents() {
 	g.mu.Lock()
-	mail := g.mail
-	g.mail = nil
+	queued := g.events
+	g.events = nil
 	g.mu.Unlock()
-	for _, l := range mail {
-		c := l.from
-		switch what := l.what.(type) {
+	for _, e := range queued {
+		c := e.client
+		switch data := e.data.(type) {
 		case opened:
-			if len(g.clients) >= g.players+spectators {
+			if len(g.clients) >= g.players+maxSpectators {
 				c.drop(errFull)
 				continue
 			}
@@ -115,10 +115,10 @@ func (g *game) readMail() {
 			}
 			delete(g.clients, c)
 		case join:
-			g.join(c, what)
+			g.join(c, data)
 		case steer:
 			if c.id != 0 {
-				g.world.steer(c.id, what)
+				g.world.steer(c.id, data)
 			}
 		}
 	}
@@ -151,7 +151,7 @@ func (g *game) broadcast() {
 		// A snapshot that waits is soon replaced by a newer one. So a
 		// connection that does not keep up misses some snapshots, and costs
 		// the others nothing.
-		if c.conn.Buffered() > maxBehind {
+		if c.conn.Buffered() > maxBuffered {
 			c.skipped.Add(1)
 			continue
 		}

@@ -128,7 +128,7 @@ func (s *settings) runServer(ctx context.Context, stdout io.Writer) error {
 	failed := make(chan error, 2)
 	go func() { failed <- httpServer.Serve(ln) }()
 
-	var bots *school
+	var bots *botGroup
 	if s.bots > 0 {
 		if bots, err = startBots(ctx, ownURL(ln.Addr()), s.bots, rand.Uint64()); err != nil {
 			failed <- err

@@ -112,7 +112,7 @@ func TestSlowReader(t *testing.T) {
 			t.Fatalf("tick %d instead of %d", s.tick, ticks+1)
 		}
 	}
-	if n := client.conn.Buffered(); n > maxBehind+8<<10 {
+	if n := client.conn.Buffered(); n > maxBuffered+8<<10 {
 		t.Errorf("%d bytes wait for it, of snapshots that are of no use any more", n)
 	}
 	if n := fast.arrive().skipped; n != 0 {
@@ -174,8 +174,8 @@ func TestCatchUp(t *testing.T) {
 	}
 	a.now = a.now.Add(time.Hour)
 	a.tick()
-	if got := expect[*snapshot](p).tick - first; got != 4+catchUp {
-		t.Errorf("%d ticks instead of %d", got, 4+catchUp)
+	if got := expect[*snapshot](p).tick - first; got != 4+maxCatchUp {
+		t.Errorf("%d ticks instead of %d", got, 4+maxCatchUp)
 	}
 }
 
@@ -262,7 +262,7 @@ func TestFull(t *testing.T) {
 	dial(t, a.url, nil).join(a, "Cy")
 
 	// There is an end to spectators as well.
-	for range spectators {
+	for range maxSpectators {
 		dial(t, a.url, nil)
 	}
 	late := dial(t, a.url, nil)
@@ -303,7 +303,7 @@ func TestClock(t *testing.T) {
 	last := expect[*snapshot](p).tick
 	for range 10 {
 		now := expect[*snapshot](p).tick
-		if now <= last || now > last+catchUp {
+		if now <= last || now > last+maxCatchUp {
 			t.Errorf("tick %d comes after %d", now, last)
 		}
 		last = now

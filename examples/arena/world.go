@@ -25,8 +25,8 @@ const (
 	treatOneIn  = 12  // of them is worth more
 	treatValue  = 5
 
-	backlog = 4 // inputs that may wait; of more the latest two are kept
-	silence = 1 // seconds without input after which a koi lets itself drift
+	maxInputs    = 4 // inputs that may wait; of more the latest two are kept
+	inputTimeout = 1 // seconds without input after which a koi lets itself drift
 )
 
 // world is the pond and everything in it. It belongs to the goroutine that runs the
@@ -48,12 +48,12 @@ type world struct {
 type koi struct {
 	person
 	body
-	shield int      // ticks
-	hunger float64  // the part of a point that is due
-	inputs []steer  // that wait for their ticks
-	last   steering // what it did in the tick before
-	ack    uint8    // sequence number of the last input that took effect
-	quiet  int      // ticks since there was an input
+	shield  int      // ticks
+	hunger  float64  // the part of a point that is due
+	inputs  []steer  // that wait for their ticks
+	last    steering // what it did in the tick before
+	ack     uint8    // sequence number of the last input that took effect
+	noInput int      // ticks since there was an input
 }
 
 func newWorld(rate int, seed uint64) *world {
@@ -136,14 +136,14 @@ func (w *world) steer(id uint8, s steer) {
 func (w *world) next(k *koi) steering {
 	if len(k.inputs) == 0 {
 		k.last.dart = false
-		if k.quiet++; k.quiet > silence*w.rate {
+		if k.noInput++; k.noInput > inputTimeout*w.rate {
 			k.last.throttle = 0
 		}
 		return k.last
 	}
-	k.quiet = 0
+	k.noInput = 0
 	dart := false
-	if n := len(k.inputs); n > backlog {
+	if n := len(k.inputs); n > maxInputs {
 		for _, s := range k.inputs[:n-2] {
 			dart = dart || s.dart
 		}

@@ -388,7 +388,7 @@ func TestInputs(t *testing.T) {
 		t.Error("a dart was lost")
 	}
 	expect(45, 45)
-	for range silence * w.rate {
+	for range inputTimeout * w.rate {
 		w.step()
 	}
 	expect(45, 0) // whoever says nothing any more drifts

@@ -14,7 +14,7 @@ const flushTimeout = 2 * time.Second
 // flusher waits until the broker has received everything sent so far. Calls that
 // wait at the same time share a round trip.
 type flusher struct {
-	flushOnce func() error // makes one
+	flushOnce func() error // makes one round trip
 
 	mu      sync.Mutex
 	running bool       // a round trip is under way
