@@ -107,7 +107,7 @@ func TestDazed(t *testing.T) {
 	})
 }
 
-// Whatever a koi does, it stays in the pond, and the wire can say where it is.
+// A koi always stays in the pond, where the wire format can express its position.
 func TestMotionIsOnTheWire(t *testing.T) {
 	atEachRate(t, func(t *testing.T, m motion) {
 		rng := rand.New(rand.NewPCG(1, 2))

@@ -173,7 +173,7 @@ func TestSnapshotAgain(t *testing.T) {
 	}
 }
 
-// Whatever is accepted is written in the only way there is.
+// A message that is accepted has one encoding.
 func FuzzIncoming(f *testing.F) {
 	for _, c := range incoming {
 		f.Add(unhex(f, c.hex))

@@ -9,16 +9,16 @@ import (
 	"github.com/fullduplex-go/websocket/hub"
 )
 
-// lookout is a backplane that tries to take the market's lock while somebody
+// lockProbe is a backplane that tries to take the market's lock while somebody
 // subscribes.
-type lookout struct {
+type lockProbe struct {
 	hub.Memory
-	market *market
-	free   bool
+	market   *market
+	unlocked bool
 }
 
-func (l *lookout) Subscribe(topic string, deliver func([]byte)) (func() error, error) {
-	if l.free = l.market.mu.TryLock(); l.free {
+func (l *lockProbe) Subscribe(topic string, deliver func([]byte)) (func() error, error) {
+	if l.unlocked = l.market.mu.TryLock(); l.unlocked {
 		l.market.mu.Unlock()
 	}
 	return l.Memory.Subscribe(topic, deliver)
@@ -27,16 +27,16 @@ func (l *lookout) Subscribe(topic string, deliver func([]byte)) (func() error, e
 // The market goes on while a visitor subscribes and all is replayed to it.
 func TestSubscribeWithoutLock(t *testing.T) {
 	m := newMarket(config{instruments: 3, rate: 10, seed: 1})
-	plane := &lookout{market: m}
+	plane := &lockProbe{market: m}
 	m.hub = hub.New(&hub.Options{Replay: 3, Backplane: plane})
 	near, far := websocket.Pipe()
 	defer near.CloseNow()
 	defer far.CloseNow()
-	v := &visitor{conn: far, market: m, line: newPacedConn(nil)}
+	v := &visitor{conn: far, market: m, paced: newPacedConn(nil)}
 	if err := v.set(settings{}); err != nil {
 		t.Fatal(err)
 	}
-	if !plane.free {
+	if !plane.unlocked {
 		t.Error("the market's lock was held")
 	}
 	if err := m.hub.Shutdown(t.Context()); err != nil {

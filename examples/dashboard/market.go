@@ -74,7 +74,7 @@ func newMarket(c config) *market {
 		for range int(historyEvery.Seconds()) * c.rate {
 			m.sim.step()
 		}
-		m.remember()
+		m.recordPrices()
 	}
 	m.start = time.Now()
 	for i := range m.keys {
@@ -111,7 +111,7 @@ func (m *market) step() {
 	every := float64(historyEvery.Milliseconds())
 	if now-m.until >= every {
 		m.until = max(m.until+every, now-every) // after a long sleep of the machine there is a gap
-		m.remember()
+		m.recordPrices()
 	}
 }
 
@@ -125,8 +125,8 @@ func (m *market) publish(i int, now float64) {
 	m.hub.PublishKey(topic, m.keys[i], websocket.Binary, m.buf)
 }
 
-// remember appends the present prices to the history.
-func (m *market) remember() {
+// recordPrices appends the present prices to the history.
+func (m *market) recordPrices() {
 	for i := range m.sim.instruments {
 		m.history[i*historyLength+m.oldest] = m.sim.instruments[i].price
 	}

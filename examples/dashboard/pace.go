@@ -36,10 +36,10 @@ type pacedConn struct {
 	writing sync.Mutex // held during a Write
 
 	mu       sync.Mutex
-	rate     int           // bytes per second; 0: no limit
-	free     time.Time     // when the line is free again
-	deadline time.Time     // for writing
-	closed   bool          //
+	rate     int       // bytes per second; 0: no limit
+	free     time.Time // when bytes may be sent again
+	deadline time.Time // for writing
+	closed   bool
 	changed  chan struct{} // closed when one of the others changes
 }
 
@@ -80,7 +80,7 @@ func (c *pacedConn) Write(p []byte) (n int, err error) {
 	c.writing.Lock()
 	defer c.writing.Unlock()
 	for {
-		size, err := c.take(len(p) - n)
+		size, err := c.reserve(len(p) - n)
 		if err != nil {
 			return n, err
 		}
@@ -92,11 +92,11 @@ func (c *pacedConn) Write(p []byte) (n int, err error) {
 	}
 }
 
-// take waits until the line is free, and takes the line for up to n bytes. It returns
-// for how many.
-func (c *pacedConn) take(n int) (int, error) {
+// reserve waits until bytes may be sent, and reserves the time for up to n of them. It
+// returns how many.
+func (c *pacedConn) reserve(n int) (int, error) {
 	for {
-		size, wait, changed, err := c.tryTake(n)
+		size, wait, changed, err := c.tryReserve(n)
 		if err != nil || wait <= 0 {
 			return size, err
 		}
@@ -109,9 +109,9 @@ func (c *pacedConn) take(n int) (int, error) {
 	}
 }
 
-// tryTake is take without waiting. If the line is not free it returns how long to
+// tryReserve is reserve without waiting. If no bytes may be sent it returns how long to
 // wait, and a channel that is closed when the state changes meanwhile.
-func (c *pacedConn) tryTake(n int) (size int, wait time.Duration, changed <-chan struct{}, err error) {
+func (c *pacedConn) tryReserve(n int) (size int, wait time.Duration, changed <-chan struct{}, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.closed {

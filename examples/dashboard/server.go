@@ -82,7 +82,7 @@ func (s *server) serve(ln net.Listener) error { return s.http.Serve(pacedListene
 
 // visit is the Handler of the WebSocket server.
 func (s *server) visit(conn *websocket.Conn) {
-	v := &visitor{conn: conn, market: s.market, line: paceOf(conn.Context())}
+	v := &visitor{conn: conn, market: s.market, paced: paceOf(conn.Context())}
 	s.mu.Lock()
 	s.visitors[v] = true
 	s.mu.Unlock()
@@ -92,7 +92,7 @@ func (s *server) visit(conn *websocket.Conn) {
 		s.mu.Unlock()
 	}()
 	code, reason := v.serve()
-	v.line.setRate(0) // so that a slow page does not delay the close
+	v.paced.setRate(0) // so that a slow page does not delay the close
 	conn.Close(code, reason)
 }
 

@@ -17,12 +17,12 @@ type instrument struct {
 	volume           uint32 // traded today; wraps around
 	seq              uint32 // number of the last trade
 
-	value    float64 // the price before it is rounded
-	activity float64 // trades per second on a quiet day
-	wildness float64 // standard deviation of the return over a second on a quiet day
-	heat     float64 // excitement: 0 when quiet
-	push     float64 // return per second while it is excited
-	last     int     // step of the last trade
+	value      float64 // the price before it is rounded
+	activity   float64 // trades per second on a quiet day
+	volatility float64 // standard deviation of the return over a second on a quiet day
+	excitement float64 // 0 when quiet
+	drift      float64 // return per second while it is excited
+	last       int     // step of the last trade
 }
 
 // simulation is a simulated market. It belongs to one goroutine at a time. It knows no
@@ -41,8 +41,8 @@ const (
 	newsSector = 24.0 // about a whole sector
 	newsMarket = 90.0 // about everything
 
-	calm   = 2.5  // seconds in which two thirds of an excitement are over
-	spring = 4e-4 // how much of its distance from the reference a price loses per second
+	excitementTime = 2.5  // seconds in which two thirds of an excitement are over
+	meanReversion  = 4e-4 // how much of its distance from the reference a price loses per second
 )
 
 // newSimulation returns a market of n instruments that makes rate steps per
@@ -71,7 +71,7 @@ func newSimulation(n, rate int, seed uint64) *simulation {
 		in.high, in.low = in.price, in.price
 		// A few are traded all the time, most now and then.
 		in.activity = 1 + 32*math.Pow(s.rng.Float64(), 3)
-		in.wildness = s.between(2e-4, 7e-4)
+		in.volatility = s.between(2e-4, 7e-4)
 	}
 	return s
 }
@@ -83,15 +83,15 @@ func (s *simulation) between(a, b float64) float64 { return a + (b-a)*s.rng.Floa
 func (s *simulation) step() []int {
 	s.steps++
 	s.news()
-	cooling := math.Exp(-1 / (calm * s.rate))
+	cooling := math.Exp(-1 / (excitementTime * s.rate))
 	s.traded = s.traded[:0]
 	for i := range s.instruments {
 		in := &s.instruments[i]
-		in.heat *= cooling
-		if in.heat < 0.01 {
-			in.heat = 0
+		in.excitement *= cooling
+		if in.excitement < 0.01 {
+			in.excitement = 0
 		}
-		if s.rng.Float64()*s.rate < in.activity+in.heat*s.rate {
+		if s.rng.Float64()*s.rate < in.activity+in.excitement*s.rate {
 			s.trade(in)
 			s.traded = append(s.traded, i)
 		}
@@ -125,18 +125,18 @@ func (s *simulation) exciteAll(sector int, heat, push float64) {
 }
 
 func (in *instrument) excite(heat, push float64) {
-	in.heat = min(in.heat+heat, 1.5)
-	in.push = push
+	in.excitement = min(in.excitement+heat, 1.5)
+	in.drift = push
 }
 
 // trade moves the price of in by the time that has passed since its last trade.
 func (s *simulation) trade(in *instrument) {
 	dt := float64(s.steps-in.last) / s.rate
 	in.last = s.steps
-	change := s.rng.NormFloat64() * in.wildness * (1 + in.heat) * math.Sqrt(dt)
-	change += in.push * in.heat * dt
-	change -= spring * dt * math.Log(in.value/float64(in.reference))
-	// Whatever the draw, a price neither vanishes nor outgrows 32 bits.
+	change := s.rng.NormFloat64() * in.volatility * (1 + in.excitement) * math.Sqrt(dt)
+	change += in.drift * in.excitement * dt
+	change -= meanReversion * dt * math.Log(in.value/float64(in.reference))
+	// A price neither vanishes nor outgrows 32 bits.
 	limit := float64(in.reference)
 	in.value = min(max(in.value*math.Exp(change), limit/4), limit*4)
 	in.price = uint32(math.Round(in.value))

@@ -48,7 +48,7 @@ func TestNames(t *testing.T) {
 	}
 }
 
-// Whatever the rate, the market is about as busy, and prices stay prices.
+// At every rate the market is about as busy, and prices stay prices.
 func TestTrades(t *testing.T) {
 	const n = 40
 	perSecond := make(map[int]float64)
@@ -99,7 +99,7 @@ func TestPriceLimits(t *testing.T) {
 		in := &s.instruments[0]
 		for range 1000 {
 			s.steps++
-			in.heat, in.push = 1.5, push
+			in.excitement, in.drift = 1.5, push
 			s.trade(in)
 		}
 		if in.price == 0 || in.low == 0 || float64(in.high) > 4*float64(in.reference)+1 {
@@ -116,14 +116,14 @@ func TestNews(t *testing.T) {
 	s := newSimulation(80, 60, 1)
 	s.exciteAll(2, 1, 1e-3)
 	for i, in := range s.instruments {
-		if hot := in.heat > 0; hot != (in.sector == 2) {
-			t.Errorf("instrument %d of sector %d: heat %v", i, in.sector, in.heat)
+		if hot := in.excitement > 0; hot != (in.sector == 2) {
+			t.Errorf("instrument %d of sector %d: heat %v", i, in.sector, in.excitement)
 		}
 	}
 	s.exciteAll(-1, 5, 1e-3)
 	for i, in := range s.instruments {
-		if in.heat == 0 || in.heat > 1.5 {
-			t.Errorf("instrument %d: heat %v", i, in.heat)
+		if in.excitement == 0 || in.excitement > 1.5 {
+			t.Errorf("instrument %d: heat %v", i, in.excitement)
 		}
 	}
 	hot := len(s.step())

@@ -32,12 +32,12 @@ const (
 type visitor struct {
 	conn   *websocket.Conn
 	market *market
-	line   *pacedConn
+	paced  *pacedConn
 
 	mu       sync.Mutex        // after market.mu
 	settings settings          // written by the goroutine that serves
 	sub      *hub.Subscription // nil while there is none
-	past     counts            // of subscriptions that have ended, and between them
+	ended    counts            // of subscriptions that have ended, and between them
 
 	subscribed bool // once; belongs to the goroutine that serves
 }
@@ -101,7 +101,7 @@ func (v *visitor) serve() (websocket.StatusCode, string) {
 // trade between the two subscriptions is in the replay, or a newer one of the same
 // instrument is.
 func (v *visitor) set(s settings) error {
-	v.line.setRate(s.rate)
+	v.paced.setRate(s.rate)
 	v.mu.Lock()
 	again := v.sub == nil || v.settings.policy != s.policy
 	v.settings = s
@@ -109,7 +109,7 @@ func (v *visitor) set(s settings) error {
 	if !again {
 		return nil
 	}
-	before := v.leave()
+	before := v.unsubscribe()
 	o := hub.SubscribeOptions{Policy: hub.KeepLatest, Queue: maxInstruments, Replay: true}
 	if s.policy == queueAll {
 		o.Policy, o.Queue = hub.DropOldest, queueDepth
@@ -118,13 +118,13 @@ func (v *visitor) set(s settings) error {
 	if err != nil {
 		return fmt.Errorf("subscribing: %w", err)
 	}
-	v.enter(sub, before)
+	v.setSubscription(sub, before)
 	return nil
 }
 
-// leave ends the subscription, if there is one, and adds its counters to past. It
+// unsubscribe ends the subscription, if there is one, and adds its counters to ended. It
 // returns the number of the market's trades at that moment.
-func (v *visitor) leave() (trades uint64) {
+func (v *visitor) unsubscribe() (trades uint64) {
 	v.market.mu.Lock()
 	defer v.market.mu.Unlock()
 	v.mu.Lock()
@@ -135,18 +135,18 @@ func (v *visitor) leave() (trades uint64) {
 	before := v.sub.Stats()
 	v.sub.Unsubscribe()
 	after := v.sub.Stats()
-	v.past.Sent += after.Sent
-	v.past.Conflated += after.Conflated
+	v.ended.Sent += after.Sent
+	v.ended.Conflated += after.Conflated
 	// The waiting trades have been sent in the meantime, or never will be.
-	v.past.Dropped += after.Dropped + uint64(before.Pending) - (after.Sent - before.Sent)
+	v.ended.Dropped += after.Dropped + uint64(before.Pending) - (after.Sent - before.Sent)
 	v.sub = nil
 	return v.market.trades
 }
 
-// enter makes sub the subscription. before is the number of the market's trades when
-// the previous subscription ended. Trades that neither of the two got count as
+// setSubscription makes sub the subscription. before is the number of the market's
+// trades when the previous subscription ended. Trades that neither of the two got count as
 // dropped, if there was a previous one.
-func (v *visitor) enter(sub *hub.Subscription, before uint64) {
+func (v *visitor) setSubscription(sub *hub.Subscription, before uint64) {
 	v.market.mu.Lock()
 	defer v.market.mu.Unlock()
 	v.mu.Lock()
@@ -155,7 +155,7 @@ func (v *visitor) enter(sub *hub.Subscription, before uint64) {
 		st := sub.Stats()
 		// The replay is the newest trade of each instrument.
 		got := st.Sent + st.Conflated + st.Dropped + uint64(st.Pending) - uint64(len(v.market.keys))
-		v.past.Dropped += v.market.trades - before - got
+		v.ended.Dropped += v.market.trades - before - got
 	}
 	v.sub, v.subscribed = sub, true
 }
@@ -164,7 +164,7 @@ func (v *visitor) enter(sub *hub.Subscription, before uint64) {
 func (v *visitor) counts() (counts, settings) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	c := v.past
+	c := v.ended
 	if v.sub != nil {
 		s := v.sub.Stats()
 		c.Sent += s.Sent

@@ -1,5 +1,5 @@
-// The game: what arrives goes to the timeline and the prediction, what these
-// make of it is drawn. The protocol is described in protocol.go.
+// The game: messages of the server go to the timeline and the prediction, and the
+// results are drawn. The protocol is described in protocol.go.
 
 import { $, make, memory, setText } from './dom.js';
 import { Hud } from './hud.js';
@@ -126,7 +126,7 @@ $('retry').addEventListener('click', () => socket.retry());
 
 // --- a server that stands still ----------------------------------------------
 
-const patience = 1000; // milliseconds without a snapshot
+const stillAfter = 1000; // milliseconds without a snapshot
 
 let still = 0; // how often in a row watchServer has found that
 
@@ -136,7 +136,7 @@ let still = 0; // how often in a row watchServer has found that
 function watchServer(now) {
   const { state } = document.body.dataset;
   if (state !== 'online' && state !== 'playing') return;
-  if (now - snapshotAt > patience) {
+  if (now - snapshotAt > stillAfter) {
     if (++still === 2) say('Nothing comes from the server: the pond stands still.');
     return;
   }
@@ -173,7 +173,7 @@ function frame(now) {
   requestAnimationFrame(frame);
 }
 
-// What our koi reaches is gone for us at once, as for the server it soon will be.
+// A crumb that our koi reaches disappears at once, as it soon will at the server.
 const eaten = new Map(); // keys of crumbs, until when they are not shown
 
 function withoutEaten(crumbs, koi, now) {
@@ -247,7 +247,7 @@ $('form').addEventListener('submit', (event) => {
   if (document.body.dataset.state === 'online') socket.send(wire.join(player.koi, player.name));
 });
 
-// Who closes the dialog with the Escape key only watches.
+// A visitor who closes the dialog with the Escape key only watches.
 $('welcome').addEventListener('close', () => { $('play').hidden = player !== null; });
 $('play').addEventListener('click', askToPlay);
 
@@ -258,7 +258,7 @@ $('lag').addEventListener('change', () => {
   $('lag').blur();
 });
 
-// What was clicked with a pointer does not need the keys, and the game does.
+// An element that was clicked gives the focus back, because the game needs the keys.
 document.addEventListener('click', (event) => {
   if (event.detail > 0 && !event.target.closest('dialog, select')) document.activeElement?.blur();
 });

@@ -1,5 +1,5 @@
-// Small helpers for the page. Whatever came from somebody else goes through
-// textContent: it is text, never markup.
+// Small helpers for the page. Text of other visitors is set by textContent, so it is
+// never markup.
 
 export const $ = (id) => document.getElementById(id);
 
@@ -17,8 +17,8 @@ export function setText(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }
 
-// What the browser remembers of the visitor. Where that is forbidden the game
-// works all the same.
+// The browser's storage for the visitor. Where storage is forbidden the game works all
+// the same.
 export const memory = {
   get(key) {
     try {

@@ -1,6 +1,6 @@
-// What happens is not sent: it is seen. Two snapshots tell who has eaten and who
-// was rammed, however many between them were missed. What follows from that is
-// for the eye only: ripples, splashes, and numbers that float away.
+// Effects: ripples, splashes, and numbers that float away. The server sends no events.
+// The page finds out who has eaten and who was rammed by comparing two snapshots,
+// however many between them were missed.
 
 const calm = matchMedia('(prefers-reduced-motion: reduce)');
 

@@ -1,5 +1,5 @@
-// What is written over the pond: the best koi, our own score, the map, and what
-// the network does.
+// The panels over the pond: the best koi, our own score, the map, and the state of the
+// network.
 
 import { $, make, setText } from './dom.js';
 import { pondRadius } from './motion.js';

@@ -1,4 +1,4 @@
-// What the player wants, from keys, mouse or fingers, whichever was used last.
+// The player's input, from keys, mouse or fingers, whichever was used last.
 
 import { headingOf } from './motion.js';
 
@@ -39,7 +39,7 @@ export class Input {
     dartButton.addEventListener('click', () => { this.#dart = true; });
   }
 
-  // What our koi, which is at a place and heads somewhere, is to do now.
+  // Returns the steering for our koi, from its position and heading.
   steering(koi, camera) {
     const dart = this.#dart || this.#darts.size > 0;
     this.#dart = false;

@@ -1,4 +1,4 @@
-// What koi look like. They are drawn in units of their own length: the nose is
+// The shapes of koi. They are drawn in units of their own length: the nose is
 // at 0.42, 0 and the tail fin ends near -0.7, 0.
 
 const white = '#fdf5ea';

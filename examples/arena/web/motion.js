@@ -1,6 +1,6 @@
-// How koi swim: motion.go once more, to the letter. A page that knows the state
-// of its koi and the inputs that the server has not seen yet knows with this
-// what the server will say.
+// The motion of koi: the same rules as in motion.go. With them a page can predict the
+// server's next state of its koi, from the last state and the inputs that the server
+// has not seen yet.
 
 export const pondRadius = 1500;
 export const mouth = 12; // how far from its rim a koi can eat

@@ -1,9 +1,9 @@
-// Our own koi. Waiting for the server would make it answer to the helm a round
-// trip later. So the page moves it at once, by the same rules, and remembers
-// what it has told the server. A snapshot then says where the koi was after some
-// of that; the rest is done again from there. Mostly it comes out where it was.
-// If not, because somebody was in the way, what is shown glides over to what is
-// true.
+// Prediction of our own koi. If the page waited for the server, the koi would react a
+// round trip later. So the page moves it at once, by the same rules, and keeps the
+// inputs that it has sent. A snapshot says where the koi was after some of these. The
+// page repeats the others from there. Mostly the result is the same as before. If not,
+// because another koi was in the way, the shown position moves smoothly to the right
+// one.
 
 import { turnBetween } from './motion.js';
 
@@ -13,7 +13,7 @@ const teleport = 250; // an error that is not worth gliding over
 
 export class Prediction {
   enabled = true;
-  correction = 0; // how far off the last predictions were, on average
+  correction = 0; // the error of the last predictions, on average
 
   #motion;
   #send;
@@ -40,9 +40,9 @@ export class Prediction {
     this.#waiting.splice(0, Math.max(0, this.#waiting.length - unanswered));
 
     const was = this.#now;
-    // What is shown lies between the last two ticks. If the server has had all
-    // of ours, it does not tell what was before the last one, but that was not
-    // far from what we thought.
+    // The shown position lies between the last two ticks. If the server has had all
+    // inputs, its snapshot does not have the tick before the last one, but that was
+    // near the predicted one.
     this.#before = was ? moved(truth, was, this.#before) : truth;
     this.#now = truth;
     for (const { steering } of this.#waiting) {

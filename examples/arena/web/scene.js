@@ -84,7 +84,7 @@ export class Scene {
     };
   }
 
-  // Our own koi is in the middle. Who only watches is shown the leader.
+  // Our own koi is in the middle. Spectators see the leader there.
   #follow(koi, own, seconds) {
     if (!koi) return;
     const part = own ? 1 - Math.exp(-18 * seconds) : 1 - Math.exp(-1.5 * seconds);
@@ -93,7 +93,7 @@ export class Scene {
     const far = own && Math.hypot(dx, dy) > 400;
     this.camera.x += far ? dx : dx * part;
     this.camera.y += far ? dy : dy * part;
-    // Who only watches need not look at the bank.
+    // Spectators need not see the bank.
     const out = own ? 1 : Math.hypot(this.camera.x, this.camera.y) / (pondRadius - 450);
     if (out > 1) {
       this.camera.x /= out;

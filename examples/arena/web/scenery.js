@@ -131,7 +131,7 @@ export class Scenery {
     }
   }
 
-  // What floats over the koi. One can see through what covers own, our koi.
+  // Draws the things that float over the koi, and those that cover own, our koi, translucent.
   drawAbove(ctx, view, time, own) {
     for (const p of this.#pads) {
       if (!visible(view, p, p.size)) continue;

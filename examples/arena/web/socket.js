@@ -1,6 +1,5 @@
-// The connection: it comes back by itself, measures its round trip, and counts
-// what arrives. It can also be made worse than it is, to see what the page makes
-// of a slow network.
+// The connection: it connects again by itself, measures its round trip, and counts
+// messages. It can add a delay, to show the page on a slow network.
 
 import * as wire from './wire.js';
 
@@ -73,7 +72,7 @@ export class Socket {
     ws?.close();
   }
 
-  // What has arrived per second: snapshots, and bytes without frame headers.
+  // Returns the snapshots and bytes per second, without frame headers.
   rates() {
     const since = performance.now() - 1000;
     this.#arrivals = this.#arrivals.filter(([at]) => at > since);
@@ -122,7 +121,7 @@ export class Socket {
   }
 
   // Gives the connection up unless something arrives in time. A network that
-  // swallows everything does not tell the page that it does.
+  // drops all packets reports no error.
   #expect(ms) {
     clearTimeout(this.#deadline);
     this.#deadline = setTimeout(() => this.#lost(), ms);
@@ -131,7 +130,7 @@ export class Socket {
   #lost(code, reason) {
     this.close();
     this.skipped = 0;
-    // A server that has sent us away wants a moment's peace.
+    // A server that has refused us gets more time.
     if (code === 1008 || code === 1013) this.#attempt = Math.max(this.#attempt, 3);
     const delay = Math.min(lastDelay, firstDelay * 2 ** this.#attempt++);
     // The random part keeps the pages of a server that was restarted from

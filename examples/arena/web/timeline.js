@@ -1,5 +1,5 @@
-// What the page knows of the others: the last snapshots, and where between two
-// of them it is showing the world.
+// The other koi: the last snapshots, and the moment between two of them that the page
+// shows.
 //
 // Snapshots arrive unevenly. The page shows the world as it was a little while
 // ago, so that it always has a snapshot from before and one from after that

@@ -134,7 +134,7 @@ export function ping(time) {
   return message;
 }
 
-// Makes of whatever somebody has typed a name that the server accepts.
+// Returns a name that the server accepts, from the text that somebody has typed.
 export function cleanName(text) {
   const clean = text.normalize('NFC').replace(/\s+/gu, ' ').replace(/[^\p{L}\p{M}\p{N}\p{P}\p{S}\p{Zs}]/gu, '');
   return [...clean.trim()].slice(0, 16).join('').trim();

@@ -1,5 +1,5 @@
-// The dashboard: what arrives goes into the market and the meter, and both are
-// drawn, once per frame.
+// The dashboard: messages go into the market and the meter, and both are drawn, once
+// per frame.
 
 import { still } from './canvas.js';
 import { Chart } from './chart.js';
@@ -50,7 +50,7 @@ const on = {
   trade(id, seq, time, price, high, low, volume) {
     const now = performance.now();
     const skipped = market.trade(id, seq, time, price, high, low, volume, now);
-    // What was there before us has no age that means anything.
+    // The age of trades from before the connection means nothing.
     if (skipped >= 0 && time >= born) meter.update(skipped, clock.now(now) - time);
   },
 
@@ -62,8 +62,8 @@ const on = {
       born = r.now;
       markSlow();
     }
-    // A change of the policy drops what was waiting. What the present one leaves
-    // out is counted from here.
+    // A change of the policy drops the waiting trades. Trades that the present
+    // policy leaves out are counted from here.
     if (latest?.policy !== r.policy) before = r;
     latest = r;
     socket.alive();
@@ -294,7 +294,7 @@ let drawn = 0;
 function frame() {
   requestAnimationFrame(frame);
   const now = performance.now();
-  // Who prefers no motion gets four pictures a second, and no flashes.
+  // Visitors who prefer no motion get four pictures a second, and no flashes.
   if (still.matches && now - drawn < 250) return;
   drawn = now;
   frames++;

@@ -1,5 +1,4 @@
-// What everything that is drawn has in common: sharp pixels and the colours of
-// the style sheet.
+// For all canvases: sharp pixels, and the colours of the style sheet.
 
 const names = ['page', 'panel', 'field', 'line', 'tile', 'text', 'muted', 'faint', 'accent', 'up', 'down', 'skip', 'slow', 'bad'];
 

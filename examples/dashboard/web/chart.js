@@ -154,7 +154,7 @@ export class Chart {
     c.fill();
   }
 
-  // What the page does not know yet.
+  // The time that the page has no trades of yet.
   #drawLate(c, now, frontier, x, w, h) {
     const behind = now - frontier;
     if (behind < late) return;

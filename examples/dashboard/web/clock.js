@@ -1,4 +1,4 @@
-// What time it is at the server, in milliseconds, by the answers to pings.
+// The server's time, in milliseconds, by the answers to pings.
 //
 // An answer says what the server's clock showed at some moment between sending
 // and receiving, most likely in the middle. The shorter the round trip the

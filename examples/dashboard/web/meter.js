@@ -58,8 +58,8 @@ export class Meter {
     if (age === age) this.#latencies.add(age);
   }
 
-  // Ends the bin if its time is over, and tells whether it did. What mode the
-  // connection is in goes into it, for the charts.
+  // Ends the bin if its time is over, and returns whether it did. The bin records the
+  // mode of the connection, for the charts.
   tick(time, mode) {
     if (time < this.#end) return false;
     const bin = this.#now;
@@ -76,7 +76,7 @@ export class Meter {
     return true;
   }
 
-  // What a counter has gained per second, over the last two bins.
+  // Returns a counter's gain per second, over the last two bins.
   rate(counter) {
     let sum = 0;
     let seconds = 0;

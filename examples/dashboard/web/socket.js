@@ -50,7 +50,7 @@ export class Socket {
       try {
         this.#on.message(event.data);
       } catch (error) {
-        console.error('what the server says makes no sense:', error);
+        console.error('malformed message of the server:', error);
         this.#attempt = Math.max(this.#attempt, 4);
         this.#lost();
       }
@@ -80,8 +80,8 @@ export class Socket {
     if (this.#retryTimer) this.connect();
   }
 
-  // A network that swallows everything does not tell the page that it does. In
-  // a page that nobody sees timers are rare, and so are signs of life.
+  // A network that drops all packets reports no error. In a hidden page timers are
+  // rare, and so are signs of life.
   #look() {
     if (document.hidden) {
       this.#deadline = Math.max(this.#deadline, performance.now() + silence);

@@ -1,5 +1,5 @@
-// The two charts of what the connection does, from the bins of the Meter: how
-// many updates came and how many were skipped, and how old they were.
+// The two charts of the connection, from the bins of the Meter: the updates that came
+// and those that were skipped, and their age.
 
 import { colors, fonts, shade, Surface } from './canvas.js';
 
@@ -50,7 +50,7 @@ export class Bars extends Strip {
   draw(all) {
     const bins = all.slice(-shown);
     const { c, height, wide } = this.prepare(bins);
-    // What was queued comes all at once in the end. That may stick out.
+    // Queued trades come all at once in the end. Their bar may exceed the scale.
     const totals = bins.map((b) => (b.received + b.skipped) / b.seconds).sort((a, b) => a - b);
     const most = Math.min(totals.at(-1), 3 * totals[Math.floor(totals.length / 2)]);
     this.#top += (Math.max(10, most * 1.1) - this.#top) * 0.3;

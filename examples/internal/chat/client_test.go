@@ -67,7 +67,7 @@ func TestServerRTT(t *testing.T) {
 	})
 }
 
-// Whatever a page sends, it gets an answer that says what is wrong, the
+// A page that sends an invalid message gets an answer that says what is wrong, the
 // connection goes on, and nobody else notices.
 func TestNonsense(t *testing.T) {
 	inBubble(t, defaultLimits, func(t *testing.T, s *Server) {

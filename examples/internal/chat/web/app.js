@@ -1,5 +1,5 @@
-// The chat: what arrives from the server goes to the page, what happens on the
-// page goes to the server. The protocol is described in server.go.
+// The chat: messages of the server go to the page, and actions on the page go to the
+// server. The protocol is described in server.go.
 
 import { $, avatar, milliseconds, show, toast } from './dom.js';
 import * as lists from './lists.js';
@@ -17,9 +17,9 @@ let room = ''; // the room that the page shows
 let home = ''; // the last room that let us in
 let joined = false; // the server has us in that room, on this connection
 let history = null; // messages of the room, while we are being told what was said before
-let elsewhere = []; // such that were said at other servers, before ours listened
+let elsewhere = []; // messages of other servers, from before ours subscribed
 let since = 0; // the server does not tell what was said before that time
-let server = ''; // what the one that we are connected to is called, if it is
+let server = ''; // its name, if it has one
 let asking = ''; // id of the message that waits for its acknowledgement
 let textLimit = Infinity; // characters of a message
 let fullHistory = 0; // how many messages a newcomer gets to see
@@ -151,10 +151,10 @@ let countdown = 0;
 const socket = new Socket(url.href, {
   open: join,
   message(m) {
-    // We may have gone on to another room while this was on its way. Only an
-    // acknowledgement is good to know all the same.
+    // The page may have changed to another room meanwhile. Acknowledgements count all
+    // the same.
     if (m.room && m.room !== room && m.type !== 'ack') return;
-    // What a newer server says may mean nothing to this page.
+    // A newer server may send types that this page does not know.
     if (Object.hasOwn(receive, m.type)) receive[m.type](m);
   },
   connecting() {
@@ -265,9 +265,9 @@ function roomInAddress() {
   return slug(wanted) || 'lobby';
 }
 
-// Makes the name of a room of whatever somebody has typed. Letters stay, of any
-// script, and so do digits; all that is between them becomes a hyphen. What
-// looks alike is one room, however it was composed, and in capitals or not.
+// Makes the name of a room from the text that somebody has typed. Letters of any
+// script and digits stay; everything between them becomes a hyphen. Names that look
+// alike are one room, whatever their composition and case.
 function slug(text) {
   return text.normalize('NFKC').toLowerCase().normalize('NFC')
     .replace(/[^\p{L}\p{M}\p{N}_]+/gu, '-').replace(/^-+|-+$/g, '');
@@ -339,7 +339,7 @@ function fit() {
   text.style.height = `${text.scrollHeight + 2}px`;
   const rest = left();
   $('send').disabled = !text.value.trim() || rest < 0;
-  // Who has much room left need not know how much.
+  // The counter is shown only near the limit.
   show($('count'), rest < textLimit / 10);
   $('count').textContent = rest < 0 ? `${-rest} too many` : `${rest} left`;
   $('count').classList.toggle('over', rest < 0);

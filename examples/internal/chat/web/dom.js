@@ -1,5 +1,5 @@
-// Small helpers for the page. Whatever came from somebody else goes through
-// textContent: it is text, never markup.
+// Small helpers for the page. Text of other visitors is set by textContent, so it is
+// never markup.
 
 export const $ = (id) => document.getElementById(id);
 

@@ -1,5 +1,4 @@
-// Links in what somebody has said. The text stays as it is, letter by letter;
-// the parts of it that are addresses become links.
+// Links in messages. The text stays as it is; the addresses in it become links.
 
 import { make } from './dom.js';
 

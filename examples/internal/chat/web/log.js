@@ -42,14 +42,14 @@ function empty() {
   lastDay = '';
 }
 
-// Adds what is new of the messages that the server remembers: all that there
-// are, or, if it is full, the last ones.
+// Adds the new ones of the messages that the server keeps. If full is set they are
+// only the last ones.
 export function merge(history, me, full) {
   log.setAttribute('aria-busy', 'true'); // a screen reader need not read all of it
   if (full && shown.size && !history.some(has)) tell('Some messages in between are not shown');
   const earliest = (a, b) => a.at - b.at;
   let fresh = history.filter((message) => !has(message)).sort(earliest);
-  // What was said at another server may belong between the messages here.
+  // Messages of another server may belong between the messages here.
   if (fresh[0]?.at < messages.at(-1)?.at) {
     fresh = [...messages, ...fresh].sort(earliest);
     empty();
@@ -136,8 +136,8 @@ export function failUnsent(id, why) {
 
 const verbs = { joined: ['is here', 'are here'], left: ['has left', 'have left'] };
 
-// A line that tells that somebody came or went. Those who do so one after the
-// other share it, and who comes back right after leaving has not been away.
+// A line about somebody who came or left. People who do so one after the other share
+// it, and somebody who comes back right after leaving is not listed.
 export function cameOrWent(type, id, name) {
   const stay = !atEnd();
   if (type === 'joined' && notice?.type === 'left' && notice.people.delete(id)) {

@@ -91,7 +91,7 @@ export class Socket {
   }
 
   // Gives the connection up unless something good happens in time. A network
-  // that swallows everything does not tell the page that it does.
+  // that drops all packets reports no error.
   #expect(ms) {
     clearTimeout(this.#deadline);
     this.#deadline = setTimeout(() => this.#lost(), ms);
@@ -103,7 +103,7 @@ export class Socket {
     const ws = this.#ws;
     this.#ws = null;
     ws?.close();
-    // A server that has sent us away (1008, 1013) wants a moment's peace.
+    // A server that has refused us (1008, 1013) gets more time.
     if (code === 1008 || code === 1013) this.#attempt = Math.max(this.#attempt, 3);
     const delay = backoff(this.#attempt++);
     this.#retryTimer = setTimeout(() => this.connect(), delay);

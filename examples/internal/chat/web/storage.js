@@ -1,6 +1,6 @@
-// What the browser remembers: for this tab (sessionStorage), so that two tabs
-// can be two people, and for this browser (localStorage). Where storage is
-// forbidden the chat works all the same, until the page is reloaded.
+// The browser's storage: for this tab (sessionStorage), so that two tabs can be two
+// people, and for this browser (localStorage). Where storage is forbidden the chat
+// works all the same, until the page is reloaded.
 
 function store(area) {
   return {
