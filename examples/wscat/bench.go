@@ -26,8 +26,8 @@ type benchConfig struct {
 // has not accepted yet is short.
 const dialsAtOnce = 32
 
-// grace is how long the last echoes may take.
-const grace = 10 * time.Second
+// echoTimeout is how long the last echoes may take.
+const echoTimeout = 10 * time.Second
 
 func parseBench(args []string, stderr io.Writer) (*benchConfig, error) {
 	cfg := new(benchConfig)
@@ -54,7 +54,7 @@ type bench struct {
 
 	mu         sync.Mutex // guards the fields below
 	handshakes histogram
-	trips      histogram
+	roundTrips histogram
 	err        error // the first one
 	failed     int   // connections
 }
@@ -81,8 +81,8 @@ func runBench(ctx context.Context, args []string, stdout, stderr io.Writer) int 
 	fmt.Fprintf(stdout, "%d connections in %s, each handshake:\n", len(b.conns), short(opened))
 	b.handshakes.print(stdout)
 	fmt.Fprintf(stdout, "\n%d round trips of %d bytes in %s, %.0f per second:\n",
-		b.trips.total, cfg.size, short(took), float64(b.trips.total)/took.Seconds())
-	b.trips.print(stdout)
+		b.roundTrips.total, cfg.size, short(took), float64(b.roundTrips.total)/took.Seconds())
+	b.roundTrips.print(stdout)
 	if b.err != nil {
 		b.status.Printf("wscat: %d of %d connections failed: %s", b.failed, cfg.conns, printable(b.err.Error()))
 		return exitFailed
@@ -102,16 +102,16 @@ func (b *bench) fail(err error) {
 func (b *bench) open(ctx context.Context) {
 	var group sync.WaitGroup
 	var done atomic.Int64
-	turns := make(chan struct{}, dialsAtOnce)
+	slots := make(chan struct{}, dialsAtOnce)
 	stop := b.bar.run("connecting", func() float64 { return float64(done.Load()) / float64(b.cfg.conns) })
 	defer stop()
 	for range b.cfg.conns {
-		turns <- struct{}{}
+		slots <- struct{}{}
 		group.Go(func() {
 			start := time.Now()
 			c, _, err := b.cfg.dial(ctx, b.status)
 			took := time.Since(start)
-			<-turns
+			<-slots
 			done.Add(1)
 			b.mu.Lock()
 			defer b.mu.Unlock()
@@ -138,10 +138,10 @@ func (b *bench) measure(ctx context.Context) {
 	for _, c := range b.conns {
 		group.Go(func() {
 			var trips histogram
-			err := echoes(end, c, b.cfg.size, &trips)
+			err := measureConn(end, c, b.cfg.size, &trips)
 			b.mu.Lock()
 			defer b.mu.Unlock()
-			b.trips.merge(&trips)
+			b.roundTrips.merge(&trips)
 			if err != nil {
 				b.fail(err)
 			}
@@ -150,13 +150,13 @@ func (b *bench) measure(ctx context.Context) {
 	group.Wait()
 }
 
-// echoes makes round trips on one connection until end is done, and waits for the last
-// one.
-func echoes(end context.Context, c *websocket.Conn, size int, trips *histogram) error {
+// measureConn makes round trips on one connection until end is done, and waits for the
+// last one.
+func measureConn(end context.Context, c *websocket.Conn, size int, trips *histogram) error {
 	message := bytes.Repeat([]byte("x"), size)
 	for end.Err() == nil {
 		start := time.Now()
-		ctx, cancel := context.WithDeadline(context.Background(), start.Add(grace))
+		ctx, cancel := context.WithDeadline(context.Background(), start.Add(echoTimeout))
 		err := roundTrip(ctx, c, message)
 		cancel()
 		if err != nil {

@@ -63,7 +63,7 @@ func TestBenchFails(t *testing.T) {
 	}
 }
 
-// wantErr checks the exit code and what is told on standard error.
+// wantErr checks the exit code and the text on standard error.
 func (r result) wantErr(t *testing.T, code int, stderr string) {
 	t.Helper()
 	if r.code != code || !strings.Contains(r.stderr, stderr) {
@@ -71,7 +71,7 @@ func (r result) wantErr(t *testing.T, code int, stderr string) {
 	}
 }
 
-// An interrupt ends a measurement, which is then told as far as it went.
+// An interrupt ends a measurement, whose results so far are printed.
 func TestBenchSignal(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	url := serve(t, func(c *websocket.Conn) {

@@ -79,9 +79,9 @@ import (
 
 // The exit codes other than 0.
 const (
-	exitFailed = 1
-	exitUsage  = 2
-	exitUnmet  = 3
+	exitFailed  = 1
+	exitUsage   = 2
+	exitNoMatch = 3
 )
 
 func main() {
@@ -107,7 +107,7 @@ func parse(args []string, stderr io.Writer) (*config, error) {
 	cfg.target.register(flags)
 	flags.BoolVar(&cfg.binary, "binary", false, "send binary messages, and receive without any conversion")
 	flags.BoolVar(&cfg.hex, "hex", false, "lines are hex digits of binary messages, sent and received")
-	flags.DurationVar(&cfg.ping, "ping", 0, "send a ping at this `interval` and tell the round-trip times")
+	flags.DurationVar(&cfg.ping, "ping", 0, "send a ping at this `interval` and print the round-trip times")
 	flags.DurationVar(&cfg.wait, "wait", time.Second, "`time` to go on receiving after the end of standard input;\nnegative: until the server closes")
 	flags.DurationVar(&cfg.timeout, "timeout", 10*time.Second, "with -x, the `time` that an expect may take")
 	flags.Func("x", "carry out this `expression` instead of reading standard input; may be repeated:\n"+
@@ -155,10 +155,10 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	s := newSession(cfg, stdout, stderr)
 	c, resp, err := cfg.dial(ctx, s.status)
 	if err != nil {
-		refused(s.status, resp, err)
+		printRefusal(s.status, resp, err)
 		return exitFailed
 	}
-	return s.talk(ctx, c, resp, stdin)
+	return s.run(ctx, c, resp, stdin)
 }
 
 // exitCode is the exit code of a command line that does not lead to a connection.

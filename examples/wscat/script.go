@@ -15,13 +15,13 @@ import (
 	"github.com/fullduplex-go/websocket"
 )
 
-// step is an expression of -x. It returns an error that is errUnmet if an
+// step is an expression of -x. It returns an error that is errNoMatch if an
 // expectation was not met, and errClosed if it has closed the connection.
 type step func(s *session) error
 
 var (
-	errUnmet  = errors.New("expect")
-	errClosed = errors.New("closed by the script")
+	errNoMatch = errors.New("expect")
+	errClosed  = errors.New("closed by the script")
 )
 
 // parseStep parses an expression: a verb and its argument.
@@ -63,12 +63,12 @@ func expectStep(pattern *regexp.Regexp) step {
 			case msg, ok := <-s.inbox:
 				switch {
 				case !ok:
-					return fmt.Errorf("%w %q: the connection has ended", errUnmet, pattern)
+					return fmt.Errorf("%w %q: the connection has ended", errNoMatch, pattern)
 				case pattern.Match(matchable(msg)):
 					return nil
 				}
 			case <-timeout:
-				return fmt.Errorf("%w %q: no such message within %v", errUnmet, pattern, s.cfg.timeout)
+				return fmt.Errorf("%w %q: no such message within %v", errNoMatch, pattern, s.cfg.timeout)
 			}
 		}
 	}
@@ -126,19 +126,19 @@ func (s *session) runScript() {
 		switch err := st(s); {
 		case err == nil:
 			continue
-		case errors.Is(err, errUnmet):
-			s.unmet.Store(true)
+		case errors.Is(err, errNoMatch):
+			s.noMatch.Store(true)
 			s.fail(err)
 		case errors.Is(err, errClosed):
 			s.closedByScript.Store(true)
 		case websocket.CloseCode(err) != 0:
-			s.failed.Store(true) // the receiving goroutine tells why
+			s.failed.Store(true) // the receiving goroutine prints why
 		default:
 			s.fail(err)
 		}
 		return
 	}
-	s.leave()
+	s.close()
 }
 
 // deliver queues a message for the script. When the queue is full it blocks, so that

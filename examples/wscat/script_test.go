@@ -18,13 +18,13 @@ func TestScript(t *testing.T) {
 	}{
 		{"met", []string{"send hello world", "expect ^hello w"}, 0, "hello world\n", "closed with 1000"},
 		{"passes over others", []string{"send one", "send two", "expect two"}, 0, "one\ntwo\n", ""},
-		{"each message once", []string{"send one", "expect one", "expect one"}, exitUnmet, "one\n", `expect "one": no such message within`},
+		{"each message once", []string{"send one", "expect one", "expect one"}, exitNoMatch, "one\n", `expect "one": no such message within`},
 		{"hex", []string{"hex 00 ff", "expect ^00ff$"}, 0, "00ff\n", ""},
 		{"empty", []string{"send", "expect ^$"}, 0, "\n", ""},
 		{"ping and sleep", []string{"ping", "sleep 1ms"}, 0, "", "ping: "},
 		{"close", []string{"close 4000 that's all"}, 0, "", "4000"},
-		{"closed by the peer", []string{"send bye", "expect never"}, exitUnmet, "", "the connection has ended"},
-		{"nothing to send to", []string{"send bye", "expect never", "send more"}, exitUnmet, "", ""},
+		{"closed by the peer", []string{"send bye", "expect never"}, exitNoMatch, "", "the connection has ended"},
+		{"nothing to send to", []string{"send bye", "expect never", "send more"}, exitNoMatch, "", ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			url := serve(t, func(c *websocket.Conn) {
@@ -64,7 +64,7 @@ func TestScriptSignal(t *testing.T) {
 		}
 	})
 	var stdout buffer
-	if code := run(ctx, []string{"-timeout", "1h", "-x", "expect never", url}, endless(t), &stdout, status); code != exitUnmet {
+	if code := run(ctx, []string{"-timeout", "1h", "-x", "expect never", url}, endless(t), &stdout, status); code != exitNoMatch {
 		t.Errorf("exit code %d", code)
 	}
 }

@@ -30,7 +30,7 @@ type session struct {
 	// Of a script; see script.go.
 	inbox          chan websocket.Message // closed when the connection has ended
 	scriptDone     chan struct{}          // closed when the script has ended
-	unmet          atomic.Bool            // an expectation was not met
+	noMatch        atomic.Bool            // an expectation was not met
 	closedByScript atomic.Bool
 }
 
@@ -44,16 +44,16 @@ func newSession(cfg *config, stdout, stderr io.Writer) *session {
 	}
 }
 
-// talk runs the session and returns the exit code. resp is the server's answer to the
+// run serves the session and returns the exit code. resp is the server's answer to the
 // handshake.
-func (s *session) talk(ctx context.Context, c *websocket.Conn, resp *http.Response, stdin io.Reader) int {
+func (s *session) run(ctx context.Context, c *websocket.Conn, resp *http.Response, stdin io.Reader) int {
 	s.conn = c
 	defer s.helpers.Wait()
 	lines, restore := s.openTerminal(stdin)
 	defer restore()
 	s.status.Print(s.connected(resp))
 
-	stop := context.AfterFunc(ctx, func() { s.leave() })
+	stop := context.AfterFunc(ctx, func() { s.close() })
 	defer stop()
 	if s.cfg.ping > 0 {
 		s.helpers.Go(s.ping)
@@ -67,12 +67,12 @@ func (s *session) talk(ctx context.Context, c *websocket.Conn, resp *http.Respon
 	err := s.receive()
 	close(s.inbox)
 	s.status.Print(printable(strings.TrimPrefix(err.Error(), "websocket: ")))
-	closing := s.leave() // waits for the closing handshake, if one is under way
+	closing := s.close() // waits for the closing handshake, if one is under way
 	<-s.scriptDone
 	normal := websocket.CloseCode(err) == websocket.StatusNormalClosure || s.closedByScript.Load()
 	switch {
-	case s.unmet.Load():
-		return exitUnmet
+	case s.noMatch.Load():
+		return exitNoMatch
 	case !normal || s.failed.Load():
 		return exitFailed
 	case closing != nil:
@@ -90,18 +90,18 @@ func (s *session) connected(resp *http.Response) string {
 	}
 	if s.cfg.compress {
 		// Dial has checked that this was offered.
-		settled := strings.Join(resp.Header.Values("Sec-WebSocket-Extensions"), ", ")
-		if settled == "" {
-			settled = "no compression"
+		negotiated := strings.Join(resp.Header.Values("Sec-WebSocket-Extensions"), ", ")
+		if negotiated == "" {
+			negotiated = "no compression"
 		}
-		text += ", " + settled
+		text += ", " + negotiated
 	}
 	return text
 }
 
-// leave closes the connection, if it is open, and waits for its end, which also ends
+// close closes the connection, if it is open, and waits for its end, which also ends
 // receive. The error is nil after a closing handshake.
-func (s *session) leave() error { return s.conn.Close(websocket.StatusNormalClosure, "") }
+func (s *session) close() error { return s.conn.Close(websocket.StatusNormalClosure, "") }
 
 // fail closes the connection because of err, which is not its own.
 func (s *session) fail(err error) {
@@ -141,7 +141,7 @@ func (s *session) send(stdin io.Reader, lines lineReader) {
 	}
 	switch {
 	case websocket.CloseCode(err) != 0:
-		return // the receiving goroutine tells why
+		return // the receiving goroutine prints why
 	case err != nil:
 		s.fail(err)
 		return
@@ -151,7 +151,7 @@ func (s *session) send(stdin io.Reader, lines lineReader) {
 	select {
 	case <-s.conn.Context().Done():
 	case <-time.After(s.cfg.wait):
-		s.leave()
+		s.close()
 	}
 }
 

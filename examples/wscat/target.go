@@ -57,9 +57,9 @@ func (t *target) register(flags *flag.FlagSet) {
 	flags.StringVar(&t.cert, "cert", "", "identify with the certificate in this PEM `file`")
 	flags.StringVar(&t.key, "key", "", "private key of -cert, a PEM `file`")
 	flags.StringVar(&t.servername, "servername", "", "`name` to ask for in the TLS handshake, and to expect in the certificate")
-	flags.BoolVar(&t.compress, "compress", false, "offer compression (permessage-deflate), and tell what was settled")
+	flags.BoolVar(&t.compress, "compress", false, "offer compression (permessage-deflate), and print what was negotiated")
 	flags.Int64Var(&t.readLimit, "max", 64<<20, "largest message to accept in `bytes`; negative for no limit")
-	flags.BoolVar(&t.verbose, "v", false, "tell the steps of the handshake, the time that each takes, and all headers")
+	flags.BoolVar(&t.verbose, "v", false, "print the steps of the handshake, the time that each takes, and all headers")
 }
 
 // parse parses the command line: flags and one URL.
@@ -109,7 +109,7 @@ func (t *target) prepareTLS() error {
 	return nil
 }
 
-// dial connects. With -v it tells on status what happens.
+// dial connects. With -v it logs the steps to status.
 func (t *target) dial(ctx context.Context, status *log.Logger) (*websocket.Conn, *http.Response, error) {
 	opts := &websocket.DialOptions{Header: t.header, Subprotocols: t.subprotocols, HTTPClient: t.client}
 	opts.ReadLimit = t.readLimit
@@ -125,8 +125,8 @@ func (t *target) dial(ctx context.Context, status *log.Logger) (*websocket.Conn,
 	return c, resp, err
 }
 
-// refused tells why there is no connection.
-func refused(status *log.Logger, resp *http.Response, err error) {
+// printRefusal prints why there is no connection.
+func printRefusal(status *log.Logger, resp *http.Response, err error) {
 	status.Print("wscat: ", printable(err.Error()))
 	if resp == nil || resp.Body == nil {
 		return
