@@ -20,16 +20,16 @@ import (
 	"github.com/fullduplex-go/websocket"
 )
 
-// The test program itself stands in for wstest when it is started with this
-// variable, which then lists the ways, by spaces, in which it goes wrong:
+// The test program itself replaces wstest when it is started with this variable. The
+// variable lists faults, separated by spaces:
 //
 //	extra                 it has one case more than it should
 //	drop=ID               it says nothing about a case
 //	say=ID=BEHAVIOR=CLOSE it judges a case so
 //	nocode=ID             it has seen no status code
 //	crash=ID              it dies in a case
-//	hang=ID               it sits there in a case, with a child of its own
-//	deaf                  it does not listen
+//	hang=ID               it hangs in a case, with a child process
+//	nolisten              it does not listen
 //	sleep                 it is the child that hang means
 const fakeVariable = "AUTOBAHN_TEST_WSTEST"
 
@@ -66,7 +66,7 @@ func fakeWstest(faults []string) {
 		fmt.Println("Autobahn 0.0.0\nAutobahnTestSuite 25.10.1")
 		return
 	}
-	time.AfterFunc(time.Minute, func() { os.Exit(9) }) // whatever becomes of the test
+	time.AfterFunc(time.Minute, func() { os.Exit(9) }) // if the test does not end it
 	for slices.Contains(faults, "sleep") {
 		fmt.Println("asleep")
 		time.Sleep(time.Hour)
@@ -104,7 +104,7 @@ func fakeWstest(faults []string) {
 		s.writeReports()
 		return
 	}
-	for s.has("deaf") {
+	for s.has("nolisten") {
 		time.Sleep(time.Hour)
 	}
 	fakeServer(s, config.URL, extra)

@@ -98,7 +98,7 @@ func (r *report) Closing() string {
 // Title is the side's name for people.
 func (r *report) Title() string { return strings.ToUpper(r.Side[:1]) + r.Side[1:] }
 
-// About says who tried whom.
+// About names the two sides, and how many cases were run.
 func (r *report) About() string {
 	s := "our client against the suite's fuzzing server"
 	if r.Side == "server" {

@@ -55,7 +55,7 @@ type usageError struct{ text string }
 
 func (e *usageError) Error() string { return e.text }
 
-// settings are what the command line says.
+// settings holds the command line.
 type settings struct {
 	sides    []string // "server", "client"
 	cases    []string // in the suite's order
@@ -114,8 +114,8 @@ func parse(args []string, out io.Writer) (*settings, error) {
 	return s, err
 }
 
-// run does what the command line says. An error means that something is not
-// as it should be, be it one case of the suite.
+// run runs the command line. An error means that something failed, such as one case of
+// the suite.
 func run(ctx context.Context, args []string, out io.Writer) error {
 	s, err := parse(args, out)
 	if err != nil {

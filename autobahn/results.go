@@ -33,7 +33,7 @@ func (s *shard) configure(name string, changes map[string]any) error {
 	return os.WriteFile(s.path("config.json"), append(p, '\n'), 0o644)
 }
 
-// indexEntry is what the suite's index.json says of a case.
+// indexEntry is the entry of a case in the suite's index.json.
 type indexEntry struct {
 	Behavior      string `json:"behavior"`
 	BehaviorClose string `json:"behaviorClose"`

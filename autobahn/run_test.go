@@ -137,7 +137,7 @@ func (n notify) Write(p []byte) (int, error) {
 }
 
 func TestInterrupt(t *testing.T) {
-	for _, faults := range []string{"deaf", "hang=1.1.2"} {
+	for _, faults := range []string{"nolisten", "hang=1.1.2"} {
 		useFake(t, faults)
 		ctx, cancel := context.WithCancel(t.Context())
 		err := run(ctx, []string{"client", "-cases", "1.1.2"}, notify{"client: 1 cases", cancel})

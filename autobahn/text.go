@@ -81,7 +81,7 @@ func (t *wordCounts) sum() (n int) {
 	return n
 }
 
-// group is a number of cases of which the suite says the same.
+// group holds cases with the same result.
 type group struct {
 	IDs   []string
 	First result

@@ -185,8 +185,8 @@ func (w *window) testMotion() {
 	}
 }
 
-// A server that answers late, in JavaScript: what the page predicts is what the
-// server says in the end, and what nobody could foresee is made good.
+// A server that answers late, in JavaScript: the page's predictions agree with the
+// server's later answers, and errors of unpredictable events are corrected.
 func (w *window) testPrediction() {
 	var r struct {
 		Off, Pushed, Healed float64

@@ -229,7 +229,8 @@ func (w *window) screenshot(name string, v browser.Viewport) {
 	}
 }
 
-// A server that stands still, its connections open, is told from a quiet pond.
+// The page reports a server that stands still with open connections, and not a quiet
+// pond.
 func TestStillInBrowser(t *testing.T) {
 	b, ctx := startBrowser(t)
 	arena := startProcess(t, exampletest.Build(t), "-addr", "127.0.0.1:0", "-bots", "5")
@@ -243,7 +244,8 @@ func TestStillInBrowser(t *testing.T) {
 	w.checkProblems()
 }
 
-// A visitor of a full pond is told so, and gets in when there is room.
+// The page tells a visitor that the pond is full, and lets the visitor in when there is
+// room.
 func TestFullInBrowser(t *testing.T) {
 	b, ctx := startBrowser(t)
 	path := exampletest.Build(t)

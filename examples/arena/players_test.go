@@ -66,8 +66,8 @@ func TestNewcomer(t *testing.T) {
 	}
 }
 
-// One input per tick takes effect, in order, and the number of the last one is
-// told.
+// One input per tick takes effect, in order, and snapshots have the number of the last
+// one.
 func TestInputs(t *testing.T) {
 	w := emptyWorld(30)
 	k := w.put(0, 0, 0)
@@ -102,7 +102,7 @@ func TestInputs(t *testing.T) {
 	for range inputTimeout * w.rate {
 		w.step()
 	}
-	expect(45, 0) // whoever says nothing any more drifts
+	expect(45, 0) // without input it drifts
 	add(46)
 	expect(46, 46) // and is there again with the first word
 	expect(46, 46)

@@ -33,8 +33,8 @@ func TestJoinMoveLeave(t *testing.T) {
 		t.Fatalf("the new koi is %+v", before)
 	}
 
-	// A page that does as the server says it does knows where its koi will be,
-	// to the last digit.
+	// A page that applies the server's rules predicts the position of its koi
+	// exactly.
 	m := newMotion(testRate)
 	own := before.body
 	for i := range 45 {
@@ -272,7 +272,7 @@ func TestFull(t *testing.T) {
 	}
 }
 
-// Everybody is told that the server goes, and the game ends.
+// All connections are closed with 1001, and the game ends.
 func TestShutdown(t *testing.T) {
 	a := start(t, 10)
 	ada, bo := dial(t, a.url, nil), dial(t, a.url, nil)

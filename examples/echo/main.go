@@ -10,8 +10,8 @@
 // With -mode loop the connections are read by an event loop, without a
 // goroutine for each.
 //
-// On an interrupt (Ctrl-C) or SIGTERM it says good-bye: all connections are
-// closed with 1001. A second one ends the program there and then.
+// On an interrupt (Ctrl-C) or SIGTERM all connections are closed with 1001. A second
+// one ends the program there and then.
 //
 // Its limits are those of a server on the open internet: handshakes have a
 // deadline and a size, messages have a limit, and a peer that does not take

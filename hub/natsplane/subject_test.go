@@ -56,8 +56,8 @@ func TestSubject(t *testing.T) {
 	}
 }
 
-// FuzzSubject: a subject is valid behind any prefix, and the topic can be told
-// from it, so that no two topics have the same.
+// FuzzSubject: a subject is valid behind any prefix, and the topic can be derived from
+// it, so no two topics have the same subject.
 func FuzzSubject(f *testing.F) {
 	for _, test := range subjects {
 		f.Add(test.topic)

@@ -112,7 +112,7 @@ func (p *Poller) Wait(events []Event, park bool) (int, error) {
 
 func (p *Poller) tryWait(fd uintptr) bool {
 	for {
-		// The call does not block, so the scheduler need not be told.
+		// The call does not block, so it is hidden from the scheduler.
 		n, _, errno := unix.RawSyscall6(unix.SYS_EPOLL_PWAIT, fd, uintptr(unsafe.Pointer(unsafe.SliceData(p.events))),
 			uintptr(len(p.events)), 0, 0, 0)
 		switch {

@@ -69,8 +69,8 @@ func addrPort(sa *unix.RawSockaddrInet6) netip.AddrPort {
 	return netip.AddrPort{}
 }
 
-// rawSize is the size of the largest read or write of which the scheduler is not
-// told. Such a call takes some microseconds, like copying the memory. The scheduler
+// rawSize is the size of the largest read or write that is hidden from the scheduler.
+// Such a call takes some microseconds, like copying the memory. The scheduler
 // would need longer to take the processor away and give it back.
 const rawSize = 64 << 10
 

@@ -56,7 +56,7 @@ http {
 			proxy_set_header Host $http_host;
 			proxy_read_timeout %[4]s;
 		}
-		# What a proxy that was never told about WebSocket does.
+		# A proxy without settings for WebSocket.
 		location /plain/ {
 			proxy_pass http://%[5]s/;
 		}
@@ -240,8 +240,8 @@ func TestNginxKeepalive(t *testing.T) {
 				received <- err
 			}()
 
-			// How long it lasts is told by connections without keepalive: two
-			// in a row are cut meanwhile.
+			// Two connections without keepalive, one after the other, are cut
+			// meanwhile. They measure how long it lasts.
 			idle.Store(true)
 			opts.PingInterval = -1
 			for range 2 {

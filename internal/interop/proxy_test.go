@@ -127,7 +127,7 @@ func startCaddy(t *testing.T, backend string, timeout time.Duration) (url string
 	}
 }
 
-// A client that sends too much is told so, although the server stops reading and
+// A client that sends too much gets the close code, although the server stops reading and
 // a proxy is in between: 20 clients of 20 see 1009, ours and another one.
 func TestProxyTooLarge(t *testing.T) {
 	t.Parallel()
@@ -243,8 +243,8 @@ func testProxyIdle(t *testing.T, start func(*testing.T, string, time.Duration) s
 			echoes <- fmt.Sprintf("%q, %v", p, err)
 		}()
 	}
-	// How long it lasts is told by connections without pings: two in a row are
-	// cut meanwhile.
+	// Two connections without pings, one after the other, are cut meanwhile. They
+	// measure how long it lasts.
 	for range 2 {
 		_, _, err := dial(url+"silent", silence).Read(ctx)
 		if code := websocket.CloseCode(err); code != websocket.StatusAbnormalClosure {

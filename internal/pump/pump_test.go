@@ -288,7 +288,7 @@ func TestWriteTaken(t *testing.T) {
 	})
 }
 
-// TestWriteError: each failure is told to somebody, with the exact number.
+// TestWriteError: each failure is returned by a call, with the exact number.
 func TestWriteError(t *testing.T) {
 	in(t, func(t *testing.T) {
 		c, _, peer := pair(40 << 10)

@@ -46,7 +46,7 @@ const (
 	// four bytes began two or three bytes earlier.
 	twoMore
 
-	anyLow = tooShort | tooLong | twoMore // whatever the low half says
+	anyLow = tooShort | tooLong | twoMore // for any low half
 )
 
 // pairs is read by the assembly.

@@ -1,5 +1,5 @@
-// The messages, byte by byte. They are described in protocol.go; whatever is
-// not as it says is refused here as it is there.
+// The messages, byte by byte. They are described in protocol.go. A message of
+// another form is refused here as it is there.
 
 export const version = 1;
 export const varieties = 12;

@@ -49,8 +49,8 @@ function parse(words) {
   }
 }
 
-// The other page is told neither where its visitor comes from nor given a hand
-// on this page.
+// The other page gets neither the address of this one (noreferrer) nor access to its
+// window (noopener).
 function link(words, url) {
   const a = make('a', '', words);
   a.href = url.href;

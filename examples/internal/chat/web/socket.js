@@ -82,7 +82,7 @@ export class Socket {
   }
 
   #receive(message) {
-    clearTimeout(this.#deadline); // whatever it is, it is a sign of life
+    clearTimeout(this.#deadline); // every message is a sign of life
     if (message.type === 'pong') {
       this.#on.rtt(performance.now() - message.t, message.rtt);
       return;
