@@ -43,11 +43,11 @@ const receive = {
     document.body.dataset.state = 'online';
     $('banner').hidden = true;
     if (player) socket.send(wire.join(player.koi, player.name));
-    else socket.settled();
+    else socket.accepted();
   },
 
   welcome(m) {
-    socket.settled();
+    socket.accepted();
     me = m.id;
     prediction = new Prediction(motion, me, (seq, steering) => socket.send(wire.steer(seq, steering)));
     prediction.enabled = $('predict').checked;
@@ -100,7 +100,7 @@ const socket = new Socket(url.href, {
   lost(until, reason) {
     me = 0;
     prediction = null;
-    still = 0;
+    stillChecks = 0;
     $('dart').hidden = true;
     document.body.dataset.state = 'offline';
     const tell = () => {
@@ -128,7 +128,7 @@ $('retry').addEventListener('click', () => socket.retry());
 
 const stillAfter = 1000; // milliseconds without a snapshot
 
-let still = 0; // how often in a row watchServer has found that
+let stillChecks = 0; // how often in a row watchServer has found that
 
 // Says so when no snapshots come: then nothing in the pond moves, and our own koi
 // gets nowhere. The second look tells a server that stands still from a page
@@ -137,11 +137,11 @@ function watchServer(now) {
   const { state } = document.body.dataset;
   if (state !== 'online' && state !== 'playing') return;
   if (now - snapshotAt > stillAfter) {
-    if (++still === 2) say('Nothing comes from the server: the pond stands still.');
+    if (++stillChecks === 2) say('Nothing comes from the server: the pond stands still.');
     return;
   }
-  if (still >= 2) $('banner').hidden = true;
-  still = 0;
+  if (stillChecks >= 2) $('banner').hidden = true;
+  stillChecks = 0;
 }
 
 // --- one frame ---------------------------------------------------------------

@@ -8,7 +8,7 @@
 import { turnBetween } from './motion.js';
 
 const mostWaiting = 100; // inputs; sequence numbers would become ambiguous
-const healing = 9; // per second: how fast the error that is shown gets smaller
+const correctionRate = 9; // per second: how fast the error that is shown gets smaller
 const teleport = 250; // an error that is not worth gliding over
 
 export class Prediction {
@@ -72,7 +72,7 @@ export class Prediction {
       this.#before = this.#now;
       this.#now = this.#motion.advance(this.#now, now);
     }
-    const heal = Math.exp(-healing * seconds);
+    const heal = Math.exp(-correctionRate * seconds);
     this.#error.x *= heal;
     this.#error.y *= heal;
   }

@@ -45,7 +45,7 @@ export class Socket {
     const current = (f) => (event) => { if (this.#ws === ws) f(event); };
     ws.onmessage = current((event) => {
       this.#expect(silence);
-      this.#later(this.#incoming, current(() => this.#receive(event.data)));
+      this.#delayed(this.#incoming, current(() => this.#receive(event.data)));
     });
     ws.onclose = current((event) => this.#lost(event.code, event.reason));
   }
@@ -56,11 +56,11 @@ export class Socket {
   }
 
   // The server has let us in: what was tried before is forgotten.
-  settled() { this.#attempt = 0; }
+  accepted() { this.#attempt = 0; }
 
   send(bytes) {
     const ws = this.#ws;
-    this.#later(this.#outgoing, () => { if (ws === this.#ws && ws?.readyState === WebSocket.OPEN) ws.send(bytes); });
+    this.#delayed(this.#outgoing, () => { if (ws === this.#ws && ws?.readyState === WebSocket.OPEN) ws.send(bytes); });
   }
 
   // Closes for good, or until connect.
@@ -83,7 +83,7 @@ export class Socket {
   }
 
   // Does something after the lag, and never before what came earlier.
-  #later(line, f) {
+  #delayed(line, f) {
     if (!this.lag && !line.length) {
       f();
       return;

@@ -1,7 +1,7 @@
 // The dashboard: messages go into the market and the meter, and both are drawn, once
 // per frame.
 
-import { still } from './canvas.js';
+import { reducedMotion } from './canvas.js';
 import { Chart } from './chart.js';
 import { Clock } from './clock.js';
 import { Grid } from './grid.js';
@@ -23,7 +23,7 @@ let meter = new Meter(performance.now());
 let online = false;
 let latest = null; // the last report
 let before = { conflated: 0, dropped: 0 }; // the counters when the policy was chosen
-let favourite = ''; // symbol of the selected instrument, which outlives a connection
+let selectedSymbol = ''; // symbol of the selected instrument, which outlives a connection
 let slow = false;
 let policy = keepLatest;
 let slowTimes = []; // {from, to, queued}, by the server's clock
@@ -39,8 +39,8 @@ const on = {
     grid.clear();
     fillSectors();
     arrange();
-    select(market.instruments.find((i) => i.symbol === favourite) ?? grid.items[0] ?? null);
-    socket.settled();
+    select(market.instruments.find((i) => i.symbol === selectedSymbol) ?? grid.items[0] ?? null);
+    socket.accepted();
     online = true;
     socket.send(ping(performance.now()));
     if (slow) apply();
@@ -51,7 +51,7 @@ const on = {
     const now = performance.now();
     const skipped = market.trade(id, seq, time, price, high, low, volume, now);
     // The age of trades from before the connection means nothing.
-    if (skipped >= 0 && time >= born) meter.update(skipped, clock.now(now) - time);
+    if (skipped >= 0 && time >= clockKnownAt) meter.update(skipped, clock.now(now) - time);
   },
 
   report(r) {
@@ -59,7 +59,7 @@ const on = {
     const first = !clock.known;
     clock.add(r.t, r.now, now);
     if (first) {
-      born = r.now;
+      clockKnownAt = r.now;
       markSlow();
     }
     // A change of the policy drops the waiting trades. Trades that the present
@@ -70,7 +70,7 @@ const on = {
   },
 };
 
-let born = Infinity; // the server's time when its clock became known
+let clockKnownAt = Infinity; // the server's time when its clock became known
 
 const url = new URL('ws', location.href);
 url.protocol = url.protocol === 'https:' ? 'wss:' : 'ws:';
@@ -90,7 +90,7 @@ const socket = new Socket(url.href, {
   },
   waiting(until) {
     online = false;
-    born = Infinity;
+    clockKnownAt = Infinity;
     const tell = () => {
       const seconds = Math.max(1, Math.ceil((until - Date.now()) / 1000));
       $('banner-text').textContent = `The connection is lost. Next attempt in ${seconds} s.`;
@@ -104,7 +104,7 @@ const socket = new Socket(url.href, {
   },
 });
 
-$('retry').addEventListener('click', () => socket.nudge());
+$('retry').addEventListener('click', () => socket.retry());
 
 setInterval(() => {
   if (online) socket.send(ping(performance.now()));
@@ -121,7 +121,7 @@ function select(instrument) {
   grid.select(instrument);
   chart.show(instrument);
   if (!instrument) return;
-  favourite = instrument.symbol;
+  selectedSymbol = instrument.symbol;
   $('symbol').textContent = instrument.symbol;
   $('name').textContent = `${instrument.name} · ${instrument.sector}`;
   const option = $('option');
@@ -295,7 +295,7 @@ function frame() {
   requestAnimationFrame(frame);
   const now = performance.now();
   // Visitors who prefer no motion get four pictures a second, and no flashes.
-  if (still.matches && now - drawn < 250) return;
+  if (reducedMotion.matches && now - drawn < 250) return;
   drawn = now;
   frames++;
   if (meter.tick(now, !slow ? '' : policy === queueAll ? 'queue' : 'latest')) showMeter(now);

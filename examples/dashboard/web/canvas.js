@@ -32,7 +32,7 @@ export function shade(color, alpha) {
   return (byAlpha[key] ??= color + Math.round(2.55 * key).toString(16).padStart(2, '0'));
 }
 
-export const still = matchMedia('(prefers-reduced-motion: reduce)');
+export const reducedMotion = matchMedia('(prefers-reduced-motion: reduce)');
 
 // Keeps a canvas as sharp as the screen allows. The size is in CSS pixels.
 export class Surface {

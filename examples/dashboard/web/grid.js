@@ -2,7 +2,7 @@
 // minutes as a line, and a flash for each new price. The canvas is as large as
 // what is in view; an empty element behind it gives the page its scroll bar.
 
-import { colors, fonts, onColors, shade, still, Surface } from './canvas.js';
+import { colors, fonts, onColors, shade, reducedMotion, Surface } from './canvas.js';
 
 const gap = 4;
 const tileHeight = 46;
@@ -15,7 +15,7 @@ const sparksPerFrame = 24; // so many lines are drawn anew at most
 // How much the tile of an instrument flashes, from 1 to 0.
 function glow(item, now) {
   const since = now - item.changed;
-  return since < flashTime && !still.matches ? (1 - since / flashTime) ** 1.5 : 0;
+  return since < flashTime && !reducedMotion.matches ? (1 - since / flashTime) ** 1.5 : 0;
 }
 
 export class Grid {
@@ -74,7 +74,7 @@ export class Grid {
   reveal() {
     const i = this.items.indexOf(this.selected);
     if (i < 0) return;
-    const [, y] = this.#home(i);
+    const [, y] = this.#position(i);
     const { scrollTop, clientHeight } = this.#scroll;
     if (y < scrollTop) this.#scroll.scrollTop = y - gap;
     else if (y + tileHeight > scrollTop + clientHeight) this.#scroll.scrollTop = y + tileHeight + gap - clientHeight;
@@ -84,7 +84,7 @@ export class Grid {
     this.#stale = [...this.#places.keys()];
   }
 
-  #home(i) {
+  #position(i) {
     const column = i % this.#columns;
     return [column * (this.#tileWidth + gap), Math.floor(i / this.#columns) * (tileHeight + gap)];
   }
@@ -103,7 +103,7 @@ export class Grid {
         this.#places.set(item, place);
         this.#stale.push(item);
       }
-      [place.toX, place.toY] = this.#home(i);
+      [place.toX, place.toY] = this.#position(i);
       if (resized || !(place.shown === true)) [place.x, place.y] = [place.toX, place.toY];
       place.shown = true;
     }
@@ -181,7 +181,7 @@ export class Grid {
 
   #move(place) {
     const far = Math.abs(place.toX - place.x) + Math.abs(place.toY - place.y);
-    if (far < 1 || still.matches) {
+    if (far < 1 || reducedMotion.matches) {
       place.x = place.toX;
       place.y = place.toY;
     } else {

@@ -29,11 +29,11 @@ export class Socket {
     this.#on = on;
     // The network is back, or somebody looks at the page again: no reason to
     // wait any longer.
-    addEventListener('online', () => this.nudge());
+    addEventListener('online', () => this.retry());
     document.addEventListener('visibilitychange', () => {
-      if (!document.hidden) this.nudge();
+      if (!document.hidden) this.retry();
     });
-    setInterval(() => this.#look(), 1000);
+    setInterval(() => this.#checkSilence(), 1000);
   }
 
   connect() {
@@ -61,7 +61,7 @@ export class Socket {
   }
 
   // The server has let us in: what was tried before is forgotten.
-  settled() {
+  accepted() {
     this.#attempt = 0;
     this.alive();
   }
@@ -76,13 +76,13 @@ export class Socket {
     if (this.#ws?.readyState === WebSocket.OPEN) this.#ws.send(buffer);
   }
 
-  nudge() {
+  retry() {
     if (this.#retryTimer) this.connect();
   }
 
   // A network that drops all packets reports no error. In a hidden page timers are
   // rare, and so are signs of life.
-  #look() {
+  #checkSilence() {
     if (document.hidden) {
       this.#deadline = Math.max(this.#deadline, performance.now() + silence);
     } else if (this.#ws && performance.now() > this.#deadline) {

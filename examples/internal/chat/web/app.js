@@ -14,18 +14,18 @@ const typingEvery = 2500; // how often the server hears that we still type
 let name = tab.get('name') ?? browser.get('name') ?? '';
 let me = ''; // our public id, once the server has told us
 let room = ''; // the room that the page shows
-let home = ''; // the last room that let us in
+let lastRoom = ''; // the last room that let us in
 let joined = false; // the server has us in that room, on this connection
 let history = null; // messages of the room, while we are being told what was said before
-let elsewhere = []; // messages of other servers, from before ours subscribed
+let remoteHistory = []; // messages of other servers, from before ours subscribed
 let since = 0; // the server does not tell what was said before that time
 let server = ''; // its name, if it has one
-let asking = ''; // id of the message that waits for its acknowledgement
+let unacknowledged = ''; // id of the message that waits for its acknowledgement
 let textLimit = Infinity; // characters of a message
 let fullHistory = 0; // how many messages a newcomer gets to see
 let rooms = [];
 let unread = 0;
-let company = new Set(); // who was here when the connection was lost
+let peopleBefore = new Set(); // who was here when the connection was lost
 
 // --- from the server ---------------------------------------------------------
 
@@ -39,14 +39,14 @@ const receive = {
     $('new-room-name').maxLength = m.limits.room;
     fullHistory = m.limits.history;
     rooms = m.rooms;
-    home = m.room;
+    lastRoom = m.room;
     lists.people.clear();
     for (const person of m.people) lists.people.set(person.id, person.name);
     lists.nobodyTypes();
     drawLists();
     server = m.server ?? '';
     history = [];
-    elsewhere = [];
+    remoteHistory = [];
   },
 
   ready() {
@@ -54,16 +54,16 @@ const receive = {
     joined = true;
     const full = history.length >= fullHistory;
     since = full ? history[0].at : 0;
-    const messages = [...elsewhere, ...history];
+    const messages = [...remoteHistory, ...history];
     history = null;
     merge(messages, full);
     showState('online', server ? `Connected to ${server}` : 'Connected');
-    socket.settled();
+    socket.accepted();
     flush();
   },
 
   history(m) {
-    if (history) elsewhere.push(...m.messages);
+    if (history) remoteHistory.push(...m.messages);
     else merge(m.messages, false);
   },
 
@@ -73,7 +73,7 @@ const receive = {
       return;
     }
     lists.setTyping(m.from, false);
-    unwait(m.id, m.from);
+    dequeue(m.id, m.from);
     log.add(m, me);
     if (document.hidden && m.from !== me) unread++;
     showTitle();
@@ -82,21 +82,21 @@ const receive = {
   ack(m) {
     const entry = outbox.of(m.room).find((entry) => entry.id === m.id);
     if (entry && m.room === room) log.add({ id: m.id, from: me, name, text: entry.text, at: m.at }, me);
-    unwait(m.id);
+    dequeue(m.id);
     flush();
   },
 
   joined(m) {
     lists.people.set(m.from, m.name);
     // After a restart of the server all come back, which is no news.
-    if (!company.delete(m.from)) log.cameOrWent('joined', m.from, m.name);
+    if (!peopleBefore.delete(m.from)) log.cameOrWent('joined', m.from, m.name);
     drawLists();
   },
 
   left(m) {
     lists.setTyping(m.from, false);
     lists.people.delete(m.from);
-    company.delete(m.from);
+    peopleBefore.delete(m.from);
     log.cameOrWent('left', m.from, m.name);
     drawLists();
   },
@@ -120,7 +120,7 @@ const receive = {
   error(m) {
     if (m.code === 'slow-down') {
       setTimeout(() => {
-        asking = '';
+        unacknowledged = '';
         if (joined) flush();
         else join();
       }, m.wait);
@@ -129,13 +129,13 @@ const receive = {
     if (m.id) {
       outbox.remove(m.id);
       log.failUnsent(m.id, m.text);
-      asking = '';
+      unacknowledged = '';
       flush();
     }
     toast(m.text);
     if (m.code === 'bad-name') chooseName();
     if (!joined && ['bad-room', 'room-full', 'too-many-rooms'].includes(m.code)) {
-      location.hash = encodeURIComponent(home && home !== room ? home : 'lobby');
+      location.hash = encodeURIComponent(lastRoom && lastRoom !== room ? lastRoom : 'lobby');
     }
   },
 };
@@ -162,10 +162,10 @@ const socket = new Socket(url.href, {
     showState('connecting', 'Connecting…');
   },
   waiting(until) {
-    if (joined) company = new Set(lists.people.keys());
+    if (joined) peopleBefore = new Set(lists.people.keys());
     joined = false;
     history = null;
-    asking = '';
+    unacknowledged = '';
     lists.nobodyTypes();
     showState('offline', 'Not connected');
     const tell = () => {
@@ -194,23 +194,23 @@ function join() {
 // Sends the first message that waits in this room. The next one follows when
 // this one is acknowledged, so their order holds whatever happens.
 function flush() {
-  if (!joined || asking) return;
+  if (!joined || unacknowledged) return;
   const [entry] = outbox.of(room);
-  if (entry && socket.send({ type: 'say', id: entry.id, text: entry.text })) asking = entry.id;
+  if (entry && socket.send({ type: 'say', id: entry.id, text: entry.text })) unacknowledged = entry.id;
 }
 
 // Takes what was said before.
 function merge(messages, full) {
-  for (const { id, from } of messages) unwait(id, from);
+  for (const { id, from } of messages) dequeue(id, from);
   log.merge(messages.filter(({ at }) => at >= since), me, full);
 }
 
 // The server has this message; it waits no more.
-function unwait(id, from = me) {
+function dequeue(id, from = me) {
   if (from !== me) return;
   outbox.remove(id);
   log.removeUnsent(id);
-  if (asking === id) asking = '';
+  if (unacknowledged === id) unacknowledged = '';
 }
 
 // --- the page ----------------------------------------------------------------
@@ -286,7 +286,7 @@ function enterRoom() {
   for (const entry of outbox.of(room)) log.addUnsent(entry);
   lists.nobodyTypes();
   lists.people.clear();
-  company.clear();
+  peopleBefore.clear();
   drawLists();
   join();
 }
@@ -302,7 +302,7 @@ $('new-room').addEventListener('submit', (event) => {
 });
 
 $('change-name').addEventListener('click', chooseName);
-$('retry').addEventListener('click', () => socket.nudge());
+$('retry').addEventListener('click', () => socket.retry());
 
 $('share').addEventListener('click', async () => {
   const link = new URL(`#${encodeURIComponent(room)}`, location.href).href;

@@ -201,12 +201,12 @@ function settle(stay, count = true) {
   show($('empty'), !log.querySelector('.message') && !unsent.childElementCount);
   if (!stay) scroll.scrollTop = scroll.scrollHeight;
   else if (count) missed++;
-  look();
+  checkEnd();
 }
 
 let following = true; // the reader is at the end, and wants to stay there
 
-function look() {
+function checkEnd() {
   following = atEnd();
   if (following) missed = 0;
   $('jump-text').textContent = missed === 0 ? 'Newest' : missed === 1 ? '1 new message' : `${missed} new messages`;
@@ -218,7 +218,7 @@ let size = '';
 const sizeNow = () => `${scroll.clientWidth} ${scroll.clientHeight}`;
 
 scroll.addEventListener('scroll', () => {
-  if (size === sizeNow()) look();
+  if (size === sizeNow()) checkEnd();
 }, { passive: true });
 jump.addEventListener('click', () => {
   const calm = matchMedia('(prefers-reduced-motion: reduce)').matches;

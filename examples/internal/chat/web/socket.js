@@ -34,9 +34,9 @@ export class Socket {
     this.#on = on;
     // The network is back, or somebody looks at the page again: no reason to
     // wait any longer, and a good one to see whether the connection is alive.
-    addEventListener('online', () => this.nudge());
+    addEventListener('online', () => this.retry());
     document.addEventListener('visibilitychange', () => {
-      if (!document.hidden) this.nudge();
+      if (!document.hidden) this.retry();
     });
   }
 
@@ -55,7 +55,7 @@ export class Socket {
   }
 
   // The server has let us in: what was tried before is forgotten.
-  settled() {
+  accepted() {
     this.#attempt = 0;
     clearTimeout(this.#pingTimer);
     this.#pingTimer = setTimeout(() => this.ping(), firstPing);
@@ -70,7 +70,7 @@ export class Socket {
   }
 
   // Tries at once if we are waiting, and looks for life if we are not.
-  nudge() {
+  retry() {
     if (this.#retryTimer) this.connect();
     else if (this.#ws?.readyState === WebSocket.OPEN) this.ping();
   }
