@@ -13,12 +13,12 @@ type Encoder struct {
 	level      uint8
 	windowBits uint8
 	takeover   bool
-	past       *past // nil while empty; without takeover, from pasts during a message
+	history    *history // nil while empty; without takeover, from histories during a message
 }
 
 var (
-	writers = sync.Pool{New: func() any { return new(blockWriter) }}
-	pasts   = sync.Pool{New: func() any { return &past{base: 1} }}
+	writers   = sync.Pool{New: func() any { return new(blockWriter) }}
+	histories = sync.Pool{New: func() any { return &history{base: 1} }}
 )
 
 // NewEncoder returns an Encoder of a level from 1 (fastest) to 9 (best). No
@@ -34,7 +34,7 @@ func NewEncoder(level, windowBits int, takeover bool) *Encoder {
 // Init sets e to the Encoder that NewEncoder would return.
 func (e *Encoder) Init(level, windowBits int, takeover bool) {
 	*e = Encoder{
-		level:      uint8(min(max(level, 1), len(levels)-1)),
+		level:      uint8(min(max(level, 1), len(kept)-1)),
 		windowBits: uint8(min(max(windowBits, MinWindowBits), MaxWindowBits)),
 		takeover:   takeover,
 	}
@@ -49,11 +49,14 @@ func (e *Encoder) Init(level, windowBits int, takeover bool) {
 func (e *Encoder) Encode(dst, p []byte, last bool) []byte {
 	w := writers.Get().(*blockWriter)
 	w.begin(dst)
-	if len(p) > 0 && e.past == nil {
-		e.makePast(len(p), last)
+	if len(p) > 0 && e.history == nil {
+		e.makeHistory(len(p), last)
 	}
-	if e.past != nil {
-		e.past.encode(w, p, e.takeover || !last)
+	if e.history != nil {
+		if e.takeover {
+			e.history.preload(w, len(p))
+		}
+		e.history.encode(w, p, e.takeover || !last)
 	}
 	if last && !e.takeover {
 		e.release()
@@ -67,38 +70,37 @@ func (e *Encoder) Encode(dst, p []byte, last bool) []byte {
 // for a message that will not be sent, so that the peer's window will not have it.
 // Some of the earlier bytes may be forgotten as well.
 func (e *Encoder) Undo() {
-	if e.past != nil {
-		e.past.undo()
+	if e.history != nil {
+		e.history.undo()
 	}
 }
 
 // Reset forgets the bytes that have been sent, and the message that is under way:
 // the next message refers back to nothing.
 func (e *Encoder) Reset() {
-	if e.takeover && e.past != nil {
-		e.past.forget()
+	if e.takeover && e.history != nil {
+		e.history.forget()
 	}
 	e.release()
 }
 
-// makePast gives e a past to find matches in, for a first part of size bytes.
-func (e *Encoder) makePast(size int, last bool) {
-	params := &levels[e.level]
+// makeHistory gives e a history to find matches in, for a first part of size bytes.
+func (e *Encoder) makeHistory(size int, last bool) {
 	if e.takeover {
-		e.past = newPast(params, int(e.windowBits))
+		e.history = newHistory(&kept[e.level], int(e.windowBits))
 		return
 	}
 	if !last {
 		size = 1 << 16 // or more
 	}
-	e.past = pasts.Get().(*past)
-	e.past.reuse(params, int(e.windowBits), size)
+	e.history = histories.Get().(*history)
+	e.history.reuse(&pooled[e.level], int(e.windowBits), size)
 }
 
 // release returns pooled memory.
 func (e *Encoder) release() {
-	if !e.takeover && e.past != nil {
-		pasts.Put(e.past)
-		e.past = nil
+	if !e.takeover && e.history != nil {
+		histories.Put(e.history)
+		e.history = nil
 	}
 }

@@ -43,6 +43,9 @@ type blockWriter struct {
 	extra     int      // extra bits of the block's matches
 	header    dynamicHeader
 	builder   codeBuilder
+
+	messages  uint32 // with takeover, counted for preload
+	preloaded uint64 // without meaning
 }
 
 // lengthInfo holds for each length-3 its symbol-257, the number of extra bits, and

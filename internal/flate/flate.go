@@ -13,6 +13,15 @@ const (
 	MaxWindowBits = 15
 )
 
+// Before a message, an Encoder or a Decoder with takeover reads its memory in order,
+// if that is likely to have left the processor's caches.
+const (
+	preloadBytes = 256 // size of a message to be compressed that is worth it
+	preloadInput = 128 // size of a message to be inflated that is worth it
+	preloadAfter = 8   // messages of others in between that are enough
+	cacheLine    = 64  // bytes
+)
+
 // ErrCorrupt is wrapped by every error of a Decoder.
 var ErrCorrupt = errors.New("corrupt DEFLATE data")
 

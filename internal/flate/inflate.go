@@ -14,6 +14,7 @@ type Decoder struct {
 	err        error
 	windowBits uint8
 	takeover   bool
+	loaded     uint32 // the message of an inflateWork that was the last one of this Decoder
 }
 
 // inflateWork is the state that only a message under way needs.
@@ -35,6 +36,9 @@ type inflateWork struct {
 	header    inflateHeader
 	ownLitLen litLenTable
 	ownDists  distTable
+
+	messages  uint32 // with takeover, counted for preload
+	preloaded uint64 // without meaning
 }
 
 // inflateStage says what comes next in the input.
@@ -119,6 +123,9 @@ func (d *Decoder) Decode(dst []byte, start int, src []byte, last bool) (out []by
 			return dst, 0, nil
 		}
 		d.work = inflateWorks.Get().(*inflateWork)
+		if d.window != nil {
+			d.preload(len(src))
+		}
 	}
 	w := d.work
 	out, n, err = d.run(dst, start, src)
@@ -138,6 +145,23 @@ func (d *Decoder) Decode(dst []byte, start int, src []byte, last bool) (out []by
 		d.finish(out[start:])
 	}
 	return out, n, err
+}
+
+// preload is called before a message of which size bytes are there. It is for the
+// same reason as that of history.
+func (d *Decoder) preload(size int) {
+	w := d.work
+	w.messages++
+	turns := w.messages - d.loaded
+	d.loaded = w.messages
+	if size < preloadInput || turns <= preloadAfter {
+		return
+	}
+	sum := uint64(0) // keeps the compiler from leaving out the reads
+	for i := 0; i < int(d.window.size); i += cacheLine {
+		sum += uint64(d.window.buf[i])
+	}
+	w.preloaded = sum
 }
 
 // ended reports whether the message, which has no input left, may end here: between

@@ -5,7 +5,7 @@ import (
 	"unsafe"
 )
 
-// past holds the sent bytes to which a message may refer, and an index to find
+// history holds the sent bytes to which a message may refer, and an index to find
 // matches in them.
 //
 // Every byte of a direction has a position, which counts modulo 65536, and the
@@ -13,28 +13,32 @@ import (
 // date, overwritten or undone. A match is accepted only if its bytes are in buf, not
 // further back than the window, and have been compared. So the index need not be
 // corrected when bytes are moved or forgotten.
-type past struct {
-	params     *levelParams
+type history struct {
+	*settings
 	windowBits uint8
 	buf        []byte // buf[:n] are the bytes sent last; its size is the window and room for more
 	n          int
-	mark       int      // n before the last Encode, negative if unknown
-	base       uint32   // the position of buf[0]
-	indexBits  uint8    // logarithm of the number of positions in index or pairs
-	index      []uint16 // by hash: the last position of such bytes
-	pairs      []uint32 // instead of index with findPair: the last position, low, and the one before
-	prev       []uint16 // with findChain, by position modulo the window: the previous with that hash
+	mark       int    // n before the last Encode, negative if unknown
+	base       uint32 // the position of buf[0]
+	repeat     int    // the distance of the last match, or 0
+	loaded     uint32 // the message of a blockWriter that was the last one of this history
+
+	// The index, as level.find needs it, of 1<<indexBits positions.
+	indexBits uint8
+	index     []uint16 // by hash: the last position
+	buckets   []uint64 // by hash: the last four positions, the latest one in the low bits
+	prev      []uint16 // by position modulo the window: the one before with the same hash
 }
 
 const (
-	pooledIndexBits = 14
+	pooledIndexBits = 16
 	minIndexBits    = 9
 )
 
 // keptIndexBits returns the indexBits of an Encoder with takeover.
-func keptIndexBits(params *levelParams, windowBits int) int {
+func keptIndexBits(set *settings, windowBits int) int {
 	switch {
-	case params.find == findChain:
+	case set.finder == findChain:
 		return windowBits - 1
 	case windowBits >= 14:
 		return windowBits - 2
@@ -54,44 +58,49 @@ func bufSize(windowBits int) int {
 func EncoderMemory(level, windowBits int) int {
 	var e Encoder
 	e.Init(level, windowBits, true)
-	params, wbits := &levels[e.level], int(e.windowBits)
-	n := int(unsafe.Sizeof(e)+unsafe.Sizeof(past{})) + bufSize(wbits) + 2<<keptIndexBits(params, wbits)
-	if params.find == findChain {
+	set, wbits := &kept[e.level], int(e.windowBits)
+	n := int(unsafe.Sizeof(e)+unsafe.Sizeof(history{})) + bufSize(wbits) + 2<<keptIndexBits(set, wbits)
+	if set.finder == findChain {
 		n += 2 << wbits
 	}
 	return n
 }
 
-// newPast returns the past of an Encoder with takeover.
-func newPast(params *levelParams, windowBits int) *past {
-	t := &past{
-		params:     params,
+// newHistory returns the history of an Encoder with takeover.
+func newHistory(set *settings, windowBits int) *history {
+	t := &history{
+		settings:   set,
 		windowBits: uint8(windowBits),
 		buf:        make([]byte, bufSize(windowBits)),
-		indexBits:  uint8(keptIndexBits(params, windowBits)),
+		indexBits:  uint8(keptIndexBits(set, windowBits)),
 	}
 	t.makeIndex(int(t.indexBits), windowBits)
 	return t
 }
 
-// makeIndex allocates the index, pairs or prev that params need, if not there yet.
-func (t *past) makeIndex(indexBits, windowBits int) {
-	find := t.params.find
-	if find == findPair && t.pairs == nil {
-		t.pairs = make([]uint32, 1<<indexBits/2)
-	}
-	if find != findPair && t.index == nil {
-		t.index = make([]uint16, 1<<indexBits)
-	}
-	if find == findChain && t.prev == nil {
-		t.prev = make([]uint16, 1<<windowBits)
+// makeIndex allocates what the level needs of the index, if it is not there yet.
+func (t *history) makeIndex(indexBits, windowBits int) {
+	switch t.finder {
+	case findBucket:
+		if t.buckets == nil {
+			t.buckets = make([]uint64, 1<<indexBits/4)
+		}
+	case findChain:
+		if t.prev == nil {
+			t.prev = make([]uint16, 1<<windowBits)
+		}
+		fallthrough
+	default:
+		if t.index == nil {
+			t.index = make([]uint16, 1<<indexBits)
+		}
 	}
 }
 
-// reuse prepares a past from the pool for a message that begins with size
+// reuse prepares a history from the pool for a message that begins with size
 // bytes.
-func (t *past) reuse(params *levelParams, windowBits, size int) {
-	t.params, t.windowBits = params, uint8(windowBits)
+func (t *history) reuse(set *settings, windowBits, size int) {
+	t.settings, t.windowBits = set, uint8(windowBits)
 	t.indexBits = uint8(min(max(bits.Len(uint(size))+2, minIndexBits), pooledIndexBits))
 	t.makeIndex(pooledIndexBits, MaxWindowBits)
 	t.forget()
@@ -100,25 +109,24 @@ func (t *past) reuse(params *levelParams, windowBits, size int) {
 	// does not depend on earlier messages.
 	if uint64(t.base)+uint64(size) >= 1<<16 {
 		clear(t.index)
-		clear(t.pairs)
 		t.base = 1
 	}
 }
 
-func (t *past) forget() {
+func (t *history) forget() {
 	t.base += uint32(t.n)
-	t.n, t.mark = 0, 0
+	t.n, t.mark, t.repeat = 0, 0, 0
 }
 
-func (t *past) undo() {
+func (t *history) undo() {
 	if t.mark < 0 {
 		t.forget()
 	}
 	t.n = t.mark
 }
 
-// encode makes blocks of p. If keep is set, p becomes part of the past.
-func (t *past) encode(w *blockWriter, p []byte, keep bool) {
+// encode makes blocks of p. If keep is set, p becomes part of the history.
+func (t *history) encode(w *blockWriter, p []byte, keep bool) {
 	window := 1 << t.windowBits
 	if keep && t.buf == nil {
 		t.buf = make([]byte, bufSize(MaxWindowBits)) // pooled
@@ -169,7 +177,7 @@ func (t *past) encode(w *blockWriter, p []byte, keep bool) {
 
 // room returns the free memory after buf[:n]. If there is none it moves the last
 // window of buf to the front first.
-func (t *past) room() []byte {
+func (t *history) room() []byte {
 	size := bufSize(int(t.windowBits))
 	if t.n == size {
 		window := 1 << t.windowBits
@@ -182,17 +190,41 @@ func (t *past) room() []byte {
 	return t.buf[t.n:size]
 }
 
+// preload is called before a message of size bytes. Where many connections take
+// turns, the window and the index are no longer in the processor's caches. Reading
+// them in order then takes less time than to wait for memory at each position that
+// the match finder looks at.
+func (t *history) preload(w *blockWriter, size int) {
+	w.messages++
+	turns := w.messages - t.loaded
+	t.loaded = w.messages
+	if size < preloadBytes || turns <= preloadAfter {
+		return
+	}
+	sum := uint64(0) // keeps the compiler from leaving out the reads
+	for i := 0; i < len(t.buckets); i += cacheLine / 8 {
+		sum += t.buckets[i]
+	}
+	for i := 0; i < len(t.index); i += cacheLine / 2 {
+		sum += uint64(t.index[i])
+	}
+	for i := max(0, t.n-1<<t.windowBits); i < t.n; i += cacheLine {
+		sum += uint64(t.buf[i])
+	}
+	w.preloaded = sum
+}
+
 // find gives w the sequences of buf from i on, and perhaps literals that follow. It
 // returns the index at which it stopped: the end, or earlier if the block may be
 // full. buf[0] has the position base.
-func (t *past) find(w *blockWriter, buf []byte, base uint32, i int) int {
+func (t *history) find(w *blockWriter, buf []byte, base uint32, i int) int {
 	// A symbol is at least a byte, so this cannot be too many.
 	stop := min(len(buf), i+maxSymbols-w.symbols-w.lits)
-	switch t.params.find {
+	switch t.finder {
 	case findFast:
 		return t.findFast(w, buf, base, i, stop)
-	case findPair:
-		return t.findPair(w, buf, base, i, stop)
+	case findBucket:
+		return t.findBucket(w, buf, base, i, stop)
 	default:
 		return t.findChain(w, buf, base, i, stop)
 	}

@@ -1,0 +1,135 @@
+package flate
+
+import "math/bits"
+
+// findChain follows the links from each position to the one before with the same
+// hash. It looks at the distance of the last match first.
+func (t *history) findChain(w *blockWriter, buf []byte, base uint32, i, stop int) int {
+	window := 1 << t.windowBits
+	shift := 32 - t.indexBits
+	index, prev := t.index[:1<<t.indexBits], t.prev[:window]
+	lazy, good, nice := t.lazy, t.good, t.nice
+	start := i - w.lits // of the literals that no match follows yet
+	last := min(stop, len(buf)-hashed+1)
+	last8 := len(buf) - 8
+	repeat := t.repeat
+	var n, d int // the match at i-1, if n > 0
+	for i < last {
+		v := peek64(buf, i)
+		h := hash4(uint32(v), shift)
+		pos := at(base, i)
+		next := index[h]
+		index[h], prev[int(pos)&(window-1)] = pos, next
+
+		// A match at i is of use only if it is at least as long as the one at i-1.
+		m, e := max(n-1, hashed-1), 0
+		reach, most := min(i, window), min(len(buf)-i, maxMatch)
+		again := 0
+		if m < most && uint(repeat-1) < uint(reach) && load32(buf, i-repeat) == uint32(v) {
+			if l := matchLen(buf, i, i-repeat); l > m {
+				m, again = l-1, l
+			}
+		}
+		if m < most && again < nice {
+			depth := t.depth
+			if n >= good {
+				depth >>= 2
+			}
+			end := load32(buf, i+m-3) // the bytes that end a longer match
+			c := 0
+			for ; depth > 0; depth-- {
+				f := int(pos - next)
+				if f <= c || f > reach {
+					break
+				}
+				c = f
+				next = prev[int(next)&(window-1)]
+				j := i - c
+				if load32(buf, j+m-3) != end {
+					continue
+				}
+				x := peek64(buf, j) ^ v
+				if uint32(x) != 0 {
+					continue
+				}
+				l := bits.TrailingZeros64(x) >> 3
+				if x == 0 || i > last8 {
+					l = matchLen(buf, i, j)
+				}
+				if l > m {
+					m, e = l, c
+					if m >= min(most, nice) {
+						break
+					}
+					end = load32(buf, i+m-3)
+				}
+			}
+		}
+		if e == 0 {
+			m, e = again, repeat
+		}
+
+		switch {
+		case n == 0 && m == 0:
+			w.lit.freq[byte(v)]++
+			i++
+			if skip := (i - start) >> skipShift; skip > 0 {
+				skip = min(skip, stop-i)
+				w.count(buf[i:][:skip])
+				i += skip
+			}
+			continue
+		case n == 0 || m > 0 && better(m, e, n, d):
+			if n > 0 {
+				w.lit.freq[buf[i-1]]++
+			} else if i > start {
+				// It may begin earlier, at a position that is not in the index.
+				k := w.extend(buf, start, i, m, e)
+				i -= k
+				m += k
+			}
+			n, d = m, e
+			i++
+			if n < lazy {
+				continue
+			}
+			if l := run(buf, i, last); l > n {
+				w.lit.freq[buf[i-1]]++
+				n, d = l, 1
+				i++
+			}
+		}
+		// The match at i-1 is taken.
+		i--
+		w.match(i-start, n, d)
+		if n >= repeated {
+			repeat = d
+		}
+		after := i + n
+		start = after
+		link(index, prev, buf, base, i+2, min(after, len(buf)-hashed+1), shift)
+		i = after
+		n = 0
+	}
+	t.repeat = repeat
+	return w.finish(buf, start, i, stop, n, d)
+}
+
+// link puts the positions of buf[i:to] into the index.
+func link(index, prev []uint16, buf []byte, base uint32, i, to int, shift uint8) {
+	for ; i+4 <= to && i+8 <= len(buf); i += 4 {
+		v, pos := load64(buf, i), at(base, i)
+		link1(index, prev, hash4(uint32(v), shift), pos)
+		link1(index, prev, hash4(uint32(v>>8), shift), pos+1)
+		link1(index, prev, hash4(uint32(v>>16), shift), pos+2)
+		link1(index, prev, hash4(uint32(v>>24), shift), pos+3)
+	}
+	for ; i < to; i++ {
+		link1(index, prev, hash4(load32(buf, i), shift), at(base, i))
+	}
+}
+
+// link1 puts the position pos of bytes with the hash h into the index.
+func link1(index, prev []uint16, h uint32, pos uint16) {
+	index[h], prev[int(pos)&(len(prev)-1)] = pos, index[h]
+}
