@@ -7,66 +7,24 @@ import "math/bits"
 func (t *history) findChain(w *blockWriter, buf []byte, base uint32, i, stop int) int {
 	window := 1 << t.windowBits
 	shift := 32 - t.indexBits
-	index, prev := t.index[:1<<t.indexBits], t.prev[:window]
-	lazy, good, nice := t.lazy, t.good, t.nice
+	index, prev := t.index[:1<<t.indexBits], t.prev[:1<<t.linkBits]
+	mask := len(prev) - 1
+	lazy := t.lazy
 	start := i - w.lits // of the literals that no match follows yet
 	last := min(stop, len(buf)-hashed+1)
-	last8 := len(buf) - 8
-	repeat := t.repeat
 	var n, d int // the match at i-1, if n > 0
 	for i < last {
 		v := peek64(buf, i)
 		h := hash4(uint32(v), shift)
 		pos := at(base, i)
 		next := index[h]
-		index[h], prev[int(pos)&(window-1)] = pos, next
+		index[h], prev[int(pos)&mask] = pos, next
 
-		// A match at i is of use only if it is at least as long as the one at i-1.
-		m, e := max(n-1, hashed-1), 0
-		reach, most := min(i, window), min(len(buf)-i, maxMatch)
-		again := 0
-		if m < most && uint(repeat-1) < uint(reach) && load32(buf, i-repeat) == uint32(v) {
-			if l := matchLen(buf, i, i-repeat); l > m {
-				m, again = l-1, l
-			}
-		}
-		if m < most && again < nice {
-			depth := t.depth
-			if n >= good {
-				depth >>= 2
-			}
-			end := load32(buf, i+m-3) // the bytes that end a longer match
-			c := 0
-			for ; depth > 0; depth-- {
-				f := int(pos - next)
-				if f <= c || f > reach {
-					break
-				}
-				c = f
-				next = prev[int(next)&(window-1)]
-				j := i - c
-				if load32(buf, j+m-3) != end {
-					continue
-				}
-				x := peek64(buf, j) ^ v
-				if uint32(x) != 0 {
-					continue
-				}
-				l := bits.TrailingZeros64(x) >> 3
-				if x == 0 || i > last8 {
-					l = matchLen(buf, i, j)
-				}
-				if l > m {
-					m, e = l, c
-					if m >= min(most, nice) {
-						break
-					}
-					end = load32(buf, i+m-3)
-				}
-			}
-		}
-		if e == 0 {
-			m, e = again, repeat
+		m, e := 0, 0
+		reach := min(i, window)
+		again := uint(t.repeat-1) < uint(reach) && load32(buf, i-t.repeat) == uint32(v)
+		if again || int(pos-next-1) < reach {
+			m, e = t.search(buf, v, i, pos, next, n, again)
 		}
 
 		switch {
@@ -103,7 +61,7 @@ func (t *history) findChain(w *blockWriter, buf []byte, base uint32, i, stop int
 		i--
 		w.match(i-start, n, d)
 		if n >= repeated {
-			repeat = d
+			t.repeat = d
 		}
 		after := i + n
 		start = after
@@ -111,8 +69,67 @@ func (t *history) findChain(w *blockWriter, buf []byte, base uint32, i, stop int
 		i = after
 		n = 0
 	}
-	t.repeat = repeat
 	return w.finish(buf, start, i, stop, n, d)
+}
+
+// search returns the longest match at buf[i:], which has the position pos and begins
+// with v. next is the latest position with the same hash. A match shorter than n, that
+// of the match at i-1, is of no use. again says that there is one at the distance of
+// the last match.
+func (t *history) search(buf []byte, v uint64, i int, pos, next uint16, n int, again bool) (length, distance int) {
+	prev := t.prev[:1<<t.linkBits]
+	mask := len(prev) - 1
+	reach, most := min(i, 1<<t.windowBits), min(len(buf)-i, maxMatch)
+	m, e := max(n-1, hashed-1), 0
+	if m >= most {
+		return 0, 0
+	}
+	known := 0
+	if again {
+		if l := matchLen(buf, i, i-t.repeat); l > m {
+			m, known = l-1, l
+		}
+	}
+	nice := min(most, t.nice)
+	if known < nice {
+		depth := t.depth
+		if n >= t.good {
+			depth >>= 2
+		}
+		end := load32(buf, i+m-3) // the bytes that end a longer match
+		c := 0
+		for ; depth > 0; depth-- {
+			f := int(pos - next)
+			if f <= c || f > reach {
+				break
+			}
+			c = f
+			next = prev[int(next)&mask]
+			j := i - c
+			if load32(buf, j+m-3) != end {
+				continue
+			}
+			x := peek64(buf, j) ^ v
+			if uint32(x) != 0 {
+				continue
+			}
+			l := bits.TrailingZeros64(x) >> 3
+			if x == 0 || i+8 > len(buf) {
+				l = matchLen(buf, i, j)
+			}
+			if l > m {
+				m, e = l, c
+				if m >= nice {
+					break
+				}
+				end = load32(buf, i+m-3)
+			}
+		}
+	}
+	if e == 0 {
+		return known, t.repeat
+	}
+	return m, e
 }
 
 // link puts the positions of buf[i:to] into the index.

@@ -25,9 +25,10 @@ type history struct {
 
 	// The index, as level.find needs it, of 1<<indexBits positions.
 	indexBits uint8
+	linkBits  uint8    // logarithm of how much of prev is in use: as much as there are positions in reach
 	index     []uint16 // by hash: the last position
 	buckets   []uint64 // by hash: the last four positions, the latest one in the low bits
-	prev      []uint16 // by position modulo the window: the one before with the same hash
+	prev      []uint16 // by position modulo 1<<linkBits: the one before with the same hash
 }
 
 const (
@@ -73,6 +74,7 @@ func newHistory(set *settings, windowBits int) *history {
 		windowBits: uint8(windowBits),
 		buf:        make([]byte, bufSize(windowBits)),
 		indexBits:  uint8(keptIndexBits(set, windowBits)),
+		linkBits:   uint8(windowBits),
 	}
 	t.makeIndex(int(t.indexBits), windowBits)
 	return t
@@ -102,6 +104,7 @@ func (t *history) makeIndex(indexBits, windowBits int) {
 func (t *history) reuse(set *settings, windowBits, size int) {
 	t.settings, t.windowBits = set, uint8(windowBits)
 	t.indexBits = uint8(min(max(bits.Len(uint(size))+2, minIndexBits), pooledIndexBits))
+	t.linkBits = uint8(min(max(bits.Len(uint(size)), MinWindowBits), windowBits))
 	t.makeIndex(pooledIndexBits, MaxWindowBits)
 	t.forget()
 	// Positions continue from message to message, so that those of earlier messages
