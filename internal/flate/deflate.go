@@ -2,8 +2,8 @@ package flate
 
 import "sync"
 
-// DefaultLevel takes about 30% more time than level 1 on JSON of 1 KiB, and its
-// messages are 4% smaller, or 10% with takeover.
+// DefaultLevel takes about 60% more time than level 1 on JSON of 1 KiB, and its
+// messages are 5% smaller, or 14% with takeover.
 const DefaultLevel = 4
 
 // Encoder compresses the messages of one direction of a connection (RFC 7692,

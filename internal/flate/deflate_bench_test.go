@@ -80,6 +80,68 @@ func BenchmarkDeflateShort(b *testing.B) {
 	}
 }
 
+// turns are numbers of connections that send a message in turn: with takeover, the
+// windows of 64 do not fit in a cache of level 2, those of 1,000 in none.
+var turns = []int{1, 64, 1000}
+
+func BenchmarkDeflateTurns(b *testing.B) {
+	messages := jsonCorpus(1024, 256)
+	dst := make([]byte, 0, 4096)
+	for _, level := range []int{1, DefaultLevel, 7} {
+		encoders := make([]*Encoder, turns[len(turns)-1])
+		for i := range encoders {
+			encoders[i] = NewEncoder(level, 15, true)
+			for j := range 40 { // fill the window
+				encoders[i].Encode(dst, messages[(i+j)%len(messages)], true)
+			}
+		}
+		for _, n := range turns {
+			b.Run(fmt.Sprintf("level-%d/connections-%d", level, n), func(b *testing.B) {
+				for i := 0; b.Loop(); i++ {
+					encoders[i%n].Encode(dst, messages[(i+i/n)%len(messages)], true)
+				}
+			})
+		}
+	}
+}
+
+func BenchmarkInflateTurns(b *testing.B) {
+	const count = 256
+	enc := NewEncoder(DefaultLevel, 15, true)
+	var payloads [][]byte
+	for range 2 {
+		for _, p := range jsonCorpus(1024, count) {
+			payloads = append(payloads, enc.Encode(nil, p, true))
+		}
+	}
+	dst := make([]byte, 0, 4096)
+	// After as many messages the window is the same again, so that the later half of
+	// the payloads can be repeated.
+	decoders := make([]*Decoder, turns[len(turns)-1])
+	next := make([]int, len(decoders))
+	inflate := func(b *testing.B, i int) {
+		if _, _, err := decoders[i].Decode(dst, 0, payloads[next[i]], true); err != nil {
+			b.Fatal(err)
+		}
+		if next[i]++; next[i] == len(payloads) {
+			next[i] = count
+		}
+	}
+	for i := range decoders {
+		decoders[i] = NewDecoder(15, true)
+		for range count {
+			inflate(b, i)
+		}
+	}
+	for _, n := range turns {
+		b.Run(fmt.Sprintf("connections-%d", n), func(b *testing.B) {
+			for i := 0; b.Loop(); i++ {
+				inflate(b, i%n)
+			}
+		})
+	}
+}
+
 // BenchmarkDeflateStandard is compress/flate.
 func BenchmarkDeflateStandard(b *testing.B) {
 	for _, level := range []int{1, 5, 6, 9} {

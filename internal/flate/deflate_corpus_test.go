@@ -138,6 +138,47 @@ func runsCorpus(size int) []byte {
 	return b[:size]
 }
 
+// snapshotCorpus makes count snapshots of a table, of about size bytes each. From one
+// to the next a tenth of the prices change.
+func snapshotCorpus(size, count int) [][]byte {
+	rnd := rand.New(rand.NewPCG(31, 7))
+	type row struct{ symbol, price, volume int }
+	rows := make([]row, size/62)
+	for i := range rows {
+		rows[i] = row{rnd.IntN(26 * 26 * 26 * 26), rnd.IntN(100000), rnd.IntN(1000000)}
+	}
+	snapshots := make([][]byte, count)
+	for i := range snapshots {
+		b := []byte(`{"type":"snapshot","rows":[`)
+		for j, r := range rows {
+			if j > 0 {
+				b = append(b, ',')
+			}
+			b = fmt.Appendf(b, `{"id":%d,"symbol":"`, 1000+j)
+			for s, k := r.symbol, 0; k < 4; s, k = s/26, k+1 {
+				b = append(b, 'A'+byte(s%26))
+			}
+			b = fmt.Appendf(b, `","price":%d.%02d,"volume":%d}`, r.price/100, r.price%100, r.volume)
+		}
+		snapshots[i] = append(b, "]}"...)
+		for j := range rows {
+			if rnd.IntN(10) == 0 {
+				rows[j].price = rnd.IntN(100000)
+			}
+		}
+	}
+	return snapshots
+}
+
+// cut cuts p into messages of size bytes.
+func cut(p []byte, size int) [][]byte {
+	var messages [][]byte
+	for ; len(p) >= size; p = p[size:] {
+		messages = append(messages, p[:size])
+	}
+	return messages
+}
+
 type corpus struct {
 	name string
 	data []byte

@@ -23,8 +23,8 @@ var kept = [10]settings{
 	1: {finder: findFast},
 	2: {finder: findBucket, step: 3},
 	3: {finder: findBucket, step: 3, lazy: 6},
-	4: {finder: findBucket, step: 3, lazy: 10},
-	5: {finder: findBucket, step: 3, lazy: 24, wide: 1},
+	4: {finder: findBucket, step: 3, lazy: 12},
+	5: {finder: findBucket, step: 3, lazy: 16, wide: 1},
 	6: {finder: findBucket, step: 3, lazy: 32, wide: 1},
 	7: {finder: findChain, lazy: 32, good: 8, nice: 64, depth: 32},
 	8: {finder: findChain, lazy: 128, good: 258, nice: 128, depth: 64},
@@ -35,12 +35,12 @@ var kept = [10]settings{
 // may be large.
 var pooled = [10]settings{
 	1: {finder: findFast},
-	2: {finder: findChain, good: 8, nice: 16, depth: 4},
-	3: {finder: findChain, lazy: 6, good: 8, nice: 32, depth: 4},
-	4: {finder: findChain, lazy: 24, good: 8, nice: 64, depth: 6},
-	5: {finder: findChain, lazy: 24, good: 8, nice: 64, depth: 8},
+	2: {finder: findChain, lazy: 6, good: 8, nice: 16, depth: 3},
+	3: {finder: findChain, lazy: 12, good: 8, nice: 32, depth: 4},
+	4: {finder: findChain, lazy: 16, good: 8, nice: 64, depth: 6},
+	5: {finder: findChain, lazy: 24, good: 8, nice: 64, depth: 12},
 	6: {finder: findChain, lazy: 24, good: 258, nice: 128, depth: 16},
-	7: {finder: findChain, lazy: 64, good: 258, nice: 64, depth: 32},
+	7: {finder: findChain, lazy: 64, good: 16, nice: 64, depth: 32},
 	8: {finder: findChain, lazy: 128, good: 258, nice: 128, depth: 64},
 	9: {finder: findChain, lazy: 258, good: 258, nice: 258, depth: 512},
 }
