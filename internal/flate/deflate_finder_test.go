@@ -88,6 +88,9 @@ func FuzzLongest(f *testing.F) {
 	f.Add([]byte("abcdefgh abcdefgi abcdxxxx abcdefgh"), uint16(27), uint64(1)|10<<16|19<<32, uint16(1), uint16(40), uint8(0))
 	f.Add([]byte("aaaaaaaaaaaaaaaaaaaaaaaaa"), uint16(4), uint64(0x0000000100020003), uint16(0), uint16(3), uint8(9))
 	f.Add([]byte("abcdabcd"), uint16(4), uint64(0xfffe)<<32, uint16(0xfffe), uint16(4), uint8(0))
+	// Near the end fewer than 8 bytes can be compared at once.
+	f.Add([]byte("abcdef--abcdef"), uint16(7), uint64(0), uint16(0), uint16(7), uint8(0))
+	f.Add([]byte("abcd\x00\x00--abcd"), uint16(7), uint64(0), uint16(0), uint16(7), uint8(0))
 	f.Fuzz(func(t *testing.T, buf []byte, at16 uint16, bucket uint64, base, reach16 uint16, shorter uint8) {
 		if len(buf) < 5 || len(buf) > 1<<15 {
 			t.Skip()

@@ -331,12 +331,14 @@ func TestEncoderReset(t *testing.T) {
 // Without takeover a message becomes the same whatever was before.
 func TestEncodeSame(t *testing.T) {
 	text := textCorpus(100000)
+	json := jsonCorpus(1024, 30)
 	for level := 1; level <= 9; level++ {
 		et := newEncoderTest(t, level, 15, false)
-		for _, p := range [][]byte{text[:1000], text[500:9000], text} {
+		for _, p := range [][]byte{text[:1000], text[500:9000], text, json[0], bytes.Join(json[:9], nil)} {
 			want := bytes.Clone(et.encode(p, true))
 			for i := range 150 {
 				et.encode(text[100*i:][:1+7*i], i%4 != 0)
+				et.encode(json[i%len(json)], true)
 				et.enc.Reset()
 				if i%30 == 0 && !bytes.Equal(et.encode(p, true), want) {
 					et.fatalf("%d bytes become something else after other messages", len(p))
