@@ -348,6 +348,28 @@ func TestEncodeSame(t *testing.T) {
 	}
 }
 
+// The distance of an earlier message's last match is no help without takeover. Here it
+// would be: the match finder gives up before it gets that far back.
+func TestEncodeSameDistance(t *testing.T) {
+	word := randomCorpus(40, 1)
+	var p []byte
+	p = append(p, word...)
+	for i := range 1000 {
+		p = append(append(p, word[:4]...), byte(i), byte(i>>8))
+	}
+	earlier := append(append(bytes.Clone(word), randomCorpus(len(p)-len(word), 2)...), word...)
+	p = append(p, word...)
+	for level := 2; level <= 9; level++ {
+		et := newEncoderTest(t, level, 15, false)
+		et.encode(p, true) // takes what earlier tests have left
+		want := bytes.Clone(et.encode(p, true))
+		et.encode(earlier, true)
+		if got := et.encode(p, true); !bytes.Equal(got, want) {
+			et.fatalf("%d bytes become %d, and %d after another message", len(p), len(want), len(got))
+		}
+	}
+}
+
 // All kinds of blocks are made, and each where it is the smallest.
 func TestEncodeBlocks(t *testing.T) {
 	for _, c := range []struct {
