@@ -211,6 +211,9 @@ func (t *history) preload(w *blockWriter, size int) {
 	for i := 0; i < len(t.index); i += cacheLine / 2 {
 		sum += uint64(t.index[i])
 	}
+	for i := 0; i < len(t.prev); i += cacheLine / 2 {
+		sum += uint64(t.prev[i])
+	}
 	for i := max(0, t.n-1<<t.windowBits); i < t.n; i += cacheLine {
 		sum += uint64(t.buf[i])
 	}
