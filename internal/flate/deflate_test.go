@@ -354,8 +354,8 @@ func TestEncodeSameDistance(t *testing.T) {
 	word := randomCorpus(40, 1)
 	var p []byte
 	p = append(p, word...)
-	for i := range 1000 {
-		p = append(append(p, word[:4]...), byte(i), byte(i>>8))
+	for i := range 600 {
+		p = append(append(p, word[:20]...), randomCorpus(20, uint64(i+3))...)
 	}
 	earlier := append(append(bytes.Clone(word), randomCorpus(len(p)-len(word), 2)...), word...)
 	p = append(p, word...)
