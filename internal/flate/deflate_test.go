@@ -351,11 +351,11 @@ func TestEncodeSame(t *testing.T) {
 // The distance of an earlier message's last match is no help without takeover. Here it
 // would be: the match finder gives up before it gets that far back.
 func TestEncodeSameDistance(t *testing.T) {
-	word := randomCorpus(40, 1)
+	word := randomCorpus(24, 1)
 	var p []byte
 	p = append(p, word...)
 	for i := range 600 {
-		p = append(append(p, word[:20]...), randomCorpus(20, uint64(i+3))...)
+		p = append(append(p, word[:12]...), randomCorpus(12, uint64(i+3))...)
 	}
 	earlier := append(append(bytes.Clone(word), randomCorpus(len(p)-len(word), 2)...), word...)
 	p = append(p, word...)
