@@ -28,6 +28,20 @@ import (
 type CompressionOptions struct {
 	// Level is how hard the connection tries to make messages small: from 1,
 	// the fastest, to 9, the smallest. Zero means 4. The peer chooses its own.
+	//
+	// For JSON messages of 1 KiB that refer to earlier ones, the sizes are beside those of
+	// zlib as follows. The time is that of the sender, 1 for zlib's level 6:
+	//
+	//	Level   messages are as small as at zlib's level   time
+	//	1       1                                          0.2
+	//	2 to 4  2 to 3                                     0.4
+	//	5, 6    4 to 5                                     0.5, 0.6
+	//	7       5 to 6                                     0.6
+	//	8       7                                          1
+	//	9       9                                          2
+	//
+	// Messages that refer to none before are smaller than that by one or two levels of
+	// zlib. From level 7 the connection takes more memory.
 	Level int
 
 	// Threshold is the size in bytes below which a message is sent as it
