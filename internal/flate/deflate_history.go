@@ -16,7 +16,7 @@ import (
 type history struct {
 	*settings
 	windowBits uint8
-	buf        []byte // buf[:n] are the bytes sent last; its size is the window and room for more
+	buf        []byte // buf[:n] are the bytes sent last; it grows to the window and room for more
 	n          int
 	mark       int    // n before the last Encode, negative if unknown
 	base       uint32 // the position of buf[0]
@@ -72,7 +72,6 @@ func newHistory(set *settings, windowBits int) *history {
 	t := &history{
 		settings:   set,
 		windowBits: uint8(windowBits),
-		buf:        make([]byte, bufSize(windowBits)),
 		indexBits:  uint8(keptIndexBits(set, windowBits)),
 		linkBits:   uint8(windowBits),
 	}
@@ -131,16 +130,13 @@ func (t *history) undo() {
 // encode makes blocks of p. If keep is set, p becomes part of the history.
 func (t *history) encode(w *blockWriter, p []byte, keep bool) {
 	window := 1 << t.windowBits
-	if keep && t.buf == nil {
-		t.buf = make([]byte, bufSize(MaxWindowBits)) // pooled
-	}
 	t.mark = t.n
 	start, i := 0, 0 // of the block, and of the bytes without a symbol
 
 	// As long as the window reaches back to before p, matches are found in
 	// buf, to which p is appended bit by bit.
 	for t.n > 0 && i < min(len(p), window) {
-		k := copy(t.room(), p[i:])
+		k := copy(t.room(len(p)-i), p[i:])
 		next := t.n
 		t.n += k
 		for next < t.n {
@@ -168,7 +164,7 @@ func (t *history) encode(w *blockWriter, p []byte, keep bool) {
 		from := len(p)
 		if keep {
 			from = max(0, len(p)-window)
-			t.n = copy(t.buf, p[from:])
+			t.n = copy(t.room(len(p)-from), p[from:])
 		}
 		t.base += uint32(from)
 		if t.mark > 0 {
@@ -178,19 +174,25 @@ func (t *history) encode(w *blockWriter, p []byte, keep bool) {
 	w.endBlock(p[start:], false)
 }
 
-// room returns the free memory after buf[:n]. If there is none it moves the last
-// window of buf to the front first.
-func (t *history) room() []byte {
-	size := bufSize(int(t.windowBits))
-	if t.n == size {
+// room returns the free memory after buf[:n], for size bytes if that is possible. buf
+// grows with what is sent. If it has its full size and is full, room moves the last
+// window to the front first.
+func (t *history) room(size int) []byte {
+	full := bufSize(int(t.windowBits))
+	if len(t.buf) < min(t.n+size, full) {
+		buf := make([]byte, min(max(2*len(t.buf), t.n+size), full))
+		copy(buf, t.buf[:t.n])
+		t.buf = buf
+	}
+	if t.n == full {
 		window := 1 << t.windowBits
-		s := size - window
-		copy(t.buf, t.buf[s:size])
+		s := full - window
+		copy(t.buf, t.buf[s:full])
 		t.n = window
 		t.base += uint32(s)
 		t.mark -= s
 	}
-	return t.buf[t.n:size]
+	return t.buf[t.n:min(len(t.buf), full)]
 }
 
 // preload is called before a message of size bytes. Where many connections take

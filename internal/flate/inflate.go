@@ -2,6 +2,7 @@ package flate
 
 import (
 	"fmt"
+	"math/bits"
 	"sync"
 )
 
@@ -194,9 +195,21 @@ func (d *Decoder) finish(produced []byte) {
 	d.releaseWork()
 }
 
+// keep appends p to the window, which grows with what is received.
 func (d *Decoder) keep(p []byte) {
-	if d.window == nil {
-		d.window = newInflateWindow(d.windowBits)
+	size := len(p)
+	if d.window != nil {
+		size += int(d.window.size)
+	}
+	need := min(uint8(bits.Len(uint(max(size-1, 1<<MinWindowBits-1)))), d.windowBits)
+	if w := d.window; w == nil || len(w.buf) < 1<<need {
+		d.window = newInflateWindow(need)
+		if w != nil {
+			n := int(w.size)
+			w.read(d.window.buf[:n], n)
+			d.window.next, d.window.size = uint32(n), uint32(n)
+			w.release()
+		}
 	}
 	d.window.append(p)
 }

@@ -66,8 +66,8 @@ func TestInflateState(t *testing.T) {
 				if d.work != nil || (d.window != nil) != takeover {
 					t.Fatalf("after a message: %+v", d)
 				}
-				if takeover && cap(d.window.buf) != 1<<windowBits {
-					t.Fatalf("a window of %d bits has %d bytes", windowBits, cap(d.window.buf))
+				if takeover && cap(d.window.buf) != 1<<MinWindowBits {
+					t.Fatalf("a window of %d bits has %d bytes after a short message", windowBits, cap(d.window.buf))
 				}
 				_, err := f.message(t, d, append(bytes.Clone(payload), inflateTail...))
 				if err == nil || d.work != nil || d.window != nil {
@@ -79,5 +79,27 @@ func TestInflateState(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// Memory grows with what is sent and received, up to the window.
+func TestMemoryGrows(t *testing.T) {
+	e, d := NewEncoder(DefaultLevel, 15, true), NewDecoder(15, true)
+	sent := 0
+	for i, p := range cut(textCorpus(80000), 500) {
+		out, _, err := d.Decode(make([]byte, 0, 501), 0, e.Encode(nil, p, true), true)
+		if err != nil || !bytes.Equal(out, p) {
+			t.Fatalf("message %d: %d bytes, %v", i, len(out), err)
+		}
+		sent += len(p)
+		if got, most := len(e.history.buf), min(2*sent, bufSize(15)); got > most {
+			t.Fatalf("an encoder has %d bytes for %d that were sent", got, sent)
+		}
+		if got, most := len(d.window.buf), min(2*sent, 1<<15); got > most {
+			t.Fatalf("a decoder has %d bytes for %d that were received", got, sent)
+		}
+	}
+	if len(e.history.buf) != bufSize(15) || len(d.window.buf) != 1<<15 {
+		t.Errorf("%d and %d bytes in the end", len(e.history.buf), len(d.window.buf))
 	}
 }

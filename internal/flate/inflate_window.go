@@ -7,7 +7,7 @@ import (
 
 // inflateWindow is a ring of the last bytes of the output.
 type inflateWindow struct {
-	buf  []byte // 1<<windowBits
+	buf  []byte // 1<<windowBits, or a smaller power of two until there is more output
 	next uint32 // where the next byte goes
 	size uint32 // how many bytes there are
 }
