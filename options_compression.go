@@ -16,8 +16,8 @@ import (
 // messages that resemble each other shrink to a fraction. That takes one window in
 // memory for the direction in which the connection receives, and about two for the
 // direction in which it sends: 89 KiB with the zero value. From level 7 the latter
-// are more than four, 169 KiB in all. WindowBits, the two NoContextTakeover fields
-// and MemoryBudget reduce that. A direction without takeover keeps nothing between
+// are more than four, 169 KiB in all. The windows grow to that with the messages.
+// WindowBits, the two NoContextTakeover fields and MemoryBudget reduce it. A direction without takeover keeps nothing between
 // messages.
 //
 // Do not compress a secret together with text that somebody else may choose: an

@@ -33,6 +33,7 @@ type history struct {
 
 const (
 	pooledIndexBits = 16
+	fastIndexBits   = 14 // of the pooled index with findFast, which would gain little by more
 	minIndexBits    = 9
 )
 
@@ -53,7 +54,7 @@ func bufSize(windowBits int) int {
 }
 
 // EncoderMemory returns about how many bytes an Encoder with takeover keeps
-// between messages: from level 1 to 6 these are the window, a quarter more to
+// between messages once the window is full: from level 1 to 6 these are the window, a quarter more to
 // move it rarely, and an index of half a window or, up to windowBits 13, a
 // whole one. From level 7 it is an index of a whole window, and links of two.
 func EncoderMemory(level, windowBits int) int {
@@ -102,7 +103,11 @@ func (t *history) makeIndex(indexBits, windowBits int) {
 // bytes.
 func (t *history) reuse(set *settings, windowBits, size int) {
 	t.settings, t.windowBits = set, uint8(windowBits)
-	t.indexBits = uint8(min(max(bits.Len(uint(size))+2, minIndexBits), pooledIndexBits))
+	most := pooledIndexBits
+	if set.finder == findFast {
+		most = fastIndexBits
+	}
+	t.indexBits = uint8(min(max(bits.Len(uint(size))+2, minIndexBits), most))
 	t.linkBits = uint8(min(max(bits.Len(uint(size)), MinWindowBits), windowBits))
 	t.makeIndex(pooledIndexBits, MaxWindowBits)
 	t.forget()
