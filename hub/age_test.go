@@ -62,8 +62,8 @@ func TestSlowReaderIsNotFarBehind(t *testing.T) {
 						last++
 						publish(t, h, "topic", fmt.Sprintf("%-98d", last))
 					}
-					for range reads {
-						next()
+					for i := 0; i < reads && int(s.Stats().Sent) > read; i++ {
+						next() // it comes, since it was given to the connection
 					}
 					if n := int(s.Stats().Sent) - read; n > behind {
 						t.Fatalf("%d messages lie between the hub and the reader", n)
