@@ -1,6 +1,7 @@
 package hub
 
 import (
+	"cmp"
 	"errors"
 
 	"github.com/fullduplex-go/websocket"
@@ -24,48 +25,51 @@ func (h *Hub) limitUnsent(c conn) {
 	}
 }
 
-// backlog holds the messages that wait for a slow reader, by DropOldest or
-// KeepLatest. It exists while a goroutine drains it, and is guarded by chunk.mu.
+// backlog holds the messages that wait for a slow reader, if the policy keeps some. It exists while a goroutine drains it, and is guarded by chunk.mu.
 type backlog struct {
-	ring []*message        // its size is a power of two, or the limit
-	head int               // index of the oldest
-	n    int               // how many messages wait
-	gone uint64            // how many have been removed so far
-	keys map[string]uint64 // for KeepLatest: number of a key's message, from the first ever
-	stop chan struct{}     // closed when the subscription ends
+	ring  []*message        // its size is a power of two, or the limit
+	limit int               // how many messages there may be
+	head  int               // index of the oldest
+	n     int               // how many messages wait
+	gone  uint64            // how many have been removed so far
+	keys  map[string]uint64 // if the policy is keyed: number of a key's message, from the first ever
+	stop  chan struct{}     // closed when the subscription ends
 }
 
 func (b *backlog) len() int { return b.n }
 
 // delay makes m the first message of a backlog.
-func (s *Subscription) delay(m *message, n *counts) {
-	b := &backlog{stop: make(chan struct{})}
-	if s.policy == KeepLatest {
+func (s *Subscription) delay(m *message, n *counts) error {
+	r := s.policy.rules()
+	b := &backlog{limit: cmp.Or(s.queue, r.queue), stop: make(chan struct{})}
+	if r.keyed {
 		b.keys = make(map[string]uint64)
 	}
 	s.backlog = b
-	b.put(s, m, n)
 	s.topic.hub.pending.Enter()
 	go s.drain(b)
+	return b.put(s, m, n)
 }
 
 // put adds m at the end, or in the place of the message that it replaces.
-func (b *backlog) put(s *Subscription, m *message, n *counts) {
-	if b.keys != nil {
-		if at, ok := b.keys[m.key]; ok {
-			b.ring[b.place(int(at-b.gone))] = m
-			s.conflated++
-			n.conflated++
-			return
-		}
+func (b *backlog) put(s *Subscription, m *message, n *counts) error {
+	if at, ok := b.keys[m.key]; ok {
+		b.ring[b.place(int(at-b.gone))] = m
+		s.conflated++
+		n.conflated++
+		return nil
 	}
-	if b.n == s.queue {
-		b.pop()
-		s.dropped++
-		n.dropped++
+	if b.n == b.limit {
+		return s.policy.rules().full(s, m, n, websocket.ErrBackpressure)
 	}
+	b.push(m)
+	return nil
+}
+
+// push adds m at the end.
+func (b *backlog) push(m *message) {
 	if b.n == len(b.ring) {
-		b.grow(s.queue)
+		b.grow()
 	}
 	b.ring[b.place(b.n)] = m
 	if b.keys != nil {
@@ -82,8 +86,8 @@ func (b *backlog) place(i int) int {
 	return i
 }
 
-func (b *backlog) grow(limit int) {
-	ring := make([]*message, min(max(8, 2*len(b.ring)), limit))
+func (b *backlog) grow() {
+	ring := make([]*message, min(max(8, 2*len(b.ring)), b.limit))
 	k := copy(ring, b.ring[b.head:])
 	copy(ring[k:], b.ring[:b.head])
 	b.ring, b.head = ring, 0

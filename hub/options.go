@@ -56,56 +56,6 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
-// Policy says what happens to a message for a connection whose peer does not
-// keep up.
-type Policy uint8
-
-const (
-	// DropNewest drops the message when the connection's own queue
-	// ([websocket.Options].SendBuffer) has no room for it. Queued messages
-	// arrive, however old they are.
-	DropNewest Policy = iota
-	// DropOldest keeps the newest messages: while the connection's own queue is
-	// not drained, the hub keeps up to SubscribeOptions.Queue messages, and
-	// drops the oldest when there are more.
-	//
-	// A message that the system has taken can no longer be dropped. So
-	// DropOldest and [KeepLatest] let the system take little: Subscribe calls
-	// [websocket.Conn.LimitUnsent] with 16 KiB. That limit holds for everything
-	// that is sent on the connection, so the connection's own queue fills
-	// earlier, too. Call LimitUnsent after Subscribe for another limit. Messages
-	// on their way, and those that the peer's system has received and the peer
-	// has not read, often some 64 KiB, arrive however old they are.
-	DropOldest
-	// KeepLatest keeps the newest message of each key (see [Hub.PublishKey]):
-	// while the connection's own queue is not drained, a message takes the place
-	// of a waiting one with the same key. So a slow reader sees fewer prices,
-	// but none that is older than the time it takes to read the messages that
-	// its own system has received (see [DropOldest]). Keys are sent in the order
-	// in which they began to wait, so a key that changes all the time can
-	// neither starve the others nor be starved. Messages without a key count as
-	// those of one key, "".
-	KeepLatest
-	// Disconnect closes the connection when its own queue has no room: with
-	// SubscribeOptions.Code and Reason, without waiting for the close. A peer
-	// with this policy gets every message, or is told that it did not.
-	Disconnect
-)
-
-var policies = [...]string{"drop newest", "drop oldest", "keep latest", "disconnect"}
-
-// String returns the name of the policy, such as "drop oldest".
-func (p Policy) String() string {
-	if int(p) < len(policies) {
-		return policies[p]
-	}
-	return fmt.Sprintf("policy %d", uint8(p))
-}
-
-// queues reports whether the hub keeps messages for slow readers, beyond what
-// the connection does.
-func (p Policy) queues() bool { return p == DropOldest || p == KeepLatest }
-
 // SubscribeOptions are the settings of a [Subscription].
 type SubscribeOptions struct {
 	// Policy says what happens when the peer does not keep up.
@@ -133,12 +83,6 @@ type SubscribeOptions struct {
 	Reason string
 }
 
-// Default values of SubscribeOptions.Queue.
-const (
-	defaultQueue = 64
-	defaultKeys  = 1024
-)
-
 // withDefaults returns o, which may be nil, with its defaults filled in, or an
 // error if a value is invalid.
 func (o *SubscribeOptions) withDefaults() (SubscribeOptions, error) {
@@ -151,12 +95,6 @@ func (o *SubscribeOptions) withDefaults() (SubscribeOptions, error) {
 	}
 	if d.Queue < 0 {
 		return d, fmt.Errorf("hub: a Queue of %d", d.Queue)
-	}
-	if d.Queue == 0 {
-		d.Queue = defaultQueue
-		if d.Policy == KeepLatest {
-			d.Queue = defaultKeys
-		}
 	}
 	if d.Code == 0 {
 		d.Code = websocket.StatusTryAgainLater

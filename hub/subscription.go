@@ -2,8 +2,6 @@ package hub
 
 import (
 	"context"
-	"errors"
-	"fmt"
 
 	"github.com/fullduplex-go/websocket"
 )
@@ -27,7 +25,7 @@ type Subscription struct {
 	policy    Policy
 	queue     int
 	member    string
-	closeWith *closeWith // for Disconnect
+	closeWith closeWith
 
 	// Guarded by chunk.mu.
 	at                       int    // index in chunk.subs
@@ -107,9 +105,7 @@ func (h *Hub) subscribe(name string, c conn, opts *SubscribeOptions) (*Subscript
 		return nil, err
 	}
 	s := &Subscription{topic: t, conn: c, policy: o.Policy, queue: o.Queue, member: o.Member}
-	if o.Policy == Disconnect {
-		s.closeWith = &closeWith{o.Code, o.Reason}
-	}
+	s.closeWith = closeWith{o.Code, o.Reason}
 	if err := s.begin(o.Replay && h.opts.Replay > 0); err != nil {
 		return nil, err
 	}
@@ -263,12 +259,10 @@ func (s *Subscription) give(m *message, n *counts) error {
 // put sends m, or applies the policy to m. The caller holds chunk.mu.
 func (s *Subscription) put(m *message, n *counts) error {
 	if s.backlog != nil {
-		s.backlog.put(s, m, n)
-		return nil
+		return s.backlog.put(s, m, n)
 	}
 	if s.policy.queues() && s.conn.Buffered() > keepUpBytes {
-		s.delay(m, n)
-		return nil
+		return s.delay(m, n)
 	}
 	err := s.conn.SendPrepared(m.prepared)
 	if err == nil {
@@ -277,31 +271,4 @@ func (s *Subscription) put(m *message, n *counts) error {
 		return nil
 	}
 	return s.refused(m, n, err)
-}
-
-// refused applies the policy to m, which the connection has refused with err.
-func (s *Subscription) refused(m *message, n *counts, err error) error {
-	full := errors.Is(err, websocket.ErrBackpressure)
-	switch {
-	case !full && !tooBig(err):
-		return err // the connection has ended
-	case s.policy == Disconnect:
-		n.disconnected++
-		go s.conn.Close(s.closeWith.code, s.closeWith.reason)
-		return fmt.Errorf("hub: disconnected: %w", err)
-	case full && s.policy.queues():
-		s.delay(m, n)
-	default:
-		s.dropped++
-		n.dropped++
-	}
-	return nil
-}
-
-// tooBig reports whether err is about a message that does not fit into the
-// connection's queue, even when the queue is empty. It is false if a message of
-// the peer was too big, which ends the connection.
-func tooBig(err error) bool {
-	var closed *websocket.CloseError
-	return errors.Is(err, websocket.ErrMessageTooBig) && !errors.As(err, &closed)
 }
