@@ -106,6 +106,43 @@ func ExamplePreparedMessage() {
 	// goal! <nil>
 }
 
+// Several messages for many connections cost one write for each connection. The
+// peers get separate messages.
+func ExampleJoinPrepared() {
+	var score []*websocket.PreparedMessage
+	for _, s := range []string{"1:0", "1:1", "2:1"} {
+		m, err := websocket.NewPreparedMessage(websocket.Text, []byte(s))
+		if err != nil {
+			log.Fatal(err)
+		}
+		score = append(score, m)
+	}
+	all, err := websocket.JoinPrepared(score...)
+	if err != nil {
+		log.Fatal(err)
+	}
+
+	client, server := websocket.Pipe()
+	defer client.CloseNow()
+	if err := server.SendPrepared(all); err != nil {
+		log.Fatal(err)
+	}
+	go server.Close(websocket.StatusNormalClosure, "")
+
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	for m, err := range client.Messages(ctx) {
+		if err != nil {
+			break // the end
+		}
+		fmt.Println(string(m.Data))
+	}
+	// Output:
+	// 1:0
+	// 1:1
+	// 2:1
+}
+
 // Write waits for a peer that does not read. A context, or Options.WriteTimeout
 // for all calls, bounds that. Here a part of the frame is on the wire when the
 // context ends, so the connection ends as well: nothing else could follow.

@@ -272,7 +272,6 @@ func (c *Conn) writeSome(ctx context.Context, typ MessageType, p []byte) (int, e
 	err := c.writeFrame(ctx, nil, &f)
 	switch {
 	case err == nil:
-		c.countMessage()
 		return len(first) + len(second), nil
 	case int(f.sent) >= border:
 		c.countMessage()
@@ -281,8 +280,8 @@ func (c *Conn) writeSome(ctx context.Context, typ MessageType, p []byte) (int, e
 	return 0, err
 }
 
-// countMessage counts one of two messages that left together. writeFrame counts the
-// other, if there was no error.
+// countMessage counts the first of two messages when the other did not leave.
+// writeFrame counts both, if there was no error.
 func (c *Conn) countMessage() {
 	c.out.lock()
 	c.out.write.add()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"math"
 	"os"
 
@@ -43,6 +44,49 @@ func (c *Conn) header(h *Header, f *outFrame) {
 		c.out.sender.header(h, f.op, f.fin, f.rsv, len(f.p))
 	}
 	c.traceOut(h)
+	c.traceWire(f)
+}
+
+// wireFrames yields the frames in wire, which are whole.
+func wireFrames(wire []byte) iter.Seq2[Header, []byte] {
+	return func(yield func(Header, []byte) bool) {
+		for len(wire) > 0 {
+			h, n, _ := ParseHeader(wire)
+			end := n + int(h.Length)
+			if !yield(h, wire[n:end]) {
+				return
+			}
+			wire = wire[end:]
+		}
+	}
+}
+
+// traceWire calls the hook for the frames of f behind the first.
+func (c *Conn) traceWire(f *outFrame) {
+	if !f.wire || c.opts.Trace == nil {
+		return
+	}
+	first := true
+	for h := range wireFrames(f.p) {
+		if !first {
+			c.traceOut(&h)
+		}
+		first = false
+	}
+}
+
+// countWire counts the messages of f behind the first, when f has been sent.
+func (c *Conn) countWire(f *outFrame) {
+	if !f.wire {
+		return
+	}
+	n := -1
+	for range wireFrames(f.p) {
+		n++
+	}
+	if n > 0 {
+		c.out.write.addMore(n)
+	}
 }
 
 // append appends f to dst. h is its header.
@@ -194,6 +238,7 @@ func (c *Conn) writeFrame(ctx context.Context, stream *messageWriter, f *outFram
 	}
 	o.bytes.Add(uint64(n))
 	if quick && err == nil && o.write.release() {
+		c.countWire(f)
 		return nil
 	}
 	return c.endWrite(ctx, nil, int(n), f, err)
@@ -309,6 +354,7 @@ func (c *Conn) endWrite(ctx context.Context, ahead *transport.Backlog, n int, f 
 	defer o.unlock()
 	if err == nil && f.fin {
 		o.write.add()
+		c.countWire(f)
 		o.endStreamLocked(o.stream, false) // if there is one, f is its last frame
 	}
 	c.releaseLocked(n, err)

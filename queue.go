@@ -188,6 +188,7 @@ func (c *Conn) coalesceLocked(f outFrame) {
 	c.header(&h, &f)
 	f.queue(backlogIn(&q.pending), &h)
 	c.out.write.add()
+	c.countWire(&f)
 	buffer.Put(z)
 }
 

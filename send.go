@@ -180,7 +180,9 @@ func (c *Conn) enqueueLocked(f *outFrame) error {
 	}
 	*anew = *anew || f.pack == packAlone
 	c.traceOut(&h)
+	c.traceWire(f)
 	o.write.add()
+	c.countWire(f)
 	c.scheduleFlushLocked()
 	return nil
 }
@@ -203,6 +205,7 @@ func (c *Conn) sendOwned(f *outFrame, quick bool) error {
 	o.bytes.Add(uint64(n))
 	if err == nil && n == len(out) {
 		buffer.Put(b)
+		c.countWire(f)
 		if quick && o.write.release() {
 			return nil
 		}
@@ -240,6 +243,7 @@ func (c *Conn) sendOwned(f *outFrame, quick bool) error {
 	default:
 		c.giveBackLocked(rest, n)
 		o.write.add()
+		c.countWire(f)
 	}
 	c.releaseLocked(0, err)
 	return err

@@ -83,6 +83,9 @@ func (l *writeLock) count() uint64 { return l.word.Load() >> writeCountShift }
 // add counts a message. The caller holds out.mu, as for set.
 func (l *writeLock) add() { l.word.Add(1 << writeCountShift) }
 
+// addMore counts n messages. It needs neither out.mu nor the lock.
+func (l *writeLock) addMore(n int) { l.word.Add(uint64(n) << writeCountShift) }
+
 func (l *writeLock) set(held bool) {
 	if held {
 		l.word.Or(writeHeld)
