@@ -2,8 +2,6 @@ package hub
 
 import (
 	"fmt"
-
-	"github.com/fullduplex-go/websocket"
 )
 
 // Backplane carries messages between the hubs of several processes, which see
@@ -114,7 +112,7 @@ func (src *source) receive(msg []byte) {
 	if e.hub == h.id {
 		return
 	}
-	prepared, err := websocket.NewPreparedMessage(e.typ, e.payload)
+	m, err := newMessage(e.key, e.typ, e.payload)
 	if err != nil {
 		h.invalid(t, err)
 		return
@@ -124,9 +122,7 @@ func (src *source) receive(msg []byte) {
 	}
 	defer h.calls.Leave()
 	h.counters.received.Add(1)
-	var n counts
-	t.publish(&message{prepared: prepared, key: e.key}, src, &n)
-	h.counters.add(&n)
+	t.publish(m, src)
 }
 
 // invalid counts a message that could not be parsed. It logs only the first, the

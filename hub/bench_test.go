@@ -18,7 +18,7 @@ const receivers = 10_000
 func BenchmarkPublish10000(b *testing.B) {
 	conns := make([]conn, receivers)
 	for i := range conns {
-		conns[i] = &countingConn{ctx: context.Background()}
+		conns[i] = &nullConn{countingConn{ctx: context.Background()}}
 	}
 	benchmarkPublish(b, conns)
 }

@@ -33,6 +33,7 @@ type Hub struct {
 	opts     Options
 	id       hubID
 	counters counters
+	helping  atomic.Int32 // goroutines that help with deliveries
 
 	calls      drain.Group // calls that Shutdown waits for; closed by it
 	pending    drain.Group // subscriptions for which messages wait
@@ -65,10 +66,15 @@ func New(opts *Options) *Hub {
 //
 // It never waits for a reader, and encodes the message once. When it returns,
 // every connection here has been given the message, or the policy of its
-// subscription has been applied. So it takes longer the more subscribers there
-// are, and other calls for the same topic wait meanwhile. All subscribers of
-// this hub get the messages of a topic in the same order, and the messages of
-// each hub come in the same order everywhere.
+// subscription has been applied; but see Options.Collect. So it takes longer the
+// more subscribers there are. Messages that are published to the same topic
+// meanwhile wait, and then leave together, in one write for each connection. From
+// some hundred subscribers on the work is spread over the cores.
+//
+// All subscribers of this hub get the messages of a topic in the same order, and the
+// messages of each hub come in the same order everywhere. A connection with
+// subscriptions to several topics gets messages of one goroutine in the order in
+// which they were published, but not with Options.Collect.
 //
 // A message that cannot be sent, such as a text that is not UTF-8, is refused
 // with the error of [websocket.NewPreparedMessage]. Any other error is
@@ -84,7 +90,7 @@ func (h *Hub) Publish(topic string, typ websocket.MessageType, p []byte) error {
 // key: it replaces earlier messages with the same key wherever they are still
 // kept, by [KeepLatest] and Options.Replay. With the key "" it is Publish.
 func (h *Hub) PublishKey(topic, key string, typ websocket.MessageType, p []byte) error {
-	prepared, err := websocket.NewPreparedMessage(typ, p)
+	m, err := newMessage(key, typ, p)
 	if err != nil {
 		return err
 	}
@@ -93,30 +99,38 @@ func (h *Hub) PublishKey(topic, key string, typ websocket.MessageType, p []byte)
 	}
 	defer h.calls.Leave()
 	h.counters.published.Add(1)
-	m := &message{prepared: prepared, key: key}
-	if h.opts.Backplane == nil {
-		h.deliver(h.find(topic), topic, m)
-		return nil
+	if h.opts.Backplane != nil {
+		return h.publishOut(topic, m, appendEnvelope(nil, &envelope{h.id, typ, key, p}))
 	}
+	for t := h.find(topic); t != nil && !t.publish(m, nil); { // forgotten meanwhile
+		t = h.find(topic)
+	}
+	return nil
+}
+
+// publishOut publishes m here and, as envelope, at the backplane. It does not
+// deliver m before the backplane has it, so that messages of other publishers can
+// join it.
+func (h *Hub) publishOut(topic string, m *message, envelope []byte) error {
 	t := h.findOut(topic)
-	if t != nil {
-		defer t.out.Unlock()
+	err := h.numberOut(t, topic, m, envelope)
+	if m.seq > 0 {
+		t.send(m)
 	}
-	h.deliver(t, topic, m)
-	if err := h.opts.Backplane.Publish(topic, appendEnvelope(nil, &envelope{h.id, typ, key, p})); err != nil {
+	if err != nil {
 		return fmt.Errorf("hub: backplane: %w", err)
 	}
 	return nil
 }
 
-// deliver gives m, which was published here, to the local subscribers of the
-// topic. t is that topic as it was found, or nil.
-func (h *Hub) deliver(t *topic, name string, m *message) {
-	var n counts
-	for t != nil && !t.publish(m, nil, &n) { // forgotten meanwhile
-		t = h.find(name)
+// numberOut numbers m in t, whose out the caller has locked and numberOut unlocks,
+// and publishes it at the backplane. t may be nil.
+func (h *Hub) numberOut(t *topic, name string, m *message, envelope []byte) error {
+	if t != nil {
+		defer t.out.Unlock()
+		t.number(m, nil)
 	}
-	h.counters.add(&n)
+	return h.opts.Backplane.Publish(name, envelope)
 }
 
 // findOut is find for a hub with a Backplane: it locks the topic's out, and until
@@ -257,6 +271,12 @@ func (c *counters) add(t *counts) {
 	addTo(&c.dropped, t.dropped)
 	addTo(&c.conflated, t.conflated)
 	addTo(&c.disconnected, t.disconnected)
+}
+
+// take is add, and sets t to zero.
+func (c *counters) take(t *counts) {
+	c.add(t)
+	*t = counts{}
 }
 
 func addTo(total *atomic.Uint64, n uint64) {

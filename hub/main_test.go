@@ -11,6 +11,7 @@ import (
 	"sync"
 	"testing"
 	"time"
+	"weak"
 
 	"github.com/fullduplex-go/websocket"
 )
@@ -57,6 +58,30 @@ func eventually(t *testing.T, what string, holds func() bool) {
 	}
 }
 
+// joined has the messages of which each value of websocket.JoinPrepared consists, by
+// weak pointer.
+var joined sync.Map
+
+func init() {
+	joinPrepared = func(ms ...*websocket.PreparedMessage) (*websocket.PreparedMessage, error) {
+		m, err := websocket.JoinPrepared(ms...)
+		if len(ms) > 1 && err == nil {
+			w := weak.Make(m)
+			joined.Store(w, slices.Clone(ms))
+			runtime.AddCleanup(m, func(w weak.Pointer[websocket.PreparedMessage]) { joined.Delete(w) }, w)
+		}
+		return m, err
+	}
+}
+
+// messagesIn returns the messages that the hub has joined to m, or m.
+func messagesIn(m *websocket.PreparedMessage) []*websocket.PreparedMessage {
+	if all, ok := joined.Load(weak.Make(m)); ok {
+		return all.([]*websocket.PreparedMessage)
+	}
+	return []*websocket.PreparedMessage{m}
+}
+
 // fake is a connection that records its messages. While it is stalled it takes room
 // more messages and sends none.
 type fake struct {
@@ -72,6 +97,7 @@ type fake struct {
 	drained chan struct{}
 	ended   error
 	closes  []string      // calls of Close
+	sends   int           // successful calls of SendPrepared
 	block   chan struct{} // SendPrepared waits for it, which no real connection does
 	blocked chan struct{} // closed when it does
 }
@@ -103,15 +129,17 @@ func (f *fake) SendPrepared(m *websocket.PreparedMessage) error {
 		<-f.block
 		f.block = nil
 	}
+	all := messagesIn(m)
 	switch {
 	case f.ended != nil:
 		return f.ended
-	case f.stalled && f.queued == f.room:
+	case f.stalled && f.queued+len(all) > f.room:
 		return websocket.ErrBackpressure
 	case f.stalled:
-		f.queued++
+		f.queued += len(all)
 	}
-	f.sent = append(f.sent, m)
+	f.sent = append(f.sent, all...)
+	f.sends++
 	return nil
 }
 

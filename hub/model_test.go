@@ -113,7 +113,7 @@ func (m *model) run() {
 	for _, h := range m.hubs { // so that a message is on its way for a while
 		for range 3 * chunkSize {
 			for {
-				if _, err := h.subscribe("a", &countingConn{ctx: bg}, nil); err == nil {
+				if _, err := h.subscribe("a", &nullConn{countingConn{ctx: bg}}, nil); err == nil {
 					break
 				} else if !errors.Is(err, errFaulty) {
 					m.Fatal(err)

@@ -31,6 +31,16 @@ type Options struct {
 	// kept. Without a Backplane and a Replay there is nothing to keep.
 	Linger time.Duration
 
+	// Collect is how long a message may wait for others to the same topic, so that
+	// they leave together, in one write for each connection: for bursts, by one
+	// goroutine or by several. With it Publish returns at once, and a lone message
+	// is late by that time. A few milliseconds are much. Not more than 128 messages
+	// or 16 KiB wait: the Publish that makes them as many delivers them. Collect
+	// concerns messages of the backplane, too. Zero means that a message leaves
+	// before Publish returns, together with those that were published while it had
+	// to wait for an earlier one.
+	Collect time.Duration
+
 	// OnJoin is called when the first subscription of a member to a topic
 	// begins, OnLeave when the last one has ended (see
 	// SubscribeOptions.Member). They run on a goroutine of the hub, for each
@@ -52,7 +62,7 @@ func (o Options) withDefaults() Options {
 	case o.Linger < 0:
 		o.Linger = 0
 	}
-	o.Replay = max(o.Replay, 0)
+	o.Replay, o.Collect = max(o.Replay, 0), max(o.Collect, 0)
 	return o
 }
 

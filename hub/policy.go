@@ -121,6 +121,10 @@ func (s *Subscription) refused(m *message, n *counts, err error) error {
 	return s.drop(m, n, err)
 }
 
+// isRefusal reports whether err is about a message that the connection does not take,
+// now or ever. Any other error means that the connection has ended.
+func isRefusal(err error) bool { return errors.Is(err, websocket.ErrBackpressure) || tooBig(err) }
+
 // tooBig reports whether err is about a message that does not fit into the
 // connection's queue, even when the queue is empty. It is false if a message of
 // the peer was too big, which ends the connection.

@@ -22,7 +22,7 @@ type chunk struct {
 
 	mu   sync.Mutex
 	subs []*Subscription // in any order; guarded by mu
-	seq  uint64          // of the last message that was given to subs; guarded by mu
+	seq  uint64          // of the last message that was given to subs, or is being given; guarded by mu
 }
 
 // reserve reserves a place for one more subscriber, and returns its chunk.
@@ -78,22 +78,26 @@ func (s *set) compact() {
 	s.chunks, s.free, s.empty = chunks, free, 0
 }
 
-// deliver gives m to the subscribers in c.
-func (c *chunk) deliver(m *message, n *counts) {
-	var ended []*Subscription
+// deliver gives b to the subscribers in c.
+func (c *chunk) deliver(b *batch, n *counts) {
+	for _, s := range c.give(b, n) {
+		s.left()
+	}
+}
+
+// give is deliver, and returns the subscriptions that have ended by it.
+func (c *chunk) give(b *batch, n *counts) (ended []*Subscription) {
 	c.mu.Lock()
-	c.seq = m.seq
+	defer c.mu.Unlock()
+	c.seq = b.messages[len(b.messages)-1].seq
 	for i := len(c.subs) - 1; i >= 0; i-- { // backwards: a removed one is replaced by the last
 		s := c.subs[i]
-		if err := s.give(m, n); err != nil {
+		if err := s.giveBatch(b, n); err != nil {
 			s.removeLocked()
 			ended = append(ended, s)
 		}
 	}
-	c.mu.Unlock()
-	for _, s := range ended {
-		s.left()
-	}
+	return ended
 }
 
 // addLocked adds s, which has a reserved place.

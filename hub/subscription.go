@@ -178,10 +178,10 @@ func (t *topic) welcome(s *Subscription) bool {
 // Messages in the connection's queue are still sent. Unsubscribe may be called
 // repeatedly.
 //
-// The message of a Publish that is under way belongs to the subscription:
-// Unsubscribe gives the message to the connection if Publish has not yet. So a
-// connection that unsubscribes and subscribes again during a Publish gets the
-// message once.
+// The message of a Publish that is under way belongs to the subscription, and so
+// does one that waits for others by Options.Collect: Unsubscribe gives it to the
+// connection if that has not happened yet. So a connection that unsubscribes and
+// subscribes again during a Publish gets the message once.
 func (s *Subscription) Unsubscribe() {
 	var n counts
 	s.chunk.mu.Lock()
@@ -197,11 +197,13 @@ func (s *Subscription) Unsubscribe() {
 	}
 }
 
-// catchUpLocked gives s the current message of its topic, unless the chunk of s
-// has had that message already. The caller holds chunk.mu.
+// catchUpLocked gives s the messages that have a number and that the chunk of s has
+// not had yet. The caller holds chunk.mu.
 func (s *Subscription) catchUpLocked(n *counts) {
-	if m := s.topic.currentMessage(); m != nil && m.seq > s.chunk.seq {
-		s.give(m, n) // an error would end the subscription, which ends anyway
+	for _, m := range s.topic.undelivered(s.chunk.seq) {
+		if s.give(m, n) != nil { // it would end the subscription, which ends anyway
+			return
+		}
 	}
 }
 
@@ -243,8 +245,34 @@ func (s *Subscription) Stats() Stats {
 	return st
 }
 
-// give is called with each published message. An error ends the subscription.
+// giveBatch is called with the published messages. An error ends the subscription.
 // The caller holds chunk.mu.
+func (s *Subscription) giveBatch(b *batch, n *counts) error {
+	if b.joined != nil && s.from <= b.messages[0].seq && s.entry == nil && s.backlog == nil && !s.behind() {
+		switch err := s.conn.SendPrepared(b.joined); {
+		case err == nil:
+			s.sent += uint64(len(b.messages))
+			n.delivered += uint64(len(b.messages))
+			return nil
+		case !isRefusal(err):
+			return err
+		}
+		// Some of them may fit.
+	}
+	for _, m := range b.messages {
+		if err := s.give(m, n); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// behind reports whether messages are to wait in the hub.
+func (s *Subscription) behind() bool {
+	return s.policy.queues() && s.conn.Buffered() > keepUpBytes
+}
+
+// give is giveBatch for one message.
 func (s *Subscription) give(m *message, n *counts) error {
 	switch {
 	case m.seq < s.from:
@@ -261,7 +289,7 @@ func (s *Subscription) put(m *message, n *counts) error {
 	if s.backlog != nil {
 		return s.backlog.put(s, m, n)
 	}
-	if s.policy.queues() && s.conn.Buffered() > keepUpBytes {
+	if s.behind() {
 		return s.delay(m, n)
 	}
 	err := s.conn.SendPrepared(m.prepared)

@@ -10,11 +10,24 @@ import (
 // share it.
 type message struct {
 	prepared *websocket.PreparedMessage
+	size     int // about how many bytes it is on the wire
 	key      string
 	seq      uint64 // its number in the topic, from 1
 
 	older, newer *message // its neighbours in the topic's replay; guarded by topic.mu
 }
+
+// newMessage returns a message with the content p, which it does not keep.
+func newMessage(key string, typ websocket.MessageType, p []byte) (*message, error) {
+	prepared, err := websocket.NewPreparedMessage(typ, p)
+	if err != nil {
+		return nil, err
+	}
+	return &message{prepared: prepared, size: len(p) + maxHeader, key: key}, nil
+}
+
+// maxHeader is the size of the longest header of a server's frame.
+const maxHeader = 10
 
 // topic holds the subscribers of a topic, and the messages that are kept for them.
 //
@@ -22,38 +35,36 @@ type message struct {
 // the one after the newest message, and is decided under mu while chunk.mu is
 // held. So a message with that number finds the subscription in its chunk, and
 // an earlier message is not given to the subscription, wherever its place is. A
-// subscription that ends gets the current message first, if its chunk has not
-// had that message yet.
+// subscription that ends is given first what its chunk has not had yet of the
+// messages that have a number.
 //
-// The locks are taken in this order: out, link, publishing, chunk.mu, mu. Only
-// out and link are held while the backplane is called. The backplane's calls
-// take neither, so it may deliver in the middle of a Publish. Only chunk.mu is
-// needed to give a message to a subscriber, and it is held for at most as long
-// as one chunk takes one message: no Subscribe or Unsubscribe waits until a
-// message has gone to a hundred thousand subscribers.
+// The locks are taken in this order: out, link, chunk.mu, mu. Only out and link are
+// held while the backplane is called. The backplane's calls take neither, so it may
+// deliver in the middle of a Publish. Only chunk.mu is needed to give messages to a
+// subscriber, and it is held for at most as long as one chunk takes one batch: no
+// Subscribe or Unsubscribe waits until a message has gone to a hundred thousand
+// subscribers.
 type topic struct {
 	hub  *Hub
 	name string
 
-	out        sync.Mutex // held by a local Publish, so that other hubs see the same order
-	publishing sync.Mutex // held while a message goes to all subscribers, one message at a time
-
+	out    sync.Mutex   // held while a message is numbered and goes to the backplane, so that other hubs see the same order
 	link   sync.Mutex   // held while the hub subscribes or unsubscribes at the backplane
 	unlink func() error // guarded by link; nil if the hub has not subscribed at the backplane
 
-	mu      sync.Mutex // guards the fields below
-	refs    int        // users that keep the topic: subscriptions, calls under way, tell
-	dead    bool       // removed from Hub.topics, or about to be
-	used    bool       // had a subscriber, or a message for the replay, since recheck
-	idle    bool       // in Hub.idle
-	seq     uint64     // of the newest message
-	current *message   // the newest message while it goes to all subscribers, or nil
-	source  *source    // the one from which backplane messages are accepted, or nil
-	set     set
-	replay  replay
-	members map[string]int // number of subscriptions of each member
-	events  []event        // waiting for their call of OnJoin or OnLeave
-	telling bool           // a goroutine makes these calls
+	mu       sync.Mutex // guards the fields below
+	refs     int        // users that keep the topic: subscriptions, calls under way, tell
+	dead     bool       // removed from Hub.topics, or about to be
+	used     bool       // had a subscriber, or a message for the replay, since recheck
+	idle     bool       // in Hub.idle
+	seq      uint64     // of the newest message
+	delivery *delivery  // the messages that are on their way to the subscribers, or nil
+	source   *source    // the one from which backplane messages are accepted, or nil
+	set      set
+	replay   replay
+	members  map[string]int // number of subscriptions of each member
+	events   []event        // waiting for their call of OnJoin or OnLeave
+	telling  bool           // a goroutine makes these calls
 }
 
 // retain keeps t until release is called. It returns false if t is dead.
@@ -77,41 +88,35 @@ func (t *topic) release() {
 	}
 }
 
-// publish gives m to all subscribers. from is the source of m, nil if m was
+// publish has m given to all subscribers. from is the source of m, nil if m was
 // published here. If t is dead, or from is no longer t.source, publish does
 // nothing and returns false.
-func (t *topic) publish(m *message, from *source, n *counts) bool {
-	t.publishing.Lock()
-	defer t.publishing.Unlock()
-	chunks, ok := t.number(m, from)
-	if !ok {
+func (t *topic) publish(m *message, from *source) bool {
+	if !t.number(m, from) {
 		return false
 	}
-	for _, c := range chunks {
-		c.deliver(m, n)
-	}
-	t.mu.Lock()
-	t.current = nil
-	t.mu.Unlock()
+	t.send(m)
 	return true
 }
 
-// number makes m the newest and current message, and returns the chunks of the
-// subscribers that are to get it. Later subscribers get m from the replay.
-func (t *topic) number(m *message, from *source) ([]*chunk, bool) {
+// number makes m the newest message. Later subscribers get m from the replay. The
+// caller calls send next.
+func (t *topic) number(m *message, from *source) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.dead || from != nil && from != t.source {
-		return nil, false
+		return false
 	}
 	t.seq++
 	m.seq = t.seq
-	t.current = m
 	if limit := t.hub.opts.Replay; limit > 0 {
 		t.used = true
 		t.replay.add(m, limit)
 	}
-	return t.set.chunks, true
+	if t.set.size > 0 || t.delivery != nil {
+		t.queueLocked(m) // without subscribers, too, if others wait for what comes before
+	}
+	return true
 }
 
 // start returns the number of the first message for a subscription that begins
@@ -124,11 +129,4 @@ func (t *topic) start(replay bool) (first uint64, kept []*message) {
 		kept = t.replay.messages()
 	}
 	return t.seq + 1, kept
-}
-
-// currentMessage returns the message that is going to all subscribers, or nil.
-func (t *topic) currentMessage() *message {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.current
 }
