@@ -68,6 +68,7 @@ func (l *life) closeState() closeState { return closeState(l.state.Load()) }
 type connExtra struct {
 	gone     chan struct{} // closed when the connection has ended; made on demand
 	ctx      *lifeContext  // made on demand
+	after    *afterClose   // of AfterClose, the newest first
 	pings    *pings        // nil if none is under way
 	left     net.Addr      // the peer's address, once the transport has ended and does not know it any more
 	writeErr *CloseError   // why nothing can be written any more, if that is not the cause

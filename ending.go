@@ -13,25 +13,22 @@ import (
 // cause is the error that it ends with, if ev decides that. The caller holds no
 // lock but in.mu; it may own the write lock only if nothing is written any more.
 func (c *Conn) advance(ev closeEvent, cause *CloseError) {
-	do, ctx, cause := c.step(ev, cause)
-	if ctx != nil {
-		ctx.cancel(cause)
-	}
+	do, told, cause := c.step(ev, cause)
+	told.tell(cause)
 	c.act(do)
 }
 
 // step changes the state and the queue atomically: a call that sees the new state
 // finds its close frame queued, and the waiting writers gone. It returns the
-// actions that are left, which need no lock, and the context to be ended, nil if
-// there is none.
-func (c *Conn) step(ev closeEvent, cause *CloseError) (closeAction, *lifeContext, *CloseError) {
+// actions that are left, which need no lock, and those that are to be told.
+func (c *Conn) step(ev closeEvent, cause *CloseError) (closeAction, watchers, *CloseError) {
 	o := &c.out
 	o.lock()
 	defer o.unlock()
 	if ev == eventWriteError {
 		o.breakLocked()
 	}
-	do, drop, ctx, cause := c.life.step(c, ev, cause)
+	do, drop, told, cause := c.life.step(c, ev, cause)
 	if do&actFlush != 0 {
 		o.tell = true
 	}
@@ -41,12 +38,12 @@ func (c *Conn) step(ev closeEvent, cause *CloseError) (closeAction, *lifeContext
 	if do&actQueueClose != 0 {
 		c.queueCloseLocked(cause.Code, cause.Reason)
 	}
-	return do, ctx, cause
+	return do, told, cause
 }
 
 // step is the part of Conn.step that life.mu guards. drop tells that no message may
 // begin any more.
-func (l *life) step(c *Conn, ev closeEvent, cause *CloseError) (do closeAction, drop bool, ctx *lifeContext, _ *CloseError) {
+func (l *life) step(c *Conn, ev closeEvent, cause *CloseError) (do closeAction, drop bool, told watchers, _ *CloseError) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	state := l.closeState()
@@ -62,9 +59,7 @@ func (l *life) step(c *Conn, ev closeEvent, cause *CloseError) (do closeAction, 
 	if decided {
 		cause = l.decideLocked(ev, cause)
 		l.cause.Store(cause)
-		if l.extra != nil {
-			ctx = l.extra.ctx
-		}
+		told = l.takeWatchersLocked()
 	}
 	failed := step.next == stateWriteFailed && state != stateWriteFailed
 	if failed {
@@ -81,7 +76,7 @@ func (l *life) step(c *Conn, ev closeEvent, cause *CloseError) (do closeAction, 
 	case step.do&actHurry != 0:
 		l.hurryLocked(c)
 	}
-	return step.do, decided || failed || step.next == stateHalfClosing, ctx, cause
+	return step.do, decided || failed || step.next == stateHalfClosing, told, cause
 }
 
 // act takes those actions of a step that need no lock.
@@ -224,11 +219,9 @@ func (c *Conn) expectReader() {
 		return
 	}
 	r.bound.ctxOver = true
-	ctx, cause := r.ctx, r.writeErr
+	told, cause := l.takeWatchersLocked(), r.writeErr
 	l.mu.Unlock()
-	if ctx != nil {
-		ctx.cancel(cause)
-	}
+	told.tell(cause)
 }
 
 // readProgress grows whenever the user reads.
