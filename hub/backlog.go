@@ -41,12 +41,13 @@ func (b *backlog) len() int { return b.n }
 // delay makes m the first message of a backlog.
 func (s *Subscription) delay(m *message, n *counts) error {
 	r := s.policy.rules()
-	b := &backlog{limit: cmp.Or(s.queue, r.queue), stop: make(chan struct{})}
+	e := s.extraLocked()
+	b := &backlog{limit: cmp.Or(e.queue, r.queue), stop: make(chan struct{})}
 	if r.keyed {
 		b.keys = make(map[string]uint64)
 	}
-	s.backlog = b
-	s.topic.hub.pending.Enter()
+	e.backlog = b
+	s.chunk.topic.hub.pending.Enter()
 	go s.drain(b)
 	return b.put(s, m, n)
 }
@@ -55,7 +56,7 @@ func (s *Subscription) delay(m *message, n *counts) error {
 func (b *backlog) put(s *Subscription, m *message, n *counts) error {
 	if at, ok := b.keys[m.key]; ok {
 		b.ring[b.place(int(at-b.gone))] = m
-		s.conflated++
+		s.extra.conflated++
 		n.conflated++
 		return nil
 	}
@@ -109,10 +110,10 @@ func (b *backlog) pop() {
 // drain sends the messages of b whenever the connection's own queue is drained,
 // until b is empty or the subscription ends. It runs in a goroutine of its own.
 func (s *Subscription) drain(b *backlog) {
-	defer s.topic.hub.pending.Leave()
+	defer s.chunk.topic.hub.pending.Leave()
 	for {
 		select {
-		case <-s.conn.Drained():
+		case <-s.client.conn.Drained():
 		case <-b.stop:
 			return
 		}
@@ -123,7 +124,7 @@ func (s *Subscription) drain(b *backlog) {
 		for next == again {
 			next = s.sendOne(b, true, &n)
 		}
-		s.topic.hub.counters.add(&n)
+		s.chunk.topic.hub.counters.add(&n)
 		if next == done {
 			return
 		}
@@ -155,10 +156,10 @@ func (s *Subscription) sendFirst(b *backlog, look bool, n *counts) (next step, e
 	switch {
 	case s.gone:
 		return done, false
-	case look && s.conn.Buffered() > keepUpBytes:
+	case look && s.client.conn.Buffered() > keepUpBytes:
 		return await, false
 	}
-	err := s.conn.SendPrepared(b.first().prepared)
+	err := s.client.conn.SendPrepared(b.first().prepared)
 	switch {
 	case err == nil:
 		s.sent++
@@ -166,7 +167,7 @@ func (s *Subscription) sendFirst(b *backlog, look bool, n *counts) (next step, e
 	case errors.Is(err, websocket.ErrBackpressure):
 		return await, false
 	case tooBig(err):
-		s.dropped++
+		s.extra.dropped++
 		n.dropped++
 	default: // the connection has ended
 		s.removeLocked()
@@ -175,6 +176,6 @@ func (s *Subscription) sendFirst(b *backlog, look bool, n *counts) (next step, e
 	if b.pop(); b.n > 0 {
 		return again, false
 	}
-	s.backlog = nil
+	s.extra.backlog = nil
 	return done, false
 }

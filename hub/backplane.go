@@ -2,6 +2,7 @@ package hub
 
 import (
 	"fmt"
+	"sync"
 )
 
 // Backplane carries messages between the hubs of several processes, which see
@@ -38,16 +39,40 @@ type Backplane interface {
 	Subscribe(topic string, deliver func(msg []byte)) (unsubscribe func() error, err error)
 }
 
+// planeLink is what a topic has with the backplane.
+type planeLink struct {
+	out    sync.Mutex   // held while a message is numbered and published there, so that other hubs see the same order
+	link   sync.Mutex   // held while the hub subscribes or unsubscribes there
+	unlink func() error // guarded by link; nil if the hub has not subscribed there
+	source *source      // the one from which messages are accepted, or nil; guarded by topic.mu
+}
+
+// lockPlane keeps calls that use the backplane for t from beginning, until
+// unlockPlane.
+func (t *topic) lockPlane() {
+	if t.plane != nil {
+		t.plane.out.Lock()
+		t.plane.link.Lock()
+	}
+}
+
+func (t *topic) unlockPlane() {
+	if t.plane != nil {
+		t.plane.link.Unlock()
+		t.plane.out.Unlock()
+	}
+}
+
 // connect subscribes t at the backplane, unless it is subscribed already.
 func (t *topic) connect() error {
 	b := t.hub.opts.Backplane
 	if b == nil {
 		return nil
 	}
-	t.link.Lock()
-	defer t.link.Unlock()
+	t.plane.link.Lock()
+	defer t.plane.link.Unlock()
 	switch {
-	case t.unlink != nil:
+	case t.plane.unlink != nil:
 		return nil
 	case t.isDead():
 		return ErrClosed
@@ -59,19 +84,19 @@ func (t *topic) connect() error {
 		t.setSource(nil)
 		return fmt.Errorf("hub: backplane: %w", err)
 	}
-	t.unlink = unlink
+	t.plane.unlink = unlink
 	return nil
 }
 
 // source is a subscription of a topic at the backplane. Messages from a source
-// that is no longer topic.source are ignored: no present subscriber may get
+// that is no longer planeLink.source are ignored: no present subscriber may get
 // them, and the next source could bring them a second time.
 type source struct{ topic *topic }
 
 func (t *topic) setSource(src *source) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.source = src
+	t.plane.source = src
 }
 
 func (t *topic) isDead() bool {
@@ -82,18 +107,21 @@ func (t *topic) isDead() bool {
 
 // disconnect undoes connect.
 func (t *topic) disconnect() error {
-	t.link.Lock()
-	defer t.link.Unlock()
+	if t.plane == nil {
+		return nil
+	}
+	t.plane.link.Lock()
+	defer t.plane.link.Unlock()
 	return t.disconnectLocked()
 }
 
 func (t *topic) disconnectLocked() error {
-	if t.unlink == nil {
+	if t.plane == nil || t.plane.unlink == nil {
 		return nil
 	}
 	t.setSource(nil)
-	err := t.unlink()
-	t.unlink = nil
+	err := t.plane.unlink()
+	t.plane.unlink = nil
 	if err != nil {
 		return fmt.Errorf("hub: backplane: %w", err)
 	}

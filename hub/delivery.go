@@ -25,7 +25,7 @@ type batch struct {
 
 // delivery is the messages of a topic that have their numbers and were not given to
 // all subscribers yet. It exists while there are any. topic.mu guards it, but the
-// goroutine that leads reads batch without the lock.
+// goroutine that leads reads batch and chunks without the lock.
 //
 // One goroutine at a time leads: it gives out one batch after the other until its
 // own message was among them, and then passes the lead on to a waiting one. So
@@ -40,6 +40,7 @@ type delivery struct {
 	queue   []*message // not in a batch yet
 	size    int        // bytes of queue
 	batch   batch      // on its way to the subscribers; empty if none is
+	chunks  []*chunk   // those of the subscribers that are to get batch
 	done    uint64     // number of the newest message that was given to all
 	led     bool       // a goroutine leads, or has been told to
 	timed   bool       // a timer will deliver the queue
@@ -220,7 +221,8 @@ func (t *topic) takeBatch(seq uint64) (*batch, []*chunk) {
 	d.batch.messages = append(d.batch.messages, d.queue[:n]...)
 	d.queue = slices.Delete(d.queue, 0, n)
 	d.size -= size
-	return &d.batch, t.set.chunks
+	d.chunks = t.set.appendTo(d.chunks)
+	return &d.batch, d.chunks
 }
 
 // join makes joined of the messages.
@@ -247,6 +249,8 @@ func (t *topic) endBatch() {
 	d.done = b.messages[len(b.messages)-1].seq
 	clear(b.messages)
 	b.messages, b.joined = b.messages[:0], nil
+	clear(d.chunks)
+	d.chunks = d.chunks[:0]
 	d.waiters = slices.DeleteFunc(d.waiters, func(w waiter) bool {
 		if w.seq > d.done {
 			return false

@@ -16,10 +16,8 @@ func (h *Hub) Forget(topic string) error {
 	// The topic is removed after it has unsubscribed from the backplane, so a hub
 	// never has two subscriptions there. Meanwhile a Subscribe waits for link and
 	// connects again; a Publish waits for out and finds another topic.
-	t.out.Lock()
-	defer t.out.Unlock()
-	t.link.Lock()
-	defer t.link.Unlock()
+	t.lockPlane()
+	defer t.unlockPlane()
 	if !t.empty() {
 		return nil
 	}
@@ -52,7 +50,9 @@ func (t *topic) empty() bool {
 }
 
 func (t *topic) emptyLocked() {
-	t.source = nil // its late messages are ignored
-	t.replay = replay{}
+	if t.plane != nil {
+		t.plane.source = nil // its late messages are ignored
+	}
+	t.replay = nil
 	t.used = false
 }

@@ -34,13 +34,14 @@ type Hub struct {
 	id       hubID
 	counters counters
 	helping  atomic.Int32 // goroutines that help with deliveries
+	clients  clients
 
 	calls      drain.Group // calls that Shutdown waits for; closed by it
 	pending    drain.Group // subscriptions for which messages wait
 	subscribed drain.Group // subscriptions that have not quite ended
 	telling    drain.Group // goroutines that call OnJoin and OnLeave
 
-	// Lock order: topic.out and topic.link, then mu, then topic.mu. See topic for
+	// Lock order: planeLink.out and link, then mu, then topic.mu. See topic for
 	// the others.
 	mu     sync.RWMutex
 	topics map[string]*topic // nil after Shutdown
@@ -127,7 +128,7 @@ func (h *Hub) publishOut(topic string, m *message, envelope []byte) error {
 // and publishes it at the backplane. t may be nil.
 func (h *Hub) numberOut(t *topic, name string, m *message, envelope []byte) error {
 	if t != nil {
-		defer t.out.Unlock()
+		defer t.plane.out.Unlock()
 		t.number(m, nil)
 	}
 	return h.opts.Backplane.Publish(name, envelope)
@@ -142,11 +143,11 @@ func (h *Hub) findOut(name string) *topic {
 		if t == nil {
 			return nil
 		}
-		t.out.Lock()
+		t.plane.out.Lock()
 		if !t.isDead() {
 			return t
 		}
-		t.out.Unlock()
+		t.plane.out.Unlock()
 	}
 }
 
@@ -191,23 +192,18 @@ func (h *Hub) open(name string) *topic {
 	}
 	t := h.topics[name]
 	if t == nil {
-		t = &topic{hub: h, name: name}
+		t = newTopic(h, name)
 		h.topics[name] = t
 		h.most = max(h.most, len(h.topics))
 	}
 	return t
 }
 
-// closeLocked undoes open. Now and then it makes a new map, since a map never
-// shrinks.
+// closeLocked undoes open.
 func (h *Hub) closeLocked(t *topic) {
 	t.dead = true
 	delete(h.topics, t.name)
-	if h.most > 1024 && len(h.topics) < h.most/4 {
-		topics := make(map[string]*topic, len(h.topics))
-		maps.Copy(topics, h.topics)
-		h.topics, h.most = topics, len(topics)
-	}
+	h.topics = shrink(h.topics, &h.most)
 }
 
 // Members returns the members that have subscribed to topic here (see
@@ -221,12 +217,10 @@ func (h *Hub) Members(topic string) []string {
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	members := make([]string, 0, len(t.members))
-	for m := range t.members {
-		members = append(members, m)
+	if t.presence == nil {
+		return []string{}
 	}
-	slices.Sort(members)
-	return members
+	return slices.Sorted(maps.Keys(t.presence.members))
 }
 
 // Subscribers returns how many subscriptions to topic there are here.
@@ -239,7 +233,7 @@ func (h *Hub) Subscribers(topic string) int {
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.set.size
+	return int(t.set.size)
 }
 
 // Totals has the counters of a hub since it was made, and its present topics and

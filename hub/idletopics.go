@@ -70,10 +70,8 @@ func (h *Hub) sweep() {
 // forgetIdle forgets t, which was among the idle topics, if t is still idle. It
 // reports whether t is to be added again. It takes the locks that Forget takes.
 func (h *Hub) forgetIdle(t *topic) (again bool, err error) {
-	t.out.Lock()
-	defer t.out.Unlock()
-	t.link.Lock()
-	defer t.link.Unlock()
+	t.lockPlane()
+	defer t.unlockPlane()
 	idle, again := t.recheck()
 	if !idle {
 		return again, nil

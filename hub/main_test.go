@@ -170,6 +170,16 @@ func (f *fake) tellLocked() {
 func (f *fake) LimitUnsent(int) error    { return errors.ErrUnsupported }
 func (f *fake) Context() context.Context { return f.ctx }
 
+func (f *fake) AfterClose(g func()) (stop func() bool, err error) { return afterClose(f.ctx, g) }
+
+// afterClose is AfterClose for a connection with that context.
+func afterClose(ctx context.Context, f func()) (stop func() bool, err error) {
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
+	return context.AfterFunc(ctx, f), nil
+}
+
 func (f *fake) Close(code websocket.StatusCode, reason string) error {
 	f.mu.Lock()
 	f.closes = append(f.closes, fmt.Sprintf("%d %s", code, reason))

@@ -107,10 +107,10 @@ func (o *SubscribeOptions) withDefaults() (SubscribeOptions, error) {
 		return d, fmt.Errorf("hub: a Queue of %d", d.Queue)
 	}
 	if d.Code == 0 {
-		d.Code = websocket.StatusTryAgainLater
+		d.Code = defaultClose.code
 	}
 	if d.Reason == "" {
-		d.Reason = "too slow"
+		d.Reason = defaultClose.reason
 	}
 	return d, checkClose(d.Code, d.Reason)
 }

@@ -86,22 +86,23 @@ func (p Policy) queues() bool { return policies[p].queue > 0 }
 
 // drop leaves m out.
 func (s *Subscription) drop(_ *message, n *counts, _ error) error {
-	s.dropped++
+	s.extraLocked().dropped++
 	n.dropped++
 	return nil
 }
 
 // replaceOldest drops the message that has waited longest, and queues m.
 func (s *Subscription) replaceOldest(m *message, n *counts, err error) error {
-	s.backlog.pop()
-	s.backlog.push(m)
+	s.extra.backlog.pop()
+	s.extra.backlog.push(m)
 	return s.drop(m, n, err)
 }
 
 // disconnect closes the connection, without waiting for that.
 func (s *Subscription) disconnect(_ *message, n *counts, err error) error {
 	n.disconnected++
-	go s.conn.Close(s.closeWith.code, s.closeWith.reason)
+	with := s.closing()
+	go s.client.conn.Close(with.code, with.reason)
 	return fmt.Errorf("hub: disconnected: %w", err)
 }
 

@@ -53,7 +53,7 @@ func TestNewcomerDuringPublish(t *testing.T) {
 			another := newFake()
 			subscribe(t, h, "topic", newcomer, &SubscribeOptions{Replay: replay})
 			// And here is a place in a chunk that the message is still to come to.
-			h.topics["topic"].set.chunks[2].subs[7].Unsubscribe()
+			h.topics["topic"].set.more.all[1].subs[7].Unsubscribe()
 			subscribe(t, h, "topic", another, &SubscribeOptions{Replay: replay})
 			goOn()
 			publish(t, h, "topic", "3")

@@ -68,7 +68,7 @@ type entry struct{ early []*message }
 // two lists.
 func (s *Subscription) replay(kept []*message) error {
 	var n counts
-	defer func() { s.topic.hub.counters.add(&n) }()
+	defer func() { s.chunk.topic.hub.counters.add(&n) }()
 	for _, m := range kept {
 		if err := s.replayOne(m, &n); err != nil {
 			return err
@@ -79,8 +79,8 @@ func (s *Subscription) replay(kept []*message) error {
 	if s.gone {
 		return s.cause()
 	}
-	early := s.entry.early
-	s.entry = nil
+	early := s.extra.entry.early
+	s.extra.entry = nil
 	for _, m := range early {
 		if err := s.give(m, &n); err != nil {
 			return err
@@ -102,7 +102,7 @@ func (s *Subscription) replayOne(m *message, n *counts) error {
 
 // cause returns the reason why s is gone before Subscribe has returned.
 func (s *Subscription) cause() error {
-	if err := context.Cause(s.conn.Context()); err != nil {
+	if err := context.Cause(s.client.conn.Context()); err != nil {
 		return err
 	}
 	return ErrClosed

@@ -9,29 +9,57 @@ const chunkSize = 128
 // set holds the subscribers of a topic, in chunks. It is guarded by topic.mu,
 // except for the fields that chunk.mu guards.
 type set struct {
-	// chunks is appended to, or replaced, and never changed in place: a publish
-	// ranges over its copy of the slice while others change the set.
-	chunks []*chunk
-	free   []*chunk // those with room, the most recently used last
-	size   int      // how many subscribers have a place
-	empty  int      // how many chunks have no subscriber
+	first chunk // a part of the topic, since most topics need no other
+	more  *chunks
+	size  int32 // how many subscribers have a place
+}
+
+// chunks are the chunks behind the first. There are some as long as one of them has a
+// subscriber.
+type chunks struct {
+	all   []*chunk
+	free  []*chunk // those with room, the most recently used last
+	empty int      // how many of all have no subscriber
 }
 
 type chunk struct {
-	taken int // places in use or reserved; guarded by topic.mu
+	topic *topic
+	taken uint8 // places in use or reserved; guarded by topic.mu
 
 	mu   sync.Mutex
 	subs []*Subscription // in any order; guarded by mu
 	seq  uint64          // of the last message that was given to subs, or is being given; guarded by mu
 }
 
+// appendTo appends the chunks that may have subscribers.
+func (s *set) appendTo(all []*chunk) []*chunk {
+	if s.first.taken > 0 {
+		all = append(all, &s.first)
+	}
+	if s.more != nil {
+		all = append(all, s.more.all...)
+	}
+	return all
+}
+
 // reserve reserves a place for one more subscriber, and returns its chunk.
 func (s *set) reserve() *chunk {
 	s.size++
+	if s.first.taken < chunkSize {
+		s.first.taken++
+		return &s.first
+	}
+	if s.more == nil {
+		s.more = new(chunks)
+	}
+	return s.more.reserve(s.first.topic)
+}
+
+func (s *chunks) reserve(t *topic) *chunk {
 	last := len(s.free) - 1
 	if last < 0 {
-		c := &chunk{taken: 1}
-		s.chunks = append(s.chunks, c)
+		c := &chunk{topic: t, taken: 1}
+		s.all = append(s.all, c)
 		s.free = append(s.free, c)
 		return c
 	}
@@ -49,25 +77,34 @@ func (s *set) reserve() *chunk {
 // giveBack frees a place in c, whose subscriber has left.
 func (s *set) giveBack(c *chunk) {
 	s.size--
-	if c.taken--; c.taken == chunkSize-1 {
+	if c.taken--; c == &s.first {
+		return
+	}
+	if s.more.giveBack(c); len(s.more.all) == s.more.empty {
+		s.more = nil
+	}
+}
+
+func (s *chunks) giveBack(c *chunk) {
+	if c.taken == chunkSize-1 {
 		s.free = append(s.free, c)
 	}
 	if c.taken > 0 {
 		return
 	}
 	s.empty++
-	if s.empty > len(s.chunks)/2 && (s.empty > 8 || s.size == 0) {
+	if s.empty > 8 && s.empty > len(s.all)/2 {
 		s.compact()
 	}
 }
 
 // compact removes the empty chunks. They are at least as many as the others, so
 // its cost per subscriber that has left is constant.
-func (s *set) compact() {
-	var chunks, free []*chunk
-	for _, c := range s.chunks {
+func (s *chunks) compact() {
+	var all, free []*chunk
+	for _, c := range s.all {
 		if c.taken > 0 {
-			chunks = append(chunks, c)
+			all = append(all, c)
 		}
 	}
 	for _, c := range s.free {
@@ -75,7 +112,7 @@ func (s *set) compact() {
 			free = append(free, c)
 		}
 	}
-	s.chunks, s.free, s.empty = chunks, free, 0
+	s.all, s.free, s.empty = all, free, 0
 }
 
 // deliver gives b to the subscribers in c.
@@ -100,9 +137,16 @@ func (c *chunk) give(b *batch, n *counts) (ended []*Subscription) {
 	return ended
 }
 
-// addLocked adds s, which has a reserved place.
+// addLocked adds s, which has a reserved place. It grows subs by an eighth only,
+// since there may be very many topics.
 func (c *chunk) addLocked(s *Subscription) {
-	s.at = len(c.subs)
+	n := len(c.subs)
+	if n == cap(c.subs) {
+		subs := make([]*Subscription, n, min(n+1+n/8, chunkSize))
+		copy(subs, c.subs)
+		c.subs = subs
+	}
+	s.at = uint8(n)
 	c.subs = append(c.subs, s)
 }
 

@@ -55,7 +55,7 @@ func (h *Hub) endSubscriptions() []*topic {
 	for _, t := range topics {
 		t.mu.Lock()
 		t.dead = true
-		chunks := t.set.chunks
+		chunks := t.set.appendTo(nil)
 		t.mu.Unlock()
 		for _, c := range chunks {
 			c.mu.Lock()

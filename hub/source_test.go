@@ -155,13 +155,13 @@ func TestOrderBesideForget(t *testing.T) {
 	topic := here.topics["topic"]
 	results := make(chan error, 3)
 
-	topic.out.Lock()
+	topic.plane.out.Lock()
 	go func() { results <- here.Publish("topic", websocket.Text, []byte("a")) }()
 	time.Sleep(while) // it has found the topic and waits
 	go func() { results <- here.Forget("topic") }()
 	time.Sleep(while) // it waits, too, or the topic is gone
 	subscribe(t, here, "topic", near, nil)
-	topic.out.Unlock()
+	topic.plane.out.Unlock()
 	<-plane.entered
 	go func() { results <- here.Publish("topic", websocket.Text, []byte("b")) }()
 	time.Sleep(while) // it waits for the first, or overtakes it

@@ -13,38 +13,78 @@ type conn interface {
 	Drained() <-chan struct{}
 	LimitUnsent(n int) error
 	Context() context.Context
+	AfterClose(func()) (stop func() bool, err error)
 	Close(websocket.StatusCode, string) error
 }
 
 // Subscription subscribes a connection to a topic. It is made by [Hub.Subscribe].
 // Its methods may be called from any number of goroutines.
 type Subscription struct {
-	topic     *topic
-	conn      conn
-	chunk     *chunk
-	policy    Policy
-	queue     int
-	member    string
-	closeWith closeWith
+	chunk      *chunk
+	client     *client
+	next, prev *Subscription // in client.subs; guarded by clients.mu
 
 	// Guarded by chunk.mu.
-	at                       int    // index in chunk.subs
-	gone                     bool   // no longer in chunk.subs
-	from                     uint64 // number of the first message after the replay
-	stop                     func() bool
-	entry                    *entry   // during the replay, or nil
-	backlog                  *backlog // messages that wait for a slow reader, or nil
-	sent, dropped, conflated uint64
+	from   uint64 // number of the first message after the replay
+	sent   uint64
+	extra  *extra // nil if nothing is in it; made on demand
+	at     uint8  // index in chunk.subs
+	gone   bool   // no longer in chunk.subs
+	policy Policy // does not change
 
 	// Guarded by topic.mu.
 	present  bool // the member has been counted
 	released bool // the place in the set has been given back
 }
 
+// extra holds the fields that few subscriptions need.
+type extra struct {
+	// These do not change.
+	member    string
+	queue     int        // as by SubscribeOptions.Queue; 0 for the policy's default
+	closeWith *closeWith // for Disconnect; nil for the default
+
+	entry              *entry   // during the replay, or nil
+	backlog            *backlog // messages that wait for a slow reader, or nil
+	dropped, conflated uint64
+}
+
+// extraLocked returns extra, and allocates it if it is nil.
+func (s *Subscription) extraLocked() *extra {
+	if s.extra == nil {
+		s.extra = new(extra)
+	}
+	return s.extra
+}
+
+func (s *Subscription) entry() *entry {
+	if s.extra == nil {
+		return nil
+	}
+	return s.extra.entry
+}
+
+func (s *Subscription) backlog() *backlog {
+	if s.extra == nil {
+		return nil
+	}
+	return s.extra.backlog
+}
+
 // closeWith is the code and the reason that Disconnect closes a connection with.
 type closeWith struct {
 	code   websocket.StatusCode
 	reason string
+}
+
+var defaultClose = closeWith{websocket.StatusTryAgainLater, "too slow"}
+
+// closing returns what Disconnect closes the connection of s with.
+func (s *Subscription) closing() closeWith {
+	if s.extra != nil && s.extra.closeWith != nil {
+		return *s.extra.closeWith
+	}
+	return defaultClose
 }
 
 // Stats counts the messages for a subscription by their outcome.
@@ -89,10 +129,11 @@ func (h *Hub) subscribe(name string, c conn, opts *SubscribeOptions) (*Subscript
 		return nil, ErrClosed
 	}
 	defer h.calls.Leave()
-	ctx := c.Context()
-	if ctx.Err() != nil {
-		return nil, context.Cause(ctx)
+	cl, err := h.client(c)
+	if err != nil {
+		return nil, err
 	}
+	defer cl.release()
 	if o.Policy.queues() {
 		h.limitUnsent(c)
 	}
@@ -104,29 +145,43 @@ func (h *Hub) subscribe(name string, c conn, opts *SubscribeOptions) (*Subscript
 	if err := t.connect(); err != nil {
 		return nil, err
 	}
-	s := &Subscription{topic: t, conn: c, policy: o.Policy, queue: o.Queue, member: o.Member}
-	s.closeWith = closeWith{o.Code, o.Reason}
-	if err := s.begin(o.Replay && h.opts.Replay > 0); err != nil {
+	s := &Subscription{client: cl, policy: o.Policy}
+	if e := o.extra(); e != (extra{}) {
+		s.extra = &e
+	}
+	if err := s.begin(t, o.Member, o.Replay && h.opts.Replay > 0); err != nil {
 		return nil, err
 	}
 	return s, nil
 }
 
-// begin adds s to the subscribers of its topic.
-func (s *Subscription) begin(replay bool) error {
-	t := s.topic
+// extra returns the options that a Subscription keeps, but for the policy.
+func (o *SubscribeOptions) extra() extra {
+	e := extra{member: o.Member, queue: o.Queue}
+	if c := (closeWith{o.Code, o.Reason}); c != defaultClose {
+		e.closeWith = &c
+	}
+	return e
+}
+
+// begin adds s to the subscribers of t.
+func (s *Subscription) begin(t *topic, member string, replay bool) error {
 	if !t.admit(s) {
 		return ErrClosed
 	}
 	t.hub.subscribed.Enter()
-	kept := s.addToChunk(replay)
+	kept, ok := s.addToChunk(replay)
+	if !ok {
+		s.left()
+		return s.cause()
+	}
 	if replay {
 		if err := s.replay(kept); err != nil {
 			s.Unsubscribe()
 			return err
 		}
 	}
-	if !t.welcome(s) {
+	if !t.welcome(s, member) {
 		s.Unsubscribe()
 		return ErrClosed
 	}
@@ -134,17 +189,21 @@ func (s *Subscription) begin(replay bool) error {
 }
 
 // addToChunk adds s to its chunk, from which s gets messages from then on. It
-// returns the messages of the replay, which are to be sent first.
-func (s *Subscription) addToChunk(replay bool) (kept []*message) {
+// returns the messages of the replay, which are to be sent first. If the connection
+// has closed, s is gone and addToChunk returns false.
+func (s *Subscription) addToChunk(replay bool) (kept []*message, ok bool) {
 	s.chunk.mu.Lock()
 	defer s.chunk.mu.Unlock()
-	s.from, kept = s.topic.start(replay)
-	s.chunk.addLocked(s)
-	if replay {
-		s.entry = new(entry)
+	s.from, kept = s.chunk.topic.start(replay)
+	if !s.client.add(s) { // when it closes, Unsubscribe waits for chunk.mu
+		s.gone = true
+		return nil, false
 	}
-	s.stop = context.AfterFunc(s.conn.Context(), s.Unsubscribe)
-	return kept
+	if replay {
+		s.extraLocked().entry = new(entry)
+	}
+	s.chunk.addLocked(s)
+	return kept, true
 }
 
 // admit gives s a place in t, and keeps t for it.
@@ -159,16 +218,16 @@ func (t *topic) admit(s *Subscription) bool {
 	return true
 }
 
-// welcome counts the member of s, which is in its chunk.
-func (t *topic) welcome(s *Subscription) bool {
+// welcome counts member, the one of s, which is in its chunk.
+func (t *topic) welcome(s *Subscription, member string) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.dead {
 		return false
 	}
-	if s.member != "" && !s.released {
+	if member != "" && !s.released {
 		s.present = true
-		t.joinLocked(s.member)
+		t.joinLocked(member)
 	}
 	return true
 }
@@ -192,7 +251,7 @@ func (s *Subscription) Unsubscribe() {
 	}
 	s.chunk.mu.Unlock()
 	if ours {
-		s.topic.hub.counters.add(&n)
+		s.chunk.topic.hub.counters.add(&n)
 		s.left()
 	}
 }
@@ -200,7 +259,7 @@ func (s *Subscription) Unsubscribe() {
 // catchUpLocked gives s the messages that have a number and that the chunk of s has
 // not had yet. The caller holds chunk.mu.
 func (s *Subscription) catchUpLocked(n *counts) {
-	for _, m := range s.topic.undelivered(s.chunk.seq) {
+	for _, m := range s.chunk.topic.undelivered(s.chunk.seq) {
 		if s.give(m, n) != nil { // it would end the subscription, which ends anyway
 			return
 		}
@@ -212,22 +271,25 @@ func (s *Subscription) catchUpLocked(n *counts) {
 func (s *Subscription) removeLocked() {
 	s.gone = true
 	s.chunk.removeLocked(s)
-	s.entry = nil
-	if s.backlog != nil {
-		close(s.backlog.stop)
-		s.backlog = nil
+	if s.extra == nil {
+		return
+	}
+	s.extra.entry = nil
+	if b := s.extra.backlog; b != nil {
+		close(b.stop)
+		s.extra.backlog = nil
 	}
 }
 
 // left gives back the place of s, after removeLocked.
 func (s *Subscription) left() {
-	s.stop()
-	t := s.topic
+	s.client.remove(s)
+	t := s.chunk.topic
 	defer t.hub.subscribed.Leave()
 	t.mu.Lock()
 	s.released = true
 	if s.present {
-		t.leaveLocked(s.member)
+		t.leaveLocked(s.extra.member)
 	}
 	t.set.giveBack(s.chunk)
 	t.mu.Unlock()
@@ -238,9 +300,12 @@ func (s *Subscription) left() {
 func (s *Subscription) Stats() Stats {
 	s.chunk.mu.Lock()
 	defer s.chunk.mu.Unlock()
-	st := Stats{Sent: s.sent, Dropped: s.dropped, Conflated: s.conflated}
-	if s.backlog != nil {
-		st.Pending = s.backlog.len()
+	st := Stats{Sent: s.sent}
+	if e := s.extra; e != nil {
+		st.Dropped, st.Conflated = e.dropped, e.conflated
+		if e.backlog != nil {
+			st.Pending = e.backlog.len()
+		}
 	}
 	return st
 }
@@ -248,8 +313,8 @@ func (s *Subscription) Stats() Stats {
 // giveBatch is called with the published messages. An error ends the subscription.
 // The caller holds chunk.mu.
 func (s *Subscription) giveBatch(b *batch, n *counts) error {
-	if b.joined != nil && s.from <= b.messages[0].seq && s.entry == nil && s.backlog == nil && !s.behind() {
-		switch err := s.conn.SendPrepared(b.joined); {
+	if b.joined != nil && s.from <= b.messages[0].seq && s.entry() == nil && s.backlog() == nil && !s.behind() {
+		switch err := s.client.conn.SendPrepared(b.joined); {
 		case err == nil:
 			s.sent += uint64(len(b.messages))
 			n.delivered += uint64(len(b.messages))
@@ -269,16 +334,16 @@ func (s *Subscription) giveBatch(b *batch, n *counts) error {
 
 // behind reports whether messages are to wait in the hub.
 func (s *Subscription) behind() bool {
-	return s.policy.queues() && s.conn.Buffered() > keepUpBytes
+	return s.policy.queues() && s.client.conn.Buffered() > keepUpBytes
 }
 
 // give is giveBatch for one message.
 func (s *Subscription) give(m *message, n *counts) error {
-	switch {
-	case m.seq < s.from:
+	if m.seq < s.from {
 		return nil
-	case s.entry != nil:
-		s.entry.early = append(s.entry.early, m)
+	}
+	if e := s.entry(); e != nil {
+		e.early = append(e.early, m)
 		return nil
 	}
 	return s.put(m, n)
@@ -286,13 +351,13 @@ func (s *Subscription) give(m *message, n *counts) error {
 
 // put sends m, or applies the policy to m. The caller holds chunk.mu.
 func (s *Subscription) put(m *message, n *counts) error {
-	if s.backlog != nil {
-		return s.backlog.put(s, m, n)
+	if b := s.backlog(); b != nil {
+		return b.put(s, m, n)
 	}
 	if s.behind() {
 		return s.delay(m, n)
 	}
-	err := s.conn.SendPrepared(m.prepared)
+	err := s.client.conn.SendPrepared(m.prepared)
 	if err == nil {
 		s.sent++
 		n.delivered++

@@ -45,26 +45,31 @@ const maxHeader = 10
 // Subscribe or Unsubscribe waits until a message has gone to a hundred thousand
 // subscribers.
 type topic struct {
-	hub  *Hub
-	name string
-
-	out    sync.Mutex   // held while a message is numbered and goes to the backplane, so that other hubs see the same order
-	link   sync.Mutex   // held while the hub subscribes or unsubscribes at the backplane
-	unlink func() error // guarded by link; nil if the hub has not subscribed at the backplane
+	hub   *Hub
+	name  string
+	plane *planeLink // nil without a Backplane
 
 	mu       sync.Mutex // guards the fields below
-	refs     int        // users that keep the topic: subscriptions, calls under way, tell
+	refs     int32      // users that keep the topic: subscriptions, calls under way, tell
 	dead     bool       // removed from Hub.topics, or about to be
 	used     bool       // had a subscriber, or a message for the replay, since recheck
 	idle     bool       // in Hub.idle
 	seq      uint64     // of the newest message
 	delivery *delivery  // the messages that are on their way to the subscribers, or nil
-	source   *source    // the one from which backplane messages are accepted, or nil
+	replay   *replay    // nil if it is empty
+	presence *presence  // nil without members
 	set      set
-	replay   replay
-	members  map[string]int // number of subscriptions of each member
-	events   []event        // waiting for their call of OnJoin or OnLeave
-	telling  bool           // a goroutine makes these calls
+}
+
+// newTopic returns a topic, which takes as little memory as it can: there may be one
+// for each connection.
+func newTopic(h *Hub, name string) *topic {
+	t := &topic{hub: h, name: name}
+	t.set.first.topic = t
+	if h.opts.Backplane != nil {
+		t.plane = new(planeLink)
+	}
+	return t
 }
 
 // retain keeps t until release is called. It returns false if t is dead.
@@ -104,13 +109,16 @@ func (t *topic) publish(m *message, from *source) bool {
 func (t *topic) number(m *message, from *source) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.dead || from != nil && from != t.source {
+	if t.dead || from != nil && from != t.plane.source {
 		return false
 	}
 	t.seq++
 	m.seq = t.seq
 	if limit := t.hub.opts.Replay; limit > 0 {
 		t.used = true
+		if t.replay == nil {
+			t.replay = new(replay)
+		}
 		t.replay.add(m, limit)
 	}
 	if t.set.size > 0 || t.delivery != nil {
@@ -125,7 +133,7 @@ func (t *topic) number(m *message, from *source) bool {
 func (t *topic) start(replay bool) (first uint64, kept []*message) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if replay {
+	if replay && t.replay != nil {
 		kept = t.replay.messages()
 	}
 	return t.seq + 1, kept
