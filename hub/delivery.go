@@ -54,10 +54,7 @@ type waiter struct {
 	lead chan bool // of capacity 1
 }
 
-var (
-	deliveries = sync.Pool{New: func() any { return new(delivery) }}
-	leads      = sync.Pool{New: func() any { return make(chan bool, 1) }}
-)
+var deliveries = sync.Pool{New: func() any { return new(delivery) }}
 
 // queueLocked adds m, which is the newest message, for the subscribers. The caller
 // holds t.mu.
@@ -158,12 +155,10 @@ func (t *topic) await(seq uint64) bool {
 		t.mu.Unlock()
 		return lead
 	}
-	w := waiter{seq, leads.Get().(chan bool)}
+	w := waiter{seq, make(chan bool, 1)}
 	d.waiters = append(d.waiters, w)
 	t.mu.Unlock()
-	lead := <-w.lead
-	leads.Put(w.lead)
-	return lead
+	return <-w.lead
 }
 
 // passOn ends the caller's lead.

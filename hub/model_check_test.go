@@ -91,6 +91,8 @@ func (m *model) reaches(p *published, s *taken) bool {
 	switch {
 	case s.slow && s.ending != 0:
 		return false // waiting messages were dropped
+	case s.closed:
+		return false // the connection takes none
 	case p.hub == s.hub:
 		return there // Shutdown waits for calls
 	case p.err != nil:

@@ -35,17 +35,21 @@ func TestModel(t *testing.T) {
 		}
 	}
 	kinds := []struct {
-		name string
-		hubs int
-		new  func() Backplane
+		name    string
+		hubs    int
+		collect time.Duration
+		new     func() Backplane
 	}{
-		{"alone", 1, func() Backplane { return nil }},
-		{"memory", 3, func() Backplane { return new(Memory) }},
-		{"faulty", 3, func() Backplane { return new(faulty) }},
+		{"alone", 1, 0, func() Backplane { return nil }},
+		{"alone, collecting", 1, 200 * time.Microsecond, func() Backplane { return nil }},
+		{"memory", 3, 0, func() Backplane { return new(Memory) }},
+		{"memory, collecting", 3, 50 * time.Microsecond, func() Backplane { return new(Memory) }},
+		{"faulty", 3, 0, func() Backplane { return new(faulty) }},
+		{"faulty, collecting", 3, time.Millisecond, func() Backplane { return new(faulty) }},
 	}
 	for end := time.Now().Add(length); ; {
 		for _, k := range kinds {
-			if !t.Run(k.name, func(t *testing.T) { newModel(t, k.hubs, k.new()).run() }) {
+			if !t.Run(k.name, func(t *testing.T) { newModel(t, k.hubs, k.collect, k.new()).run() }) {
 				return
 			}
 		}
@@ -57,7 +61,8 @@ func TestModel(t *testing.T) {
 
 const (
 	modelReplay  = 5
-	modelPublish = 300 // messages of each publisher
+	modelPublish = 150 // messages of each publisher
+	modelWriters = 4   // publishers of each hub
 )
 
 var modelTopics = []string{"a", "b"}
@@ -92,15 +97,16 @@ type taken struct {
 	conn          *fake
 	first, last   int // its part of the connection's messages
 	replay, slow  bool
+	closed        bool  // it ended with its connection
 	called, begun int64 // when Subscribe was called, and had returned
 	ending        int64 // when Unsubscribe was called; 0 if it was not
 }
 
-func newModel(t *testing.T, hubs int, plane Backplane) *model {
+func newModel(t *testing.T, hubs int, collect time.Duration, plane Backplane) *model {
 	m := &model{T: t, plane: plane, published: make(map[string]*published), down: make(map[int]int64)}
 	for i := range hubs {
 		m.hubs = append(m.hubs, newHub(t, &Options{
-			Backplane: plane, Replay: modelReplay, Linger: []time.Duration{-1, time.Millisecond, time.Minute}[i%3],
+			Backplane: plane, Replay: modelReplay, Collect: collect, Linger: []time.Duration{-1, time.Millisecond, time.Minute}[i%3],
 			OnJoin: func(string, string) {}, OnLeave: func(string, string) {}, Logger: slog.New(slog.DiscardHandler),
 		}))
 	}
@@ -111,7 +117,7 @@ func (m *model) now() int64 { return m.clock.Add(1) }
 
 func (m *model) run() {
 	for _, h := range m.hubs { // so that a message is on its way for a while
-		for range 3 * chunkSize {
+		for range (spreadFrom + 1) * chunkSize {
 			for {
 				if _, err := h.subscribe("a", &nullConn{countingConn{ctx: bg}}, nil); err == nil {
 					break
@@ -124,8 +130,8 @@ func (m *model) run() {
 	stop := make(chan struct{})
 	var publishers, others sync.WaitGroup
 	for i := range m.hubs {
-		for k := range 2 {
-			publishers.Go(func() { m.publish(i, 2*i+k) })
+		for k := range modelWriters {
+			publishers.Go(func() { m.publish(i, modelWriters*i+k) })
 		}
 		for range 2 {
 			others.Go(func() { m.come(i, stop) })
@@ -239,7 +245,12 @@ func (m *model) come(hub int, stop <-chan struct{}) {
 			}
 			m.mu.Lock()
 			s.ending = m.now()
+			s.closed = rand.IntN(10) == 0
 			m.mu.Unlock()
+			if s.closed {
+				conn.end()
+				break
+			}
 			sub.Unsubscribe()
 			s.last = len(conn.prepared())
 		}
