@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/fullduplex-go/websocket"
@@ -145,4 +146,26 @@ func ExampleNewConn() {
 	}
 	fmt.Printf("%s\n", p)
 	// Output: hello
+}
+
+// A table of connections forgets each when it closes.
+func ExampleConn_AfterClose() {
+	client, server := websocket.Pipe()
+	var table sync.Map
+	table.Store(server, "ann")
+	removed := make(chan struct{})
+	_, err := server.AfterClose(func() {
+		table.Delete(server)
+		close(removed)
+	})
+	if err != nil {
+		log.Fatal(err) // it has closed already
+	}
+
+	server.CloseNow()
+	<-removed
+	_, there := table.Load(server)
+	fmt.Println(there)
+	client.CloseNow()
+	// Output: false
 }

@@ -13,8 +13,9 @@ import (
 // hubs understand.
 type Backplane interface {
 	// Publish sends msg to all subscribers of topic. It does not keep msg. It
-	// must not take long, since it holds up other calls of [Hub.Publish] for
-	// the topic. It is called from several goroutines.
+	// must not take long, since the message is delivered here after it, and other
+	// calls of [Hub.Publish] for the topic wait. It is called from several
+	// goroutines.
 	Publish(topic string, msg []byte) error
 
 	// Subscribe calls deliver with each message that is published to topic from

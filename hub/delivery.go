@@ -179,7 +179,9 @@ func (t *topic) passOn() {
 func (t *topic) endDeliveryLocked() {
 	if d := t.delivery; len(d.queue) == 0 && !d.led && !d.timed {
 		t.delivery = nil
-		deliveries.Put(d)
+		if cap(d.queue) <= 8*maxBatch {
+			deliveries.Put(d)
+		}
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log"
 	"net"
+	"time"
 
 	"github.com/fullduplex-go/websocket"
 	"github.com/fullduplex-go/websocket/hub"
@@ -84,4 +85,23 @@ func ExampleOptions() {
 	fmt.Println(<-left)
 	// Output:
 	// ann has left news
+}
+
+// A burst by one goroutine leaves in one write for each connection.
+func ExampleOptions_collect() {
+	h := hub.New(&hub.Options{Collect: time.Millisecond})
+	client, server, _ := reader(h, "ticks", nil)
+	defer client.CloseNow()
+	defer server.CloseNow()
+
+	for _, tick := range []string{"EUR 1.08", "GBP 1.27", "JPY 0.0067"} {
+		if err := h.Publish("ticks", websocket.Text, []byte(tick)); err != nil {
+			log.Fatal(err)
+		}
+	}
+	print(client, 3)
+	// Output:
+	// EUR 1.08
+	// GBP 1.27
+	// JPY 0.0067
 }

@@ -73,9 +73,7 @@ func New(opts *Options) *Hub {
 // some hundred subscribers on the work is spread over the cores.
 //
 // All subscribers of this hub get the messages of a topic in the same order, and the
-// messages of each hub come in the same order everywhere. A connection with
-// subscriptions to several topics gets messages of one goroutine in the order in
-// which they were published, but not with Options.Collect.
+// messages of each hub come in the same order everywhere.
 //
 // A message that cannot be sent, such as a text that is not UTF-8, is refused
 // with the error of [websocket.NewPreparedMessage]. Any other error is

@@ -8,7 +8,7 @@ import (
 // Memory is a [Backplane] within a process: for tests of programs that use
 // several hubs. The zero value is ready for use, and must not be copied after.
 //
-// A message has been delivered when Publish returns.
+// A message has been delivered when Publish returns, but for Options.Collect.
 type Memory struct {
 	mu     sync.Mutex
 	topics map[string][]*memorySubscriber

@@ -32,13 +32,15 @@ type Options struct {
 	Linger time.Duration
 
 	// Collect is how long a message may wait for others to the same topic, so that
-	// they leave together, in one write for each connection: for bursts, by one
-	// goroutine or by several. With it Publish returns at once, and a lone message
-	// is late by that time. A few milliseconds are much. Not more than 128 messages
-	// or 16 KiB wait: the Publish that makes them as many delivers them. Collect
-	// concerns messages of the backplane, too. Zero means that a message leaves
-	// before Publish returns, together with those that were published while it had
-	// to wait for an earlier one.
+	// they leave together, in one write for each connection: for bursts. A few
+	// milliseconds are much. With it Publish does not wait for the delivery, a lone
+	// message is late by that time, and messages of one goroutine to different topics
+	// may overtake each other. No more than 128 messages or 16 KiB wait: the Publish
+	// that makes them as many delivers them. Collect concerns messages of the
+	// backplane, too.
+	//
+	// Zero means that a message leaves before Publish returns, and waits only for
+	// messages that are being delivered. Those that wait leave together.
 	Collect time.Duration
 
 	// OnJoin is called when the first subscription of a member to a topic
