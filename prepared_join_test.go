@@ -17,7 +17,7 @@ import (
 func joinable(t *testing.T) (contents []string, joined *PreparedMessage) {
 	t.Helper()
 	var all []*PreparedMessage
-	for i, size := range []int{0, 5, 150, 300, 70_000} {
+	for i, size := range []int{0, 70_000, 5, 150, 300, 3} {
 		p := someText(i, size)
 		m, err := NewPreparedMessage([]MessageType{Text, Binary}[i%2], p)
 		if err != nil {
@@ -30,7 +30,7 @@ func joinable(t *testing.T) (contents []string, joined *PreparedMessage) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	joined, err = JoinPrepared(two, all[2], all[3], all[4]) // what was joined may be joined
+	joined, err = JoinPrepared(two, all[2], all[3], all[4], all[5]) // what was joined may be joined
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -116,6 +116,9 @@ func TestJoinedIsShared(t *testing.T) {
 		var f outFrame
 		joined.frame(c, &f)
 		frames[unsafe.SliceData(f.p)]++
+		if small := len(f.p) < 35_000; small != (threshold == 0 || threshold == 200) {
+			t.Errorf("%d bytes with threshold %d", len(f.p), threshold)
+		}
 	}
 	if len(frames) != 3 { // of all, of two, and of none, which is the plain one
 		t.Errorf("%d encodings", len(frames))

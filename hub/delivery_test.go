@@ -272,7 +272,7 @@ func TestSpread(t *testing.T) {
 			subscribe(t, h, "topic", c(), nil)
 		}
 	}
-	meeting := func() conn { return &meetingConn{nullConn{countingConn{ctx: bg}}, &met} }
+	meeting := func() conn { return &meetingConn{nullConn{countingConn{ctx: bg}}, &met, false} }
 	null := func() conn { return &nullConn{countingConn{ctx: bg}} }
 	subscribeAll(1, meeting)
 	subscribeAll(spreadFrom*chunkSize-2, null)
@@ -290,12 +290,16 @@ func TestSpread(t *testing.T) {
 // meetingConn waits in its send for another one's.
 type meetingConn struct {
 	nullConn
-	met *sync.WaitGroup
+	met    *sync.WaitGroup
+	panics bool // then
 }
 
 func (m *meetingConn) SendPrepared(*websocket.PreparedMessage) error {
 	m.met.Done()
 	m.met.Wait()
+	if m.panics {
+		panic("a hook")
+	}
 	return nil
 }
 
@@ -304,16 +308,18 @@ func (m *meetingConn) SendPrepared(*websocket.PreparedMessage) error {
 func TestPanicInDelivery(t *testing.T) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(max(2, runtime.GOMAXPROCS(0))))
 	h := newHub(t, nil)
-	bad := &panickingConn{fake: newFake()}
-	var conns []*nullConn
+	first, bad, last := &meetingConn{}, &meetingConn{panics: true}, newFake()
+	first.ctx, bad.ctx = bg, bg
+	subscribe(t, h, "topic", first, nil)
 	for range spreadFrom * chunkSize {
-		conns = append(conns, &nullConn{countingConn{ctx: bg}})
-		subscribe(t, h, "topic", conns[len(conns)-1], nil)
+		subscribe(t, h, "topic", &nullConn{countingConn{ctx: bg}}, nil)
 	}
-	last := newFake()
 	subscribe(t, h, "topic", bad, nil)
 	s := subscribe(t, h, "topic", last, nil)
-	for range 50 {
+	for range 10 {
+		first.met = new(sync.WaitGroup) // so that two goroutines deliver
+		first.met.Add(2)
+		bad.met = first.met
 		func() {
 			defer func() {
 				if v := recover(); v != "a hook" {
@@ -324,22 +330,12 @@ func TestPanicInDelivery(t *testing.T) {
 			t.Error("no panic")
 		}()
 	}
-	bad.fine = true
+	first.met, bad.panics = new(sync.WaitGroup), false
+	first.met.Add(2)
+	bad.met = first.met
 	publish(t, h, "topic", "2")
 	check(t, "the last message", content(t, last.prepared()[s.Stats().Sent-1]), "2")
 	check(t, "helpers", h.helping.Load(), 0)
-}
-
-type panickingConn struct {
-	*fake
-	fine bool
-}
-
-func (p *panickingConn) SendPrepared(m *websocket.PreparedMessage) error {
-	if !p.fine {
-		panic("a hook")
-	}
-	return p.fake.SendPrepared(m)
 }
 
 // A connection that closes while it subscribes either gets the error or leaves again.
