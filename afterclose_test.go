@@ -22,8 +22,8 @@ func TestAfterClose(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				c, peer := Pipe()
 				defer peer.CloseNow()
-				var calls [5]atomic.Int32
-				var stops [5]func() bool
+				var calls [6]atomic.Int32
+				var stops [6]func() bool
 				for i := range calls {
 					stop, err := c.AfterClose(func() {
 						if calls[i].Add(1); c.Context().Err() == nil {
@@ -38,15 +38,15 @@ func TestAfterClose(t *testing.T) {
 					}
 					stops[i] = stop
 				}
-				for _, i := range []int{4, 2, 0} { // the first, one in the middle, the last of the list
+				for _, i := range []int{5, 4, 2, 1} { // the first of the list twice, and neighbours
 					if !stops[i]() || stops[i]() {
 						t.Errorf("call %d was not taken back once", i)
 					}
 				}
 				end(c, peer)
 				synctest.Wait()
-				for i := range calls {
-					if n := int(calls[i].Load()); n != i%2 {
+				for i, want := range []int{1, 0, 0, 1, 0, 0} {
+					if n := int(calls[i].Load()); n != want {
 						t.Errorf("call %d was made %d times", i, n)
 					}
 				}

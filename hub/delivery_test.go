@@ -2,6 +2,7 @@ package hub
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"runtime"
 	"strings"
 	"sync"
@@ -362,4 +363,25 @@ func TestSubscribeWhileClosing(t *testing.T) {
 		defer h.clients.mu.Unlock()
 		return len(h.clients.all) == 0
 	})
+}
+
+// Whichever subscriptions of a connection end first, it ends the others when it
+// closes.
+func TestClientEndsTheRest(t *testing.T) {
+	for seed := range uint64(20) {
+		random := rand.New(rand.NewPCG(seed, 0))
+		h := newHub(t, nil)
+		c := newFake()
+		subs := make([]*Subscription, 30)
+		for i := range subs {
+			subs[i] = subscribe(t, h, fmt.Sprint(i%7), c, nil)
+		}
+		random.Shuffle(len(subs), func(i, j int) { subs[i], subs[j] = subs[j], subs[i] })
+		for _, s := range subs[:20] {
+			s.Unsubscribe()
+		}
+		check(t, "subscriptions", h.Stats().Subscriptions, 10)
+		c.end()
+		eventually(t, "all have left", func() bool { return h.Stats() == Totals{} })
+	}
 }
