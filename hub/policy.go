@@ -18,7 +18,9 @@ const (
 	DropNewest Policy = iota
 	// DropOldest keeps the newest messages: while the connection's own queue is
 	// not drained, the hub keeps up to SubscribeOptions.Queue messages, and
-	// drops the oldest when there are more.
+	// drops the oldest when there are more. Messages that leave together, up to
+	// 16 KiB (see [Hub.Publish]), are given to a connection that keeps up all
+	// together.
 	//
 	// A message that the system has taken can no longer be dropped. So
 	// DropOldest and [KeepLatest] let the system take little: Subscribe calls
