@@ -37,7 +37,7 @@ func (c *Conn) AfterClose(f func()) (stop func() bool, err error) {
 }
 
 // afterClose is a call that is due when the connection closes, one of a list.
-// life.mu guards it.
+// life.mu guards it, but for conn, which does not change.
 type afterClose struct {
 	conn       *Conn
 	call       func() // nil once it was called or taken back
@@ -59,7 +59,7 @@ func (a *afterClose) stop() bool {
 	if a.next != nil {
 		a.next.prev = a.prev
 	}
-	*a = afterClose{conn: a.conn}
+	a.call, a.next, a.prev = nil, nil, nil
 	return true
 }
 
@@ -78,7 +78,7 @@ func (l *life) takeWatchersLocked() (w watchers) {
 	for a := l.extra.after; a != nil; {
 		next := a.next
 		w.calls = append(w.calls, a.call)
-		*a = afterClose{conn: a.conn}
+		a.call, a.next, a.prev = nil, nil, nil
 		a = next
 	}
 	l.extra.after = nil

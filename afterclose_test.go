@@ -3,6 +3,7 @@ package websocket
 import (
 	"context"
 	"errors"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -73,5 +74,34 @@ func TestAfterCloseAllocates(t *testing.T) {
 	})
 	if n := unsafe.Sizeof(afterClose{}); allocs > 3 || n > 48 {
 		t.Errorf("%v allocations, the largest of %d bytes", allocs, n)
+	}
+}
+
+// A call is either made or taken back, also while the connection closes.
+func TestAfterCloseStopped(t *testing.T) {
+	for range 200 {
+		c, peer := Pipe()
+		var calls, stopped atomic.Int32
+		var all, made sync.WaitGroup
+		for range 4 {
+			made.Add(1)
+			stop, err := c.AfterClose(func() { calls.Add(1); made.Done() })
+			if err != nil {
+				t.Fatal(err)
+			}
+			all.Go(func() {
+				if stop() {
+					stopped.Add(1)
+					made.Done()
+				}
+			})
+		}
+		all.Go(func() { c.CloseNow() })
+		all.Wait()
+		made.Wait()
+		if n := calls.Load() + stopped.Load(); n != 4 {
+			t.Fatalf("%d calls were made and %d taken back", calls.Load(), stopped.Load())
+		}
+		peer.CloseNow()
 	}
 }
