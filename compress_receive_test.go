@@ -8,42 +8,13 @@ import (
 	"io"
 	"math/rand/v2"
 	"net"
-	"runtime"
 	"strings"
 	"testing"
 
-	"github.com/fullduplex-go/websocket/internal/bufpipe"
+	"github.com/fullduplex-go/websocket/internal/wstest/deflatetest"
 )
 
 // What a receiver makes of compressed messages, and what it refuses.
-
-// deflater is a peer's encoder: that of the standard library, which keeps its
-// window from message to message.
-type deflater struct {
-	buf bytes.Buffer
-	w   *flate.Writer
-}
-
-func newDeflater() *deflater {
-	d := new(deflater)
-	d.w, _ = flate.NewWriter(&d.buf, 6)
-	return d
-}
-
-// part compresses a part of a message, such that all of it can be inflated.
-func (d *deflater) part(p string, last bool) string {
-	d.w.Write([]byte(p))
-	d.w.Flush()
-	z := d.buf.String()
-	d.buf.Reset()
-	if last {
-		z = z[:len(z)-4]
-	}
-	return z
-}
-
-// deflated returns p as a message that refers to no other.
-func deflated(p string) string { return newDeflater().part(p, true) }
 
 // inBothRolesCompressed is inBothRoles for receivers that take RSV1.
 func inBothRolesCompressed(t *testing.T, f func(t *testing.T, r receiver, masked bool)) {
@@ -55,7 +26,7 @@ func inBothRolesCompressed(t *testing.T, f func(t *testing.T, r receiver, masked
 
 func TestReceiverDeflate(t *testing.T) {
 	text := strings.Repeat("Zürich ", 9)
-	z := deflated(text)
+	z := deflatetest.Deflated(text)
 	for _, tt := range []struct {
 		name   string
 		frames []wireFrame
@@ -85,7 +56,7 @@ func TestReceiverDeflate(t *testing.T) {
 }
 
 func TestReceiverDeflateViolations(t *testing.T) {
-	z := deflated("Hello")
+	z := deflatetest.Deflated("Hello")
 	const corrupt = "RFC 7692, section 7.2.2"
 	bits := func(b ...byte) string { return string(b) }
 	for _, tt := range []struct {
@@ -111,7 +82,7 @@ func TestReceiverDeflateViolations(t *testing.T) {
 		{"the end inside a block, in a fragment", []wireFrame{{0x42, z[:2]}, {0x00, z[2:4]}, {0x80, ""}}, 0, 1007, corrupt},
 		{"text that is not UTF-8", []wireFrame{{0x41, bits(0, 2, 0, 0xfd, 0xff) + "a\xff"}}, 0, 1007, "8.1"},
 		{"the same with more to come in the frame", []wireFrame{{0x41, bits(0, 200, 0, 55, 0xff) + "a\xff" + strings.Repeat("b", 100)}}, 100, 1007, "8.1"},
-		{"text that ends inside a character", []wireFrame{{0xc1, deflated("a\xe2\x82")}}, 0, 1007, "8.1"},
+		{"text that ends inside a character", []wireFrame{{0xc1, deflatetest.Deflated("a\xe2\x82")}}, 0, 1007, "8.1"},
 		{"bad text before corrupt data", []wireFrame{{0xc1, bits(0, 1, 0, 0xfe, 0xff) + "\xff\x06"}}, 1, 1007, "8.1"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -136,7 +107,7 @@ func TestReceiverDeflateViolations(t *testing.T) {
 // TestReceiverDeflateLimit: what counts is what comes out.
 func TestReceiverDeflateLimit(t *testing.T) {
 	text := strings.Repeat("0123456789", 30)
-	z := deflated(text)
+	z := deflatetest.Deflated(text)
 	empty := strings.Repeat("\x00\x00\x00\xff\xff", 200) // stored blocks of nothing
 	for _, tt := range []struct {
 		limit  int64
@@ -147,9 +118,9 @@ func TestReceiverDeflateLimit(t *testing.T) {
 		{299, []wireFrame{{0xc1, z}}, false},
 		{300, []wireFrame{{0x41, z[:3]}, {0x00, z[3:12]}, {0x80, z[12:]}}, true},
 		{299, []wireFrame{{0x41, z[:3]}, {0x00, z[3:12]}, {0x80, z[12:]}}, false},
-		{1, []wireFrame{{0xc1, empty + deflated("x")}}, true},
+		{1, []wireFrame{{0xc1, empty + deflatetest.Deflated("x")}}, true},
 		{0, []wireFrame{{0xc1, empty + "\x00"}}, true},
-		{0, []wireFrame{{0xc1, empty + deflated("x")}}, false},
+		{0, []wireFrame{{0xc1, empty + deflatetest.Deflated("x")}}, false},
 		{300, []wireFrame{{0xc1, z}, {0x01, text[:299]}, {0x80, "x"}, {0xc1, z}}, true}, // each for itself
 	} {
 		inBothRolesCompressed(t, func(t *testing.T, r receiver, masked bool) {
@@ -317,60 +288,6 @@ func FuzzReceiverDeflate(f *testing.F) {
 	})
 }
 
-// TestWindowIsKept: no distance beyond the window that was negotiated, and in
-// the next message none to the last without takeover.
-func TestWindowIsKept(t *testing.T) {
-	for bits := uint8(8); bits <= 14; bits++ {
-		d := newDeflater()
-		half := string(noise(1<<bits/2, uint64(bits)))
-		near := d.part(half+half, true)
-		d.w.Reset(&d.buf)
-		far := d.part(half+string(noise(1<<bits/2+3, 99))+half, true)
-		d.w.Reset(&d.buf)
-		first, again := d.part(half, true), d.part(half, true)
-		for _, tt := range []struct {
-			takeover bool
-			msgs     []string
-			ok       int
-		}{
-			{false, []string{near}, 1}, {true, []string{near}, 1},
-			{false, []string{far}, 0}, {true, []string{far}, 0},
-			{false, []string{first, again}, 1}, {true, []string{first, again}, 2},
-		} {
-			c, peer := compressedServer(t, transports[0].pair, Options{}, compression{Level: 5, SendBits: 15, RecvBits: bits, RecvTakeover: tt.takeover})
-			for _, z := range tt.msgs {
-				peer.Write(encode(true, wireFrame{0xc2, z}))
-			}
-			var err error
-			n := 0
-			for ; n < len(tt.msgs); n++ {
-				if _, _, err = c.Read(bg); err != nil {
-					break
-				}
-			}
-			if n != tt.ok {
-				t.Fatalf("window bits %d, takeover %v: %d messages of %d, then %v", bits, tt.takeover, n, tt.ok, err)
-			}
-			if n < len(tt.msgs) {
-				wantCorrupt(t, err)
-				if f, err := (&frameReader{nc: peer}).next(); err != nil || f.Opcode != OpClose || !strings.HasPrefix(f.payload, "\x03\xef") {
-					t.Errorf("the peer got %+v, %v, want a close frame with 1007", f, err)
-				}
-			}
-		}
-	}
-}
-
-// wantCorrupt checks that err is that of a connection that has received
-// compressed data that is none.
-func wantCorrupt(t *testing.T, err error) {
-	t.Helper()
-	var pe *ProtocolError
-	if !errors.As(err, &pe) || pe.Code != StatusInvalidPayload || CloseCode(err) != StatusInvalidPayload || !strings.HasPrefix(pe.Section, "RFC 7692, section ") {
-		t.Fatalf("got %v, want 1007 and RFC 7692", err)
-	}
-}
-
 // compressedServer returns a connection that compresses as p says, and the bare
 // transport of its peer.
 func compressedServer(t testing.TB, pair func(testing.TB) (net.Conn, net.Conn), opts Options, p compression) (c *Conn, peer net.Conn) {
@@ -383,115 +300,12 @@ func compressedServer(t testing.TB, pair func(testing.TB) (net.Conn, net.Conn), 
 	return c, peer
 }
 
-// TestBadCompressedInput: what the receiver refuses ends the connection,
-// however it is read, before the message is complete.
-func TestBadCompressedInput(t *testing.T) {
-	bad := newDeflater().part("fine so far, and then \xff\xfe", false)
-	for _, tt := range []struct {
-		name string
-		wire []byte
-		code StatusCode
-	}{
-		{"bad text", encode(true, wireFrame{0x41, bad}), StatusInvalidPayload},
-		{"corrupt", encode(true, wireFrame{0x41, "\x06"}), StatusInvalidPayload},
-		{"RSV1 on a ping", encode(true, wireFrame{0x41, "\x00"}, wireFrame{0xc9, ""}), StatusProtocolError},
-		{"RSV1 on a continuation", encode(true, wireFrame{0x41, "\x00"}, wireFrame{0x40, ""}), StatusProtocolError},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			for _, tr := range transports {
-				for name, read := range readings {
-					for _, p := range compressions[:2] {
-						c, peer := compressedServer(t, tr.pair, Options{}, p)
-						peer.Write(tt.wire)
-						if _, err := read(bg, c); CloseCode(err) != tt.code {
-							t.Errorf("%s, %s: %v", tr.name, name, err)
-						}
-						if f, err := (&frameReader{nc: peer}).next(); err != nil || f.Opcode != OpClose || f.payload[:2] != string(appendClosePayload(nil, tt.code, "")) {
-							t.Errorf("%s, %s: the peer got %+v, %v", tr.name, name, f, err)
-						}
-					}
-				}
-			}
-		})
-	}
-}
-
-// bomb is 30 MiB of nothing, compressed.
-func bomb() string {
-	d := newDeflater()
-	var b strings.Builder
-	for range 29 {
-		b.WriteString(d.part(strings.Repeat("\x00", 1<<20), false))
-	}
-	return b.String() + d.part(strings.Repeat("\x00", 1<<20), true)
-}
-
-// TestBomb: thirty times what the limit is costs as much as the limit.
-func TestBomb(t *testing.T) {
-	const limit = 1 << 20
-	z := bomb()
-	one := encode(true, wireFrame{0xc2, z})
-	many := encode(true, wireFrame{0x42, ""})
-	for rest := z; rest != ""; {
-		n := min(len(rest), 10)
-		many = append(many, encode(true, wireFrame{0x00, rest[:n]})...)
-		rest = rest[n:]
-	}
-	many = append(many, encode(true, wireFrame{0x80, ""})...)
-	for name, wire := range map[string][]byte{"one frame": one, "many fragments": many} {
-		for how, read := range readings {
-			for i, p := range compressions[:2] {
-				t.Run(fmt.Sprintf("%s/%s/%d", name, how, i), func(t *testing.T) {
-					c, peer := compressedServer(t, tcpPair, Options{ReadLimit: limit}, p)
-					go peer.Write(wire)
-					// Buffers that an earlier message has left would not count.
-					runtime.GC()
-					runtime.GC()
-					var before, after runtime.MemStats
-					runtime.ReadMemStats(&before)
-					_, err := read(bg, c)
-					runtime.ReadMemStats(&after)
-					if CloseCode(err) != StatusMessageTooBig || !errors.Is(err, ErrMessageTooBig) {
-						t.Fatal(err)
-					}
-					// A buffer that grows, which is io.ReadAll's own with a Reader.
-					most := uint64(4 * limit)
-					if how == "drained Reader" {
-						most = limit / 2
-					}
-					// The race detector has pools drop what they are given.
-					if n := after.TotalAlloc - before.TotalAlloc; n > most && !raceEnabled {
-						t.Errorf("%d bytes were allocated", n)
-					}
-				})
-			}
-		}
-	}
-}
-
-// TestCompressedLimit: a message as large as the limit passes.
-func TestCompressedLimit(t *testing.T) {
-	const limit = 100_000
-	for how, read := range readings {
-		for _, p := range compressions[:2] {
-			for _, size := range []int{limit, limit + 1} {
-				c, peer := compressedServer(t, transports[0].pair, Options{ReadLimit: limit}, p)
-				peer.Write(encode(true, wireFrame{0xc2, deflated(string(pattern(size)))}))
-				got, err := read(bg, c)
-				if size == limit && (err != nil || len(got) != size && how != "drained Reader") || size > limit && !errors.Is(err, ErrMessageTooBig) {
-					t.Errorf("%s: %d bytes: %d, %v", how, size, len(got), err)
-				}
-			}
-		}
-	}
-}
-
 // TestCompressedSkipped: when a compressed message is over the limit, its other
 // frames are discarded as they are.
 func TestCompressedSkipped(t *testing.T) {
 	r := receiver{client: true, limit: 10, rsv: RSV1}
-	d := newDeflater()
-	first, second := d.part(strings.Repeat("a", 100), false), d.part("b", true)
+	d := deflatetest.NewDeflater()
+	first, second := d.Part(strings.Repeat("a", 100), false), d.Part("b", true)
 	for i, p := range []string{first, second} {
 		h := Header{Fin: i == 1, Opcode: OpContinuation, Length: int64(len(p))}
 		if i == 0 {
@@ -501,7 +315,7 @@ func TestCompressedSkipped(t *testing.T) {
 			t.Fatalf("frame %d: %v, %v", i, ev, err)
 		}
 		if i == 0 {
-			r.dec = newExtensions(compressing(&compressions[1]).extensions).dec
+			r.dec = newExtensions(compressing(&deflatetest.Kinds[1]).extensions).dec
 			if _, _, err := r.inflate(make([]byte, 0, 100), 0, []byte(p)); err == nil || !r.skip() {
 				t.Fatalf("frame %d: error %v, cannot go on", i, err)
 			}
@@ -514,34 +328,6 @@ func TestCompressedSkipped(t *testing.T) {
 		}
 		if end, err := r.endFrame(); end != (i == 1) || err != nil {
 			t.Fatalf("frame %d: end %v, %v", i, end, err)
-		}
-	}
-}
-
-// TestCompressedLengthAllocatesNothing: frames that announce much more than the
-// limit, and bring next to nothing, or nothing in many bytes.
-func TestCompressedLengthAllocatesNothing(t *testing.T) {
-	const n = 100
-	head := Header{Fin: true, RSV: RSV1, Opcode: OpBinary, Masked: true, Length: 1 << 60}.Append(nil)
-	wire := append(head, strings.Repeat("\x00\x00\x00\xff\xff", 10_000)...)
-	for i, p := range compressions[:2] {
-		var conns []*Conn
-		grown := heapAfter(func() {
-			for range n {
-				a, b := bufpipe.New(len(wire))
-				c := newConn(b, connConfig{opts: Options{ReadLimit: 10}.withDefaults(), agreement: compressing(&p)})
-				conns = append(conns, c)
-				go c.Read(bg)
-				a.Write(wire)
-				until(t, "read", func() bool { return c.Stats().BytesRead == uint64(len(wire)) })
-			}
-		})
-		for _, c := range conns {
-			c.CloseNow()
-		}
-		// A message under way has its tables, a window's room and two buffers.
-		if per := grown / n; per > 48<<10+int64(len(wire)) {
-			t.Errorf("%d: %d bytes per connection", i, per)
 		}
 	}
 }

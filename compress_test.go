@@ -1,15 +1,20 @@
 package websocket
 
 import (
-	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"net"
+	"os"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/fullduplex-go/websocket/internal/bufpipe"
 	"github.com/fullduplex-go/websocket/internal/extension"
+	"github.com/fullduplex-go/websocket/internal/wstest"
+	"github.com/fullduplex-go/websocket/internal/wstest/deflatetest"
 )
 
 // compression is what the ends of a connection that compresses have agreed on.
@@ -41,66 +46,28 @@ func compressedPair(t testing.TB, p compression) (client, server *Conn) {
 	return client, server
 }
 
-// compressions are a few of those that can be negotiated.
-var compressions = []compression{
-	{Level: 5, SendBits: 15, RecvBits: 15},
-	{Level: 5, SendBits: 15, RecvBits: 15, SendTakeover: true, RecvTakeover: true},
-	{Level: 1, SendBits: 8, RecvBits: 12, SendTakeover: true},
-	{Level: 9, SendBits: 12, RecvBits: 8, RecvTakeover: true},
-	{Level: 3, Threshold: 200, SendBits: 10, RecvBits: 9, SendTakeover: true, RecvTakeover: true},
+// resumedReader reads messages by Reader, and goes on with the same one after its
+// context has ended.
+type resumedReader struct{ r *messageReader }
+
+func (s *resumedReader) read(ctx context.Context, c *Conn) (string, error) {
+	if s.r == nil {
+		_, r, err := c.Reader(ctx)
+		if err != nil {
+			return "", err
+		}
+		s.r = r.(*messageReader)
+	}
+	p, err := io.ReadAll(readerFunc(func(p []byte) (int, error) { return s.r.read(ctx, p) }))
+	if err == nil {
+		s.r = nil
+	}
+	return string(p), err
 }
 
-func compressible(n, seed int) []byte {
-	var b bytes.Buffer
-	for i := 0; b.Len() < n; i++ {
-		fmt.Fprintf(&b, `{"id":%d,"name":"Zoë %d","ok":%v},`, i*seed, i%7, i%3 == 0)
-	}
-	p := b.Bytes()[:n]
-	for len(p) > 0 && p[len(p)-1] >= 0x80 { // not in the middle of a character
-		p = p[:len(p)-1]
-	}
-	return p
-}
+type readerFunc func([]byte) (int, error)
 
-func withTrace(o *Options, tr *Trace) *Options {
-	c := *o
-	c.Trace = tr
-	return &c
-}
-
-func TestCompressedEcho(t *testing.T) {
-	for i, p := range compressions {
-		t.Run(fmt.Sprint(i), func(t *testing.T) {
-			client, server := compressedPair(t, p)
-			frames := make(chan Header, 1)
-			server.opts = withTrace(server.opts, &Trace{FrameIn: func(_ *Conn, h Header) { frames <- h }})
-			go func() {
-				for m, err := range server.Messages(bg) {
-					if err != nil || server.Write(bg, m.Type, m.Data) != nil {
-						return
-					}
-				}
-			}()
-			for j, n := range []int{1000, 0, 1, 1000, 130, 70_000, 1000, 1 << 20, 201, 3 << 20, 1000} {
-				msg := compressible(n, j+1)
-				if err := client.Write(bg, Text, msg); err != nil {
-					t.Fatal(err)
-				}
-				typ, got, err := client.Read(bg)
-				if err != nil || typ != Text || !bytes.Equal(got, msg) {
-					t.Fatalf("message of %d bytes came back as %v of %d, %v", len(msg), typ, len(got), err)
-				}
-				last := mustReceive(t, frames)
-				if want := len(msg) >= max(p.Threshold, 100); (last.RSV == RSV1) != want || !last.Fin {
-					t.Errorf("%d bytes were sent with header %+v", n, last)
-				}
-				if last.RSV == RSV1 && last.Length > int64(n) {
-					t.Errorf("%d bytes were sent in %d", n, last.Length)
-				}
-			}
-		})
-	}
-}
+func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
 
 // readings are the ways to read a message. With an error there is what was read
 // of it, which is something only for a Reader.
@@ -137,107 +104,137 @@ var readings = map[string]func(ctx context.Context, c *Conn) (string, error){
 	},
 }
 
-// resumedReader reads messages by Reader, and goes on with the same one after its
-// context has ended.
-type resumedReader struct{ r *messageReader }
+// Compressed messages that are cut off: by a context, by a reader that has
+// enough, by the end of the connection.
 
-func (s *resumedReader) read(ctx context.Context, c *Conn) (string, error) {
-	if s.r == nil {
-		_, r, err := c.Reader(ctx)
+// TestCancelledCompressedRead: nothing is lost, wherever a read is cut off, and
+// whichever way the next one reads.
+func TestCancelledCompressedRead(t *testing.T) {
+	t.Parallel()
+	var names []string
+	for name := range readings {
+		if name != "drained Reader" {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	ways := map[string]func(i int) string{"mixed": func(i int) string { return names[i*7%len(names)] }}
+	for _, name := range names {
+		ways[name] = func(int) string { return name }
+	}
+	for i, p := range deflatetest.Kinds[:2] {
+		wire, want := deflatetest.TakeoverWire(p.RecvTakeover, wstest.Frame)
+		for way, name := range ways {
+			for _, tr := range transports {
+				t.Run(fmt.Sprintf("%d/%s/%s", i, way, tr.name), func(t *testing.T) {
+					t.Parallel()
+					step := 11
+					switch {
+					case tr.name != "pipe" || raceEnabled:
+					case way == "mixed" || os.Getenv("SOAK") != "":
+						step = 1
+					default:
+						step = 4
+					}
+					c, peer := compressedServer(t, tr.pair, Options{}, p)
+					testCancelledReads(t, c, peer, wire, want, step, name)
+				})
+			}
+		}
+	}
+}
+
+func testCancelledReads(t *testing.T, c *Conn, peer net.Conn, wire []byte, want []string, step int, way func(i int) string) {
+	var got []string
+	rest, calls := "", 0
+	var stream resumedReader
+	read := func(ctx context.Context, name string) (string, error) {
+		if name == "Reader" || stream.r != nil { // any other would discard the rest
+			return stream.read(ctx, c)
+		}
+		return readings[name](ctx, c)
+	}
+	for done := 0; done < len(wire); {
+		piece := wire[done:min(done+step, len(wire))]
+		done += len(piece)
+		ctx, cancel := context.WithCancel(bg)
+		fed := make(chan struct{})
+		go func() {
+			defer close(fed)
+			peer.Write(piece)
+			until(t, "bytes read", func() bool { return c.Stats().BytesRead >= uint64(done) })
+			cancel()
+		}()
+		for {
+			calls++
+			p, err := read(ctx, way(calls))
+			if err == nil {
+				got = append(got, rest+p)
+				rest = ""
+				continue
+			}
+			if !errors.Is(err, context.Canceled) || CloseCode(err) != 0 {
+				t.Fatalf("byte %d: %v", done, err)
+			}
+			rest += p
+			break
+		}
+		<-fed
+	}
+	// A read that has found its context ended leaves what it could have had.
+	for len(got) < len(want) {
+		p, err := read(bg, way(0))
 		if err != nil {
-			return "", err
+			t.Fatal(err)
 		}
-		s.r = r.(*messageReader)
+		got = append(got, rest+p)
+		rest = ""
 	}
-	p, err := io.ReadAll(readerFunc(func(p []byte) (int, error) { return s.r.read(ctx, p) }))
-	if err == nil {
-		s.r = nil
+	if !slices.Equal(got, want) {
+		t.Errorf("got %d messages\n%.1000q\nwant\n%.1000q", len(got), got, want)
 	}
-	return string(p), err
 }
 
-type readerFunc func([]byte) (int, error)
-
-func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
-
-// TestCompressedStreams: every way to write met by every way to read.
-func TestCompressedStreams(t *testing.T) {
-	reads := map[string]func(c *Conn) ([]byte, error){
-		"Read": func(c *Conn) ([]byte, error) { _, p, err := c.Read(bg); return p, err },
-		"ReadAppend": func(c *Conn) ([]byte, error) {
-			_, p, err := c.ReadAppend(bg, []byte("x"))
-			return bytes.TrimPrefix(p, []byte("x")), err
-		},
-		"Messages": func(c *Conn) ([]byte, error) {
-			for m, err := range c.Messages(bg) {
-				return bytes.Clone(m.Data), err
-			}
-			return nil, io.EOF
-		},
-		"Reader": func(c *Conn) ([]byte, error) {
-			_, r, err := c.Reader(bg)
-			if err != nil {
-				return nil, err
-			}
-			return io.ReadAll(r)
-		},
-		"Reader in small steps": func(c *Conn) ([]byte, error) {
-			_, r, err := c.Reader(bg)
-			if err != nil {
-				return nil, err
-			}
-			return io.ReadAll(stepReader{t, r})
-		},
-	}
-	writes := map[string]func(c *Conn, p []byte) error{
-		"Write":             func(c *Conn, p []byte) error { return c.Write(bg, Text, p) },
-		"WriteUncompressed": func(c *Conn, p []byte) error { return c.WriteUncompressed(bg, Text, p) },
-		"Writer": func(c *Conn, p []byte) error {
-			w, err := c.Writer(bg, Text)
-			if err != nil {
-				return err
-			}
-			for len(p) > 0 {
-				n := min(len(p), 5000)
-				if _, err := w.Write(p[:n]); err != nil {
-					return err
-				}
-				p = p[n:]
-			}
-			return w.Close()
-		},
-	}
-	for i, p := range compressions {
-		client, server := compressedPair(t, p)
-		for wn, write := range writes {
-			for rn, read := range reads {
-				for _, n := range []int{300, 0, 50, 40_000, 20_000} {
-					msg := compressible(n, n+i)
-					errs := make(chan error, 1)
-					go func() { errs <- write(client, msg) }()
-					got, err := read(server)
-					if err != nil || !bytes.Equal(got, msg) {
-						t.Fatalf("%d: %s, %s: %d bytes arrived as %d: %v", i, wn, rn, len(msg), len(got), err)
+// TestCloseUnderCompressedRead: likewise, with a call that reads under way.
+func TestCloseUnderCompressedRead(t *testing.T) {
+	for _, tr := range transports {
+		for i, p := range deflatetest.Kinds[:2] {
+			wire, _ := deflatetest.TakeoverWire(p.RecvTakeover, wstest.Frame)
+			for name, read := range readings {
+				for _, sent := range []int{0, 1, 20, 150, 300, 500} {
+					c, peer := compressedServer(t, tr.pair, Options{}, p)
+					peer.Write(wire[:sent])
+					read1 := make(chan error, 1)
+					go func() {
+						for {
+							if _, err := read(bg, c); err != nil {
+								read1 <- err
+								return
+							}
+						}
+					}()
+					until(t, "it reads", func() bool { return c.Stats().BytesRead == uint64(sent) && c.in.readLock.busy() })
+					closed := make(chan error, 1)
+					go func() { closed <- c.Close(StatusGoingAway, "") }()
+					r := &frameReader{nc: peer}
+					f := rawFrame{}
+					for f.Opcode != OpClose {
+						var err error
+						if f, err = r.next(); err != nil {
+							t.Fatal(err)
+						}
 					}
-					if err := <-errs; err != nil {
-						t.Fatal(err)
+					peer.Write(wire[sent:])
+					peer.Write(encode(true, wireFrame{0xc1, "\x06\xff"}))
+					peer.Write(closeFrame(true, StatusGoingAway, ""))
+					if err := <-closed; err != nil {
+						t.Errorf("%s, %d, %s: %d bytes sent: %v", tr.name, i, name, sent, err)
+					}
+					if err := <-read1; CloseCode(err) != StatusGoingAway {
+						t.Errorf("%s: the reader got %v", name, err)
 					}
 				}
 			}
 		}
 	}
-}
-
-// stepReader reads seven bytes at a time, and knows when there are none.
-type stepReader struct {
-	t testing.TB
-	r io.Reader
-}
-
-func (s stepReader) Read(p []byte) (int, error) {
-	n, err := s.r.Read(p[:min(len(p), 7)])
-	if n == 0 && err == nil {
-		s.t.Error("Read returned 0, nil")
-	}
-	return n, err
 }

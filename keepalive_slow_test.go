@@ -3,12 +3,12 @@ package websocket
 import (
 	"errors"
 	"net"
-	"path/filepath"
 	"testing"
 	"time"
 
 	"github.com/fullduplex-go/websocket/internal/bufpipe"
 	"github.com/fullduplex-go/websocket/internal/transport"
+	"github.com/fullduplex-go/websocket/internal/wstest"
 )
 
 // opaque hides what a connection is made of, as one of a foreign package does.
@@ -22,30 +22,14 @@ var slowKinds = []kind{
 	{"pipe", transports[0].pair, false},
 	{"tcp", tcpPair, false},
 	{"tls", tlsPair, false},
-	{"unix", unixPair, false},
+	{"unix", wstest.UnixPair, false},
 	{"foreign", func(testing.TB) (net.Conn, net.Conn) {
 		a, b := bufpipe.New(pipeSize)
 		return a, opaque{b}
 	}, false},
 	{"loop tcp", tcpPair, true},
 	{"loop tls", pollableTLSPair, true},
-	{"loop unix", unixPair, true},
-}
-
-func unixPair(t testing.TB) (client, server net.Conn) {
-	t.Helper()
-	ln, err := net.Listen("unix", filepath.Join(t.TempDir(), "s"))
-	if err != nil {
-		t.Skip(err)
-	}
-	defer ln.Close()
-	if client, err = net.Dial("unix", ln.Addr().String()); err != nil {
-		t.Fatal(err)
-	}
-	if server, err = ln.Accept(); err != nil {
-		t.Fatal(err)
-	}
-	return client, server
+	{"loop unix", wstest.UnixPair, true},
 }
 
 // slowPeer makes a connection with keepalive, on a loop if the kind says so, and
@@ -70,7 +54,7 @@ func (k kind) slowPeer(t *testing.T, opts Options) (*Conn, net.Conn) {
 // not count what the peer has taken: there the only sign is that a write gets on,
 // and a message that the system takes at once gives none while it leaves.
 func boundSystem(t *testing.T, c *Conn, peer net.Conn) {
-	tcp := tcpUnder(peer)
+	tcp := wstest.TCPUnder(peer)
 	if tcp == nil || loopPolls {
 		return
 	}

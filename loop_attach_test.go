@@ -8,6 +8,8 @@ import (
 	"net"
 	"testing"
 	"time"
+
+	"github.com/fullduplex-go/websocket/internal/wstest/deflatetest"
 )
 
 // never is a handler that must not be called.
@@ -188,7 +190,7 @@ func TestAttachBehindHandshake(t *testing.T) {
 // TestAttachCompressed: as TestAttachInsideMessage, with a few kinds of
 // compression, and messages both ways after that.
 func TestAttachCompressed(t *testing.T) {
-	for i, p := range compressions {
+	for i, p := range deflatetest.Kinds {
 		for _, k := range loopTransports {
 			t.Run(fmt.Sprint(i, " ", k.name), func(t *testing.T) {
 				q := p
@@ -199,7 +201,7 @@ func TestAttachCompressed(t *testing.T) {
 				client := newConn(a, connConfig{client: true, opts: opts, agreement: compressing(&p)})
 				server := newConn(b, connConfig{opts: opts, agreement: compressing(&q)})
 				defer client.CloseNow()
-				msg := compressible(40_000, 3)
+				msg := deflatetest.Text(40_000, 3)
 				w, err := client.Writer(bg, Text)
 				if err != nil {
 					t.Fatal(err)
@@ -225,7 +227,7 @@ func TestAttachCompressed(t *testing.T) {
 				}
 				w.Write(msg[30_000:])
 				w.Close()
-				for _, want := range [][]byte{msg, compressible(5000, 1), compressible(300_000, 2), {}} {
+				for _, want := range [][]byte{msg, deflatetest.Text(5000, 1), deflatetest.Text(300_000, 2), {}} {
 					if len(want) != len(msg) {
 						if err := client.Write(bg, Text, want); err != nil {
 							t.Fatal(err)

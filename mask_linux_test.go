@@ -6,6 +6,8 @@ import (
 	"runtime/debug"
 	"syscall"
 	"testing"
+
+	"github.com/fullduplex-go/websocket/internal/wstest"
 )
 
 // guarded returns memory before and after which nothing can be read or
@@ -58,7 +60,7 @@ func TestMaskGuardPages(t *testing.T) {
 	for name, mask := range maskFuncs() {
 		t.Run(name, func(t *testing.T) {
 			for size := range 1101 {
-				input := noise(size, uint64(size))
+				input := wstest.Noise(size, uint64(size))
 				want := slowMask(input, key, size%4)
 				for at := range 4 {
 					s, d := ends(src, size, at&1 != 0), ends(dst, size, at&2 != 0)

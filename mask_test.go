@@ -8,6 +8,8 @@ import (
 	"math/bits"
 	"math/rand/v2"
 	"testing"
+
+	"github.com/fullduplex-go/websocket/internal/wstest"
 )
 
 // slowMask is section 5.3, one byte after the other. phase is in 0..3.
@@ -17,16 +19,6 @@ func slowMask(src []byte, key [4]byte, phase int) []byte {
 		dst[i] = c ^ key[(phase+i)%4]
 	}
 	return dst
-}
-
-// noise returns n bytes that differ from seed to seed.
-func noise(n int, seed uint64) []byte {
-	rnd := rand.New(rand.NewPCG(seed, 0))
-	p := make([]byte, n)
-	for i := range p {
-		p[i] = byte(rnd.Uint32())
-	}
-	return p
 }
 
 // maskFunc is maskCopy, or what maskCopy would be with another xorLong.
@@ -52,7 +44,7 @@ func maskFuncs() map[string]maskFunc {
 // into other memory, and looks at all of that memory.
 func checkMask(t *testing.T, mask maskFunc, size, phase int, key [4]byte) {
 	t.Helper()
-	src := noise(size, uint64(size))
+	src := wstest.Noise(size, uint64(size))
 	masked := slowMask(src, key, phase)
 	fresh, want := bytes.Repeat([]byte{0xC5}, size+192), make([]byte, size+192)
 	buf, dst := make([]byte, len(fresh)), make([]byte, len(fresh))
@@ -118,7 +110,7 @@ func TestMaskCopyTooShort(t *testing.T) {
 					t.Errorf("%d bytes: the destination was written", size)
 				}
 			}()
-			maskCopy(dst[:size-1:size-1], noise(size, 1), [4]byte{1, 2, 3, 4}, 0)
+			maskCopy(dst[:size-1:size-1], wstest.Noise(size, 1), [4]byte{1, 2, 3, 4}, 0)
 		}()
 	}
 }
@@ -140,7 +132,7 @@ func TestMaskAllocates(t *testing.T) {
 // Only the position modulo 4 counts, whatever the size of an int.
 func TestMaskPosition(t *testing.T) {
 	key := [4]byte{1, 2, 4, 8}
-	src := noise(77, 1)
+	src := wstest.Noise(77, 1)
 	for _, base := range []int{0, 4, 1 << 20, math.MaxInt32 &^ 3, math.MaxInt - 7, -4, -1 << 20, math.MinInt} {
 		for phase := range 4 {
 			for size := range len(src) {
@@ -158,7 +150,7 @@ func TestMaskPosition(t *testing.T) {
 
 func TestMaskInPieces(t *testing.T) {
 	key := [4]byte{0xde, 0xad, 0xbe, 0xef}
-	src := noise(90, 2)
+	src := wstest.Noise(90, 2)
 	want := bytes.Clone(src)
 	Mask(want, key, 0)
 	for i := range len(src) + 1 {

@@ -2,31 +2,18 @@ package websocket
 
 import (
 	"bytes"
-	"crypto/tls"
-	"fmt"
 	"math/rand/v2"
 	"net"
-	"strings"
-	"sync"
 	"testing"
 	"unsafe"
 
-	"github.com/fullduplex-go/websocket/internal/transport"
+	"github.com/fullduplex-go/websocket/internal/wstest/deflatetest"
 )
-
-// text returns some compressible text that depends on i.
-func someText(i, size int) []byte {
-	var b bytes.Buffer
-	for b.Len() < size {
-		fmt.Fprintf(&b, `{"id":%d,"symbol":"ACME","price":%d.25},`, i, i*7+b.Len())
-	}
-	return b.Bytes()[:size]
-}
 
 // TestPreparedIsEncodedOnce: once per window and level that is in use, and each
 // connection is given the same memory.
 func TestPreparedIsEncodedOnce(t *testing.T) {
-	m, err := NewPreparedMessage(Text, someText(1, 1000))
+	m, err := NewPreparedMessage(Text, deflatetest.Text(1000, 1))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -87,96 +74,6 @@ func TestPreparedGetsNoSmaller(t *testing.T) {
 	}
 }
 
-// TestCompressedSends: prepared messages, sends and writes on connections with
-// and without takeover, while the peer keeps up and while it does not.
-func TestCompressedSends(t *testing.T) {
-	for _, p := range []compression{
-		{Level: 4, SendBits: 15, RecvBits: 15},
-		{Level: 4, SendBits: 10, RecvBits: 10, SendTakeover: true, RecvTakeover: true},
-		{Level: 1, SendBits: 15, RecvBits: 15, SendTakeover: true, RecvTakeover: true},
-	} {
-		for _, k := range kinds {
-			for _, fromClient := range []bool{false, true} {
-				t.Run(fmt.Sprintf("%d bits/%v/%s/client=%v", p.SendBits, p.SendTakeover, k.name, fromClient), func(t *testing.T) {
-					a, b := k.pair(t)
-					smallBuffers(a)
-					smallBuffers(b)
-					opts := Options{SendBuffer: 20_000}.withDefaults()
-					from := newConn(a, connConfig{client: fromClient, opts: opts, agreement: compressing(&p)})
-					to := newConn(b, connConfig{client: !fromClient, opts: opts, agreement: compressing(&p)})
-					defer from.CloseNow()
-					defer to.CloseNow()
-					if k.loop {
-						readOnLoop(t, newTestLoop(t, 1), from)
-					}
-					sent := make(chan []byte, 1000) // what to must receive
-					done := make(chan struct{})
-					receive := func() {
-						defer close(done)
-						for want := range sent {
-							if _, got, err := to.Read(bg); !bytes.Equal(got, want) || err != nil {
-								t.Errorf("%d bytes instead of %d, %v", len(got), len(want), err)
-								to.CloseNow()
-								return
-							}
-						}
-					}
-					rnd := rand.New(rand.NewPCG(1, 5))
-					sendSome := func(n int, full func()) {
-						for i := range n {
-							msg := someText(i%50, 100+rnd.IntN(10_000))
-							m, err := NewPreparedMessage(Text, msg)
-							if err != nil {
-								t.Fatal(err)
-							}
-							send := func() error { return from.Send(Text, msg) }
-							if i%2 == 0 {
-								send = func() error { return from.SendPrepared(m) }
-							}
-							for err = send(); err == ErrBackpressure; err = send() {
-								full()
-							}
-							if err != nil {
-								t.Fatal(err)
-							}
-							sent <- msg
-						}
-					}
-					// Nobody reads before the queue is full.
-					var started sync.Once
-					sendSome(200, func() {
-						started.Do(func() { go receive() })
-						mustReceive(t, from.Drained())
-					})
-					started.Do(func() { go receive() })
-					last := []byte(strings.Repeat(`"symbol"`, 100))
-					if err := from.Write(bg, Text, last); err != nil {
-						t.Fatal(err)
-					}
-					sent <- last
-					close(sent)
-					mustReceive(t, done)
-					mustReceive(t, from.Drained())
-				})
-			}
-		}
-	}
-}
-
-// smallBuffers has nc's socket, if it has one, hold little.
-func smallBuffers(nc net.Conn) {
-	if over, ok := nc.(*tls.Conn); ok {
-		nc = over.NetConn()
-	}
-	if over, ok := nc.(*transport.Pollable); ok {
-		nc = over.Get()
-	}
-	if nc, ok := nc.(*net.TCPConn); ok {
-		nc.SetWriteBuffer(16 << 10)
-		nc.SetReadBuffer(16 << 10)
-	}
-}
-
 // TestSendAllocs: Send and SendPrepared allocate nothing as long as the peer
 // keeps up.
 func TestSendAllocs(t *testing.T) {
@@ -189,7 +86,7 @@ func TestSendAllocs(t *testing.T) {
 		}
 		t.Run(k.name, func(t *testing.T) {
 			c, peer := k.raw(t, false, Options{PingInterval: -1})
-			msg := someText(1, 1000)
+			msg := deflatetest.Text(1000, 1)
 			m, err := NewPreparedMessage(Text, msg)
 			if err != nil {
 				t.Fatal(err)

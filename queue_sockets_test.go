@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/fullduplex-go/websocket/internal/transport"
+	"github.com/fullduplex-go/websocket/internal/wstest"
 )
 
 // TestQueueSockets is TestQueueModel on all kinds of connections, those of a Loop
@@ -60,7 +61,7 @@ func runSockets(t *testing.T, k kind, seed uint64) {
 	r.abandons, r.reads = rnd.IntN(4) == 0, true // there is nobody who answers pings
 	a, b := k.pair(t)
 	for _, nc := range []net.Conn{a, b} {
-		if tcp := tcpUnder(nc); tcp != nil {
+		if tcp := wstest.TCPUnder(nc); tcp != nil {
 			tcp.SetWriteBuffer(4096)
 		}
 	}

@@ -7,6 +7,8 @@ import (
 	"math/bits"
 	"sync"
 	"testing"
+
+	"github.com/fullduplex-go/websocket/internal/wstest"
 )
 
 func TestSenderHeaders(t *testing.T) {
@@ -124,7 +126,7 @@ func TestAppendFrame(t *testing.T) {
 		s := sender{client: client}
 		r := receiver{client: !client, limit: 70_000}
 		for _, size := range roundTripSizes() {
-			p := noise(size, uint64(size))
+			p := wstest.Noise(size, uint64(size))
 			was := bytes.Clone(p)
 			h := s.next(OpBinary, true, size)
 			prefix := "what is there already"
@@ -180,7 +182,7 @@ func TestSenderToReceiver(t *testing.T) {
 }
 
 func TestSenderAllocs(t *testing.T) {
-	p, buf, msg := noise(5000, 1), make([]byte, 0, 3*5100), make([]byte, 5000)
+	p, buf, msg := wstest.Noise(5000, 1), make([]byte, 0, 3*5100), make([]byte, 5000)
 	for _, client := range []bool{false, true} {
 		s := sender{client: client}
 		r := receiver{client: !client, limit: 5000}

@@ -2,21 +2,20 @@ package websocket
 
 import (
 	"bytes"
-	"crypto/tls"
 	"errors"
 	"net"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/fullduplex-go/websocket/internal/transport"
+	"github.com/fullduplex-go/websocket/internal/wstest"
 )
 
 // socketKinds are the kinds of connections that lie on a socket.
 var socketKinds = []kind{
 	{"tcp", tcpPair, false}, {"loop tcp", tcpPair, true},
 	{"tls", tlsPair, false}, {"loop tls", pollableTLSPair, true},
-	{"unix", unixPair, false}, {"loop unix", unixPair, true},
+	{"unix", wstest.UnixPair, false}, {"loop unix", wstest.UnixPair, true},
 }
 
 // takenBySystem sends small messages to a peer that does not read, until the
@@ -50,7 +49,7 @@ func TestLimitUnsent(t *testing.T) {
 		t.Run(k.name, func(t *testing.T) {
 			c, peer := k.raw(t, false, Options{SendBuffer: 64 << 10})
 			bound := limit // a Unix socket holds all that the peer has not read
-			if tcp := tcpUnder(peer); tcp != nil {
+			if tcp := wstest.TCPUnder(peer); tcp != nil {
 				if err := tcp.SetReadBuffer(64 << 10); err != nil {
 					t.Fatal(err)
 				}
@@ -66,23 +65,10 @@ func TestLimitUnsent(t *testing.T) {
 	}
 }
 
-// tcpUnder returns the TCP connection that nc is, or that is under its TLS; nil
-// if there is none.
-func tcpUnder(nc net.Conn) *net.TCPConn {
-	if over, ok := nc.(*tls.Conn); ok {
-		nc = over.NetConn()
-	}
-	if p, ok := nc.(*transport.Pollable); ok {
-		nc = p.Get()
-	}
-	tcp, _ := nc.(*net.TCPConn)
-	return tcp
-}
-
 // The limit stays when a Loop takes the connection.
 func TestLimitUnsentThenAttach(t *testing.T) {
 	c, peer := kind{"tcp", tcpPair, false}.raw(t, false, Options{SendBuffer: 64 << 10})
-	if err := tcpUnder(peer).SetReadBuffer(64 << 10); err != nil {
+	if err := wstest.TCPUnder(peer).SetReadBuffer(64 << 10); err != nil {
 		t.Fatal(err)
 	}
 	if err := c.LimitUnsent(16 << 10); err != nil {

@@ -2,6 +2,7 @@ package wstest
 
 import (
 	"bytes"
+	"math/rand/v2"
 	"runtime"
 )
 
@@ -16,6 +17,16 @@ func HeapAfter(f func()) int64 {
 	runtime.GC()
 	runtime.ReadMemStats(&after)
 	return int64(after.HeapAlloc) - int64(before.HeapAlloc)
+}
+
+// Noise returns n bytes that do not compress, always the same for a seed.
+func Noise(n int, seed uint64) []byte {
+	rnd := rand.New(rand.NewPCG(seed, 0))
+	p := make([]byte, n)
+	for i := range p {
+		p[i] = byte(rnd.Uint32())
+	}
+	return p
 }
 
 // Pattern returns n bytes that compress well.

@@ -10,6 +10,7 @@ import (
 	"math/big"
 	"net"
 	"os"
+	"path/filepath"
 	"sync"
 	"testing"
 	"time"
@@ -113,4 +114,44 @@ func RoundTrip(t testing.TB, a, b net.Conn) {
 			t.Errorf("%q, %v", p, err)
 		}
 	}
+}
+
+// TCPUnder returns the TCP connection that nc is, or that is under its TLS; nil if
+// there is none.
+func TCPUnder(nc net.Conn) *net.TCPConn {
+	if over, ok := nc.(*tls.Conn); ok {
+		nc = over.NetConn()
+	}
+	if p, ok := nc.(interface{ Get() net.Conn }); ok { // what Loop.Listener puts under TLS
+		nc = p.Get()
+	}
+	tcp, _ := nc.(*net.TCPConn)
+	return tcp
+}
+
+// SmallBuffers gives the TCP connection under nc, if there is one, small buffers.
+func SmallBuffers(t testing.TB, nc net.Conn) {
+	t.Helper()
+	if tcp := TCPUnder(nc); tcp != nil {
+		if err := errors.Join(tcp.SetWriteBuffer(16<<10), tcp.SetReadBuffer(16<<10)); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// UnixPair returns both ends of a connection over a Unix socket.
+func UnixPair(t testing.TB) (client, server net.Conn) {
+	t.Helper()
+	ln, err := net.Listen("unix", filepath.Join(t.TempDir(), "s"))
+	if err != nil {
+		t.Skip(err)
+	}
+	defer ln.Close()
+	if client, err = net.Dial("unix", ln.Addr().String()); err != nil {
+		t.Fatal(err)
+	}
+	if server, err = ln.Accept(); err != nil {
+		t.Fatal(err)
+	}
+	return client, server
 }

@@ -39,8 +39,8 @@ func OverAll(t *testing.T, opts websocket.Options, f func(t *testing.T, client, 
 			defer server.CloseNow()
 			if k.Loop {
 				l := NewLoop(t, 2)
-				readOnLoop(t, l, client)
-				readOnLoop(t, l, server)
+				ReadOnLoop(t, l, client)
+				ReadOnLoop(t, l, server)
 			}
 			f(t, client, server)
 		})
@@ -64,7 +64,7 @@ func RawOf(t testing.TB, k Kind, client bool, opts websocket.Options) (c *websoc
 	t.Helper()
 	c, peer = Raw(t, k.Kind, client, opts)
 	if k.Loop {
-		readOnLoop(t, NewLoop(t, 1), c)
+		ReadOnLoop(t, NewLoop(t, 1), c)
 	}
 	return c, peer
 }
@@ -78,7 +78,8 @@ type loopReader = wstest.LoopReader[*websocket.Conn, websocket.MessageType]
 
 var loopReaders sync.Map // of *loopReader by *websocket.Conn
 
-func readOnLoop(t testing.TB, l *websocket.Loop, c *websocket.Conn) {
+// ReadOnLoop attaches c to l, to be read by Reads.
+func ReadOnLoop(t testing.TB, l *websocket.Loop, c *websocket.Conn) {
 	t.Helper()
 	t.Cleanup(func() { loopReaders.Delete(c) })
 	loopReaders.Store(c, wstest.ReadOnLoop(t, c, func(r *loopReader) error { return l.Attach(c, r) }))

@@ -1,4 +1,4 @@
-package websocket
+package compress_test
 
 import (
 	"bytes"
@@ -11,7 +11,10 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/fullduplex-go/websocket"
 	"github.com/fullduplex-go/websocket/internal/flate/flatetest"
+	"github.com/fullduplex-go/websocket/internal/wstest"
+	"github.com/fullduplex-go/websocket/internal/wstest/deflatetest"
 )
 
 // wire is a connection that remembers what went over it.
@@ -44,20 +47,20 @@ func inflateWire(t *testing.T, side string, b []byte, bits int, takeover bool) (
 	s := flatetest.Inflater{Window: 1 << bits, Takeover: takeover}
 	compressed := false
 	for len(b) > 0 {
-		h, n, err := ParseHeader(b)
+		h, n, err := websocket.ParseHeader(b)
 		if err != nil || n == 0 || h.Length > int64(len(b)-n) {
 			t.Fatalf("%s: a cut frame: %v", side, err)
 		}
 		p := b[n:][:h.Length]
 		b = b[n+len(p):]
 		if h.Masked {
-			Mask(p, h.Key, 0)
+			websocket.Mask(p, h.Key, 0)
 		}
 		if h.Opcode.IsControl() {
 			continue
 		}
-		if h.Opcode != OpContinuation {
-			compressed = h.RSV == RSV1
+		if h.Opcode != websocket.OpContinuation {
+			compressed = h.RSV == websocket.RSV1
 		}
 		if compressed {
 			if _, err := s.Part(p, h.Fin); err != nil {
@@ -101,25 +104,25 @@ func agreedOn(t *testing.T, answer string) (serverBits, clientBits int, serverTa
 // TestNegotiatedWindows: whatever two ends agree on, nothing that either sends
 // refers further back than that, and they do make use of it.
 func TestNegotiatedWindows(t *testing.T) {
-	tests := []struct{ server, client CompressionOptions }{
-		{CompressionOptions{MemoryBudget: 20 << 10}, CompressionOptions{}},
-		{CompressionOptions{}, CompressionOptions{MemoryBudget: 20 << 10}},
-		{CompressionOptions{MemoryBudget: 1}, CompressionOptions{}},
-		{CompressionOptions{ServerNoContextTakeover: true, Level: 1}, CompressionOptions{Level: 9}},
-		{CompressionOptions{ClientNoContextTakeover: true, Level: 9}, CompressionOptions{Level: 1}},
-		{CompressionOptions{WindowBits: 10}, CompressionOptions{WindowBits: 13}},
-		{CompressionOptions{WindowBits: 13}, CompressionOptions{WindowBits: 10, ServerNoContextTakeover: true}},
+	tests := []struct{ server, client websocket.CompressionOptions }{
+		{websocket.CompressionOptions{MemoryBudget: 20 << 10}, websocket.CompressionOptions{}},
+		{websocket.CompressionOptions{}, websocket.CompressionOptions{MemoryBudget: 20 << 10}},
+		{websocket.CompressionOptions{MemoryBudget: 1}, websocket.CompressionOptions{}},
+		{websocket.CompressionOptions{ServerNoContextTakeover: true, Level: 1}, websocket.CompressionOptions{Level: 9}},
+		{websocket.CompressionOptions{ClientNoContextTakeover: true, Level: 9}, websocket.CompressionOptions{Level: 1}},
+		{websocket.CompressionOptions{WindowBits: 10}, websocket.CompressionOptions{WindowBits: 13}},
+		{websocket.CompressionOptions{WindowBits: 13}, websocket.CompressionOptions{WindowBits: 10, ServerNoContextTakeover: true}},
 	}
 	for bits := 8; bits <= 15; bits++ {
 		tests = append(tests,
-			struct{ server, client CompressionOptions }{CompressionOptions{WindowBits: bits}, CompressionOptions{}},
-			struct{ server, client CompressionOptions }{CompressionOptions{}, CompressionOptions{WindowBits: bits}})
+			struct{ server, client websocket.CompressionOptions }{websocket.CompressionOptions{WindowBits: bits}, websocket.CompressionOptions{}},
+			struct{ server, client websocket.CompressionOptions }{websocket.CompressionOptions{}, websocket.CompressionOptions{WindowBits: bits}})
 	}
 	for _, tt := range tests {
 		t.Run(fmt.Sprintf("%+v %+v", tt.server, tt.client), func(t *testing.T) {
-			srv := httptest.NewServer(&Server{
-				AcceptOptions: AcceptOptions{Options: Options{Compression: &tt.server}},
-				Handler: func(c *Conn) {
+			srv := httptest.NewServer(&websocket.Server{
+				AcceptOptions: websocket.AcceptOptions{Options: websocket.Options{Compression: &tt.server}},
+				Handler: func(c *websocket.Conn) {
 					for m, err := range c.Messages(bg) {
 						if err != nil || c.Write(bg, m.Type, m.Data) != nil {
 							return
@@ -134,15 +137,15 @@ func TestNegotiatedWindows(t *testing.T) {
 				w = &wire{Conn: nc}
 				return w, err
 			}}}
-			c, resp, err := Dial(t.Context(), srv.URL, &DialOptions{Options: Options{Compression: &tt.client}, HTTPClient: web})
+			c, resp, err := websocket.Dial(t.Context(), srv.URL, &websocket.DialOptions{Options: websocket.Options{Compression: &tt.client}, HTTPClient: web})
 			if err != nil {
 				t.Fatal(err)
 			}
 			defer c.CloseNow()
 			sent := 0
 			for i, n := range []int{90_000, 300, 1000, 5000, 90_000, 300, 1000, 5000} {
-				msg := compressible(n, 1+i%4)
-				if err := c.Write(bg, Text, msg); err != nil {
+				msg := deflatetest.Text(n, 1+i%4)
+				if err := c.Write(bg, websocket.Text, msg); err != nil {
 					t.Fatal(err)
 				}
 				if _, p, err := c.Read(bg); err != nil || !bytes.Equal(p, msg) {
@@ -150,13 +153,13 @@ func TestNegotiatedWindows(t *testing.T) {
 				}
 				sent++
 			}
-			if err := c.Close(StatusNormalClosure, ""); err != nil {
+			if err := c.Close(websocket.StatusNormalClosure, ""); err != nil {
 				t.Fatal(err)
 			}
 
 			answer := resp.Header.Get("Sec-WebSocket-Extensions")
 			serverBits, clientBits, serverTakeover, clientTakeover := agreedOn(t, answer)
-			for _, o := range []CompressionOptions{tt.server, tt.client} {
+			for _, o := range []websocket.CompressionOptions{tt.server, tt.client} {
 				if o.ServerNoContextTakeover && serverTakeover || o.ClientNoContextTakeover && clientTakeover {
 					t.Errorf("%+v, but the answer is %q", o, answer)
 				}
@@ -191,14 +194,14 @@ func TestNegotiatedWindows(t *testing.T) {
 
 // TestCompressedAllocs: compression takes no memory of its own in the end.
 func TestCompressedAllocs(t *testing.T) {
-	if raceEnabled {
+	if wstest.Race {
 		t.Skip("the race detector has pools drop what they are given")
 	}
-	for i, p := range compressions[:2] {
-		a, b := tcpPair(t) // a pipe has a buffer of its own, which grows
-		opts := Options{}.withDefaults()
-		client := newConn(a, connConfig{client: true, opts: opts, agreement: compressing(&p)})
-		server := newConn(b, connConfig{opts: opts, agreement: compressing(&p)}) // the same both ways
+	for i, p := range deflatetest.Kinds[:2] {
+		a, b := wstest.TCPPair(t) // a pipe has a buffer of its own, which grows
+		opts := websocket.Options{}
+		client := compressing(t, a, true, opts, p)
+		server := compressing(t, b, false, opts, p) // the same both ways
 		defer client.CloseNow()
 		defer server.CloseNow()
 		go func() {
@@ -208,9 +211,9 @@ func TestCompressedAllocs(t *testing.T) {
 				}
 			}
 		}()
-		msg, buf := compressible(1000, 3), make([]byte, 0, 4096)
+		msg, buf := deflatetest.Text(1000, 3), make([]byte, 0, 4096)
 		if n := testing.AllocsPerRun(200, func() {
-			if err := client.Write(bg, Text, msg); err != nil {
+			if err := client.Write(bg, websocket.Text, msg); err != nil {
 				t.Fatal(err)
 			}
 			if _, _, err := client.ReadAppend(bg, buf); err != nil {
