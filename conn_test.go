@@ -108,7 +108,7 @@ func TestEmptyReadsInHandshakes(t *testing.T) {
 	l := newTestLoop(t, 1)
 	served := make(chan error, 1)
 	go func() {
-		served <- l.Serve(haltingListener{ln}, nil, funcHandler{message: func(c *Conn, typ MessageType, p []byte) { c.Write(bg, typ, p) }})
+		served <- l.Serve(haltingListener{ln}, nil, funcHandler{Message: func(c *Conn, typ MessageType, p []byte) { c.Write(bg, typ, p) }})
 	}()
 	defer func() {
 		l.Close()

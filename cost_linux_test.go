@@ -120,7 +120,7 @@ func TestLoopMemory(t *testing.T) {
 		n = int(limit.Cur) / 10
 	}
 	l := newTestLoop(t, 2)
-	s := &loopHandler{loop: l, handler: funcHandler{message: func(c *Conn, typ MessageType, p []byte) { c.Write(bg, typ, p) }}} // one for all, as a server has it
+	s := &loopHandler{loop: l, handler: funcHandler{Message: func(c *Conn, typ MessageType, p []byte) { c.Write(bg, typ, p) }}} // one for all, as a server has it
 	opts := Options{PingInterval: time.Hour}.withDefaults()
 	peers, conns := make([]net.Conn, n), make([]*Conn, n)
 	defer func() {
@@ -188,7 +188,7 @@ func TestLoopAllocs(t *testing.T) {
 			server := newConn(b, connConfig{opts: Options{}.withDefaults()})
 			defer client.CloseNow()
 			defer server.CloseNow()
-			if err := l.Attach(server, funcHandler{message: func(c *Conn, typ MessageType, p []byte) { c.Write(bg, typ, p) }}); err != nil {
+			if err := l.Attach(server, funcHandler{Message: func(c *Conn, typ MessageType, p []byte) { c.Write(bg, typ, p) }}); err != nil {
 				t.Fatal(err)
 			}
 			msg, dst := pattern(size), make([]byte, 0, size)
@@ -218,7 +218,7 @@ func BenchmarkLoopEcho(b *testing.B) {
 			if err != nil {
 				b.Fatal(err)
 			}
-			go l.Serve(ln, nil, funcHandler{message: func(c *Conn, typ MessageType, p []byte) {
+			go l.Serve(ln, nil, funcHandler{Message: func(c *Conn, typ MessageType, p []byte) {
 				c.Write(context.Background(), typ, p)
 			}})
 			c, _, err := Dial(context.Background(), "ws://"+ln.Addr().String(), nil)

@@ -184,7 +184,7 @@ func TestServersWithoutDeadlines(t *testing.T) {
 			l := newTestLoop(t, 1)
 			served := make(chan error, 1)
 			go func() {
-				served <- l.Serve(deafListener{ln}, nil, funcHandler{message: func(c *Conn, typ MessageType, p []byte) {
+				served <- l.Serve(deafListener{ln}, nil, funcHandler{Message: func(c *Conn, typ MessageType, p []byte) {
 					c.Write(bg, typ, p)
 				}})
 			}()

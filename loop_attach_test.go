@@ -12,15 +12,6 @@ import (
 	"github.com/fullduplex-go/websocket/internal/wstest/deflatetest"
 )
 
-// never is a handler that must not be called.
-func never(t *testing.T) EventHandler {
-	return funcHandler{
-		func(*Conn) { t.Error("OnOpen was called") },
-		func(*Conn, MessageType, []byte) { t.Error("OnMessage was called") },
-		func(*Conn, error) { t.Error("OnClose was called") },
-	}
-}
-
 func TestAttachRefused(t *testing.T) {
 	overLoop(t, func(t *testing.T, l *Loop, c *Conn, peer net.Conn) {
 		if err := l.Attach(c, nil); err == nil {
@@ -77,7 +68,7 @@ func TestAttachWhenEnded(t *testing.T) {
 			// The only worker is in a handler of another connection meanwhile.
 			other, otherPeer := k.raw(t, false, Options{})
 			in, out := make(chan struct{}), make(chan struct{})
-			attach(t, l, other, funcHandler{message: func(*Conn, MessageType, []byte) { close(in); <-out }})
+			attach(t, l, other, funcHandler{Message: func(*Conn, MessageType, []byte) { close(in); <-out }})
 			otherPeer.Write(text("a"))
 			<-in
 			c, _ := k.raw(t, false, Options{})
@@ -217,7 +208,7 @@ func TestAttachCompressed(t *testing.T) {
 				}
 				l := newTestLoop(t, 1)
 				got := make(chan []byte, 1)
-				if err := l.Attach(server, funcHandler{message: func(c *Conn, typ MessageType, p []byte) {
+				if err := l.Attach(server, funcHandler{Message: func(c *Conn, typ MessageType, p []byte) {
 					got <- bytes.Clone(p)
 					if err := c.Write(bg, typ, p); err != nil {
 						t.Error(err)

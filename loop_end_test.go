@@ -23,18 +23,18 @@ func TestLoopDescriptorReuse(t *testing.T) {
 	live := make(map[*Conn]string)
 	h := func(name string) EventHandler {
 		return funcHandler{
-			func(c *Conn) {
+			Open: func(c *Conn) {
 				mu.Lock()
 				defer mu.Unlock()
 				live[c] = name
 			},
-			func(c *Conn, typ MessageType, p []byte) {
+			Message: func(c *Conn, typ MessageType, p []byte) {
 				if string(p) != name {
 					t.Errorf("%q has come to %q", p, name)
 				}
 				c.Write(bg, typ, p)
 			},
-			func(c *Conn, _ error) {
+			Close: func(c *Conn, _ error) {
 				mu.Lock()
 				delete(live, c)
 				mu.Unlock()
@@ -162,9 +162,9 @@ func TestLoopReset(t *testing.T) {
 					server := newConn(nc, connConfig{opts: Options{}.withDefaults()})
 					release, closed := make(chan struct{}), make(chan struct{})
 					if err := l.Attach(server, funcHandler{
-						func(c *Conn) { state(c, release) },
-						func(c *Conn, typ MessageType, p []byte) { c.Write(bg, typ, p) },
-						func(*Conn, error) { close(closed) },
+						Open:    func(c *Conn) { state(c, release) },
+						Message: func(c *Conn, typ MessageType, p []byte) { c.Write(bg, typ, p) },
+						Close:   func(*Conn, error) { close(closed) },
 					}); err != nil {
 						t.Fatal(err)
 					}

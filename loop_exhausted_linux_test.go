@@ -252,7 +252,7 @@ func TestLoopWatchesOnce(t *testing.T) {
 		return l.engine.workers[0].poll.Modify(fd, epoll.Off) == nil
 	}
 	release := make(chan struct{})
-	peer, server := bareAttached(t, l, funcHandler{message: func(*Conn, MessageType, []byte) { <-release }}, Options{})
+	peer, server := bareAttached(t, l, funcHandler{Message: func(*Conn, MessageType, []byte) { <-release }}, Options{})
 	p := pollConnOf(server.loopTransport())
 	peer.Write(bytes.Repeat(frame(OpText, true, true, "1"), 2))
 	until(t, "the runner is replaced", func() bool { return p.state.has(pollBusy) })

@@ -33,7 +33,7 @@ func TestLoopKeepaliveFindsDeadPeer(t *testing.T) {
 		if f, err := (&frameReader{nc: peer}).next(); err != nil || f.Opcode != OpPing {
 			t.Fatal(f, err)
 		}
-		if err := mustReceive(t, r.closed); !errors.Is(err, ErrDead) || CloseCode(err) != StatusAbnormalClosure {
+		if err := mustReceive(t, r.Closed); !errors.Is(err, ErrDead) || CloseCode(err) != StatusAbnormalClosure {
 			t.Error(err)
 		}
 	})
@@ -151,7 +151,7 @@ func TestKeepaliveFullPeer(t *testing.T) {
 					}
 				}
 				if loop {
-					attach(t, newTestLoop(t, 1), c, funcHandler{message: func(*Conn, MessageType, []byte) { write() }})
+					attach(t, newTestLoop(t, 1), c, funcHandler{Message: func(*Conn, MessageType, []byte) { write() }})
 				} else {
 					go func() {
 						for third(c.Read(bg)) == nil {

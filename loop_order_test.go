@@ -2,73 +2,12 @@ package websocket
 
 import (
 	"errors"
-	"fmt"
 	"io"
 	"net"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 )
-
-// recorder is a handler that notes its events, and complains if they overlap or
-// something follows the end. The functions, which may be nil, are called in the
-// middle of them.
-type recorder struct {
-	t      testing.TB
-	on     funcHandler
-	closed chan error
-
-	busy sync.Mutex
-	log  []string
-}
-
-func record(t testing.TB, on funcHandler) *recorder {
-	return &recorder{t: t, on: on, closed: make(chan error, 2)}
-}
-
-func (r *recorder) begin(event string) {
-	if !r.busy.TryLock() {
-		r.t.Errorf("%s while another method is under way", event)
-		r.busy.Lock()
-	}
-	if first := len(r.log) == 0; first != (event == "open") || !first && r.log[len(r.log)-1] == "close" {
-		r.t.Errorf("%s after %q", event, r.log)
-	}
-	r.log = append(r.log, event)
-}
-
-func (r *recorder) OnOpen(c *Conn) {
-	r.begin("open")
-	defer r.busy.Unlock()
-	r.on.OnOpen(c)
-}
-
-func (r *recorder) OnMessage(c *Conn, typ MessageType, p []byte) {
-	r.begin(string(p))
-	defer r.busy.Unlock()
-	r.on.OnMessage(c, typ, p)
-}
-
-func (r *recorder) OnClose(c *Conn, err error) {
-	r.begin("close")
-	defer r.busy.Unlock()
-	r.on.OnClose(c, err)
-	r.closed <- err
-}
-
-// want waits for the end and compares what was noted.
-func (r *recorder) want(t *testing.T, code StatusCode, log ...string) {
-	t.Helper()
-	if err := mustReceive(t, r.closed); CloseCode(err) != code {
-		t.Errorf("OnClose was told %v, want %v", err, code)
-	}
-	r.busy.Lock()
-	defer r.busy.Unlock()
-	if got, want := fmt.Sprint(r.log), fmt.Sprint(append(append([]string{"open"}, log...), "close")); got != want {
-		t.Errorf("events %v, want %v", got, want)
-	}
-}
 
 // overLoop runs f over every kind of connection on a loop of one worker, with a
 // Conn that is not attached yet and the bare transport of its peer.
@@ -82,15 +21,6 @@ func overLoop(t *testing.T, f func(t *testing.T, l *Loop, c *Conn, peer net.Conn
 			f(t, l, c, peer)
 		})
 	}
-}
-
-func attach(t *testing.T, l *Loop, c *Conn, on funcHandler) *recorder {
-	t.Helper()
-	r := record(t, on)
-	if err := l.Attach(c, r); err != nil {
-		t.Fatal(err)
-	}
-	return r
 }
 
 func text(p string) []byte { return frame(OpText, true, true, p) }
@@ -122,12 +52,12 @@ func TestLoopEnds(t *testing.T) {
 	}{
 		{"by the peer", string(text("a")) + string(text("b")) + string(bye), funcHandler{}, 1000, []string{"a", "b"}},
 		{"violation", string(text("a")) + string(text("\xff")), funcHandler{}, 1007, []string{"a"}},
-		{"Close in OnOpen", string(text("a")), funcHandler{open: func(c *Conn) { c.Close(4001, "") }}, 4001, nil},
-		{"Close in OnMessage", string(text("a")) + string(text("b")), funcHandler{message: func(c *Conn, _ MessageType, _ []byte) { c.Close(4002, "") }}, 4002, []string{"a"}},
-		{"Close in OnClose", string(text("a")) + string(bye), funcHandler{close: func(c *Conn, _ error) { c.Close(4003, "") }}, 1000, []string{"a"}},
-		{"CloseNow in OnOpen", string(text("a")), funcHandler{open: func(c *Conn) { c.CloseNow() }}, 1006, nil},
-		{"CloseNow in OnMessage", string(text("a")) + string(text("b")), funcHandler{message: func(c *Conn, _ MessageType, _ []byte) { c.CloseNow() }}, 1006, []string{"a"}},
-		{"CloseNow in OnClose", string(bye), funcHandler{close: func(c *Conn, _ error) { c.CloseNow() }}, 1000, nil},
+		{"Close in OnOpen", string(text("a")), funcHandler{Open: func(c *Conn) { c.Close(4001, "") }}, 4001, nil},
+		{"Close in OnMessage", string(text("a")) + string(text("b")), funcHandler{Message: func(c *Conn, _ MessageType, _ []byte) { c.Close(4002, "") }}, 4002, []string{"a"}},
+		{"Close in OnClose", string(text("a")) + string(bye), funcHandler{Close: func(c *Conn, _ error) { c.Close(4003, "") }}, 1000, []string{"a"}},
+		{"CloseNow in OnOpen", string(text("a")), funcHandler{Open: func(c *Conn) { c.CloseNow() }}, 1006, nil},
+		{"CloseNow in OnMessage", string(text("a")) + string(text("b")), funcHandler{Message: func(c *Conn, _ MessageType, _ []byte) { c.CloseNow() }}, 1006, []string{"a"}},
+		{"CloseNow in OnClose", string(bye), funcHandler{Close: func(c *Conn, _ error) { c.CloseNow() }}, 1000, nil},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			overLoop(t, func(t *testing.T, l *Loop, c *Conn, peer net.Conn) {
@@ -199,7 +129,7 @@ func TestLoopCloseNowFromOutside(t *testing.T) {
 			}
 			continue
 		}
-		mustReceive(t, r.closed)
+		mustReceive(t, r.Closed)
 		peer.Close()
 	}
 }
@@ -216,7 +146,7 @@ func TestLoopCloseEachOther(t *testing.T) {
 			go answerClose(otherPeer)
 			r := attach(t, l, other, funcHandler{})
 			errs := make(chan error, 2)
-			own := attach(t, l, c, funcHandler{message: func(c *Conn, _ MessageType, _ []byte) {
+			own := attach(t, l, c, funcHandler{Message: func(c *Conn, _ MessageType, _ []byte) {
 				errs <- second(c.Ping(bg))
 				errs <- other.Close(4004, "")
 			}})
@@ -269,7 +199,7 @@ func TestLoopBatchCounts(t *testing.T) {
 		t.Run(k.name, func(t *testing.T) {
 			k.loop = false
 			c, peer := k.raw(t, false, Options{})
-			attach(t, newTestLoop(t, 1), c, funcHandler{message: func(c *Conn, typ MessageType, p []byte) { c.Write(bg, typ, p) }})
+			attach(t, newTestLoop(t, 1), c, funcHandler{Message: func(c *Conn, typ MessageType, p []byte) { c.Write(bg, typ, p) }})
 			const n = 20
 			batch := strings.Repeat(string(text("hello")), n)
 			io.WriteString(peer, batch)

@@ -111,7 +111,7 @@ func TestRemoteAddrAfterEnd(t *testing.T) {
 				c, peer := k.raw(t, false, Options{Trace: &Trace{Close: tell}})
 				want, times := c.RemoteAddr().Network()+" "+c.RemoteAddr().String(), 1
 				if loop {
-					attach(t, newTestLoop(t, 1), c, funcHandler{close: tell})
+					attach(t, newTestLoop(t, 1), c, funcHandler{Close: tell})
 					times = 2
 				} else {
 					go c.Read(bg)

@@ -166,7 +166,7 @@ func halfAttach(t testing.TB, l *Loop, c *Conn, h EventHandler) (start func()) {
 // settle waits until the loop's one worker has seen all that it was told.
 func settle(t testing.TB, l *Loop) {
 	t.Helper()
-	client, _ := attached(t, l, funcHandler{message: func(c *Conn, typ MessageType, p []byte) { c.Write(bg, typ, p) }}, Options{})
+	client, _ := attached(t, l, funcHandler{Message: func(c *Conn, typ MessageType, p []byte) { c.Write(bg, typ, p) }}, Options{})
 	for range 3 {
 		if err := client.Write(bg, Text, []byte("x")); err != nil {
 			t.Fatal(err)
@@ -425,8 +425,8 @@ func TestLoopDoesNotSpin(t *testing.T) {
 			l := newTestLoop(t, 1)
 			release, closed := make(chan struct{}), make(chan struct{})
 			peer, server := bareAttached(t, l, funcHandler{
-				message: func(*Conn, MessageType, []byte) { <-release },
-				close:   func(*Conn, error) { close(closed) },
+				Message: func(*Conn, MessageType, []byte) { <-release },
+				Close:   func(*Conn, error) { close(closed) },
 			}, Options{CloseTimeout: time.Minute})
 			p := pollConnOf(server.loopTransport())
 			if tt.block {

@@ -26,7 +26,7 @@ func TestLoopSpreadEnds(t *testing.T) {
 	var inside sync.WaitGroup
 	var clients []*Conn
 	for range 100 {
-		c, _ := attached(t, l, funcHandler{message: func(*Conn, MessageType, []byte) {
+		c, _ := attached(t, l, funcHandler{Message: func(*Conn, MessageType, []byte) {
 			inside.Done()
 			<-release
 		}}, Options{})
@@ -41,7 +41,7 @@ func TestLoopSpreadEnds(t *testing.T) {
 		}
 	}
 	inside.Wait()
-	echo, _ := attached(t, l, loopEcho{}, Options{})
+	echo, _ := attached(t, l, echoHandler, Options{})
 	for deadline := time.Now().Add(10 * time.Second); w.spread.on.Load(); {
 		mustEcho(t, echo, "beside") // handlers that do not block do not keep it going
 		if time.Now().After(deadline) {
@@ -87,12 +87,12 @@ func TestLoopSpreadOrder(t *testing.T) {
 				want[i] = min(last, messages)
 				how := rand.IntN(5)
 				clients[i], _ = loopConns(t, l, k.pair, funcHandler{
-					func(*Conn) {
+					Open: func(*Conn) {
 						enter()
 						defer inside.Add(-1)
 						opened = true
 					},
-					func(c *Conn, typ MessageType, p []byte) {
+					Message: func(c *Conn, typ MessageType, p []byte) {
 						enter()
 						defer inside.Add(-1)
 						if string(p) != fmt.Sprint(next) || !opened {
@@ -123,7 +123,7 @@ func TestLoopSpreadOrder(t *testing.T) {
 						}
 						next++
 					},
-					func(*Conn, error) {
+					Close: func(*Conn, error) {
 						enter()
 						ended = true
 						inside.Add(-1)
@@ -239,7 +239,7 @@ func TestLoopKeepaliveLooksFirst(t *testing.T) {
 			c, peer := k.raw(t, false, opts)
 			attach(t, l, c, funcHandler{})
 			in, out := make(chan struct{}), make(chan struct{})
-			first, _ := attached(t, l, funcHandler{message: func(*Conn, MessageType, []byte) { close(in); <-out }}, Options{})
+			first, _ := attached(t, l, funcHandler{Message: func(*Conn, MessageType, []byte) { close(in); <-out }}, Options{})
 			if err := first.Write(bg, Text, []byte("x")); err != nil {
 				t.Fatal(err)
 			}

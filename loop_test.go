@@ -11,32 +11,40 @@ import (
 	"time"
 
 	"github.com/fullduplex-go/websocket/internal/transport"
+	"github.com/fullduplex-go/websocket/internal/wstest"
 )
 
 // funcHandler is an EventHandler of functions, each of which may be nil.
-type funcHandler struct {
-	open    func(*Conn)
-	message func(*Conn, MessageType, []byte)
-	close   func(*Conn, error)
+type funcHandler = wstest.Handler[*Conn, MessageType]
+
+// recorder is a handler that notes its events, and complains if they overlap or
+// something follows the end.
+type recorder struct {
+	*wstest.Recorder[*Conn, MessageType]
 }
 
-func (h funcHandler) OnOpen(c *Conn) {
-	if h.open != nil {
-		h.open(c)
+func record(t testing.TB, on funcHandler) recorder { return recorder{wstest.Record(t, on)} }
+
+// attach attaches c to l, with a recorder.
+func attach(t testing.TB, l *Loop, c *Conn, on funcHandler) recorder {
+	t.Helper()
+	r := record(t, on)
+	if err := l.Attach(c, r); err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// want waits for the end, and compares its code and the messages before it.
+func (r recorder) want(t testing.TB, code StatusCode, messages ...string) {
+	t.Helper()
+	if err := r.End(t, messages...); CloseCode(err) != code {
+		t.Errorf("OnClose was told %v, want %v", err, code)
 	}
 }
 
-func (h funcHandler) OnMessage(c *Conn, typ MessageType, p []byte) {
-	if h.message != nil {
-		h.message(c, typ, p)
-	}
-}
-
-func (h funcHandler) OnClose(c *Conn, err error) {
-	if h.close != nil {
-		h.close(c, err)
-	}
-}
+// never is a handler that must not be called.
+func never(t testing.TB) EventHandler { return wstest.Never[*Conn, MessageType](t) }
 
 func newTestLoop(t testing.TB, workers int) *Loop {
 	t.Helper()
@@ -63,7 +71,7 @@ func TestScribble(t *testing.T) {
 	defer client.CloseNow()
 	defer server.CloseNow()
 	p := []byte("on loan")
-	s := &loopHandler{handler: funcHandler{message: func(_ *Conn, _ MessageType, p []byte) {
+	s := &loopHandler{handler: funcHandler{Message: func(_ *Conn, _ MessageType, p []byte) {
 		if string(p) != "on loan" {
 			t.Errorf("the handler sees %q", p)
 		}
@@ -75,7 +83,7 @@ func TestScribble(t *testing.T) {
 }
 
 // echoHandler answers every message.
-var echoHandler = funcHandler{message: func(c *Conn, typ MessageType, p []byte) { c.Write(bg, typ, p) }}
+var echoHandler = funcHandler{Message: func(c *Conn, typ MessageType, p []byte) { c.Write(bg, typ, p) }}
 
 // wakeServe makes a connection to a listener that was closed. Loop.Serve watches a
 // duplicate of it, and notices that with a connection or within a second.
@@ -112,11 +120,6 @@ func serveLoop(t *testing.T, l *Loop, opts *AcceptOptions, h EventHandler, secur
 func insecure() *DialOptions {
 	return &DialOptions{HTTPClient: &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}}}
 }
-
-// loopEcho sends messages back.
-type loopEcho struct{ funcHandler }
-
-func (loopEcho) OnMessage(c *Conn, typ MessageType, p []byte) { c.Write(bg, typ, p) }
 
 // loopConns attaches a server's connection for h, and returns both ends.
 func loopConns(t testing.TB, l *Loop, pair func(testing.TB) (net.Conn, net.Conn), h EventHandler, opts Options) (client, server *Conn) {

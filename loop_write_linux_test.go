@@ -35,7 +35,7 @@ func overPollConn(t *testing.T, f func(t *testing.T, l *Loop, c *Conn, peer net.
 func TestLoopCork(t *testing.T) {
 	overPollConn(t, func(t *testing.T, l *Loop, c *Conn, peer net.Conn) {
 		const each, batches = 16, 100
-		attach(t, l, c, funcHandler{message: func(c *Conn, typ MessageType, p []byte) {
+		attach(t, l, c, funcHandler{Message: func(c *Conn, typ MessageType, p []byte) {
 			for range 3 {
 				if err := c.Write(bg, typ, p); err != nil {
 					t.Error(err)
@@ -68,7 +68,7 @@ func TestLoopCork(t *testing.T) {
 func TestLoopHandlerBlocks(t *testing.T) {
 	overPollConn(t, func(t *testing.T, l *Loop, c *Conn, peer net.Conn) {
 		in, out := make(chan struct{}), make(chan struct{})
-		attach(t, l, c, funcHandler{message: func(c *Conn, typ MessageType, p []byte) {
+		attach(t, l, c, funcHandler{Message: func(c *Conn, typ MessageType, p []byte) {
 			c.Write(bg, Text, []byte("before"))
 			c.Write(bg, Text, []byte("and"))
 			close(in)
@@ -116,7 +116,7 @@ func fill(t *testing.T, c *Conn, size, above int) (n int) {
 func TestLoopBackpressure(t *testing.T) {
 	overPollConn(t, func(t *testing.T, l *Loop, c *Conn, peer net.Conn) {
 		const size, n = 10_000, 3000
-		r := attach(t, l, c, funcHandler{message: func(c *Conn, typ MessageType, p []byte) {
+		r := attach(t, l, c, funcHandler{Message: func(c *Conn, typ MessageType, p []byte) {
 			if err := c.Write(bg, typ, p); err != nil {
 				t.Error(err)
 			}
@@ -153,7 +153,7 @@ func TestLoopBackpressure(t *testing.T) {
 
 		a, b := tcpPair(t) // on the same worker
 		defer a.Close()
-		attach(t, l, newConn(b, connConfig{opts: Options{}.withDefaults()}), funcHandler{message: func(c *Conn, typ MessageType, p []byte) { c.Write(bg, typ, p) }})
+		attach(t, l, newConn(b, connConfig{opts: Options{}.withDefaults()}), funcHandler{Message: func(c *Conn, typ MessageType, p []byte) { c.Write(bg, typ, p) }})
 		a.Write(text("others"))
 		if f, err := (&frameReader{nc: a}).next(); err != nil || f.payload != "others" {
 			t.Errorf("%q, %v", f.payload, err)
@@ -168,7 +168,7 @@ func TestLoopBackpressure(t *testing.T) {
 		}
 		until(t, "nothing is queued", func() bool { return c.Buffered() == 0 })
 		peer.Write(closeFrame(true, 1000, ""))
-		if err := mustReceive(t, r.closed); CloseCode(err) != 1000 {
+		if err := mustReceive(t, r.Closed); CloseCode(err) != 1000 {
 			t.Error(err)
 		}
 	})
@@ -178,7 +178,7 @@ func TestLoopBackpressure(t *testing.T) {
 // given up, and others go on.
 func TestLoopWriteWaits(t *testing.T) {
 	overPollConn(t, func(t *testing.T, l *Loop, c *Conn, peer net.Conn) {
-		r := attach(t, l, c, funcHandler{message: func(c *Conn, typ MessageType, p []byte) {
+		r := attach(t, l, c, funcHandler{Message: func(c *Conn, typ MessageType, p []byte) {
 			for range 2 { // the first is queued whole, the other one waits for it
 				if err := c.Write(bg, Binary, make([]byte, 20<<20)); err != nil {
 					t.Error(err)
@@ -214,7 +214,7 @@ func TestLoopWriteWaits(t *testing.T) {
 		until(t, "it is queued", func() bool { return c.Buffered() > highWater })
 		a, b := tcpPair(t)
 		defer a.Close()
-		attach(t, l, newConn(b, connConfig{opts: Options{}.withDefaults()}), funcHandler{message: func(c *Conn, typ MessageType, p []byte) { c.Write(bg, typ, p) }})
+		attach(t, l, newConn(b, connConfig{opts: Options{}.withDefaults()}), funcHandler{Message: func(c *Conn, typ MessageType, p []byte) { c.Write(bg, typ, p) }})
 		a.Write(text("others"))
 		if f, err := (&frameReader{nc: a}).next(); err != nil || f.payload != "others" {
 			t.Errorf("%q, %v", f.payload, err)
@@ -289,7 +289,7 @@ func TestLoopLostClose(t *testing.T) {
 func TestLoopFlushesOnce(t *testing.T) {
 	l := newTestLoop(t, 1)
 	closed := make(chan struct{})
-	peer, server := bareAttached(t, l, funcHandler{close: func(*Conn, error) { close(closed) }}, Options{CloseTimeout: time.Minute})
+	peer, server := bareAttached(t, l, funcHandler{Close: func(*Conn, error) { close(closed) }}, Options{CloseTimeout: time.Minute})
 	p := pollConnOf(server.loopTransport())
 	for !p.state.has(pollOut) {
 		server.Write(bg, Binary, make([]byte, 8<<10))

@@ -84,7 +84,7 @@ func runSockets(t *testing.T, k kind, seed uint64) {
 		n++
 	}
 	if k.loop {
-		attach(t, newTestLoop(t, 1), r.c, funcHandler{message: answer})
+		attach(t, newTestLoop(t, 1), r.c, funcHandler{Message: answer})
 	} else {
 		r.wg.Go(func() {
 			for {

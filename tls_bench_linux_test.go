@@ -73,7 +73,7 @@ func benchTLSEcho(b *testing.B, engine string, depth int, each bool) {
 		go echo(c)
 	case "loop":
 		c := newConn(server, connConfig{opts: Options{}.withDefaults()})
-		if err := newTestLoop(b, 1).Attach(c, funcHandler{message: func(c *Conn, typ MessageType, p []byte) { c.Write(bg, typ, p) }}); err != nil {
+		if err := newTestLoop(b, 1).Attach(c, funcHandler{Message: func(c *Conn, typ MessageType, p []byte) { c.Write(bg, typ, p) }}); err != nil {
 			b.Fatal(err)
 		}
 	}

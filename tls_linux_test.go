@@ -72,7 +72,7 @@ func tlsEcho(t *testing.T, loop bool, version uint16) (*tls.Conn, *recordCounter
 		go echo(c)
 		return client, under
 	}
-	err := newTestLoop(t, 1).Attach(c, funcHandler{message: func(c *Conn, typ MessageType, p []byte) {
+	err := newTestLoop(t, 1).Attach(c, funcHandler{Message: func(c *Conn, typ MessageType, p []byte) {
 		if err := c.Write(bg, typ, p); err != nil {
 			t.Error(err)
 		}

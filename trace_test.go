@@ -92,7 +92,7 @@ func (k kind) hooked(t *testing.T, l *Loop, opts Options) (client, server *Conn,
 	}
 	ended := make(chan error, 2)
 	if l != nil {
-		if err := l.Attach(server, funcHandler{nil, answer, func(_ *Conn, err error) { ended <- err }}); err != nil {
+		if err := l.Attach(server, funcHandler{Message: answer, Close: func(_ *Conn, err error) { ended <- err }}); err != nil {
 			t.Fatal(err)
 		}
 	} else {
@@ -193,7 +193,7 @@ func TestHookFails(t *testing.T) {
 					mustReceive(t, closed)
 					log.untilClose(t)
 					if l != nil {
-						other, _ := loopConns(t, l, k.pair, loopEcho{}, Options{})
+						other, _ := loopConns(t, l, k.pair, echoHandler, Options{})
 						mustEcho(t, other, "afterwards")
 						other.CloseNow()
 						ctx, cancel := context.WithTimeout(bg, 10*time.Second)
@@ -229,7 +229,7 @@ func TestHooksInOrder(t *testing.T) {
 			defer client.CloseNow()
 			server := newConn(b, connConfig{opts: Options{Trace: log.trace()}.withDefaults()})
 			if l := k.newLoop(t); l != nil {
-				if err := l.Attach(server, loopEcho{}); err != nil {
+				if err := l.Attach(server, echoHandler); err != nil {
 					t.Fatal(err)
 				}
 			} else {

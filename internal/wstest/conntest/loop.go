@@ -16,33 +16,11 @@ import (
 )
 
 // Handler is an EventHandler of functions, each of which may be nil.
-type Handler struct {
-	Open    func(*websocket.Conn)
-	Message func(*websocket.Conn, websocket.MessageType, []byte)
-	Close   func(*websocket.Conn, error)
-}
-
-func (h Handler) OnOpen(c *websocket.Conn) {
-	if h.Open != nil {
-		h.Open(c)
-	}
-}
-
-func (h Handler) OnMessage(c *websocket.Conn, typ websocket.MessageType, p []byte) {
-	if h.Message != nil {
-		h.Message(c, typ, p)
-	}
-}
-
-func (h Handler) OnClose(c *websocket.Conn, err error) {
-	if h.Close != nil {
-		h.Close(c, err)
-	}
-}
+type Handler = wstest.Handler[*websocket.Conn, websocket.MessageType]
 
 // Funcs is a Handler of these functions.
 func Funcs(open func(*websocket.Conn), message func(*websocket.Conn, websocket.MessageType, []byte), close func(*websocket.Conn, error)) Handler {
-	return Handler{open, message, close}
+	return Handler{Open: open, Message: message, Close: close}
 }
 
 // Echo answers every message.
@@ -52,11 +30,7 @@ var Echo = Handler{Message: func(c *websocket.Conn, typ websocket.MessageType, p
 
 // Never is a handler that must not be called.
 func Never(t testing.TB) websocket.EventHandler {
-	return Handler{
-		func(*websocket.Conn) { t.Error("OnOpen was called") },
-		func(*websocket.Conn, websocket.MessageType, []byte) { t.Error("OnMessage was called") },
-		func(*websocket.Conn, error) { t.Error("OnClose was called") },
-	}
+	return wstest.Never[*websocket.Conn, websocket.MessageType](t)
 }
 
 // NewLoop returns a loop that the test's cleanup closes.
