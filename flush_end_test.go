@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/fullduplex-go/websocket/internal/transport"
+	"github.com/fullduplex-go/websocket/internal/wstest"
 )
 
 // TestEndWaitsForLateWriter: CloseNow meets a goroutine that has the write lock and
@@ -104,7 +105,7 @@ func TestEndOfDeafTransport(t *testing.T) {
 	a, b := net.Pipe()
 	defer a.Close()
 	closed, cancel := context.WithCancel(bg)
-	deaf := &deafConn{opaque{b}, make(chan struct{}), closed, cancel}
+	deaf := &deafConn{wstest.Opaque{Conn: b}, make(chan struct{}), closed, cancel}
 	c := newConn(deaf, connConfig{opts: Options{PingInterval: -1}.withDefaults()})
 	written := make(chan error, 1)
 	go func() { written <- c.Write(bg, Text, []byte("x")) }()

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/fullduplex-go/websocket/internal/transport"
+	"github.com/fullduplex-go/websocket/internal/wstest"
 )
 
 // judged is a case of judge as its rules are stated: what changed from one look
@@ -255,7 +256,7 @@ func TestKeepaliveSweptOff(t *testing.T) {
 // TestKeepaliveLooksFirst: a pong has come, but whoever reads does not get the
 // processor.
 func TestKeepaliveLooksFirst(t *testing.T) {
-	needsVisibleInput(t)
+	wstest.NeedsVisibleInput(t)
 	opts := Options{PingInterval: time.Hour, PongTimeout: time.Hour}
 	seeing := slices.DeleteFunc(slices.Clone(transports), func(k kind) bool { return !k.seesUnread() })
 	overRawKinds(t, seeing, false, opts, func(t *testing.T, c *Conn, peer net.Conn) {

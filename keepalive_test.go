@@ -2,17 +2,18 @@ package websocket
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"strings"
-	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/fullduplex-go/websocket/internal/bufpipe"
+	"github.com/fullduplex-go/websocket/internal/wstest"
 )
 
 // bubble runs f in a synctest bubble with a server's Conn whose peer is bare.
@@ -24,198 +25,6 @@ func bubble(t *testing.T, opts Options, f func(t *testing.T, c *Conn, peer net.C
 		defer c.CloseNow()
 		defer b.Close()
 		f(t, c, b)
-	})
-}
-
-func TestKeepaliveFindsDeadPeer(t *testing.T) {
-	for _, reads := range []bool{true, false} {
-		t.Run(fmt.Sprintf("reads=%v", reads), func(t *testing.T) {
-			bubble(t, Options{}, func(t *testing.T, c *Conn, peer net.Conn) {
-				start := time.Now()
-				frames := make(chan rawFrame, 10)
-				go func() {
-					r := &frameReader{nc: peer}
-					for {
-						f, err := r.next()
-						if err != nil {
-							return
-						}
-						frames <- f
-					}
-				}()
-				if reads {
-					go c.Read(bg)
-				}
-				if f := <-frames; f.Opcode != OpPing || time.Since(start) != 30*time.Second {
-					t.Errorf("after %v: %+v", time.Since(start), f)
-				}
-				<-c.Context().Done()
-				if d := time.Since(start); d != 60*time.Second {
-					t.Errorf("given up after %v", d)
-				}
-				err := context.Cause(c.Context())
-				if !errors.Is(err, ErrDead) || CloseCode(err) != StatusAbnormalClosure {
-					t.Error(err)
-				}
-			})
-		})
-	}
-}
-
-// TestKeepaliveKeepsAlive lets three hours pass on connections whose peer is
-// there, in every way of using them.
-func TestKeepaliveKeepsAlive(t *testing.T) {
-	for _, tt := range []struct {
-		name string
-		use  func(ctx context.Context, client, server *Conn)
-	}{
-		{"both read", func(ctx context.Context, client, server *Conn) {
-			go client.Read(ctx)
-			go server.Read(ctx)
-		}},
-		{"nobody reads", func(ctx context.Context, client, server *Conn) {}},
-		{"one only writes", func(ctx context.Context, client, server *Conn) {
-			go func() {
-				for third(client.Read(ctx)) == nil {
-				}
-			}()
-			go func() {
-				for server.Write(ctx, Text, []byte("tick")) == nil {
-					time.Sleep(time.Second)
-				}
-			}()
-		}},
-		{"reads now and then", func(ctx context.Context, client, server *Conn) {
-			go func() {
-				for ctx.Err() == nil {
-					c, cancel := context.WithTimeout(ctx, time.Second)
-					client.Read(c)
-					cancel()
-					time.Sleep(47 * time.Second)
-				}
-			}()
-		}},
-		{"a message that nobody takes", func(ctx context.Context, client, server *Conn) {
-			client.Write(ctx, Text, []byte("x"))
-		}},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				client, server := Pipe()
-				ctx, cancel := context.WithCancel(bg)
-				tt.use(ctx, client, server)
-				time.Sleep(3 * time.Hour)
-				for _, c := range []*Conn{client, server} {
-					if err := context.Cause(c.Context()); err != nil {
-						t.Error(err)
-					}
-				}
-				cancel()
-				client.CloseNow()
-				server.CloseNow()
-				time.Sleep(time.Minute) // for the users to notice
-			})
-		})
-	}
-}
-
-// TestKeepaliveIsQuiet: a peer that speaks needs no ping.
-func TestKeepaliveIsQuiet(t *testing.T) {
-	bubble(t, Options{}, func(t *testing.T, c *Conn, peer net.Conn) {
-		go func() {
-			for {
-				if _, _, err := c.Read(bg); err != nil {
-					return
-				}
-			}
-		}()
-		for range 100 {
-			time.Sleep(29 * time.Second)
-			peer.Write(frame(OpText, true, true, "x"))
-		}
-		if n := c.Stats().BytesWritten; n != 0 {
-			t.Errorf("%d bytes were written", n)
-		}
-	})
-}
-
-// TestKeepaliveInterval: what load balancers see is never silent for longer
-// than the ping interval, be the pong timeout shorter or longer.
-func TestKeepaliveInterval(t *testing.T) {
-	for _, timeout := range []time.Duration{-1, time.Second, 5 * time.Second, 30 * time.Second, time.Hour} {
-		bubble(t, Options{PingInterval: 5 * time.Second, PongTimeout: timeout}, func(t *testing.T, c *Conn, peer net.Conn) {
-			go c.Read(bg)
-			r := &frameReader{nc: peer}
-			last := time.Now()
-			for range 100 {
-				f, err := r.next()
-				if err != nil || f.Opcode != OpPing || time.Since(last) != 5*time.Second {
-					t.Fatalf("timeout %v: %+v, %v after %v", timeout, f, err, time.Since(last))
-				}
-				last = time.Now()
-				peer.Write(frame(OpPong, true, true, f.payload))
-				synctest.Wait()
-			}
-		})
-	}
-}
-
-func TestKeepaliveOff(t *testing.T) {
-	bubble(t, Options{PingInterval: -1}, func(t *testing.T, c *Conn, peer net.Conn) {
-		time.Sleep(24 * time.Hour)
-		if n := c.Stats().BytesWritten; n != 0 || c.Context().Err() != nil {
-			t.Errorf("%d bytes were written, %v", n, context.Cause(c.Context()))
-		}
-	})
-	bubble(t, Options{PongTimeout: -1}, func(t *testing.T, c *Conn, peer net.Conn) {
-		time.Sleep(time.Hour + time.Second)
-		if n := c.Stats().BytesWritten; n != 120*10 || c.Context().Err() != nil {
-			t.Errorf("%d bytes were written, %v", n, context.Cause(c.Context()))
-		}
-	})
-}
-
-// delayed is a transport that takes its time.
-type delayed struct {
-	net.Conn
-	by time.Duration
-}
-
-func (d delayed) Write(p []byte) (int, error) {
-	time.Sleep(d.by)
-	return d.Conn.Write(p)
-}
-
-func TestPing(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		a, b := bufpipe.New(pipeSize)
-		client := newConn(delayed{a, 70 * time.Millisecond}, connConfig{client: true, opts: Options{}.withDefaults()})
-		server := newConn(delayed{b, 30 * time.Millisecond}, connConfig{opts: Options{}.withDefaults()})
-		defer client.CloseNow()
-		defer server.CloseNow()
-		go server.Read(bg)
-		if client.RTT() != 0 {
-			t.Error("RTT before any ping")
-		}
-		for _, reading := range []bool{false, true, true} {
-			if reading {
-				go client.Read(bg)
-			}
-			rtt, err := client.Ping(bg)
-			if rtt != 100*time.Millisecond || err != nil || client.RTT() != rtt {
-				t.Errorf("reading %v: %v, %v", reading, rtt, err)
-			}
-		}
-		var wg sync.WaitGroup
-		for range 20 {
-			wg.Go(func() {
-				if _, err := client.Ping(bg); err != nil {
-					t.Error(err)
-				}
-			})
-		}
-		wg.Wait()
-		time.Sleep(time.Second) // for the last write to return
 	})
 }
 
@@ -252,62 +61,6 @@ func TestPingWhileReadsComeAndGo(t *testing.T) {
 	})
 }
 
-func TestPongsThatAnswerNothing(t *testing.T) {
-	bubble(t, Options{}, func(t *testing.T, c *Conn, peer net.Conn) {
-		go c.Read(bg)
-		r := &frameReader{nc: peer}
-		errs := make(chan error, 2)
-		ctx, cancel := context.WithTimeout(bg, time.Second)
-		defer cancel()
-		go func() { errs <- second(c.Ping(ctx)) }()
-		first, err := r.next()
-		if err != nil {
-			t.Fatal(err)
-		}
-		id := binary.BigEndian.Uint64([]byte(first.payload))
-		peer.Write(frame(OpPong, true, true, ""))
-		peer.Write(frame(OpPong, true, true, "surprise"))
-		peer.Write(frame(OpPong, true, true, string(binary.BigEndian.AppendUint64(nil, id+1))))
-		if err := <-errs; !errors.Is(err, context.DeadlineExceeded) {
-			t.Error(err)
-		}
-		// "A Pong frame for only the most recently processed Ping" answers
-		// the ones before it too.
-		go func() { errs <- second(c.Ping(bg)) }()
-		synctest.Wait()
-		go func() { errs <- second(c.Ping(bg)) }()
-		r.next()
-		last, _ := r.next()
-		peer.Write(frame(OpPong, true, true, last.payload))
-		for range 2 {
-			if err := <-errs; err != nil {
-				t.Error(err)
-			}
-		}
-	})
-}
-
-func TestPongsInOrder(t *testing.T) {
-	overRaw(t, false, Options{}, func(t *testing.T, c *Conn, peer net.Conn) {
-		go echo(c)
-		var wire []byte
-		for i := range 10 {
-			wire = append(wire, frame(OpPing, true, true, fmt.Sprint(i))...)
-		}
-		wire = append(wire, frame(OpText, true, true, "end")...)
-		peer.Write(wire)
-		r := &frameReader{nc: peer}
-		for i := range 10 {
-			if f, err := r.next(); err != nil || f.Opcode != OpPong || f.payload != fmt.Sprint(i) {
-				t.Fatalf("frame %d: %+v, %v", i, f, err)
-			}
-		}
-		if f, err := r.next(); err != nil || f.payload != "end" {
-			t.Errorf("%+v, %v", f, err)
-		}
-	})
-}
-
 // TestPingFlood: a peer sends pings and never reads. Reading goes on, memory
 // stays bounded, and the newest pong is what it gets in the end.
 func TestPingFlood(t *testing.T) {
@@ -338,4 +91,179 @@ func TestPingFlood(t *testing.T) {
 			last = f.payload
 		}
 	})
+}
+
+// TestKeepaliveFullBuffer: the peer has sent more than there is room for, and its
+// pongs do not come through. It lives as long as it, or its system, takes the
+// pings.
+func TestKeepaliveFullBuffer(t *testing.T) {
+	wstest.NeedsVisibleInput(t)
+	opts := Options{PingInterval: 50 * time.Millisecond, PongTimeout: time.Second}
+	for _, k := range append(slices.Clip(transports[:3]), kind{"unix", wstest.UnixPair, false}) { // pipe, tcp, tls
+		t.Run(k.name, func(t *testing.T) {
+			t.Parallel()
+			c, peer := k.raw(t, false, opts)
+			go func() { // until the end
+				for {
+					if _, err := peer.Write(frame(OpBinary, true, true, string(make([]byte, 64<<10)))); err != nil {
+						return
+					}
+				}
+			}()
+			go frames(peer)
+			until(t, "the buffer is full", func() bool { s := c.activity(); return s.Full })
+			time.Sleep(3 * opts.PongTimeout)
+			if err := c.readError(); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+// frames reads all that comes.
+func frames(nc net.Conn) {
+	r := &frameReader{nc: nc}
+	for {
+		if _, err := r.next(); err != nil {
+			return
+		}
+	}
+}
+
+// Keepalive on a loop, in real time: what is expected comes within generous
+// bounds, and a connection that lives is watched for many intervals.
+
+// TestLoopKeepalivePaused: messages are not read from a peer that does not read,
+// nor is a pong behind them. But it is seen, and the messages are delivered when
+// the peer reads again.
+func TestLoopKeepalivePaused(t *testing.T) {
+	if !loopPolls {
+		t.Skip("a goroutine that reads a connection does not pause: only what is polled queues without bound, and then stops reading")
+	}
+	opts := Options{PingInterval: time.Hour, PongTimeout: time.Hour}
+	for _, k := range loopTransports[1:] {
+		t.Run(k.name, func(t *testing.T) {
+			k.loop = false
+			c, peer := k.raw(t, false, opts)
+			r := attach(t, newTestLoop(t, 1), c, funcHandler{})
+			want := 0
+			for c.Buffered() <= 256<<10 {
+				if err := c.Write(bg, Binary, make([]byte, 1<<20)); err != nil {
+					t.Fatal(err)
+				}
+				want++
+			}
+			peer.Write(append(text("x"), text("y")...))
+			for range 10 {
+				age(c, 2*time.Hour)
+				c.keepaliveTick()
+				until(t, "the loop has looked", func() bool { return c.in.wanted.Load() == 0 || c.in.flags.has(messageBlocks) })
+				before := c.activity()
+				peer.Write(frame(OpPong, true, true, ""))
+				until(t, "the pong can be seen", func() bool { now := c.activity(); return now.shows(before) })
+			}
+			if err := c.readError(); err != nil {
+				t.Fatal(err)
+			}
+			fr := &frameReader{nc: peer}
+			for want > 0 {
+				f, err := fr.next()
+				if err != nil {
+					t.Fatal(err)
+				}
+				if f.Opcode == OpBinary {
+					want--
+				}
+			}
+			until(t, "all is read", func() bool { return c.Stats().MessagesRead == 2 })
+			givesUp(t, c, c.keepaliveTick) // now it can tell
+			r.want(t, StatusAbnormalClosure, "x", "y")
+		})
+	}
+}
+
+// TestKeepaliveFullPeer: a peer that reads nothing lives as long as it sends
+// something, even when nothing more can be written to it. It is given up when it
+// falls silent. So it is with a message in front of what it sends.
+func TestKeepaliveFullPeer(t *testing.T) {
+	opts := Options{PingInterval: time.Hour, PongTimeout: time.Hour}
+	for _, k := range kinds {
+		loop := k.loop
+		k.loop = false
+		for _, tt := range []struct {
+			name            string
+			answer, message bool // it has sent a message, whose handler writes; and another one
+		}{{"full", false, false}, {"full for the handler", true, false}, {"full, with a message", true, true}} {
+			if tt.message && !k.seesUnread() {
+				continue
+			}
+			t.Run(k.name+"/"+tt.name, func(t *testing.T) {
+				if tt.message && k.name != "pipe" && k.name != "loop pipe" {
+					wstest.NeedsVisibleInput(t)
+				}
+				c, peer := k.raw(t, false, opts)
+				var written atomic.Int64
+				write := func() {
+					for c.Write(bg, Binary, make([]byte, 64<<10)) == nil {
+						written.Add(1)
+					}
+				}
+				if loop {
+					attach(t, newTestLoop(t, 1), c, funcHandler{Message: func(*Conn, MessageType, []byte) { write() }})
+				} else {
+					go func() {
+						for third(c.Read(bg)) == nil {
+							write()
+						}
+					}()
+				}
+				if tt.answer {
+					peer.Write(text("x"))
+				} else {
+					go write()
+				}
+				until(t, "nothing more can be written", func() bool {
+					before := written.Load()
+					time.Sleep(20 * time.Millisecond)
+					return c.Buffered() > 0 && written.Load() == before
+				})
+				for range 3 {
+					before := c.Stats().BytesRead
+					until(t, "keepalive wants to read", func() bool { // once no acknowledgement is late
+						age(c, 2*time.Hour)
+						c.keepaliveTick() // ping, or look
+						return c.in.wanted.Load() > 0
+					})
+					peer.Write(frame(OpPong, true, true, ""))
+					until(t, "it is read", func() bool { return c.Stats().BytesRead > before })
+					c.keepaliveTick()
+					if err := c.readError(); err != nil {
+						t.Fatal(err)
+					}
+				}
+				if tt.message {
+					for range 2 {
+						age(c, 2*time.Hour)
+						c.keepaliveTick()
+					}
+					peer.Write(text("in front"))
+					until(t, "it is seen", func() bool { return c.in.flags.has(messageBlocks) })
+					for range 3 {
+						for range 3 {
+							age(c, 2*time.Hour)
+							c.keepaliveTick()
+						}
+						before := c.activity()
+						peer.Write(frame(OpPong, true, true, ""))
+						until(t, "it can be seen behind the message", func() bool { now := c.activity(); return now.shows(before) })
+						c.keepaliveTick()
+					}
+					if err := c.readError(); err != nil {
+						t.Error(err)
+					}
+				}
+				givesUp(t, c, c.keepaliveTick)
+			})
+		}
+	}
 }

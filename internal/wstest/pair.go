@@ -14,6 +14,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/fullduplex-go/websocket/internal/transport"
 )
 
 // TCPPair returns both ends of a TCP connection on loopback.
@@ -154,4 +156,19 @@ func UnixPair(t testing.TB) (client, server net.Conn) {
 		t.Fatal(err)
 	}
 	return client, server
+}
+
+// Opaque hides what a connection is made of, as one of a foreign package does.
+type Opaque struct{ net.Conn }
+
+// NeedsVisibleInput skips a test that says what keepalive finds out from input that
+// nobody has read.
+func NeedsVisibleInput(t testing.TB) {
+	t.Helper()
+	a, b := TCPPair(t)
+	defer a.Close()
+	defer b.Close()
+	if transport.New(a).Probe(transport.AskInput).Readable == transport.Unknown {
+		t.Skip("a socket does not tell here whether there is unread input")
+	}
 }
