@@ -331,3 +331,27 @@ func TestIdleStack(t *testing.T) {
 		t.Logf("%d bytes of stack per connection", per)
 	}
 }
+
+// TestWriteTimeoutCost: without a WriteTimeout a connection has nothing for it, and
+// with one a write allocates nothing.
+func TestWriteTimeoutCost(t *testing.T) {
+	for _, timeout := range []time.Duration{0, time.Hour} {
+		a, b := tcpPair(t)
+		defer b.Close()
+		c := newConn(a, connConfig{opts: Options{WriteTimeout: timeout, PingInterval: -1}.withDefaults()})
+		defer c.CloseNow()
+		p := make([]byte, 10)
+		write := func() {
+			if err := c.Write(bg, Binary, p); err != nil {
+				t.Fatal(err)
+			}
+		}
+		write()
+		if n := testing.AllocsPerRun(1000, write); n > 0 && !raceEnabled {
+			t.Errorf("with %v: %v allocations", timeout, n)
+		}
+		if made := c.cancel.Load() != nil; made != (timeout > 0) {
+			t.Errorf("with %v there is a clock: %v", timeout, made)
+		}
+	}
+}

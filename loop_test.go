@@ -147,3 +147,35 @@ func mustEcho(t testing.TB, c *Conn, msg string) {
 		t.Errorf("%q came back as %q, %v", msg, got, err)
 	}
 }
+
+// overLoop runs f over every kind of connection on a loop of one worker, with a
+// Conn that is not attached yet and the bare transport of its peer.
+func overLoop(t *testing.T, f func(t *testing.T, l *Loop, c *Conn, peer net.Conn)) {
+	t.Helper()
+	for _, k := range loopTransports {
+		t.Run(k.name, func(t *testing.T) {
+			k.loop = false
+			l := newTestLoop(t, 1)
+			c, peer := k.raw(t, false, Options{CloseTimeout: 2 * time.Second})
+			f(t, l, c, peer)
+		})
+	}
+}
+
+// text is a text frame as a client sends it.
+func text(p string) []byte { return frame(OpText, true, true, p) }
+
+// answerClose answers the close frame and waits for the end.
+func answerClose(peer net.Conn) {
+	r := &frameReader{nc: peer}
+	for {
+		f, err := r.next()
+		if err != nil {
+			peer.Close()
+			return
+		}
+		if f.Opcode == OpClose {
+			peer.Write(frame(OpClose, true, true, f.payload))
+		}
+	}
+}

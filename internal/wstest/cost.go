@@ -2,6 +2,7 @@ package wstest
 
 import (
 	"bytes"
+	"encoding/binary"
 	"math/rand/v2"
 	"runtime"
 )
@@ -39,3 +40,13 @@ func Second[A any](_ A, err error) error { return err }
 
 // Third returns the error of a call with three results.
 func Third[A, B any](_ A, _ B, err error) error { return err }
+
+// Nth is a message of the given size that can be told from others.
+func Nth(i, size int) []byte {
+	return append(binary.BigEndian.AppendUint32(nil, uint32(i)), bytes.Repeat([]byte{byte(i)}, size-4)...)
+}
+
+// IsNth reports whether p is Nth(i, len(p)).
+func IsNth(p []byte, i int) bool {
+	return len(p) >= 4 && bytes.Equal(p, Nth(i, len(p)))
+}

@@ -1,4 +1,4 @@
-package websocket
+package messages_test
 
 import (
 	"context"
@@ -12,25 +12,28 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/fullduplex-go/websocket"
 	"github.com/fullduplex-go/websocket/internal/bufpipe"
+	"github.com/fullduplex-go/websocket/internal/wstest"
+	"github.com/fullduplex-go/websocket/internal/wstest/conntest"
 )
 
 func TestCancelledWrite(t *testing.T) {
-	overBlockingRaw(t, true, Options{CloseTimeout: 100 * time.Millisecond}, func(t *testing.T, c *Conn, peer net.Conn) {
+	conntest.OverRaw(t, true, websocket.Options{CloseTimeout: 100 * time.Millisecond}, func(t *testing.T, c *websocket.Conn, peer net.Conn) {
 		ctx, cancel := context.WithCancel(bg)
 		go func() {
 			io.ReadFull(peer, make([]byte, 100))
 			cancel() // no transport takes all of the frame by itself
 		}()
-		err := c.Write(ctx, Binary, make([]byte, 16<<20))
-		if !errors.Is(err, context.Canceled) || CloseCode(err) != StatusAbnormalClosure {
+		err := c.Write(ctx, websocket.Binary, make([]byte, 16<<20))
+		if !errors.Is(err, context.Canceled) || websocket.CloseCode(err) != websocket.StatusAbnormalClosure {
 			t.Fatalf("got %v", err)
 		}
-		if err := c.Write(bg, Binary, nil); CloseCode(err) != StatusAbnormalClosure {
+		if err := c.Write(bg, websocket.Binary, nil); websocket.CloseCode(err) != websocket.StatusAbnormalClosure {
 			t.Errorf("the next write: %v", err)
 		}
-		<-c.ended() // the peer waits for the rest
-		if _, _, err := c.Read(bg); CloseCode(err) != StatusAbnormalClosure || !errors.Is(err, context.Canceled) {
+		<-c.Context().Done() // the peer waits for the rest
+		if _, _, err := c.Read(bg); websocket.CloseCode(err) != websocket.StatusAbnormalClosure || !errors.Is(err, context.Canceled) {
 			t.Errorf("the next read: %v", err)
 		}
 	})
@@ -39,13 +42,13 @@ func TestCancelledWrite(t *testing.T) {
 // TestCancelledWriteBeforeItsFrame needs a transport that is full to the byte
 // and stays so. A socket makes room as it likes.
 func TestCancelledWriteBeforeItsFrame(t *testing.T) {
-	a, peer := bufpipe.New(pipeSize)
+	a, peer := bufpipe.New(wstest.PipeSize)
 	defer peer.Close()
-	c := newConn(a, connConfig{client: true, opts: Options{}.withDefaults()})
+	c := conntest.New(t, a, true, websocket.Options{})
 	defer c.CloseNow()
 	// The beginning of a frame, behind the connection's back.
-	rest := frame(OpBinary, true, true, strings.Repeat("x", pipeSize))
-	n, err := a.Write(rest[:pipeSize])
+	rest := conntest.Frame(websocket.OpBinary, true, true, strings.Repeat("x", wstest.PipeSize))
+	n, err := a.Write(rest[:wstest.PipeSize])
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -53,25 +56,25 @@ func TestCancelledWriteBeforeItsFrame(t *testing.T) {
 
 	ctx, cancel := context.WithTimeout(bg, 10*time.Millisecond)
 	defer cancel()
-	if err := c.Write(ctx, Text, []byte("lost")); !errors.Is(err, context.DeadlineExceeded) || errors.Is(err, net.ErrClosed) {
+	if err := c.Write(ctx, websocket.Text, []byte("lost")); !errors.Is(err, context.DeadlineExceeded) || errors.Is(err, net.ErrClosed) {
 		t.Fatalf("got %v", err)
 	}
 	short, cancel1 := context.WithTimeout(bg, 10*time.Millisecond)
 	defer cancel1()
-	gone, err := c.Writer(short, Text)
+	gone, err := c.Writer(short, websocket.Text)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := gone.Write(make([]byte, fragmentSize)); !errors.Is(err, context.DeadlineExceeded) || errors.Is(err, net.ErrClosed) {
+	if _, err := gone.Write(make([]byte, (16 << 10))); !errors.Is(err, context.DeadlineExceeded) || errors.Is(err, net.ErrClosed) {
 		t.Fatalf("got %v", err)
 	}
-	w, err := c.Writer(bg, Text)
+	w, err := c.Writer(bg, websocket.Text)
 	if err != nil {
 		t.Fatal(err)
 	}
 	ctx2, cancel2 := context.WithTimeout(bg, 10*time.Millisecond)
 	defer cancel2()
-	if err := c.Write(ctx2, Text, []byte("waits for the writer")); !errors.Is(err, context.DeadlineExceeded) {
+	if err := c.Write(ctx2, websocket.Text, []byte("waits for the writer")); !errors.Is(err, context.DeadlineExceeded) {
 		t.Fatalf("got %v", err)
 	}
 	done := make(chan error, 1)
@@ -81,17 +84,17 @@ func TestCancelledWriteBeforeItsFrame(t *testing.T) {
 		if err := w.Close(); err != nil {
 			done <- err
 		}
-		done <- c.Write(bg, Text, []byte("after"))
+		done <- c.Write(bg, websocket.Text, []byte("after"))
 	}()
-	r := &frameReader{nc: peer}
+	r := &conntest.FrameReader{NC: peer}
 	var texts []string
 	for len(texts) < 2 {
-		f, err := r.next()
+		f, err := r.Next()
 		if err != nil {
 			t.Fatal(err)
 		}
-		if f.Opcode == OpText {
-			texts = append(texts, f.payload)
+		if f.Opcode == websocket.OpText {
+			texts = append(texts, f.Payload)
 		}
 	}
 	if err := <-done; err != nil || fmt.Sprint(texts) != "[first after]" {
@@ -118,21 +121,21 @@ func TestWriteTimeout(t *testing.T) {
 	p := make([]byte, 64<<10)
 	later, cancel := context.WithTimeout(bg, time.Hour)
 	t.Cleanup(cancel)
-	m, err := NewPreparedMessage(Binary, p)
+	m, err := websocket.NewPreparedMessage(websocket.Binary, p)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, write := range map[string]func(*Conn) error{
-		"Write":         func(c *Conn) error { return c.Write(bg, Binary, p) },
-		"with context":  func(c *Conn) error { return c.Write(later, Binary, p) },
-		"uncompressed":  func(c *Conn) error { return c.WriteUncompressed(bg, Binary, p) },
-		"prepared":      func(c *Conn) error { return c.WritePrepared(bg, m) },
-		"small":         func(c *Conn) error { return c.Write(bg, Binary, p[:1000]) },
-		"message of it": func(c *Conn) error { return writeAsStream(c, p) },
+	for name, write := range map[string]func(*websocket.Conn) error{
+		"Write":         func(c *websocket.Conn) error { return c.Write(bg, websocket.Binary, p) },
+		"with context":  func(c *websocket.Conn) error { return c.Write(later, websocket.Binary, p) },
+		"uncompressed":  func(c *websocket.Conn) error { return c.WriteUncompressed(bg, websocket.Binary, p) },
+		"prepared":      func(c *websocket.Conn) error { return c.WritePrepared(bg, m) },
+		"small":         func(c *websocket.Conn) error { return c.Write(bg, websocket.Binary, p[:1000]) },
+		"message of it": func(c *websocket.Conn) error { return writeAsStream(c, p) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			overRaw(t, false, Options{WriteTimeout: timeout, PingInterval: -1}, func(t *testing.T, c *Conn, peer net.Conn) {
+			conntest.OverAllRaw(t, false, websocket.Options{WriteTimeout: timeout, PingInterval: -1}, func(t *testing.T, c *websocket.Conn, peer net.Conn) {
 				took, err := untilStuck(func() error { return write(c) })
 				if !errors.Is(err, os.ErrDeadlineExceeded) || !strings.Contains(err.Error(), "Options.WriteTimeout, 100ms") {
 					t.Errorf("%v", err)
@@ -145,8 +148,8 @@ func TestWriteTimeout(t *testing.T) {
 	}
 }
 
-func writeAsStream(c *Conn, p []byte) error {
-	w, err := c.Writer(bg, Binary)
+func writeAsStream(c *websocket.Conn, p []byte) error {
+	w, err := c.Writer(bg, websocket.Binary)
 	if err != nil {
 		return err
 	}
@@ -159,10 +162,10 @@ func writeAsStream(c *Conn, p []byte) error {
 // TestWriteTimeoutContext: a context that ends earlier is what a write ends by.
 func TestWriteTimeoutContext(t *testing.T) {
 	p := make([]byte, 64<<10)
-	overRaw(t, false, Options{WriteTimeout: time.Hour, PingInterval: -1}, func(t *testing.T, c *Conn, peer net.Conn) {
+	conntest.OverAllRaw(t, false, websocket.Options{WriteTimeout: time.Hour, PingInterval: -1}, func(t *testing.T, c *websocket.Conn, peer net.Conn) {
 		ctx, cancel := context.WithTimeout(bg, 50*time.Millisecond)
 		defer cancel()
-		if _, err := untilStuck(func() error { return c.Write(ctx, Binary, p) }); !errors.Is(err, context.DeadlineExceeded) {
+		if _, err := untilStuck(func() error { return c.Write(ctx, websocket.Binary, p) }); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("%v", err)
 		}
 	})
@@ -175,44 +178,44 @@ func TestWriteTimeoutClock(t *testing.T) {
 		const timeout = 10 * time.Second
 		a, b := bufpipe.New(100)
 		defer b.Close()
-		c := newConn(a, connConfig{opts: Options{WriteTimeout: timeout, PingInterval: -1}.withDefaults()})
+		c := conntest.New(t, a, false, websocket.Options{WriteTimeout: timeout, PingInterval: -1})
 		defer c.CloseNow()
-		peer := &frameReader{nc: b}
+		peer := &conntest.FrameReader{NC: b}
 		for _, pause := range []time.Duration{0, timeout * 6 / 10, timeout * 6 / 10, 3 * timeout, timeout - 1} {
 			time.Sleep(pause)
-			if err := c.Write(bg, Binary, make([]byte, 50)); err != nil {
+			if err := c.Write(bg, websocket.Binary, make([]byte, 50)); err != nil {
 				t.Fatalf("a write that did not have to wait: %v", err)
 			}
-			if _, err := peer.next(); err != nil {
+			if _, err := peer.Next(); err != nil {
 				t.Fatal(err)
 			}
 		}
 		time.Sleep(timeout * 6 / 10) // the timer of the last write runs
 
-		w, err := c.Writer(bg, Text)
+		w, err := c.Writer(bg, websocket.Text)
 		if err != nil {
 			t.Fatal(err)
 		}
 		start := time.Now()
-		if err := c.Write(bg, Binary, nil); !errors.Is(err, os.ErrDeadlineExceeded) || time.Since(start) != timeout {
+		if err := c.Write(bg, websocket.Binary, nil); !errors.Is(err, os.ErrDeadlineExceeded) || time.Since(start) != timeout {
 			t.Errorf("behind another's message: %v after %v", err, time.Since(start))
 		}
 		start = time.Now()
-		if _, err := c.Writer(bg, Binary); !errors.Is(err, os.ErrDeadlineExceeded) || time.Since(start) != timeout {
+		if _, err := c.Writer(bg, websocket.Binary); !errors.Is(err, os.ErrDeadlineExceeded) || time.Since(start) != timeout {
 			t.Errorf("a Writer behind another's: %v after %v", err, time.Since(start))
 		}
 		if err := w.Close(); err != nil {
 			t.Errorf("the message that was in the way: %v", err)
 		}
-		if f, err := peer.next(); err != nil || f.Opcode != OpText {
+		if f, err := peer.Next(); err != nil || f.Opcode != websocket.OpText {
 			t.Errorf("%+v, %v", f, err)
 		}
 
 		start = time.Now()
-		if err := c.Write(bg, Binary, make([]byte, 1000)); !errors.Is(err, os.ErrDeadlineExceeded) || time.Since(start) != timeout {
+		if err := c.Write(bg, websocket.Binary, make([]byte, 1000)); !errors.Is(err, os.ErrDeadlineExceeded) || time.Since(start) != timeout {
 			t.Errorf("a peer that does not read: %v after %v", err, time.Since(start))
 		}
-		if err := c.Write(bg, Binary, nil); err == nil {
+		if err := c.Write(bg, websocket.Binary, nil); err == nil {
 			t.Error("a write behind half a frame")
 		}
 	})
@@ -224,51 +227,27 @@ func TestWriteTimeoutRepeats(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, b := bufpipe.New(100)
 		defer b.Close()
-		c := newConn(a, connConfig{opts: Options{WriteTimeout: time.Second, PingInterval: -1}.withDefaults()})
+		c := conntest.New(t, a, false, websocket.Options{WriteTimeout: time.Second, PingInterval: -1})
 		defer c.CloseNow()
-		if err := c.Write(bg, Binary, make([]byte, 98)); err != nil { // with its header all that there is room for
+		if err := c.Write(bg, websocket.Binary, make([]byte, 98)); err != nil { // with its header all that there is room for
 			t.Fatal(err)
 		}
 		for range 2 {
-			if err := c.Write(bg, Text, []byte("late")); !errors.Is(err, os.ErrDeadlineExceeded) {
+			if err := c.Write(bg, websocket.Text, []byte("late")); !errors.Is(err, os.ErrDeadlineExceeded) {
 				t.Errorf("%v", err)
 			}
 		}
-		peer := &frameReader{nc: b}
-		if _, err := peer.next(); err != nil {
+		peer := &conntest.FrameReader{NC: b}
+		if _, err := peer.Next(); err != nil {
 			t.Fatal(err)
 		}
-		if err := c.Write(bg, Text, []byte("again")); err != nil {
+		if err := c.Write(bg, websocket.Text, []byte("again")); err != nil {
 			t.Errorf("when there is room: %v", err)
 		}
-		if f, err := peer.next(); err != nil || f.payload != "again" {
+		if f, err := peer.Next(); err != nil || f.Payload != "again" {
 			t.Errorf("%+v, %v", f, err)
 		}
 	})
-}
-
-// TestWriteTimeoutCost: without a WriteTimeout a connection has nothing for it, and
-// with one a write allocates nothing.
-func TestWriteTimeoutCost(t *testing.T) {
-	for _, timeout := range []time.Duration{0, time.Hour} {
-		a, b := tcpPair(t)
-		defer b.Close()
-		c := newConn(a, connConfig{opts: Options{WriteTimeout: timeout, PingInterval: -1}.withDefaults()})
-		defer c.CloseNow()
-		p := make([]byte, 10)
-		write := func() {
-			if err := c.Write(bg, Binary, p); err != nil {
-				t.Fatal(err)
-			}
-		}
-		write()
-		if n := testing.AllocsPerRun(1000, write); n > 0 && !raceEnabled {
-			t.Errorf("with %v: %v allocations", timeout, n)
-		}
-		if made := c.cancel.Load() != nil; made != (timeout > 0) {
-			t.Errorf("with %v there is a clock: %v", timeout, made)
-		}
-	}
 }
 
 // TestWriteTimeoutTimerRuns: a timer that an earlier write has set gives the one
@@ -278,14 +257,14 @@ func TestWriteTimeoutTimerRuns(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			a, b := bufpipe.New(100)
 			defer b.Close()
-			c := newConn(a, connConfig{opts: Options{WriteTimeout: 10 * time.Second, PingInterval: -1}.withDefaults()})
+			c := conntest.New(t, a, false, websocket.Options{WriteTimeout: 10 * time.Second, PingInterval: -1})
 			defer c.CloseNow()
-			if err := c.Write(bg, Binary, make([]byte, 50)); err != nil {
+			if err := c.Write(bg, websocket.Binary, make([]byte, 50)); err != nil {
 				t.Fatal(err)
 			}
 			time.Sleep(pause)
 			start := time.Now()
-			err := c.Write(bg, Binary, make([]byte, 1000))
+			err := c.Write(bg, websocket.Binary, make([]byte, 1000))
 			if !errors.Is(err, os.ErrDeadlineExceeded) || time.Since(start) != 10*time.Second {
 				t.Errorf("%v after the one before: %v after %v", pause, err, time.Since(start))
 			}
