@@ -238,3 +238,67 @@ func TestCloseUnderCompressedRead(t *testing.T) {
 		}
 	}
 }
+
+// TestNewConnExtensions: both ends keep to what was agreed, as after a handshake.
+func TestNewConnExtensions(t *testing.T) {
+	on := Options{Compression: new(CompressionOptions)}
+	small := Options{Compression: &CompressionOptions{MemoryBudget: 4 << 10}}
+	for _, tt := range []struct {
+		agreed string
+		opts   Options
+		want   compression // of the server's end; of the client's it is the reverse
+	}{
+		{"permessage-deflate", on, compression{SendBits: 15, RecvBits: 15, SendTakeover: true, RecvTakeover: true}},
+		{"permessage-deflate; server_no_context_takeover; client_no_context_takeover", on, compression{SendBits: 15, RecvBits: 15}},
+		{"permessage-deflate; server_max_window_bits=10; client_max_window_bits=11", on, compression{SendBits: 10, RecvBits: 11, SendTakeover: true, RecvTakeover: true}},
+		{"permessage-deflate; server_no_context_takeover; client_no_context_takeover", small, compression{SendBits: 15, RecvBits: 15}},
+	} {
+		o := ConnOptions{Options: tt.opts, Extensions: tt.agreed}
+		cfg, err := o.config()
+		if err != nil {
+			t.Errorf("%s: %v", tt.agreed, err)
+			continue
+		}
+		got := cfg.extensions.Deflate
+		got.Level, got.Threshold = 0, 0
+		if got != tt.want {
+			t.Errorf("%s: the server has %+v, want %+v", tt.agreed, got, tt.want)
+		}
+		o.Client = true
+		if cfg, err = o.config(); err != nil {
+			t.Errorf("%s: client: %v", tt.agreed, err)
+			continue
+		}
+		got = cfg.extensions.Deflate
+		if tt.opts.Compression == small.Compression { // a client then never uses more, takeover or not
+			got.SendBits = max(got.SendBits, tt.want.RecvBits)
+		}
+		if want := tt.want; got.SendBits != want.RecvBits || got.RecvBits != want.SendBits || got.SendTakeover != want.RecvTakeover || got.RecvTakeover != want.SendTakeover {
+			t.Errorf("%s: the client has %+v, want the reverse of %+v", tt.agreed, got, want)
+		}
+		a, b := bufpipe.New(pipeSize)
+		c := newConn(a, cfg)
+		defer c.CloseNow()
+		o.Client = false
+		if cfg, err = o.config(); err != nil {
+			t.Fatal(err)
+		}
+		s := newConn(b, cfg)
+		defer s.CloseNow()
+		msg := strings.Repeat("compressible ", 100)
+		for range 3 {
+			for _, ends := range [][2]*Conn{{c, s}, {s, c}} {
+				before := ends[0].Stats().BytesWritten
+				if err := ends[0].Write(bg, Text, []byte(msg)); err != nil {
+					t.Fatal(err)
+				}
+				if _, p, err := ends[1].Read(bg); string(p) != msg || err != nil {
+					t.Fatalf("%s: read %d bytes, %v", tt.agreed, len(p), err)
+				}
+				if n := ends[0].Stats().BytesWritten - before; n > 100 {
+					t.Errorf("%s: a message of %d bytes took %d", tt.agreed, len(msg), n)
+				}
+			}
+		}
+	}
+}

@@ -11,8 +11,11 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
+	"github.com/fullduplex-go/websocket/internal/bufpipe"
+	"github.com/fullduplex-go/websocket/internal/transport"
 	"github.com/fullduplex-go/websocket/internal/wstest"
 )
 
@@ -256,5 +259,37 @@ func TestLoopCheckOriginExits(t *testing.T) {
 				})
 			})
 		}
+	}
+}
+
+// TestLoopRequestWithoutDeadlines: a client that says half of its request is given
+// up, also on a connection without deadlines, and cut by Close.
+func TestLoopRequestWithoutDeadlines(t *testing.T) {
+	for _, cut := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			a, b := bufpipe.New(pipeSize)
+			l := &Loop{handshakes: make(map[*blockingHandshake]struct{})}
+			acc := &acceptor{handler: &loopHandler{loop: l}}
+			h := l.beginHandshake(transport.WithDeadlines(wstest.NoDeadlines{Conn: b}))
+			begin := time.Now()
+			go acc.serveHandshake(h)
+			io.WriteString(a, "GET / HTTP/1.1\r\nHost: ")
+			if cut {
+				synctest.Wait()
+				h.cut()
+			}
+			answer, err := io.ReadAll(a)
+			want := "HTTP/1.1 408 "
+			if cut {
+				want = ""
+			}
+			if err != nil || len(answer) < len(want) || string(answer[:len(want)]) != want || cut && len(answer) > 0 {
+				t.Errorf("answer %q, %v", answer, err)
+			}
+			if d := time.Since(begin); cut && d != 0 || !cut && d != handshakeTimeout {
+				t.Errorf("it took %v", d)
+			}
+			a.Close()
+		})
 	}
 }

@@ -1,6 +1,7 @@
 package websocket
 
 import (
+	"context"
 	"net"
 	"os"
 	"slices"
@@ -197,3 +198,35 @@ func (s *sender) next(op Opcode, fin bool, length int) (h Header) {
 	s.header(&h, op, fin, 0, length)
 	return h
 }
+
+var bg = context.Background()
+
+// echo echoes messages until the connection ends, and returns how it did.
+func echo(c *Conn) error {
+	if r := reads(c); r != c {
+		for {
+			typ, p, err := r.Read(bg)
+			if peerLeft(err) {
+				return nil
+			}
+			if err == nil {
+				err = c.Write(bg, typ, p)
+			}
+			if err != nil {
+				return err
+			}
+		}
+	}
+	for m, err := range c.Messages(bg) {
+		if err != nil {
+			return err
+		}
+		if err := c.Write(bg, m.Type, m.Data); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func second[A any](_ A, err error) error        { return err }
+func third[A, B any](_ A, _ B, err error) error { return err }

@@ -1,4 +1,4 @@
-package websocket
+package messages_test
 
 import (
 	"context"
@@ -10,40 +10,11 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/fullduplex-go/websocket"
 	"github.com/fullduplex-go/websocket/internal/bufpipe"
+	"github.com/fullduplex-go/websocket/internal/wstest"
+	"github.com/fullduplex-go/websocket/internal/wstest/conntest"
 )
-
-var bg = context.Background()
-
-// echo echoes messages until the connection ends, and returns how it did.
-func echo(c *Conn) error {
-	if r := reads(c); r != c {
-		for {
-			typ, p, err := r.Read(bg)
-			if peerLeft(err) {
-				return nil
-			}
-			if err == nil {
-				err = c.Write(bg, typ, p)
-			}
-			if err != nil {
-				return err
-			}
-		}
-	}
-	for m, err := range c.Messages(bg) {
-		if err != nil {
-			return err
-		}
-		if err := c.Write(bg, m.Type, m.Data); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func second[A any](_ A, err error) error        { return err }
-func third[A, B any](_ A, _ B, err error) error { return err }
 
 // halting is a connection of which every read that waits is preceded by empty ones.
 type halting struct {
@@ -70,14 +41,14 @@ func TestEmptyReads(t *testing.T) {
 		"no deadlines": func(nc net.Conn) net.Conn { return deaf{&halting{Conn: nc, empty: 99}, io.EOF} },
 	} {
 		t.Run(name, func(t *testing.T) {
-			a, b := bufpipe.New(pipeSize)
-			c := newConn(over(a), connConfig{opts: Options{}.withDefaults()})
-			peer := newConn(b, connConfig{client: true, opts: Options{}.withDefaults()})
+			a, b := bufpipe.New(wstest.PipeSize)
+			c := conntest.New(t, over(a), false, websocket.Options{})
+			peer := conntest.New(t, b, true, websocket.Options{})
 			defer c.CloseNow()
 			defer peer.CloseNow()
-			go echo(c)
+			go conntest.EchoAll(c)
 			for _, size := range []int{0, 1, 100, 5000, 500 << 10} {
-				if err := peer.Write(bg, Binary, pattern(size)); err != nil {
+				if err := peer.Write(bg, websocket.Binary, wstest.Pattern(size)); err != nil {
 					t.Fatal(err)
 				}
 				if _, p, err := peer.Read(bg); len(p) != size || err != nil {
@@ -89,12 +60,12 @@ func TestEmptyReads(t *testing.T) {
 }
 
 func TestEndlessEmptyReads(t *testing.T) {
-	a, b := bufpipe.New(pipeSize)
+	a, b := bufpipe.New(wstest.PipeSize)
 	defer b.Close()
-	c := newConn(neverEnding{a}, connConfig{opts: Options{}.withDefaults()})
+	c := conntest.New(t, neverEnding{a}, false, websocket.Options{})
 	defer c.CloseNow()
-	err := third(c.Read(bg))
-	if !errors.Is(err, io.ErrNoProgress) || !strings.Contains(err.Error(), "100 calls of Read of a websocket.neverEnding have returned neither bytes nor an error") {
+	err := wstest.Third(c.Read(bg))
+	if !errors.Is(err, io.ErrNoProgress) || !strings.Contains(err.Error(), "100 calls of Read of a messages_test.neverEnding have returned neither bytes nor an error") {
 		t.Errorf("error is %v", err)
 	}
 }
@@ -105,10 +76,10 @@ func TestEmptyReadsInHandshakes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l := newTestLoop(t, 1)
+	l := conntest.NewLoop(t, 1)
 	served := make(chan error, 1)
 	go func() {
-		served <- l.Serve(haltingListener{ln}, nil, funcHandler{Message: func(c *Conn, typ MessageType, p []byte) { c.Write(bg, typ, p) }})
+		served <- l.Serve(haltingListener{ln}, nil, conntest.Handler{Message: func(c *websocket.Conn, typ websocket.MessageType, p []byte) { c.Write(bg, typ, p) }})
 	}()
 	defer func() {
 		l.Close()
@@ -119,12 +90,12 @@ func TestEmptyReadsInHandshakes(t *testing.T) {
 		nc, err := d.DialContext(ctx, network, addr)
 		return &halting{Conn: nc, empty: 99}, err
 	}}
-	c, _, err := Dial(t.Context(), "ws://"+ln.Addr().String(), &DialOptions{HTTPClient: &http.Client{Transport: tr}})
+	c, _, err := websocket.Dial(t.Context(), "ws://"+ln.Addr().String(), &websocket.DialOptions{HTTPClient: &http.Client{Transport: tr}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer c.CloseNow()
-	if err := c.Write(bg, Text, []byte("x")); err != nil {
+	if err := c.Write(bg, websocket.Text, []byte("x")); err != nil {
 		t.Fatal(err)
 	}
 	if _, p, err := c.Read(bg); string(p) != "x" || err != nil {
@@ -142,11 +113,11 @@ func (l haltingListener) Accept() (net.Conn, error) {
 // TestEmptyWriteOnPipe: the other end of a net.Pipe writes nothing.
 func TestEmptyWriteOnPipe(t *testing.T) {
 	a, b := net.Pipe()
-	c := newConn(a, connConfig{opts: Options{}.withDefaults()})
+	c := conntest.New(t, a, false, websocket.Options{})
 	defer c.CloseNow()
 	go func() {
 		b.Write(nil)
-		b.Write(text("x"))
+		b.Write(conntest.Text("x"))
 		io.Copy(io.Discard, b)
 	}()
 	if _, p, err := c.Read(bg); string(p) != "x" || err != nil {

@@ -1,10 +1,9 @@
-package websocket
+package messages_test
 
 import (
 	"bufio"
 	"context"
 	"errors"
-	"io"
 	"net"
 	"net/http"
 	"os"
@@ -12,9 +11,11 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/fullduplex-go/websocket"
 	"github.com/fullduplex-go/websocket/internal/bufpipe"
 	"github.com/fullduplex-go/websocket/internal/transport"
 	"github.com/fullduplex-go/websocket/internal/wstest"
+	"github.com/fullduplex-go/websocket/internal/wstest/conntest"
 )
 
 // deaf is a connection whose deadlines have no effect, though they may be set. An
@@ -24,8 +25,10 @@ type deaf struct {
 	answer error
 }
 
-func (d deaf) SetDeadline(time.Time) error      { return d.answer }
-func (d deaf) SetReadDeadline(time.Time) error  { return d.answer }
+func (d deaf) SetDeadline(time.Time) error { return d.answer }
+
+func (d deaf) SetReadDeadline(time.Time) error { return d.answer }
+
 func (d deaf) SetWriteDeadline(time.Time) error { return d.answer }
 
 // TestContextsHold: contexts and WriteTimeout hold on every net.Conn, exactly.
@@ -41,13 +44,13 @@ func TestContextsHold(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				a, b := bufpipe.New(1 << 10)
-				opts := Options{WriteTimeout: time.Second, PingInterval: -1}
-				c, err := NewConn(deaf{a, tt.answer}, &ConnOptions{Client: true, NoDeadlines: tt.none, Options: opts})
+				opts := websocket.Options{WriteTimeout: time.Second, PingInterval: -1}
+				c, err := websocket.NewConn(deaf{a, tt.answer}, &websocket.ConnOptions{Client: true, NoDeadlines: tt.none, Options: opts})
 				if err != nil {
 					t.Fatal(err)
 				}
 				defer c.CloseNow()
-				peer := newConn(b, connConfig{opts: Options{}.withDefaults()})
+				peer := conntest.New(t, b, false, websocket.Options{})
 				defer peer.CloseNow()
 				short := func(f func(context.Context) error) {
 					t.Helper()
@@ -59,8 +62,8 @@ func TestContextsHold(t *testing.T) {
 						t.Errorf("%v after %v", err, d)
 					}
 				}
-				short(func(ctx context.Context) error { return third(c.Read(ctx)) })
-				if err := peer.Write(bg, Text, []byte("not lost")); err != nil {
+				short(func(ctx context.Context) error { return wstest.Third(c.Read(ctx)) })
+				if err := peer.Write(bg, websocket.Text, []byte("not lost")); err != nil {
 					t.Fatal(err)
 				}
 				if _, p, err := c.Read(bg); string(p) != "not lost" || err != nil {
@@ -73,25 +76,25 @@ func TestContextsHold(t *testing.T) {
 				// More than a piece fills the pipe. What follows waits for that, and is
 				// taken back.
 				begin := time.Now()
-				if err := c.Write(bg, Binary, make([]byte, 20<<10)); err != nil || time.Since(begin) != time.Second {
+				if err := c.Write(bg, websocket.Binary, make([]byte, 20<<10)); err != nil || time.Since(begin) != time.Second {
 					t.Errorf("a message that the transport has taken: %v after %v", err, time.Since(begin))
 				}
 				begin = time.Now()
-				if err := c.Write(bg, Binary, []byte("late")); !errors.Is(err, os.ErrDeadlineExceeded) || time.Since(begin) != time.Second {
+				if err := c.Write(bg, websocket.Binary, []byte("late")); !errors.Is(err, os.ErrDeadlineExceeded) || time.Since(begin) != time.Second {
 					t.Errorf("a message behind it: %v after %v", err, time.Since(begin))
 				}
-				short(func(ctx context.Context) error { return c.Write(ctx, Binary, make([]byte, 100<<10)) })
+				short(func(ctx context.Context) error { return c.Write(ctx, websocket.Binary, make([]byte, 100<<10)) })
 				if _, p, err := peer.Read(bg); len(p) != 20<<10 || err != nil {
 					t.Errorf("the peer read %d bytes, %v", len(p), err)
 				}
-				if err := c.Write(bg, Text, []byte("goes on")); err != nil {
+				if err := c.Write(bg, websocket.Text, []byte("goes on")); err != nil {
 					t.Error(err)
 				}
 				if _, p, err := peer.Read(bg); string(p) != "goes on" || err != nil {
 					t.Errorf("the peer read %q, %v", p, err)
 				}
 				go peer.Read(bg)
-				if err := c.Close(StatusNormalClosure, ""); err != nil {
+				if err := c.Close(websocket.StatusNormalClosure, ""); err != nil {
 					t.Error(err)
 				}
 			})
@@ -104,12 +107,12 @@ func TestContextsHold(t *testing.T) {
 func TestCutInTheMiddle(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, b := bufpipe.New(1 << 10)
-		c := newConn(wstest.NoDeadlines{Conn: a}, connConfig{opts: Options{}.withDefaults()})
+		c := conntest.New(t, wstest.NoDeadlines{Conn: a}, false, websocket.Options{})
 		defer b.Close()
 		ctx, cancel := context.WithTimeout(bg, 300*time.Millisecond)
 		defer cancel()
 		begin := time.Now()
-		err := c.Write(ctx, Binary, make([]byte, 100<<10))
+		err := c.Write(ctx, websocket.Binary, make([]byte, 100<<10))
 		if d := time.Since(begin); !errors.Is(err, context.DeadlineExceeded) || d != 300*time.Millisecond {
 			t.Errorf("Write: %v after %v", err, d)
 		}
@@ -132,13 +135,13 @@ func (l deafListener) Accept() (net.Conn, error) {
 // TestServersWithoutDeadlines: handshakes succeed on connections that have no
 // deadlines, and contexts hold behind them.
 func TestServersWithoutDeadlines(t *testing.T) {
-	handle := func(c *Conn) {
+	handle := func(c *websocket.Conn) {
 		ctx, cancel := context.WithTimeout(bg, 300*time.Millisecond)
 		defer cancel()
-		if err := third(c.Read(ctx)); !errors.Is(err, context.DeadlineExceeded) {
+		if err := wstest.Third(c.Read(ctx)); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("Read: %v", err)
 		}
-		echo(c)
+		conntest.EchoAll(c)
 	}
 	listen := func(t *testing.T) net.Listener {
 		ln, err := net.Listen("tcp", "127.0.0.1:0")
@@ -150,8 +153,8 @@ func TestServersWithoutDeadlines(t *testing.T) {
 	for name, serve := range map[string]func(t *testing.T) (addr string){
 		"net/http": func(t *testing.T) string {
 			ln := listen(t)
-			srv := &http.Server{Handler: &Server{Handler: handle}}
-			go srv.Serve(DeadlineListener(deafListener{ln}))
+			srv := &http.Server{Handler: &websocket.Server{Handler: handle}}
+			go srv.Serve(websocket.DeadlineListener(deafListener{ln}))
 			t.Cleanup(func() { srv.Close() })
 			return ln.Addr().String()
 		},
@@ -169,7 +172,7 @@ func TestServersWithoutDeadlines(t *testing.T) {
 					return
 				}
 				w := wstest.HijackFunc(func() (net.Conn, *bufio.ReadWriter, error) { return nc, nil, nil })
-				c, err := Accept(w, r, nil)
+				c, err := websocket.Accept(w, r, nil)
 				if err != nil {
 					t.Error(err)
 					return
@@ -181,10 +184,10 @@ func TestServersWithoutDeadlines(t *testing.T) {
 		},
 		"Loop": func(t *testing.T) string {
 			ln := listen(t)
-			l := newTestLoop(t, 1)
+			l := conntest.NewLoop(t, 1)
 			served := make(chan error, 1)
 			go func() {
-				served <- l.Serve(deafListener{ln}, nil, funcHandler{Message: func(c *Conn, typ MessageType, p []byte) {
+				served <- l.Serve(deafListener{ln}, nil, conntest.Handler{Message: func(c *websocket.Conn, typ websocket.MessageType, p []byte) {
 					c.Write(bg, typ, p)
 				}})
 			}()
@@ -196,55 +199,23 @@ func TestServersWithoutDeadlines(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			c, _, err := Dial(t.Context(), "ws://"+serve(t), nil)
+			c, _, err := websocket.Dial(t.Context(), "ws://"+serve(t), nil)
 			if err != nil {
 				t.Fatal(err)
 			}
 			defer c.CloseNow()
 			time.Sleep(400 * time.Millisecond) // the handler's Read ends meanwhile, or a little later
-			for _, want := range []string{"a", string(pattern(200 << 10))} {
-				if err := c.Write(bg, Binary, []byte(want)); err != nil {
+			for _, want := range []string{"a", string(wstest.Pattern(200 << 10))} {
+				if err := c.Write(bg, websocket.Binary, []byte(want)); err != nil {
 					t.Fatal(err)
 				}
 				if _, p, err := c.Read(bg); string(p) != want || err != nil {
 					t.Fatalf("read %d bytes, %v, want %d", len(p), err, len(want))
 				}
 			}
-			if err := c.Close(StatusNormalClosure, ""); err != nil {
+			if err := c.Close(websocket.StatusNormalClosure, ""); err != nil {
 				t.Error(err)
 			}
-		})
-	}
-}
-
-// TestLoopRequestWithoutDeadlines: a client that says half of its request is given
-// up, also on a connection without deadlines, and cut by Close.
-func TestLoopRequestWithoutDeadlines(t *testing.T) {
-	for _, cut := range []bool{false, true} {
-		synctest.Test(t, func(t *testing.T) {
-			a, b := bufpipe.New(pipeSize)
-			l := &Loop{handshakes: make(map[*blockingHandshake]struct{})}
-			acc := &acceptor{handler: &loopHandler{loop: l}}
-			h := l.beginHandshake(transport.WithDeadlines(wstest.NoDeadlines{Conn: b}))
-			begin := time.Now()
-			go acc.serveHandshake(h)
-			io.WriteString(a, "GET / HTTP/1.1\r\nHost: ")
-			if cut {
-				synctest.Wait()
-				h.cut()
-			}
-			answer, err := io.ReadAll(a)
-			want := "HTTP/1.1 408 "
-			if cut {
-				want = ""
-			}
-			if err != nil || len(answer) < len(want) || string(answer[:len(want)]) != want || cut && len(answer) > 0 {
-				t.Errorf("answer %q, %v", answer, err)
-			}
-			if d := time.Since(begin); cut && d != 0 || !cut && d != handshakeTimeout {
-				t.Errorf("it took %v", d)
-			}
-			a.Close()
 		})
 	}
 }
@@ -263,12 +234,12 @@ func TestDialWithoutDeadlines(t *testing.T) {
 			nc, err := new(net.Dialer).DialContext(ctx, network, addr)
 			return wstest.NoDeadlines{Conn: nc}, err
 		}
-		c, _, err := Dial(t.Context(), scheme+"://"+addr, &DialOptions{HTTPClient: &http.Client{Transport: tr}})
+		c, _, err := websocket.Dial(t.Context(), scheme+"://"+addr, &websocket.DialOptions{HTTPClient: &http.Client{Transport: tr}})
 		if err != nil {
 			t.Fatal(err)
 		}
 		ctx, cancel := context.WithTimeout(bg, 300*time.Millisecond)
-		if err := third(c.Read(ctx)); !errors.Is(err, context.DeadlineExceeded) {
+		if err := wstest.Third(c.Read(ctx)); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("%s: Read: %v", scheme, err)
 		}
 		cancel()
