@@ -1,18 +1,13 @@
 package websocket
 
 import (
-	"bytes"
 	"context"
-	"crypto/tls"
 	"errors"
 	"io"
 	"math"
 	"net"
-	"os"
 	"strconv"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -125,45 +120,6 @@ func TestCloseNow(t *testing.T) {
 	})
 }
 
-// TestCloseTimeout closes towards peers that do not play along.
-func TestCloseTimeout(t *testing.T) {
-	for name, block := range map[string]bool{"peer ignores the close frame": false, "peer does not even read": true} {
-		for _, client := range []bool{false, true} {
-			t.Run(name, func(t *testing.T) {
-				synctest.Test(t, func(t *testing.T) {
-					a, b := bufpipe.New(1000)
-					defer b.Close()
-					c := newConn(a, connConfig{client: client, opts: Options{CloseTimeout: 3 * time.Second}.withDefaults()})
-					if block {
-						go c.Write(bg, Binary, make([]byte, 100_000))
-						synctest.Wait()
-					} else {
-						go io.Copy(io.Discard, b)
-					}
-					start := time.Now()
-					if err := c.Close(StatusNormalClosure, ""); err == nil {
-						t.Error("no error")
-					}
-					if d := time.Since(start); d != 3*time.Second {
-						t.Errorf("took %v", d)
-					}
-				})
-			})
-		}
-	}
-	overRaw(t, false, Options{CloseTimeout: 50 * time.Millisecond}, func(t *testing.T, c *Conn, peer net.Conn) {
-		go c.Write(bg, Binary, make([]byte, 16<<20)) // fills the socket
-		until(t, "busy", func() bool { return c.Buffered() > 0 })
-		start := time.Now()
-		if err := c.Close(StatusNormalClosure, ""); err == nil {
-			t.Error("no error")
-		}
-		if d := time.Since(start); d > 3*time.Second {
-			t.Errorf("took %v", d)
-		}
-	})
-}
-
 // TestContextWhereNobodyReads: a handler waits for the end of the connection between
 // two messages, when a write fails. Context tells it, also if it is asked for late, and
 // not while messages are being read. What has arrived is read afterwards.
@@ -230,39 +186,6 @@ func TestClientWaitsForServer(t *testing.T) {
 	})
 }
 
-func TestTrace(t *testing.T) {
-	var mu sync.Mutex
-	var log bytes.Buffer
-	done := make(chan struct{})
-	note := func(what string) func(*Conn, Header) {
-		return func(_ *Conn, h Header) {
-			mu.Lock()
-			defer mu.Unlock()
-			log.WriteString(what + h.Opcode.String() + " ")
-		}
-	}
-	a, b := bufpipe.New(1000)
-	opts := Options{Trace: &Trace{FrameIn: note("<"), FrameOut: note(">"), Close: func(_ *Conn, err error) {
-		if CloseCode(err) != StatusGoingAway {
-			t.Error(err)
-		}
-		close(done)
-	}}}
-	client := newConn(a, connConfig{client: true, opts: Options{}.withDefaults()})
-	server := newConn(b, connConfig{opts: opts.withDefaults()})
-	go echo(server)
-	client.Write(bg, Text, []byte("x"))
-	client.Read(bg)
-	client.Ping(bg)
-	client.Close(StatusGoingAway, "")
-	<-done
-	mu.Lock()
-	defer mu.Unlock()
-	if got := log.String(); got != "<text >text <ping >pong <close >close " {
-		t.Error(got)
-	}
-}
-
 // TestCloseWakesWaitingWriters: a writer that waits its turn behind one that
 // is stuck learns of the end when it begins, not when the timer ends it.
 func TestCloseWakesWaitingWriters(t *testing.T) {
@@ -315,84 +238,5 @@ func TestSetWriting(t *testing.T) {
 	const size = math.MaxInt - 7
 	if o.setWriting(size); uint64(o.writing) != min(size, math.MaxUint32) {
 		t.Errorf("%d of %d bytes", o.writing, size)
-	}
-}
-
-// stuck is a transport whose writes take no byte until their deadline.
-type stuck struct {
-	net.Conn
-	on       atomic.Bool
-	deadline chan time.Time
-}
-
-func (s *stuck) Write(p []byte) (int, error) {
-	if s.on.Load() {
-		time.Sleep(time.Until(<-s.deadline))
-		return 0, os.ErrDeadlineExceeded
-	}
-	return s.Conn.Write(p)
-}
-
-func (s *stuck) SetWriteDeadline(t time.Time) error {
-	if s.on.Load() && !t.IsZero() {
-		select {
-		case s.deadline <- t:
-		default:
-		}
-	}
-	return s.Conn.SetWriteDeadline(t)
-}
-
-// TestCloseNowOnTLS: crypto/tls would wait five seconds for room to say
-// goodbye.
-func TestCloseNowOnTLS(t *testing.T) {
-	a, b := tcpPair(t)
-	s := &stuck{Conn: b, deadline: make(chan time.Time, 1)}
-	go func() {
-		c := tls.Client(a, &tls.Config{InsecureSkipVerify: true})
-		c.Handshake()
-		io.Copy(io.Discard, c)
-		c.Close()
-	}()
-	ts := tls.Server(s, testTLS())
-	if err := ts.Handshake(); err != nil {
-		t.Fatal(err)
-	}
-	c := newConn(ts, connConfig{opts: Options{}.withDefaults()})
-	s.on.Store(true)
-	start := time.Now()
-	c.CloseNow()
-	if d := time.Since(start); d > 3*time.Second {
-		t.Errorf("took %v", d)
-	}
-}
-
-// lateReturn is a transport whose writes arrive long before they return.
-type lateReturn struct{ net.Conn }
-
-func (l lateReturn) Write(p []byte) (int, error) {
-	n, err := l.Conn.Write(p)
-	time.Sleep(time.Second)
-	return n, err
-}
-
-// TestAnswerOvertakesWrite: the peer's close frame and the end of its stream
-// are there before our own write of a close frame has returned.
-func TestAnswerOvertakesWrite(t *testing.T) {
-	for _, client := range []bool{false, true} {
-		synctest.Test(t, func(t *testing.T) {
-			a, b := bufpipe.New(1000)
-			c := newConn(lateReturn{a}, connConfig{client: client, opts: Options{}.withDefaults()})
-			go func() {
-				if _, err := (&frameReader{nc: b}).next(); err != nil {
-					t.Error(err)
-				}
-				b.Write(closeFrame(!client, StatusNormalClosure, ""))
-				b.Close()
-			}()
-			if err := c.Close(StatusNormalClosure, ""); err != nil {
-				t.Error(err)
-			}
-		})
 	}
 }

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"slices"
 	"strings"
@@ -300,5 +302,41 @@ func TestNewConnExtensions(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// TestConnForgetsCompressionOptions: what they point to is the user's, and a
+// copy for each connection would keep those from sharing their options.
+func TestConnForgetsCompressionOptions(t *testing.T) {
+	conns := make(chan *Conn, 1)
+	opts := &AcceptOptions{Options: Options{Compression: new(CompressionOptions)}}
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		c, err := Accept(w, r, opts)
+		if err != nil {
+			t.Error(err)
+		}
+		conns <- c
+	}))
+	defer srv.Close()
+	client, _, err := Dial(t.Context(), srv.URL, &DialOptions{Options: opts.Options})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.CloseNow()
+	server := wstest.Receive(t, conns)
+	defer server.CloseNow()
+	for _, c := range []*Conn{client, server} {
+		if c.opts.Compression != nil {
+			t.Errorf("client %v: the connection holds on to the user's CompressionOptions", c.client())
+		}
+	}
+	if client.opts != server.opts {
+		t.Error("options that are the same are not shared")
+	}
+	if h := server.Request().Header; h.Get("Sec-WebSocket-Extensions") != "" {
+		t.Errorf("Conn.Request has %v", h)
+	}
+	if opts.Compression == nil {
+		t.Error("Accept or Dial changed the options")
 	}
 }

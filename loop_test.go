@@ -1,6 +1,7 @@
 package websocket
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -270,6 +271,93 @@ func TestReadOnLoop(t *testing.T) {
 				t.Error(err)
 			}
 			check(err)
+		})
+	}
+}
+
+func TestAttachRefused(t *testing.T) {
+	overLoop(t, func(t *testing.T, l *Loop, c *Conn, peer net.Conn) {
+		if err := l.Attach(c, nil); err == nil {
+			t.Error("a nil handler was taken")
+		}
+		ctx, cancel := context.WithCancel(bg)
+		read := make(chan error)
+		go func() { read <- third(c.Read(ctx)) }()
+		until(t, "reader at work", c.in.readLock.busy)
+		if err := l.Attach(c, never(t)); !errors.Is(err, ErrConcurrentRead) {
+			t.Error("while a Read is under way:", err)
+		}
+		cancel()
+		if err := <-read; !errors.Is(err, context.Canceled) {
+			t.Error(err)
+		}
+		go c.Close(4000, "")
+		<-c.Context().Done()
+		if err := l.Attach(c, never(t)); CloseCode(err) != 4000 {
+			t.Error("while it is closing:", err)
+		}
+		c.CloseNow()
+		answerClose(peer)
+		<-c.ended()
+		if err := l.Attach(c, never(t)); CloseCode(err) != 4000 {
+			t.Error("when it has ended:", err)
+		}
+		ctx, cancel = context.WithTimeout(bg, 10*time.Second)
+		defer cancel()
+		if err := l.Shutdown(ctx); err != nil {
+			t.Error("something is left:", err)
+		}
+	})
+}
+
+// TestAttachWhenEnded: the connection ends after Attach has made it the loop's,
+// and before the loop has begun with it. OnOpen comes first all the same.
+func TestAttachWhenEnded(t *testing.T) {
+	for _, k := range loopTransports {
+		k.loop = false
+		t.Run(k.name, func(t *testing.T) {
+			l := newTestLoop(t, 1)
+			// The only worker is in a handler of another connection meanwhile.
+			other, otherPeer := k.raw(t, false, Options{})
+			in, out := make(chan struct{}), make(chan struct{})
+			attach(t, l, other, funcHandler{Message: func(*Conn, MessageType, []byte) { close(in); <-out }})
+			otherPeer.Write(text("a"))
+			<-in
+			c, _ := k.raw(t, false, Options{})
+			r := record(t, funcHandler{})
+			s := &loopHandler{loop: l, handler: r}
+			if err := l.enter(); err != nil {
+				t.Fatal(err)
+			}
+			tr, err := l.engine.register(c, s)
+			if err != nil {
+				t.Fatal(err)
+			}
+			c.switchTransport(tr)
+			c.CloseNow()
+			l.start(c, s)
+			close(out)
+			r.want(t, StatusAbnormalClosure)
+		})
+	}
+}
+
+// TestAttachBehindHandshake: what came in one packet with the handshake, in
+// every proportion.
+func TestAttachBehindHandshake(t *testing.T) {
+	wire := bytes.Join([][]byte{text("first"), text("second")}, nil)
+	for _, k := range loopTransports {
+		k.loop = false
+		t.Run(k.name, func(t *testing.T) {
+			l := newTestLoop(t, 1)
+			for n := range len(wire) + 1 {
+				peer, nc := k.pair(t)
+				c := newConn(nc, connConfig{opts: Options{}.withDefaults(), early: bytes.Clone(wire[:n])})
+				r := attach(t, l, c, funcHandler{})
+				peer.Write(append(wire[n:len(wire):len(wire)], closeFrame(true, 1000, "")...))
+				r.want(t, 1000, "first", "second")
+				peer.Close()
+			}
 		})
 	}
 }

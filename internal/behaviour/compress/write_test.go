@@ -186,10 +186,8 @@ func TestConcurrentCompressedWrites(t *testing.T) {
 		for _, tr := range wstest.Transports {
 			t.Run(fmt.Sprintf("%d/%s", i, tr.Name), func(t *testing.T) {
 				a, b := tr.Pair(t)
-				q := p
-				q.SendBits, q.RecvBits, q.SendTakeover, q.RecvTakeover = p.RecvBits, p.SendBits, p.RecvTakeover, p.SendTakeover
 				client := compressing(t, a, true, websocket.Options{}, p)
-				server := compressing(t, b, false, websocket.Options{}, q)
+				server := compressing(t, b, false, websocket.Options{}, deflatetest.Mirror(p))
 				defer client.CloseNow()
 				defer server.CloseNow()
 				message := func(w, n int) []byte {
