@@ -252,3 +252,125 @@ func TestLoopKeepaliveLooksFirst(t *testing.T) {
 		})
 	}
 }
+
+// spinning reports whether a worker of l that has nothing to do waits again and
+// again all the same.
+func spinning(l *Loop) bool {
+	time.Sleep(20 * time.Millisecond)
+	turns, last := 0, int64(0)
+	for range 50 {
+		for _, w := range l.engine.workers {
+			if now := w.clock.Load(); now > last {
+				turns, last = turns+1, now
+			}
+		}
+		time.Sleep(time.Millisecond)
+	}
+	return turns > 15
+}
+
+// What epoll reports again and again, asked or not, keeps no worker busy.
+func TestLoopDoesNotSpin(t *testing.T) {
+	reset := func(peer *net.TCPConn) { peer.SetLinger(0); peer.Close() }
+	tests := []struct {
+		name  string
+		block bool // the handler has a message
+		fill  int  // how much is to be queued
+		then  func(peer *net.TCPConn, server *Conn)
+		ends  bool // by itself
+	}{
+		{"half-closed", false, 1, func(peer *net.TCPConn, _ *Conn) { peer.CloseWrite() }, false},
+		{"half-closed with a full queue", false, highWater, func(peer *net.TCPConn, _ *Conn) { peer.CloseWrite() }, false},
+		{"pinged with a full queue", false, highWater, func(peer *net.TCPConn, server *Conn) {
+			go server.Ping(bg)
+			peer.Write(frame(OpPong, true, true, "?")[:1])
+		}, false},
+		{"pinged with a full queue, behind a message", false, highWater, func(peer *net.TCPConn, server *Conn) {
+			go server.Ping(bg)
+			peer.Write(frame(OpText, true, true, "2"))
+		}, false},
+		{"pinged and half-closed with a full queue", false, highWater, func(peer *net.TCPConn, server *Conn) {
+			go server.Ping(bg)
+			peer.CloseWrite()
+		}, false},
+		{"reset with a full queue", false, highWater, func(peer *net.TCPConn, _ *Conn) { reset(peer) }, true},
+		{"reset while a handler blocks", true, 0, func(peer *net.TCPConn, _ *Conn) { reset(peer) }, false},
+		{"half-closed while a handler blocks", true, 0, func(peer *net.TCPConn, _ *Conn) { peer.CloseWrite() }, false},
+		{"input while a handler blocks", true, 0, func(peer *net.TCPConn, _ *Conn) { peer.Write(make([]byte, 1000)) }, false},
+		{"reset with a full queue while a handler blocks", true, highWater, func(peer *net.TCPConn, _ *Conn) { reset(peer) }, false},
+		{"closed with a queue", false, 1, func(peer *net.TCPConn, _ *Conn) {
+			peer.Write(closeFrame(true, StatusNormalClosure, ""))
+			peer.CloseWrite()
+		}, false},
+		{"closed and chattering with a queue", false, 1, func(peer *net.TCPConn, _ *Conn) {
+			peer.Write(closeFrame(true, StatusNormalClosure, ""))
+			time.Sleep(5 * time.Millisecond)
+			peer.Write(make([]byte, 1000))
+		}, false},
+		{"closed by both, reset while a handler blocks", true, 0, func(peer *net.TCPConn, server *Conn) {
+			server.startClose(StatusNormalClosure, "")
+			peer.Write(closeFrame(true, StatusNormalClosure, ""))
+			reset(peer)
+		}, false},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			l := newTestLoop(t, 1)
+			release, closed := make(chan struct{}), make(chan struct{})
+			peer, server := bareAttached(t, l, funcHandler{
+				Message: func(*Conn, MessageType, []byte) { <-release },
+				Close:   func(*Conn, error) { close(closed) },
+			}, Options{CloseTimeout: time.Minute})
+			p := pollConnOf(server.loopTransport())
+			if tt.block {
+				peer.Write(frame(OpText, true, true, "1"))
+				until(t, "the runner is replaced", func() bool { return p.state.has(pollBusy) })
+			}
+			if tt.fill > 0 {
+				for !p.state.has(pollOut) || server.loopTransport().(*pollConn).queued() < tt.fill {
+					server.Write(bg, Binary, make([]byte, 8<<10))
+				}
+			}
+			tt.then(peer, server)
+			if spinning(l) {
+				t.Error("the worker spins")
+			}
+			close(release)
+			if !tt.ends {
+				server.CloseNow()
+				peer.Close() // a verdict on its input is there for it to read until then
+			}
+			select {
+			case <-closed:
+			case <-time.After(10 * time.Second):
+				t.Error("OnClose was not called")
+			}
+		})
+	}
+}
+
+// A descriptor that somebody else has, too, is not watched any more when the
+// connection has ended.
+func TestLoopSharedDescriptor(t *testing.T) {
+	l := newTestLoop(t, 1)
+	a, b := tcpPair(t)
+	defer a.Close()
+	shared, err := b.(*net.TCPConn).File()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer shared.Close()
+	server := newConn(b, connConfig{opts: Options{}.withDefaults()})
+	j := newJournal(t)
+	if err := l.Attach(server, j); err != nil {
+		t.Fatal(err)
+	}
+	j.want("open")
+	settle(t, l)
+	server.CloseNow()
+	j.want("close")
+	a.Write([]byte("hello"))
+	if spinning(l) {
+		t.Error("the worker spins")
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -276,5 +277,112 @@ func TestReceiverControlMemory(t *testing.T) {
 		if p.err != nil || p.r.ctl != nil || len(p.log) != 3*(round+1) {
 			t.Fatalf("round %d: %d frames, %v held, %v", round, len(p.log), p.r.ctl, p.err)
 		}
+	}
+}
+
+func TestReceiverRefusals(t *testing.T) {
+	type streams = []wireFrame
+	const server, client = 1, 2 // who refuses, if not both
+	for _, tt := range []struct {
+		name    string
+		frames  streams // what comes before, or all
+		header  string  // of the frame to refuse, without MASK and key
+		code    StatusCode
+		section string
+		want    []string // what is heard of the frames
+		role    int
+	}{
+		{"RSV1", nil, "c1 01", 1002, "5.2", nil, 0},
+		{"RSV2", nil, "a2 00", 1002, "5.2", nil, 0},
+		{"RSV3", streams{{0x81, "a"}}, "91 7e 00 80", 1002, "5.2", []string{`text "a"`}, 0},
+		{"all reserved bits", nil, "f1 01", 1002, "5.2", nil, 0},
+		{"RSV1 in a continuation", streams{{0x01, "a"}}, "c0 01", 1002, "5.2", nil, 0},
+		{"RSV2 in a ping", nil, "a9 00", 1002, "5.2", nil, 0},
+		{"RSV1 in a close", nil, "c8 00", 1002, "5.2", nil, 0},
+		{"opcode 3", nil, "83 00", 1002, "5.2", nil, 0},
+		{"opcode 7", nil, "87 7f 00 00 00 00 00 01 00 00", 1002, "5.2", nil, 0},
+		{"opcode 4 inside a message", streams{{0x01, "a"}}, "04 01", 1002, "5.2", nil, 0},
+		{"opcode 11", nil, "8b 00", 1002, "5.2", nil, 0},
+		{"opcode 15 inside a message", streams{{0x01, "a"}, {0x89, ""}}, "8f 00", 1002, "5.2", []string{`ping ""`}, 0},
+		{"fragmented ping", nil, "09 00", 1002, "5.5", nil, 0},
+		{"fragmented pong", streams{{0x01, "a"}}, "0a 01", 1002, "5.5", nil, 0},
+		{"fragmented close", nil, "08 02", 1002, "5.5", nil, 0},
+		{"ping of 126 bytes", nil, "89 7e 00 7e", 1002, "5.5", nil, 0},
+		{"pong of 65536 bytes", nil, "8a 7f 00 00 00 00 00 01 00 00", 1002, "5.5", nil, 0},
+		{"close of 126 bytes", streams{{0x81, "a"}}, "88 7e 00 7e", 1002, "5.5", []string{`text "a"`}, 0},
+		{"continuation at the start", nil, "80 00", 1002, "5.4", nil, 0},
+		{"continuation without FIN at the start", nil, "00 05", 1002, "5.4", nil, 0},
+		{"continuation behind a message", streams{{0x81, "a"}}, "80 01", 1002, "5.4", []string{`text "a"`}, 0},
+		{"continuation behind the last one", streams{{0x02, "a"}, {0x80, "b"}, {0x89, ""}}, "00 00", 1002, "5.4", []string{`binary "ab"`, `ping ""`}, 0},
+		{"text inside a text", streams{{0x01, "a"}}, "81 00", 1002, "5.4", nil, 0},
+		{"text inside an empty text", streams{{0x01, ""}}, "01 00", 1002, "5.4", nil, 0},
+		{"binary inside a text", streams{{0x01, "a"}, {0x00, "b"}, {0x8a, ""}}, "82 01", 1002, "5.4", []string{`pong ""`}, 0},
+		{"text inside a binary", streams{{0x02, "a"}}, "01 01", 1002, "5.4", nil, 0},
+		{"length 0 in 16 bits", nil, "82 7e 00 00", 1002, "5.2", nil, 0},
+		{"length 125 in 16 bits", nil, "82 7e 00 7d", 1002, "5.2", nil, 0},
+		{"length 0 in 64 bits", nil, "82 7f 00 00 00 00 00 00 00 00", 1002, "5.2", nil, 0},
+		{"length 65535 in 64 bits", streams{{0x01, "a"}}, "80 7f 00 00 00 00 00 00 ff ff", 1002, "5.2", nil, 0},
+		{"length 2^63", nil, "82 7f 80 00 00 00 00 00 00 00", 1002, "5.2", nil, 0},
+		{"length 2^63+5", nil, "82 7f 80 00 00 00 00 00 00 05", 1002, "5.2", nil, 0},
+		{"length 2^64-1", streams{{0x02, "a"}}, "80 7f ff ff ff ff ff ff ff ff", 1002, "5.2", nil, 0},
+		{"length 2^63-1", nil, "82 7f 7f ff ff ff ff ff ff ff", 1009, "7.4.1", nil, 0},
+
+		{"close of one byte", streams{{0x88, "\x03"}}, "", 1002, "5.5.1", nil, 0},
+		{"close with code 0", streams{{0x88, "\x00\x00"}}, "", 1002, "7.4", nil, 0},
+		{"close with code 999", streams{{0x88, "\x03\xe7"}}, "", 1002, "7.4", nil, 0},
+		{"close with code 1004", streams{{0x88, "\x03\xec"}}, "", 1002, "7.4", nil, 0},
+		{"close with code 1005", streams{{0x88, "\x03\xed"}}, "", 1002, "7.4", nil, 0},
+		{"close with code 1006", streams{{0x81, "a"}, {0x88, "\x03\xee"}}, "", 1002, "7.4", []string{`text "a"`}, 0},
+		{"close with code 1015", streams{{0x88, "\x03\xf7"}}, "", 1002, "7.4", nil, 0},
+		{"close with code 2999", streams{{0x01, "a"}, {0x88, "\x0b\xb7bye"}}, "", 1002, "7.4", nil, 0},
+		{"close with code 5000", streams{{0x88, "\x13\x88"}}, "", 1002, "7.4", nil, 0},
+		{"close with code 65535", streams{{0x88, "\xff\xff"}}, "", 1002, "7.4", nil, 0},
+		{"close with a reason that is not UTF-8", streams{{0x88, "\x03\xe8a\xff"}}, "", 1007, "5.5.1", nil, 0},
+		{"close with a reason cut short", streams{{0x88, "\x03\xe8\xc3"}}, "", 1007, "5.5.1", nil, 0},
+
+		{"text behind a close", streams{{0x88, "\x03\xe8"}}, "81 00", 1002, "5.5.1", []string{`close "\x03\xe8"`}, 0},
+		{"ping behind a close", streams{{0x88, ""}}, "89 00", 1002, "5.5.1", []string{`close ""`}, 0},
+		{"a second close", streams{{0x88, ""}}, "88 00", 1002, "5.5.1", []string{`close ""`}, 0},
+		{"the rest of a message behind a close", streams{{0x01, "a"}, {0x88, ""}}, "80 00", 1002, "5.5.1", []string{`close ""`}, 0},
+
+		{"server frame with a mask", streams{{0x81, "a"}}, "81 80 01 02 03 04", 1002, "5.1", []string{`text "a"`}, client},
+		{"server ping with a mask", nil, "89 80 00 00 00 00", 1002, "5.1", nil, client},
+		{"client frame without mask", streams{{0x81, "a"}}, "82 01", 1002, "5.1", []string{`text "a"`}, server},
+		{"client close without mask", nil, "88 00", 1002, "5.1", nil, server},
+		{"client continuation without mask", streams{{0x01, "a"}}, "80 7e 01 00", 1002, "5.1", nil, server},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			inBothRoles(t, func(t *testing.T, r receiver, masked bool) {
+				if tt.role == server && !masked || tt.role == client && masked {
+					t.SkipNow()
+				}
+				wire := encode(masked, tt.frames...)
+				before := len(wire)
+				if tt.header != "" {
+					header := unhex(tt.header)
+					if masked && tt.role == 0 {
+						header = maskedHeader(header, 7)
+					}
+					wire = append(wire, header...)
+				} else {
+					before--
+				}
+				p := playEveryWay(t, r, wire)
+				wantViolation(t, p.err, tt.code, tt.section)
+				if !slices.Equal(p.log, tt.want) {
+					t.Errorf("got %q before the error, want %q", p.log, tt.want)
+				}
+				if p.fed <= before {
+					t.Errorf("refused at byte %d, and the frame begins behind %d", p.fed, before)
+				}
+				// What follows changes nothing.
+				more := append(wire, 0x88, 0x82, 1, 2, 3, 4, 5, 6)
+				for cut := range more {
+					if q := play(t, r, cut&1 == 0, more, cut); q.outcome() != p.outcome() || fmt.Sprint(q.err) != fmt.Sprint(p.err) {
+						t.Fatalf("with more behind it, cut at %d:\n%s%v\nwant\n%s%v", cut, q.outcome(), q.err, p.outcome(), p.err)
+					}
+				}
+			})
+		})
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"os"
+	"runtime"
 	"sync"
 	"time"
 
@@ -344,4 +345,45 @@ func (m *sentModel) counts() (accepted, possible uint64) {
 		}
 	}
 	return accepted, possible
+}
+
+// end ends the connection in some way, or in two at once, and returns its name.
+func (r *modelRun) end(rnd *rand.Rand) (way string) {
+	theirs := func(code StatusCode) { r.arrive(closeFrame(!r.cfg.client, code, "")) }
+	ways := []struct {
+		name string
+		do   func()
+	}{
+		{"Close", func() { r.wg.Go(func() { r.c.Close(StatusNormalClosure, "") }) }},
+		{"CloseNow", func() { r.c.CloseNow() }},
+		{"peer close", func() { theirs(StatusGoingAway) }},
+		{"violation", func() { r.arrive([]byte{0xff, 0xff, 0, 0, 0, 0}) }},
+		{"EOF", func() { r.nc.do(func() { r.nc.eof = true }) }},
+		{"closeWriteHalf", func() { r.c.closeWriteHalf() }},
+		{"failure", func() { r.nc.do(func() { r.nc.failAt = len(r.nc.wire) + rnd.IntN(500) }) }},
+		{"dead", func() { r.c.dead(ErrDead) }},
+		{"CloseNow by context", func() {
+			r.wg.Go(func() {
+				<-r.c.Context().Done()
+				r.c.CloseNow()
+			})
+			runtime.Gosched()
+			theirs(StatusNormalClosure)
+		}},
+	}
+	for range 1 + rnd.IntN(2) {
+		w := ways[rnd.IntN(len(ways))]
+		way += w.name + " "
+		w.do()
+		if rnd.IntN(2) == 0 {
+			time.Sleep(time.Duration(rnd.IntN(2000)) * time.Microsecond)
+		}
+	}
+	r.wg.Go(func() { // a half that is open is closed by the peer, and then by us
+		time.Sleep(time.Second)
+		theirs(StatusNormalClosure)
+		time.Sleep(time.Second)
+		r.c.CloseNow()
+	})
+	return way
 }
