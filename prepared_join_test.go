@@ -11,6 +11,7 @@ import (
 	"unsafe"
 
 	"github.com/fullduplex-go/websocket/internal/bufpipe"
+	"github.com/fullduplex-go/websocket/internal/wstest/deflatetest"
 )
 
 // joinable returns messages of several sizes and both types, and them joined.
@@ -18,7 +19,7 @@ func joinable(t *testing.T) (contents []string, joined *PreparedMessage) {
 	t.Helper()
 	var all []*PreparedMessage
 	for i, size := range []int{0, 70_000, 5, 150, 300, 3} {
-		p := someText(i, size)
+		p := deflatetest.Text(size, i)
 		m, err := NewPreparedMessage([]MessageType{Text, Binary}[i%2], p)
 		if err != nil {
 			t.Fatal(err)
@@ -41,10 +42,10 @@ func joinable(t *testing.T) (contents []string, joined *PreparedMessage) {
 // negotiated and whichever end sends them, and each is counted and traced.
 func TestJoinPrepared(t *testing.T) {
 	contents, joined := joinable(t)
-	for i := range append(compressions, compression{}) {
+	for i := range append(deflatetest.Kinds, compression{}) {
 		var p *compression
-		if i < len(compressions) {
-			p = &compressions[i]
+		if i < len(deflatetest.Kinds) {
+			p = &deflatetest.Kinds[i]
 		}
 		for _, client := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%+v client %v", p, client), func(t *testing.T) {
@@ -66,7 +67,7 @@ func TestJoinPrepared(t *testing.T) {
 				defer from.CloseNow()
 				defer to.CloseNow()
 				var want []string
-				single := string(someText(9, 400))
+				single := string(deflatetest.Text(400, 9))
 				for range 2 { // and others between, for the encoder's sake
 					if err := from.SendPrepared(joined); err != nil {
 						t.Fatal(err)
