@@ -6,6 +6,7 @@ import (
 	"net"
 	"os"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/fullduplex-go/websocket/internal/buffer"
@@ -88,10 +89,23 @@ const MaxRoom = 4 << 10
 
 // Offer writes b if it is short and there is certainly room.
 func (s *stream) Offer(b []byte, _ bool, _ int) (int, error) {
-	if len(b) > MaxRoom || s.Probe(AskRoom).Room != Yes {
+	if !s.takes(len(b)) {
 		return 0, nil
 	}
 	return s.Write(b)
+}
+
+// takes reports whether it is certain that a write of n bytes would not wait.
+func (s *stream) takes(n int) bool {
+	if n > MaxRoom || s.Probe(AskRoom).Room != Yes {
+		return false
+	}
+	sc, ok := beneath(s.Conn).(syscall.Conn)
+	if !ok {
+		return true
+	}
+	rc, err := sc.SyscallConn()
+	return err == nil && roomy(rc)
 }
 
 func (s *stream) WriteNow(b *Backlog, last bool) (int, error) {
@@ -102,7 +116,7 @@ func (s *stream) WriteNow(b *Backlog, last bool) (int, error) {
 	case last:
 		s.SetWriteDeadline(time.Time{})
 		defer s.guard()()
-	case room == Unknown || b.Len() > MaxRoom:
+	case !s.takes(b.Len()):
 		return 0, nil
 	}
 	return s.WriteAll(b)
