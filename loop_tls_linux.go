@@ -217,14 +217,29 @@ func (t *pollTLS) WriteAll(b *transport.Backlog) (int, error) {
 			return 0, err
 		}
 	}
-	return t.WriteNow(b, false)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	n, err := t.collectLocked(b)
+	if err == nil && !t.pollConn.state.has(pollCorked) {
+		err = t.encryptLocked()
+	}
+	return n, err
 }
 
 // WriteNow encrypts all of b, in as few records as possible, and leaves the bytes
 // that the socket does not take in the queue.
-func (t *pollTLS) WriteNow(b *transport.Backlog, _ bool) (n int, err error) {
+func (t *pollTLS) WriteNow(b *transport.Backlog, _ bool) (int, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	n, err := t.collectLocked(b)
+	if err == nil {
+		err = t.uncorkLocked()
+	}
+	return n, err
+}
+
+// collectLocked adds b to plain, but for parts that are too large.
+func (t *pollTLS) collectLocked(b *transport.Backlog) (n int, err error) {
 	for _, part := range b.All() {
 		if len(part) <= maxRecord {
 			err = t.addLocked(part)
@@ -236,7 +251,7 @@ func (t *pollTLS) WriteNow(b *transport.Backlog, _ bool) (n int, err error) {
 		}
 		n += len(part)
 	}
-	return n, t.uncorkLocked()
+	return n, nil
 }
 
 func (t *pollTLS) uncorkLocked() error {

@@ -158,6 +158,40 @@ func testTLSBatch(t *testing.T, version uint16, loop, each bool, content string)
 	}
 }
 
+// TestTLSPingInBatch: on a loop a ping among messages does not end the batch: the
+// pong and the answers share a record.
+func TestTLSPingInBatch(t *testing.T) {
+	if raceEnabled {
+		t.Skip("the race detector's scheduling splits batches")
+	}
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
+	client, under := tlsEcho(t, true, tls.VersionTLS13)
+	var in, want []byte
+	for i := range 16 {
+		p := fmt.Sprint("message ", i)
+		in = append(append(in, frame(OpPing, true, true, "")...), frame(OpText, true, true, p)...)
+		want = append(append(want, frame(OpPong, true, false, "")...), frame(OpText, true, false, p)...)
+	}
+	const batches = 50
+	got := make([]byte, len(want))
+	records := under.records.Load()
+	for range batches {
+		if _, err := client.Write(in); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.ReadFull(client, got); err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Equal(got, want) {
+			t.Fatalf("%q", got)
+		}
+	}
+	// Preemption can split a batch.
+	if n := under.records.Load() - records; n > 3*batches {
+		t.Errorf("%d records for %d batches", n, batches)
+	}
+}
+
 // TestTLSAnswerLeaves: an answer leaves while its handler waits, even if more input
 // has been read from the socket.
 func TestTLSAnswerLeaves(t *testing.T) {
