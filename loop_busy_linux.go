@@ -85,7 +85,7 @@ func (p *pollConn) detach(opens bool) bool {
 
 // reattach gives p back to its worker. An event reports input that is still in the
 // socket, as p is watched again. A post is needed only for input that a control
-// reader has read, or is to read, and for OnClose.
+// reader has read, or is to read, for what a pause has left, and for OnClose.
 func (p *pollConn) reattach() {
 	p.mu.Lock()
 	p.lessBusyLocked()

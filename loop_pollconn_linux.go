@@ -159,7 +159,7 @@ func (p *pollConn) flushIf(events uint32) {
 func (p *pollConn) input() {
 	c := p.conn
 	var loan *buffer.Buffer
-	for !p.state.has(pollPaused) {
+	for !p.pausedInput() {
 		m, next, err := c.nextOnLoop(loan)
 		if loan = next; err != nil {
 			break
@@ -185,6 +185,21 @@ func (p *pollConn) input() {
 		p.mu.Unlock()
 	}
 	p.uncork()
+}
+
+// pausedInput reports whether input is to stop because p is paused. The rest of the
+// input may have been read from the socket. If p is busy and the pause is over before
+// p goes back to its worker, no event reports that rest.
+func (p *pollConn) pausedInput() bool {
+	if !p.state.has(pollPaused) {
+		return false
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.state.has(pollBusy) {
+		p.state.set(pollMissed)
+	}
+	return true
 }
 
 // close calls OnClose, once, if p has ended. If OnOpen was not called yet, or
