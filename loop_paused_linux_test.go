@@ -32,7 +32,7 @@ func TestLoopPausedApart(t *testing.T) {
 			spread.calm = -1 << 30 // for the whole test
 			spread.on.Store(true)
 			err := l.Attach(c, funcHandler{
-				message: func(c *Conn, typ MessageType, p []byte) {
+				Message: func(c *Conn, typ MessageType, p []byte) {
 					if string(p) != "one" {
 						if err := c.Write(bg, typ, p); err != nil {
 							t.Error(err)

@@ -11,6 +11,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/fullduplex-go/websocket/internal/wstest"
 )
 
 // narrowPair is a TCP connection to a peer that takes few bytes, in small packets.
@@ -50,8 +52,8 @@ func TestTLSSendNeverWaits(t *testing.T) {
 	}{
 		{"tcp/buffer", narrowPair, 1, 0},
 		{"tcp/limit", narrowPair, 0, 2000},
-		{"unix/buffer", unixPair, 1, 0},
-		{"unix/limit", unixPair, 0, 1},
+		{"unix/buffer", wstest.UnixPair, 1, 0},
+		{"unix/limit", wstest.UnixPair, 0, 1},
 	} {
 		for _, size := range []int{4000, 4090} {
 			t.Run(fmt.Sprintf("%s/%d", k.name, size), func(t *testing.T) {
