@@ -26,11 +26,7 @@ func (h *loopHandler) open(c *Conn) {
 func (h *loopHandler) message(c *Conn, m Message) {
 	defer c.containPanic("an EventHandler")
 	h.handler.OnMessage(c, m.Type, m.Data)
-	if scribble {
-		for i := range m.Data {
-			m.Data[i] = 0xdb
-		}
-	}
+	overwrite(m.Data)
 }
 
 func (h *loopHandler) close(c *Conn) {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -81,6 +82,67 @@ func TestScribble(t *testing.T) {
 	s.message(client, Message{Text, p})
 	if scribbled := string(p) != "on loan"; scribbled != scribble {
 		t.Errorf("behind the handler the message is %q", p)
+	}
+}
+
+// TestScribbleMessages is TestScribble for the body of a Messages loop, for messages in
+// one frame and in two, and for the last one before a break.
+func TestScribbleMessages(t *testing.T) {
+	messages := []string{strings.Repeat("x", 200), "second", "third"}
+	for name, sends := range map[string]func(c *Conn, p []byte) error{
+		"whole": func(c *Conn, p []byte) error { return c.Write(bg, Text, p) },
+		"in two frames": func(c *Conn, p []byte) error {
+			w, err := c.Writer(bg, Text)
+			if err != nil {
+				return err
+			}
+			if _, err := w.Write(p[:1]); err != nil {
+				return err
+			}
+			if _, err := w.Write(p[1:]); err != nil {
+				return err
+			}
+			return w.Close()
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			client, server := Pipe()
+			defer client.CloseNow()
+			defer server.CloseNow()
+			sent := make(chan error, 1)
+			go func() {
+				for _, p := range messages {
+					if err := sends(client, []byte(p)); err != nil {
+						sent <- err
+						return
+					}
+				}
+				sent <- nil
+			}()
+			var kept [][]byte
+			var seen []string
+			for m, err := range server.Messages(bg) {
+				if err != nil {
+					t.Fatal(err)
+				}
+				kept, seen = append(kept, m.Data), append(seen, string(m.Data))
+				if len(kept) == len(messages) {
+					break
+				}
+			}
+			if err := mustReceive(t, sent); err != nil {
+				t.Fatal(err)
+			}
+			if !slices.Equal(seen, messages) {
+				t.Errorf("the loop sees %q", seen)
+			}
+			if scribbled := string(kept[2]) != "third"; scribbled != scribble {
+				t.Errorf("behind the loop the message is %q", kept[2])
+			}
+			if tail := kept[0][100:]; scribble && string(tail) != strings.Repeat("\xdb", len(tail)) { // later messages are shorter
+				t.Errorf("behind its iteration the end of the first message is %q", tail)
+			}
+		})
 	}
 }
 

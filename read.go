@@ -61,8 +61,8 @@ func (c *Conn) ReadAppend(ctx context.Context, dst []byte) (MessageType, []byte,
 
 // Messages returns an iterator over the messages that arrive. The bytes of a
 // message are on loan: they are valid for that one iteration, during which
-// they may be changed. The body of the loop may call any method of c, reading
-// ones included.
+// they may be changed; with the build tag wsdebug they are overwritten afterwards.
+// The body of the loop may call any method of c, reading ones included.
 //
 // The loop ends without an error when the peer has closed the connection
 // normally: with [StatusNormalClosure], [StatusGoingAway] or no code, as
@@ -83,7 +83,9 @@ func (c *Conn) Messages(ctx context.Context) iter.Seq2[Message, error] {
 				}
 				return
 			}
-			if !yield(m, nil) {
+			more := yield(m, nil)
+			overwrite(m.Data)
+			if !more {
 				c.endLoan(loan)
 				return
 			}
