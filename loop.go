@@ -70,10 +70,12 @@ func (loopClosed) Is(target error) bool { return target == net.ErrClosed }
 // On Linux it works by epoll, for TCP and Unix sockets, and for TLS over them if
 // the listener comes from [Loop.Listener], or the connection from [Dial], through a
 // proxy or not, and not from the Transport's DialTLSContext. Other connections, and
-// all of them on other systems, get a goroutine each, with the same events.
+// all of them on other systems, get a goroutine each, with the same events. The first
+// TLS connection over a socket that gets one for want of Loop.Listener is logged.
 type Loop struct {
-	logger *slog.Logger
-	engine *engine
+	logger  *slog.Logger
+	engine  *engine
+	warnTLS sync.Once // says that TLS connections take a goroutine each, where they need not
 
 	mu         sync.Mutex                      // guards what follows; never held while a Conn, a handler or a listener is called
 	conns      map[*Conn]*loopHandler          // connections that the engine does not watch

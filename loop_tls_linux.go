@@ -34,6 +34,11 @@ const maxRecord = 16 << 10
 func (e *engine) registerTLS(c *Conn, h *loopHandler, over *tls.Conn) (loopTransport, error) {
 	under := pollableUnder(over)
 	if under == nil {
+		if !c.client() && overSocket(over) {
+			h.loop.warnTLS.Do(func() {
+				h.loop.logger.Warn("websocket: each TLS connection on this Loop takes a goroutine: put Loop.Listener under TLS, as in tls.NewListener(loop.Listener(ln), config)")
+			})
+		}
 		return nil, nil
 	}
 	sc, ok := under.Get().(syscall.Conn)
@@ -62,6 +67,21 @@ func pollableUnder(nc *tls.Conn) *transport.Pollable {
 			return under
 		default:
 			return nil
+		}
+	}
+}
+
+// overSocket reports whether nc, which the engine cannot watch, is over a socket, so
+// that Loop.Listener would make a difference.
+func overSocket(nc *tls.Conn) bool {
+	for {
+		switch under := nc.NetConn().(type) {
+		case *tls.Conn:
+			nc = under
+		case *net.TCPConn, *net.UnixConn:
+			return true
+		default:
+			return false
 		}
 	}
 }
