@@ -167,8 +167,7 @@ func (s *Subscription) sendFirst(b *backlog, look bool, n *counts) (next step, e
 	case errors.Is(err, websocket.ErrBackpressure):
 		return await, false
 	case tooBig(err):
-		s.extra.dropped++
-		n.dropped++
+		s.leaveOut(n)
 	default: // the connection has ended
 		s.removeLocked()
 		return done, true

@@ -141,7 +141,7 @@ func (src *source) receive(msg []byte) {
 	if e.hub == h.id {
 		return
 	}
-	m, err := newMessage(e.key, e.typ, e.payload)
+	m, err := h.newMessage(e.key, e.typ, e.payload)
 	if err != nil {
 		h.invalid(t, err)
 		return

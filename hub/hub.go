@@ -76,11 +76,12 @@ func New(opts *Options) *Hub {
 // messages of each hub come in the same order everywhere.
 //
 // A message that cannot be sent, such as a text that is not UTF-8, is refused
-// with the error of [websocket.NewPreparedMessage]. Any other error is
-// [ErrClosed], or wraps that of the Backplane: then the message has been
-// delivered here, but may not arrive elsewhere. If a message is larger than the
-// [websocket.Options].SendBuffer of a connection, that connection has no room
-// for it.
+// with the error of [websocket.NewPreparedMessage], and one that is larger than
+// Options.MaxMessage with an error that wraps [websocket.ErrMessageTooBig]. Any
+// other error is [ErrClosed], or wraps that of the Backplane: then the message has
+// been delivered here, but may not arrive elsewhere. A connection whose
+// [websocket.Options].SendBuffer is smaller than the message does not get it: its
+// subscription counts the message in Stats.TooBig, and [Disconnect] closes it.
 func (h *Hub) Publish(topic string, typ websocket.MessageType, p []byte) error {
 	return h.PublishKey(topic, "", typ, p)
 }
@@ -89,7 +90,7 @@ func (h *Hub) Publish(topic string, typ websocket.MessageType, p []byte) error {
 // key: it replaces earlier messages with the same key wherever they are still
 // kept, by [KeepLatest] and Options.Replay. With the key "" it is Publish.
 func (h *Hub) PublishKey(topic, key string, typ websocket.MessageType, p []byte) error {
-	m, err := newMessage(key, typ, p)
+	m, err := h.newMessage(key, typ, p)
 	if err != nil {
 		return err
 	}
@@ -242,27 +243,30 @@ type Totals struct {
 
 	Published    uint64 // messages that were published here
 	Received     uint64 // messages that came from the backplane
-	Invalid      uint64 // messages of the backplane that could not be parsed
+	Invalid      uint64 // messages of the backplane that could not be parsed, or are over Options.MaxMessage
 	Delivered    uint64 // messages given to connections: one to ten connections is ten
 	Dropped      uint64 // not given to a connection, because its peer did not keep up
 	Conflated    uint64 // replaced by a newer one of the same key, for the same reason
+	TooBig       uint64 // not given to a connection, because they are larger than its SendBuffer
 	Disconnected uint64 // connections that Disconnect has closed
 }
 
 type counters struct {
 	published, received, invalid                atomic.Uint64
 	delivered, dropped, conflated, disconnected atomic.Uint64
+	tooBig                                      atomic.Uint64
 }
 
 // counts counts the outcomes of one message, or of several, until it is added to
 // counters.
-type counts struct{ delivered, dropped, conflated, disconnected uint64 }
+type counts struct{ delivered, dropped, conflated, disconnected, tooBig uint64 }
 
 func (c *counters) add(t *counts) {
 	addTo(&c.delivered, t.delivered)
 	addTo(&c.dropped, t.dropped)
 	addTo(&c.conflated, t.conflated)
 	addTo(&c.disconnected, t.disconnected)
+	addTo(&c.tooBig, t.tooBig)
 }
 
 // take is add, and sets t to zero.
@@ -292,6 +296,7 @@ func (h *Hub) Stats() Totals {
 		Delivered:     c.delivered.Load(),
 		Dropped:       c.dropped.Load(),
 		Conflated:     c.conflated.Load(),
+		TooBig:        c.tooBig.Load(),
 		Disconnected:  c.disconnected.Load(),
 	}
 }

@@ -22,6 +22,13 @@ type Options struct {
 	// gets one of each. Zero means none.
 	Replay int
 
+	// MaxMessage is how many bytes a message may have, with 10 for its header.
+	// Larger ones are refused by [Hub.Publish], and ignored if they come from the
+	// Backplane, since connections could not queue them. So it should be the
+	// [websocket.Options].SendBuffer of the connections. Zero means the default of
+	// SendBuffer, 256 KiB. With a negative value there is no limit.
+	MaxMessage int
+
 	// Linger is how long a topic is kept after its last subscriber has left,
 	// with its replay and its subscription at the backplane, so that a page
 	// that is reloaded finds the same messages, and the hub does not subscribe
@@ -57,12 +64,18 @@ type Options struct {
 	Logger *slog.Logger
 }
 
+// defaultMaxMessage is the default of websocket.Options.SendBuffer.
+const defaultMaxMessage = 256 << 10
+
 func (o Options) withDefaults() Options {
 	switch {
 	case o.Linger == 0:
 		o.Linger = time.Minute
 	case o.Linger < 0:
 		o.Linger = 0
+	}
+	if o.MaxMessage == 0 {
+		o.MaxMessage = defaultMaxMessage
 	}
 	o.Replay, o.Collect = max(o.Replay, 0), max(o.Collect, 0)
 	return o

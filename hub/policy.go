@@ -41,7 +41,9 @@ const (
 	KeepLatest
 	// Disconnect closes the connection when its own queue has no room: with
 	// SubscribeOptions.Code and Reason, without waiting for the close. A peer
-	// with this policy gets every message, or is told that it did not.
+	// with this policy gets every message, or is told that it did not. For a message
+	// that is larger than the queue the reason is "message too big", and a newcomer
+	// gets the replay without that message.
 	Disconnect
 )
 
@@ -50,11 +52,11 @@ var policies = [...]rules{
 	DropNewest: {name: "drop newest", full: (*Subscription).drop},
 	DropOldest: {name: "drop oldest", queue: 64, full: (*Subscription).replaceOldest},
 	KeepLatest: {name: "keep latest", queue: 1024, keyed: true, full: (*Subscription).replaceOldest},
-	Disconnect: {name: "disconnect", full: (*Subscription).disconnect, tooBig: (*Subscription).disconnect},
+	Disconnect: {name: "disconnect", full: (*Subscription).disconnect, tooBig: (*Subscription).disconnectTooBig},
 }
 
 // rules are what a policy does. By default messages wait in the connection's own
-// queue only, and one that is larger than that queue is dropped.
+// queue only, and one that is larger than that queue is left out.
 type rules struct {
 	name string
 
@@ -66,8 +68,8 @@ type rules struct {
 
 	// full is called with a message for which there is no room: in the hub's queue
 	// or, if the policy has none, in the connection's. tooBig is called with a
-	// message that is larger than the connection's queue; nil means that it is
-	// dropped. They get the error of the connection. If they return one, that ends
+	// message that is larger than the connection's queue, and was left out; nil means
+	// that nothing else happens. They get the error of the connection. If they return one, that ends
 	// the subscription. They are called with chunk.mu held, and must not wait.
 	full, tooBig func(*Subscription, *message, *counts, error) error
 }
@@ -100,10 +102,20 @@ func (s *Subscription) replaceOldest(m *message, n *counts, err error) error {
 	return s.drop(m, n, err)
 }
 
-// disconnect closes the connection, without waiting for that.
+// disconnect closes the connection of a peer that does not keep up.
 func (s *Subscription) disconnect(_ *message, n *counts, err error) error {
+	return s.closeConn(s.closing(), n, err)
+}
+
+// disconnectTooBig closes the connection, whose peer has missed a message although it
+// keeps up.
+func (s *Subscription) disconnectTooBig(_ *message, n *counts, err error) error {
+	return s.closeConn(closeWith{s.closing().code, "message too big"}, n, err)
+}
+
+// closeConn closes the connection, without waiting for that.
+func (s *Subscription) closeConn(with closeWith, n *counts, err error) error {
 	n.disconnected++
-	with := s.closing()
 	go s.client.conn.Close(with.code, with.reason)
 	return fmt.Errorf("hub: disconnected: %w", err)
 }
@@ -118,10 +130,18 @@ func (s *Subscription) refused(m *message, n *counts, err error) error {
 		return r.full(s, m, n, err)
 	case !tooBig(err):
 		return err // the connection has ended
-	case r.tooBig != nil:
-		return r.tooBig(s, m, n, err)
 	}
-	return s.drop(m, n, err)
+	s.leaveOut(n)
+	if r.tooBig == nil || s.entry() != nil { // a newcomer gets the rest of the replay
+		return nil
+	}
+	return r.tooBig(s, m, n, err)
+}
+
+// leaveOut counts a message that the connection can never take.
+func (s *Subscription) leaveOut(n *counts) {
+	s.extraLocked().tooBig++
+	n.tooBig++
 }
 
 // isRefusal reports whether err is about a message that the connection does not take,

@@ -44,9 +44,10 @@ type extra struct {
 	queue     int        // as by SubscribeOptions.Queue; 0 for the policy's default
 	closeWith *closeWith // for Disconnect; nil for the default
 
-	entry              *entry   // during the replay, or nil
-	backlog            *backlog // messages that wait for a slow reader, or nil
-	dropped, conflated uint64
+	entry   *entry   // during the replay, or nil
+	backlog *backlog // messages that wait for a slow reader, or nil
+
+	dropped, conflated, tooBig uint64
 }
 
 // extraLocked returns extra, and allocates it if it is nil.
@@ -92,6 +93,7 @@ type Stats struct {
 	Sent      uint64 // given to the connection
 	Dropped   uint64 // left out, because the peer did not keep up
 	Conflated uint64 // replaced by a newer message of the same key, for the same reason
+	TooBig    uint64 // left out, because they are larger than the connection's SendBuffer
 	Pending   int    // waiting in the hub, without those in the connection's queue
 }
 
@@ -302,7 +304,7 @@ func (s *Subscription) Stats() Stats {
 	defer s.chunk.mu.Unlock()
 	st := Stats{Sent: s.sent}
 	if e := s.extra; e != nil {
-		st.Dropped, st.Conflated = e.dropped, e.conflated
+		st.Dropped, st.Conflated, st.TooBig = e.dropped, e.conflated, e.tooBig
 		if e.backlog != nil {
 			st.Pending = e.backlog.len()
 		}

@@ -1,6 +1,7 @@
 package hub
 
 import (
+	"fmt"
 	"sync"
 
 	"github.com/fullduplex-go/websocket"
@@ -18,7 +19,10 @@ type message struct {
 }
 
 // newMessage returns a message with the content p, which it does not keep.
-func newMessage(key string, typ websocket.MessageType, p []byte) (*message, error) {
+func (h *Hub) newMessage(key string, typ websocket.MessageType, p []byte) (*message, error) {
+	if most := h.opts.MaxMessage; most > 0 && len(p)+maxHeader > most {
+		return nil, &tooBigError{len(p), most}
+	}
 	prepared, err := websocket.NewPreparedMessage(typ, p)
 	if err != nil {
 		return nil, err
@@ -28,6 +32,15 @@ func newMessage(key string, typ websocket.MessageType, p []byte) (*message, erro
 
 // maxHeader is the size of the longest header of a server's frame.
 const maxHeader = 10
+
+// tooBigError is the error for a message over Options.MaxMessage.
+type tooBigError struct{ size, limit int }
+
+func (e *tooBigError) Error() string {
+	return fmt.Sprintf("hub: message of %d bytes is over Options.MaxMessage (%d, with %d for the header)", e.size, e.limit, maxHeader)
+}
+
+func (e *tooBigError) Unwrap() error { return websocket.ErrMessageTooBig }
 
 // topic holds the subscribers of a topic, and the messages that are kept for them.
 //
