@@ -165,9 +165,10 @@ func ExampleDial_unix() {
 	// /news <nil>
 }
 
-// A client that connects again after the connection has ended, or when there is
-// no server. It waits longer each time, and not the same time as all others, so
-// that a server that comes back does not get all of its clients at once.
+// A client that connects again after a deploy, an overload or a cut, or when there
+// is no server, but not where that would not help. It waits longer each time, and
+// not the same time as all others, so that a server that comes back does not get
+// all of its clients at once.
 func ExampleDial_reconnect() {
 	var visits atomic.Int32
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -180,12 +181,15 @@ func ExampleDial_reconnect() {
 		if err != nil {
 			return
 		}
-		if visit == 2 {
-			c.Close(websocket.StatusServiceRestart, "new version")
-			return
+		switch visit {
+		case 2:
+			c.Close(websocket.StatusTryAgainLater, "too many")
+		case 3:
+			c.Close(websocket.StatusGoingAway, "") // as Server.Shutdown does
+		default:
+			c.Write(r.Context(), websocket.Text, []byte("news"))
+			c.Close(websocket.StatusNormalClosure, "that is all")
 		}
-		c.Write(r.Context(), websocket.Text, []byte("news"))
-		c.Close(websocket.StatusNormalClosure, "that is all")
 	}))
 	defer srv.Close()
 
@@ -195,31 +199,47 @@ func ExampleDial_reconnect() {
 	fmt.Println(err)
 	// Output:
 	// again after 503 Service Unavailable
-	// again after 1012 (service restart)
+	// again after 1013 (try again later)
+	// again after 1001 (going away)
 	// news
 	// <nil>
 }
 
-// follow calls handle with each message until the server closes normally, or
-// ctx ends.
+// Close codes that the server of follow has for its own purposes.
+const (
+	signInAgain websocket.StatusCode = 4001
+	notAllowed  websocket.StatusCode = 4003
+)
+
+// follow calls handle with each message until the server closes with 1000. Then it
+// returns nil. It returns an error when ctx ends, and when the server refuses this
+// client or what it sends: the caller signs in again, or gives up.
 func follow(ctx context.Context, url string, handle func(websocket.Message)) error {
 	const least, most = 100 * time.Millisecond, 30 * time.Second
-	for wait := least; ; {
-		var why string
+	const steady = 10 * time.Second // a shorter connection is a failure like any other
+	wait := least
+	for {
 		c, resp, err := websocket.Dial(ctx, url, nil)
+		why := fmt.Sprint(err)
 		switch {
 		case err == nil:
-			wait = least
-			if err = receive(ctx, c, handle); err == nil {
-				return nil
+			start := time.Now()
+			err = receive(ctx, c, handle)
+			if time.Since(start) > steady {
+				wait = least
 			}
-			why = websocket.CloseCode(err).String()
+			switch code := websocket.CloseCode(err); code {
+			case websocket.StatusNormalClosure:
+				return nil
+			case websocket.StatusPolicyViolation, signInAgain, notAllowed:
+				return err
+			default:
+				why = code.String()
+			}
 		case resp != nil && resp.StatusCode/100 == 4 && resp.StatusCode != http.StatusTooManyRequests:
 			return err // trying again would not help
 		case resp != nil:
 			why = resp.Status
-		default:
-			why = err.Error()
 		}
 		if ctx.Err() != nil {
 			return ctx.Err()
@@ -234,7 +254,8 @@ func follow(ctx context.Context, url string, handle func(websocket.Message)) err
 	}
 }
 
-// receive returns nil when the server has closed with 1000, 1001 or no code.
+// receive returns the end of c as an error, also one that Messages ends with
+// silently: 1001 is a deploy, after which a client comes back.
 func receive(ctx context.Context, c *websocket.Conn, handle func(websocket.Message)) error {
 	defer c.CloseNow()
 	for msg, err := range c.Messages(ctx) {
@@ -243,7 +264,7 @@ func receive(ctx context.Context, c *websocket.Conn, handle func(websocket.Messa
 		}
 		handle(msg)
 	}
-	return nil
+	return context.Cause(c.Context()) // a *CloseError with 1000, 1001 or 1005
 }
 
 // A server that answers something else than 101 is a HandshakeError.

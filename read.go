@@ -62,14 +62,21 @@ func (c *Conn) ReadAppend(ctx context.Context, dst []byte) (MessageType, []byte,
 // Messages returns an iterator over the messages that arrive. The bytes of a
 // message are on loan: they are valid for that one iteration, during which
 // they may be changed; with the build tag wsdebug they are overwritten afterwards.
-// The body of the loop may call any method of c, reading ones included.
+// To keep them, or to hand them to another goroutine, clone them, or use
+// [Conn.Read], whose bytes are the caller's. The body of the loop may call any method
+// of c, reading ones included.
 //
 // The loop ends without an error when the peer has closed the connection
 // normally: with [StatusNormalClosure], [StatusGoingAway] or no code, as
 // close() without arguments does in a browser. Any other end, including that
-// of ctx, is yielded as the last pair: the zero Message, which is no message,
-// and the error. In all pairs before, the error is nil. Breaking out of the
-// loop leaves the connection as it is; the next read returns the next message.
+// of ctx and that by the Shutdown of one's own [Server], is yielded as the last
+// pair: the zero Message, which is no message, and the error. In all pairs before,
+// the error is nil. Breaking out of the loop leaves the connection as it is; the
+// next read returns the next message.
+//
+// A loop that ends without an error may be a deploy of the server
+// ([StatusGoingAway]). A client that comes back after one asks
+// CloseCode(context.Cause(c.Context())).
 func (c *Conn) Messages(ctx context.Context) iter.Seq2[Message, error] {
 	return func(yield func(Message, error) bool) {
 		var loan *buffer.Buffer
