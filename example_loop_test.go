@@ -99,20 +99,30 @@ func ExampleLoop_Listener() {
 	defer loop.Close()
 
 	// httptest has a certificate, and a client that trusts it.
-	srv := httptest.NewUnstartedServer(&websocket.Server{Events: shout{}, Loop: loop})
-	srv.Listener = loop.Listener(srv.Listener) // TCP below, TLS above
-	srv.StartTLS()
-	defer srv.Close()
-	fmt.Println(ask(srv.URL, srv.Client(), "by http.Server"))
+	trusted := httptest.NewTLSServer(nil)
+	defer trusted.Close()
+	config := &tls.Config{Certificates: trusted.TLS.Certificates}
+
+	web := &http.Server{
+		Handler:           &websocket.Server{Events: shout{}, Loop: loop},
+		ReadHeaderTimeout: 10 * time.Second,
+		TLSConfig:         config,
+	}
+	tcp, err := net.Listen("tcp", "127.0.0.1:0") // or ":443"
+	if err != nil {
+		log.Fatal(err)
+	}
+	go web.ServeTLS(loop.Listener(tcp), "", "") // or the files of the certificate and its key
+	defer web.Close()
+	fmt.Println(ask("wss://"+tcp.Addr().String(), trusted.Client(), "by http.Server"))
 
 	// The same without net/http.
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		log.Fatal(err)
 	}
-	config := &tls.Config{Certificates: srv.TLS.Certificates}
 	go loop.Serve(tls.NewListener(loop.Listener(ln), config), nil, shout{})
-	fmt.Println(ask("wss://"+ln.Addr().String(), srv.Client(), "by the loop"))
+	fmt.Println(ask("wss://"+ln.Addr().String(), trusted.Client(), "by the loop"))
 	// Output:
 	// BY HTTP.SERVER <nil>
 	// BY THE LOOP <nil>

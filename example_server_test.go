@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"time"
@@ -41,13 +42,17 @@ func ExampleServer_Shutdown() {
 	}}
 	mux := http.NewServeMux()
 	mux.Handle("/ws", ws)
-	web := httptest.NewServer(mux) // or &http.Server{Handler: mux}
-	defer web.Close()
-	web.Config.RegisterOnShutdown(func() { ws.Shutdown(context.Background()) })
+	web := &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second}
+	web.RegisterOnShutdown(func() { ws.Shutdown(context.Background()) })
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		log.Fatal(err)
+	}
+	go web.Serve(ln)
 
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
-	c, _, err := websocket.Dial(ctx, web.URL+"/ws", nil)
+	c, _, err := websocket.Dial(ctx, "ws://"+ln.Addr().String()+"/ws", nil)
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -59,7 +64,7 @@ func ExampleServer_Shutdown() {
 		read <- err
 	}()
 
-	err = errors.Join(web.Config.Shutdown(ctx), ws.Shutdown(ctx))
+	err = errors.Join(web.Shutdown(ctx), ws.Shutdown(ctx))
 	fmt.Println("shut down:", err)
 	fmt.Println("client:", <-read)
 	// Output:
@@ -112,6 +117,47 @@ func ExampleAcceptOptions_admit() {
 	// Output:
 	// 401 Bearer true
 	// ann hello, ann <nil>
+}
+
+// With ForgetRequest nothing of the request is left for the connection, and what
+// Admit has put into its context neither. Accept in a handler of your own hands on
+// what the connection needs, and net/http's buffers go when that handler returns.
+func ExampleAcceptOptions_forgetRequest() {
+	users := map[string]string{"Bearer 12345": "ann"} // or a look into a database
+	opts := &websocket.AcceptOptions{ForgetRequest: true}
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		user, ok := users[r.Header.Get("Authorization")]
+		if !ok {
+			http.Error(w, "sign in first", http.StatusUnauthorized)
+			return
+		}
+		c, err := websocket.Accept(w, r, opts)
+		if err != nil {
+			return // the request has been answered
+		}
+		go welcome(c, user)
+	}))
+	defer srv.Close()
+
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	c, _, err := websocket.Dial(ctx, srv.URL, &websocket.DialOptions{
+		Header: http.Header{"Authorization": {"Bearer 12345"}},
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer c.CloseNow()
+	_, data, err := c.Read(ctx)
+	fmt.Println(string(data), err)
+	// Output:
+	// hello, ann <nil>
+}
+
+// welcome owns c: no Server closes it, or knows of it in its Shutdown.
+func welcome(c *websocket.Conn, user string) {
+	defer c.Close(websocket.StatusNormalClosure, "")
+	c.Write(c.Context(), websocket.Text, []byte("hello, "+user))
 }
 
 // Pages of other sites are refused unless their origin is named. Clients that
