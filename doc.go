@@ -16,6 +16,13 @@
 //
 //	c, _, err := websocket.Dial(ctx, "wss://example.com/ws", nil)
 //
+// [Options] are embedded in [AcceptOptions], which are embedded in [Server], and in
+// [DialOptions]. A composite literal cannot name embedded fields, so set them
+// afterwards:
+//
+//	srv := &websocket.Server{Handler: serve}
+//	srv.ReadLimit = 64 << 10
+//
 // # Reading
 //
 // There are four ways, from the simplest to the one for streams: [Conn.Read]

@@ -34,7 +34,7 @@ func serve(h *hub.Hub, c *websocket.Conn) {
 		return
 	}
 	for msg, err := range c.Messages(c.Context()) {
-		if err != nil { // not 1000, 1001 or 1005
+		if err != nil { // not 1000, 1001 or 1005 from the client
 			log.Print(err)
 			return
 		}
