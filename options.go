@@ -128,7 +128,9 @@ type AcceptOptions struct {
 	// against "scheme://host[:port]" when it contains "://", and against
 	// "host[:port]" otherwise; default ports are left out, and there is no
 	// path. Examples: "https://example.com", "*.example.com", "localhost:*".
-	// "*" allows every origin, "null" of sandboxed pages included.
+	// "*" allows every origin, "null" of sandboxed pages included. A pattern that is
+	// malformed or has a path, be it a slash at the end, is found at the first
+	// handshake: every client then gets 500, and the log says why.
 	//
 	// A server behind a proxy that ends TLS sees https origins on http
 	// requests, and must name its own public origin here.
@@ -153,14 +155,15 @@ type AcceptOptions struct {
 	//
 	// Admit can pass a value to the connection's handler in the request's context, by
 	// *r = *r.WithContext(ctx). [Conn.Request] and [Conn.Context] have the value; see
-	// there for how long.
+	// there for how long. With ForgetRequest only OnOpen of an [EventHandler] has it.
 	Admit func(r *http.Request) (http.Header, error)
 
 	// ForgetRequest makes the connection drop the request that asked for it, for
 	// servers with very many connections: [Conn.Request] returns nil, and
-	// [Conn.Context] has none of the request's values. It saves about 1 KB per
-	// connection, and more where requests have many headers. With an [EventHandler] the
-	// request is dropped when OnOpen has returned.
+	// [Conn.Context] has none of the request's values, those of Admit neither: a
+	// handler that needs some calls [Accept] and keeps them itself. It saves about 1 KB
+	// per connection, and more where requests have many headers. With an [EventHandler]
+	// the request is dropped when OnOpen has returned.
 	//
 	// With [Server.Handler] it also saves net/http's goroutine and buffers, some
 	// 10 KB per connection: Handler then runs on a goroutine of its own, and

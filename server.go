@@ -50,9 +50,10 @@ import (
 type Server struct {
 	AcceptOptions
 
-	// Handler is called for each connection, by ServeHTTP or, with
-	// ForgetRequest, on a goroutine of its own. The connection is closed with
-	// [StatusNormalClosure] when it returns. If it panics, the panic is logged
+	// Handler is called for each connection. It or Events must be set: without them
+	// every handshake is answered with 500, and the log says why. Handler is called by
+	// ServeHTTP or, with ForgetRequest, on a goroutine of its own. The connection is
+	// closed with [StatusNormalClosure] when it returns. If it panics, the panic is logged
 	// to Options.Logger and the connection closed with [StatusInternalError];
 	// nothing else is affected, and middleware does not see it. A panic with
 	// [http.ErrAbortHandler] cuts the connection without a log.
