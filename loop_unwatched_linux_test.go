@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/fullduplex-go/websocket/internal/transport"
+	"github.com/fullduplex-go/websocket/internal/wstest"
 )
 
 // A loop says once that its connections over TLS take goroutines which Loop.Listener
@@ -27,7 +28,7 @@ func TestLoopSaysThatTLSIsNotWatched(t *testing.T) {
 			return client, transport.NewPollable(server)
 		}, false, 1},
 		{"TLS over a Unix socket", func(t testing.TB) (net.Conn, net.Conn) {
-			a, b := unixPair(t)
+			a, b := wstest.UnixPair(t)
 			return tlsOver(t, a, b)
 		}, false, 1},
 		{"TLS over TLS", func(t testing.TB) (net.Conn, net.Conn) {

@@ -1,4 +1,4 @@
-//go:build !ws_plain
+//go:build !ws_unix && !ws_plain
 
 package transport
 
@@ -17,9 +17,9 @@ const (
 	minNotSent = 16 << 10
 )
 
-// roomy reports whether the socket takes MaxRoom bytes when it is writable: not if
-// its send buffer is very small, or the bytes that it may hold.
-func roomy(rc syscall.RawConn) bool {
+// roomy reports whether the socket takes n bytes in TLS, at most MaxRoom, when it is
+// writable: not if its send buffer is very small, or the bytes that it may hold.
+func roomy(rc syscall.RawConn, _ int) bool {
 	fits := false
 	err := rc.Control(func(fd uintptr) {
 		size, err := unix.GetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_SNDBUF)

@@ -105,7 +105,7 @@ func (s *stream) takes(n int) bool {
 		return true
 	}
 	rc, err := sc.SyscallConn()
-	return err == nil && roomy(rc)
+	return err == nil && roomy(rc, n)
 }
 
 func (s *stream) WriteNow(b *Backlog, last bool) (int, error) {
