@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/fullduplex-go/websocket/internal/prefix"
 	"github.com/fullduplex-go/websocket/internal/transport"
 )
 
@@ -80,7 +81,7 @@ func Accept(w http.ResponseWriter, r *http.Request, opts *AcceptOptions) (*Conn,
 	nc = transport.WithDeadlines(nc)
 	if err := respond(nc, hs.appendResponse(make([]byte, 0, 512))); err != nil {
 		nc.Close()
-		return nil, fmt.Errorf("websocket: sending the handshake response: %w", err)
+		return nil, fmt.Errorf("websocket: sending the handshake response: %w", prefix.Trim(err))
 	}
 	return newConn(nc, connConfig{
 		opts:      opts.Options.withDefaults(),

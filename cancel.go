@@ -10,6 +10,7 @@ import (
 	"weak"
 
 	"github.com/fullduplex-go/websocket/internal/dial"
+	"github.com/fullduplex-go/websocket/internal/prefix"
 	"github.com/fullduplex-go/websocket/internal/transport"
 )
 
@@ -195,7 +196,7 @@ func (c *Conn) interruption(ctx context.Context) error {
 
 // contextError returns the error of a call whose context has ended.
 func contextError(ctx context.Context) error {
-	return fmt.Errorf("websocket: %w", dial.EndOfContext(ctx))
+	return fmt.Errorf("websocket: %w", prefix.Trim(dial.EndOfContext(ctx)))
 }
 
 // writeClock interrupts the write under way when its time, Options.WriteTimeout, is

@@ -15,6 +15,7 @@ import (
 
 	"github.com/fullduplex-go/websocket/internal/dial"
 	"github.com/fullduplex-go/websocket/internal/extension"
+	"github.com/fullduplex-go/websocket/internal/prefix"
 	"github.com/fullduplex-go/websocket/internal/transport"
 )
 
@@ -208,5 +209,5 @@ func (hs *clientHandshake) failed(err error) error {
 	if r, ok := err.(*dial.Refusal); ok {
 		err = &dialRefusal{r.Text, &HandshakeError{Status: r.Status, Reason: r.Reason, Proxy: r.Proxy, err: r.Err}}
 	}
-	return fmt.Errorf("websocket: dial %s: %w", hs.target, err)
+	return fmt.Errorf("websocket: dial %s: %w", hs.target, prefix.Trim(err))
 }

@@ -7,6 +7,8 @@ import (
 	"net"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/fullduplex-go/websocket/internal/prefix"
 )
 
 // StatusCode tells why a connection was closed (RFC 6455, section 7.4).
@@ -227,7 +229,7 @@ var (
 // not arrive.
 var ErrMaybeSent = errors.New("websocket: the message may have been sent")
 
-func maybeSent(err error) error { return fmt.Errorf("%w (%w)", err, ErrMaybeSent) }
+func maybeSent(err error) error { return fmt.Errorf("%w (%w)", err, prefix.Trim(ErrMaybeSent)) }
 
 // sendableClose returns the code and the reason that are sent instead of arguments
 // that must not be sent.

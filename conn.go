@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/fullduplex-go/websocket/internal/buffer"
+	"github.com/fullduplex-go/websocket/internal/prefix"
 	"github.com/fullduplex-go/websocket/internal/transport"
 )
 
@@ -308,9 +309,9 @@ func (c *Conn) Close(code StatusCode, reason string) error {
 	case l.received && l.sent:
 		return refused
 	case refused != nil:
-		return fmt.Errorf("%w; the closing handshake was not completed: %w", refused, cause)
+		return fmt.Errorf("%w; the closing handshake was not completed: %w", refused, prefix.Trim(cause))
 	case cause.Err == nil:
-		return fmt.Errorf("websocket: the closing handshake was not completed: %w", cause)
+		return fmt.Errorf("websocket: the closing handshake was not completed: %w", prefix.Trim(cause))
 	default:
 		return cause
 	}

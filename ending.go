@@ -6,6 +6,7 @@ import (
 	"io"
 	"time"
 
+	"github.com/fullduplex-go/websocket/internal/prefix"
 	"github.com/fullduplex-go/websocket/internal/transport"
 )
 
@@ -109,7 +110,7 @@ func (l *life) decideLocked(ev closeEvent, cause *CloseError) *CloseError {
 		return cause
 	case eventInputEnd:
 		if cause.Err != errInputOver {
-			return &CloseError{Code: StatusAbnormalClosure, Err: fmt.Errorf("%w, after a write failed: %w", cause.Err, failed.Err)}
+			return &CloseError{Code: StatusAbnormalClosure, Err: fmt.Errorf("%w, after a write failed: %w", cause.Err, prefix.Trim(failed.Err))}
 		}
 	}
 	return failed

@@ -8,6 +8,8 @@ import (
 	"path"
 	"strconv"
 	"strings"
+
+	"github.com/fullduplex-go/websocket/internal/prefix"
 )
 
 // origin is a web origin (RFC 6454) in lower case. A port that is the
@@ -144,7 +146,7 @@ func (hs *serverHandshake) admit() *HandshakeError {
 func notAdmitted(err error) *HandshakeError {
 	var refusal *HandshakeError
 	if !errors.As(err, &refusal) || refusal == nil {
-		return fault(fmt.Errorf("websocket: AcceptOptions.Admit: %w", err))
+		return fault(fmt.Errorf("websocket: AcceptOptions.Admit: %w", prefix.Trim(err)))
 	}
 	e := &HandshakeError{Status: refusal.Status, Reason: refusal.Reason, Header: refusal.Header, err: err}
 	if e.Status == 0 {
@@ -154,7 +156,7 @@ func notAdmitted(err error) *HandshakeError {
 		e.Reason = http.StatusText(e.Status)
 	}
 	if e.Status < 300 || e.Status > 599 {
-		return fault(fmt.Errorf("websocket: AcceptOptions.Admit refuses with status %d, want one from 300 to 599: %w", e.Status, err))
+		return fault(fmt.Errorf("websocket: AcceptOptions.Admit refuses with status %d, want one from 300 to 599: %w", e.Status, prefix.Trim(err)))
 	}
 	if invalid := checkHeader(e.Header); invalid != nil {
 		return fault(fmt.Errorf("%w (AcceptOptions.Admit refuses with it)", invalid))

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/fullduplex-go/websocket/internal/buffer"
+	"github.com/fullduplex-go/websocket/internal/prefix"
 	"github.com/fullduplex-go/websocket/internal/transport"
 )
 
@@ -100,19 +101,28 @@ func (c *Conn) LimitUnsent(n int) error {
 	if cause := c.life.cause.Load(); cause != nil {
 		return cause
 	}
-	return fmt.Errorf("websocket: limiting unsent bytes: %w", err)
+	return fmt.Errorf("websocket: limiting unsent bytes: %w", prefix.Trim(err))
 }
 
 // send sends f, a whole message, or queues it.
 func (c *Conn) send(f *outFrame) error {
 	if n := f.sizeLimit(); n > c.opts.SendBuffer {
-		return fmt.Errorf("websocket: %w: of %d bytes, where Options.SendBuffer is %d", ErrMessageTooBig, len(f.p), c.opts.SendBuffer)
+		return &sendTooBig{len(f.p), c.opts.SendBuffer}
 	}
 	z := c.encodeEarly(f, nil)
 	err := c.sendFrame(f)
 	buffer.Put(z)
 	return err
 }
+
+// sendTooBig is the error for a message that is larger than the queue.
+type sendTooBig struct{ size, limit int }
+
+func (e *sendTooBig) Error() string {
+	return fmt.Sprintf("websocket: message of %d bytes is over Options.SendBuffer (%d)", e.size, e.limit)
+}
+
+func (e *sendTooBig) Unwrap() error { return ErrMessageTooBig }
 
 // sizeLimit is how many bytes f may take on the wire.
 func (f *outFrame) sizeLimit() int {

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/fullduplex-go/websocket/internal/prefix"
 )
 
 var errEnded = errors.New("dial is over")
@@ -43,7 +45,7 @@ func EndOfContext(ctx context.Context) error {
 	if errors.Is(cause, err) {
 		return cause
 	}
-	return fmt.Errorf("%w: %w", err, cause)
+	return fmt.Errorf("%w: %w", err, prefix.Trim(cause))
 }
 
 // release detaches s from the caller's context and stops the timer. It returns
