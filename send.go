@@ -32,8 +32,8 @@ var ErrBackpressure = errors.New("websocket: the peer does not keep up: the send
 // On a [Loop], Send costs what Write does. Elsewhere a goroutine is started when
 // the socket is full, and ends when the queue is empty. Over TLS it is also started
 // for a message of more than 4 KiB, or 1 KiB where the system is not Linux, or where
-// the send buffer is very small; and on connections that cannot tell whether they
-// have room, whenever a queue begins.
+// the send buffer is very small; and on Windows, and on connections that cannot tell
+// whether they have room, whenever a queue begins.
 func (c *Conn) Send(typ MessageType, p []byte) error {
 	if err := checkContent(context.Background(), typ, p); err != nil {
 		return err

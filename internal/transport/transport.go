@@ -123,6 +123,9 @@ func probe(nc net.Conn, ask Ask) State {
 	case *pump.Conn:
 		return probePump(nc)
 	case syscall.Conn:
+		if !canPoll && ask&AskPeer == 0 {
+			break // SyscallConn allocates
+		}
 		if rc, err := nc.SyscallConn(); err == nil {
 			return probeSocket(rc, ask)
 		}
