@@ -213,7 +213,8 @@ func address(sa unix.Sockaddr) net.Addr {
 func LimitUnsent(fd, n int) error {
 	err := unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NOTSENT_LOWAT, n)
 	if err == unix.EOPNOTSUPP || err == unix.ENOPROTOOPT {
-		err = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_SNDBUF, n)
+		// The system doubles it for its overhead, which long writes have little of.
+		err = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_SNDBUF, n/2)
 	}
 	return os.NewSyscallError("setsockopt", err)
 }
