@@ -227,8 +227,7 @@ func (c *Conn) acquireRead(ctx context.Context, last *buffer.Buffer, onLoop bool
 	}
 	for !in.readLock.tryLock() {
 		if in.readLock.interrupt() {
-			c.t.SetReadDeadline(transport.Past)
-			in.mu.Lock()
+			c.interruptControlReader()
 			in.readLock.handOver()
 			c.t.SetReadDeadline(time.Time{})
 			in.mu.Unlock()
@@ -258,6 +257,21 @@ func (c *Conn) acquireRead(ctx context.Context, last *buffer.Buffer, onLoop bool
 	in.flags.clear(messageBlocks)
 	in.flags.set(userHasRead)
 	return nil
+}
+
+// interruptControlReader waits until the control reader has given way, and locks
+// in.mu. A ReadNow of the control reader may replace the deadline that interrupts it,
+// so the deadline is set again.
+func (c *Conn) interruptControlReader() {
+	c.t.SetReadDeadline(transport.Past)
+	for i := 0; !c.in.mu.TryLock(); i++ {
+		if i < 100 {
+			runtime.Gosched()
+			continue
+		}
+		time.Sleep(50 * time.Microsecond)
+		c.t.SetReadDeadline(transport.Past)
+	}
 }
 
 // endRead ends what beginRead began. It returns err as the caller is to see
