@@ -269,7 +269,7 @@ func spinning(l *Loop) bool {
 	return turns > 15
 }
 
-// What epoll reports again and again, asked or not, keeps no worker busy.
+// Events that epoll reports again and again, asked or not, keep no worker busy.
 func TestLoopDoesNotSpin(t *testing.T) {
 	reset := func(peer *net.TCPConn) { peer.SetLinger(0); peer.Close() }
 	tests := []struct {

@@ -65,7 +65,7 @@ func NewPreparedMessage(typ MessageType, p []byte) (*PreparedMessage, error) {
 // refused as one message of that size would be. [Conn.Stats] and [Trace] count each
 // message.
 //
-// What is joined is encoded once and shared, as a single message is. On a client,
+// Joined messages are encoded once and shared, as a single one is. On a client,
 // whose frames are masked, each call makes a copy. Messages that were joined may be
 // joined again. There must be at least one message, and none may be nil.
 func JoinPrepared(messages ...*PreparedMessage) (*PreparedMessage, error) {

@@ -43,7 +43,7 @@ func MustShutdown(t testing.TB, s Server) {
 }
 
 // AcceptServer runs accept on a real server, and sends each outcome to the channel.
-// What accept takes over it must close.
+// accept must close each connection that it takes over.
 func AcceptServer(t testing.TB, accept func(http.ResponseWriter, *http.Request) error) (addr string, outcomes <-chan error) {
 	t.Helper()
 	ch := make(chan error, 10)

@@ -86,7 +86,7 @@ func TestCloseInsideCompressedMessage(t *testing.T) {
 						if f, err := r.Next(); err != nil || f.Opcode != websocket.OpClose {
 							t.Fatal(f, err)
 						}
-						// What still comes is discarded, and not even looked at.
+						// Input that still comes is discarded unseen.
 						peer.Write(wire[sent:])
 						peer.Write(append(wstest.Frame(0xc1, "\x06\xff"), wstest.Frame(0xc1, z)...))
 						peer.Write(conntest.CloseFrame(true, websocket.StatusGoingAway, ""))
