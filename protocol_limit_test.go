@@ -375,7 +375,7 @@ func TestReceiverRefusals(t *testing.T) {
 				if p.fed <= before {
 					t.Errorf("refused at byte %d, and the frame begins behind %d", p.fed, before)
 				}
-				// Later events change nothing.
+				// Later bytes change nothing.
 				more := append(wire, 0x88, 0x82, 1, 2, 3, 4, 5, 6)
 				for cut := range more {
 					if q := play(t, r, cut&1 == 0, more, cut); q.outcome() != p.outcome() || fmt.Sprint(q.err) != fmt.Sprint(p.err) {
